@@ -1,0 +1,184 @@
+"""PoseClip, the unit of everything: one labelled stretch of keypoints of up to two people, and its validation.
+
+A keypoint that was not seen has x = y = NaN and confidence 0. Nothing is filled in at this level.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from poseemo_lib.errors import ClipError
+from poseemo_lib.skeleton import CHANNELS, MAX_PEOPLE, N_KEYPOINTS
+
+EMOTIONS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
+SPLITS = ("train", "val", "test")
+ORIGINS = ("real", "synthetic", "augmented")
+
+
+@dataclass(frozen=True)
+class PoseClip:
+    """One clip.
+
+    Parameters
+    ----------
+    clip_id : str
+        Unique in its dataset.
+    label : str
+        One of the dataset's classes.
+    keypoints : array (T, M, 17, 3), float32
+        x and y in pixels (origin at the top left, y down), confidence in 0..1, for M = 1 or 2 people.
+        Not seen: x = y = NaN, confidence 0.
+    fps : float
+        Frames per second of `keypoints`.
+    width, height : int
+        Size of the picture in pixels.
+    source_id : str
+        The recording that the clip was cut from.
+    group_id : str
+        What must not straddle a split: show, scene, actor.
+    split : {"train", "val", "test"} or None
+        The official split, where there is one.
+    origin : {"real", "synthetic", "augmented"}
+    augmented_from : str or None
+        `clip_id` of the clip that this one is a changed copy of.
+    """
+
+    clip_id: str
+    label: str
+    keypoints: np.ndarray
+    fps: float
+    width: int
+    height: int
+    source_id: str
+    group_id: str
+    split: str | None = None
+    origin: str = "real"
+    augmented_from: str | None = None
+
+    @property
+    def n_frames(self) -> int:
+        """Number of frames, T."""
+        return self.keypoints.shape[0]
+
+    @property
+    def n_people(self) -> int:
+        """Number of person slots, M."""
+        return self.keypoints.shape[1]
+
+    def with_(self, **changes) -> "PoseClip":
+        """Return a copy with some fields changed."""
+        return replace(self, **changes)
+
+
+def mark_missing(keypoints: np.ndarray) -> np.ndarray:
+    """Give every keypoint that was not seen its one form: x = y = NaN, confidence 0.
+
+    A keypoint counts as not seen where x, y or confidence is not finite, or the confidence is 0 or less.
+    Confidences above 1, which some estimators give, become 1.
+
+    Parameters
+    ----------
+    keypoints : array (..., 3)
+        x, y, confidence.
+
+    Returns
+    -------
+    array (..., 3), float32
+        A new array.
+    """
+    out = np.array(keypoints, dtype=np.float32)
+    missing = ~np.isfinite(out).all(-1) | (out[..., 2] <= 0)
+    out[..., :2][missing] = np.nan
+    out[..., 2] = np.where(missing, 0, np.minimum(out[..., 2], 1))
+    return out
+
+
+def clip_faults(clip: PoseClip, classes: tuple[str, ...] | None = None) -> list[str]:
+    """List everything that is wrong with a clip, each as "wanted ..., got ...".
+
+    Parameters
+    ----------
+    clip : PoseClip
+    classes : tuple of str, optional
+        The labels that are allowed; without it every label is.
+
+    Returns
+    -------
+    list of str
+        Empty for a sound clip.
+    """
+    faults = []
+    for name in ("clip_id", "source_id", "group_id"):
+        value = getattr(clip, name)
+        if not isinstance(value, str) or not value:
+            faults.append(f"{name}: wanted a text that is not empty, got {value!r}")
+    if classes is not None and clip.label not in classes:
+        faults.append(f"label: wanted one of {', '.join(classes)}, got {clip.label!r}")
+    if clip.split is not None and clip.split not in SPLITS:
+        faults.append(f"split: wanted train, val, test or none, got {clip.split!r}")
+    if clip.origin not in ORIGINS:
+        faults.append(f"origin: wanted one of {', '.join(ORIGINS)}, got {clip.origin!r}")
+    if (clip.origin == "augmented") != (clip.augmented_from is not None):
+        faults.append(
+            f"augmented_from: wanted the source clip's id with origin augmented and none otherwise, "
+            f"got {clip.augmented_from!r} with origin {clip.origin!r}"
+        )
+    if not (np.isfinite(clip.fps) and 1 <= clip.fps <= 1000):
+        faults.append(f"fps: wanted 1 to 1000, got {clip.fps}")
+    for name in ("width", "height"):
+        value = getattr(clip, name)
+        if not 1 <= value <= 100_000:
+            faults.append(f"{name}: wanted 1 to 100000 pixels, got {value}")
+    return faults + _keypoint_faults(clip.keypoints)
+
+
+def _keypoint_faults(keypoints: np.ndarray) -> list[str]:
+    wanted = f"(frames, 1 to {MAX_PEOPLE} people, {N_KEYPOINTS} joints, {len(CHANNELS)} channels)"
+    if keypoints.ndim != 4 or keypoints.shape[2:] != (N_KEYPOINTS, len(CHANNELS)):
+        return [f"keypoints: wanted the shape {wanted}, got {keypoints.shape}"]
+    if keypoints.shape[0] == 0:
+        return ["keypoints: wanted at least one frame, got zero frames"]
+    if not 1 <= keypoints.shape[1] <= MAX_PEOPLE:
+        return [f"keypoints: wanted 1 to {MAX_PEOPLE} people, got {keypoints.shape[1]}"]
+    if keypoints.dtype != np.float32:
+        return [f"keypoints: wanted float32, got {keypoints.dtype}"]
+    faults = []
+    xy, confidence = keypoints[..., :2], keypoints[..., 2]
+    seen = np.isfinite(xy).all(-1)
+    # NaN compares false, so that a confidence of NaN is caught here too.
+    if not ((confidence >= 0) & (confidence <= 1)).all():
+        low, high = np.nanmin(confidence, initial=0), np.nanmax(confidence, initial=0)
+        faults.append(
+            f"confidence: wanted 0 to 1, got {low:g} to {high:g} with {np.isnan(confidence).sum()} NaN"
+        )
+    elif (seen != (confidence > 0)).any() or (~seen & ~np.isnan(xy).all(-1)).any():
+        faults.append(
+            "keypoints: wanted x = y = NaN exactly where confidence is 0 (see clips.mark_missing), "
+            f"got {int((seen != (confidence > 0)).sum())} joints that differ"
+        )
+    if not seen.any():
+        faults.append("keypoints: wanted at least one joint seen in one frame, got NaN everywhere")
+    return faults
+
+
+def check_clip(clip: PoseClip, classes: tuple[str, ...] | None = None, where: str = "") -> PoseClip:
+    """Return the clip, or raise with every fault that it has.
+
+    Parameters
+    ----------
+    clip : PoseClip
+    classes : tuple of str, optional
+        The labels that are allowed.
+    where : str
+        The file that the clip came from, for the message.
+
+    Raises
+    ------
+    ClipError
+        One message with all faults.
+    """
+    faults = clip_faults(clip, classes)
+    if faults:
+        place = f"{where}: " if where else ""
+        raise ClipError(f"{place}clip {clip.clip_id!r}: " + "; ".join(faults))
+    return clip
