@@ -148,9 +148,7 @@ def _keypoint_faults(keypoints: np.ndarray) -> list[str]:
     # NaN compares false, so that a confidence of NaN is caught here too.
     if not ((confidence >= 0) & (confidence <= 1)).all():
         low, high = np.nanmin(confidence, initial=0), np.nanmax(confidence, initial=0)
-        faults.append(
-            f"confidence: wanted 0 to 1, got {low:g} to {high:g} with {np.isnan(confidence).sum()} NaN"
-        )
+        faults.append(f"confidence: wanted 0 to 1, got {low:g} to {high:g} with {np.isnan(confidence).sum()} NaN")
     elif (seen != (confidence > 0)).any() or (~seen & ~np.isnan(xy).all(-1)).any():
         faults.append(
             "keypoints: wanted x = y = NaN exactly where confidence is 0 (see clips.mark_missing), "

@@ -61,9 +61,7 @@ class DatasetInfo(BaseModel):
     classes: tuple[str, ...] = EMOTIONS
     source: str = Field("", description="where the clips come from")
     licence: str = ""
-    estimator: dict | None = Field(
-        None, description="name of the pose estimator and sha256 of its model file"
-    )
+    estimator: dict | None = Field(None, description="name of the pose estimator and sha256 of its model file")
     synthetic: bool = False
     recipe: dict = Field({}, description="the command and the settings that made it")
     format_version: int = FORMAT_VERSION
@@ -131,9 +129,7 @@ class DatasetWriter:
     def __init__(self, url, info: DatasetInfo, *, shard_clips: int = SHARD_CLIPS, resume: bool = False):
         self.fs, self.root = fsspec.core.url_to_fs(str(url))
         self.shard_clips = shard_clips
-        self.info = info.model_copy(
-            update={"created": datetime.now(UTC).isoformat(timespec="seconds")}, deep=True
-        )
+        self.info = info.model_copy(update={"created": datetime.now(UTC).isoformat(timespec="seconds")}, deep=True)
         self._ids: set[bytes] = set()
         self._hash = 0
         self._rows: list[PoseClip] = []
@@ -145,13 +141,9 @@ class DatasetWriter:
     def _continue(self, resume: bool) -> None:
         old = Dataset(f"{self.root}", fs=self.fs, allow_incomplete=True)
         if not resume or old.info.complete:
-            raise UsageError(
-                f"{self.root}: wanted an empty folder, got a dataset; remove it or write somewhere else"
-            )
+            raise UsageError(f"{self.root}: wanted an empty folder, got a dataset; remove it or write somewhere else")
         if old.info.classes != self.info.classes:
-            raise UsageError(
-                f"{self.root}: wanted the classes {old.info.classes} to continue, got {self.info.classes}"
-            )
+            raise UsageError(f"{self.root}: wanted the classes {old.info.classes} to continue, got {self.info.classes}")
         self.info.shards = dict(old.info.shards)
         for clip in old.clips():
             self._ids.add(_short_hash(clip.clip_id))
@@ -180,9 +172,7 @@ class DatasetWriter:
         key = _short_hash(clip.clip_id)
         if key in self._ids:
             place = f"{where}: " if where else ""
-            raise ClipError(
-                f"{place}clip {clip.clip_id!r}: wanted a clip_id of its own, got one that is taken"
-            )
+            raise ClipError(f"{place}clip {clip.clip_id!r}: wanted a clip_id of its own, got one that is taken")
         self._ids.add(key)
         self._hash = add_digests(self._hash, clip_digest(clip))
         self._rows.append(clip)
@@ -268,9 +258,7 @@ def _to_batch(clips: list[PoseClip]) -> pa.RecordBatch:
     arrays = [pa.array(values, SCHEMA.field(name).type) for name, values in columns.items()]
     offsets = np.cumsum([0] + [clip.keypoints.size for clip in clips], dtype=np.int32)
     values = np.concatenate([clip.keypoints.ravel() for clip in clips])
-    keypoints = pa.ListArray.from_arrays(
-        pa.array(offsets), pa.array(values), type=SCHEMA.field("keypoints").type
-    )
+    keypoints = pa.ListArray.from_arrays(pa.array(offsets), pa.array(values), type=SCHEMA.field("keypoints").type)
     return pa.RecordBatch.from_arrays([*arrays, keypoints], schema=SCHEMA)
 
 
@@ -346,13 +334,9 @@ class Dataset:
             raise DatasetError(f"{path}: truncated or damaged shard: {_first_line(error)}") from None
         missing = [field for field in SCHEMA.names if field not in shard.schema_arrow.names]
         if missing:
-            raise DatasetError(
-                f"{path}: wanted the columns {', '.join(SCHEMA.names)}, missing {', '.join(missing)}"
-            )
+            raise DatasetError(f"{path}: wanted the columns {', '.join(SCHEMA.names)}, missing {', '.join(missing)}")
         if shard.metadata.num_rows != self.info.shards[name]:
-            raise DatasetError(
-                f"{path}: wanted {self.info.shards[name]} clips, got {shard.metadata.num_rows}"
-            )
+            raise DatasetError(f"{path}: wanted {self.info.shards[name]} clips, got {shard.metadata.num_rows}")
         return shard
 
     def batches(self, columns: tuple[str, ...] | None = None) -> Iterator[tuple[str, pa.RecordBatch]]:
@@ -376,9 +360,7 @@ class Dataset:
             path = f"{self.root}/{name}"
             with self._open_shard(name) as shard:
                 try:
-                    for batch in shard.iter_batches(
-                        ROW_GROUP_CLIPS, columns=list(columns) if columns else None
-                    ):
+                    for batch in shard.iter_batches(ROW_GROUP_CLIPS, columns=list(columns) if columns else None):
                         yield path, batch
                 except (pa.ArrowInvalid, OSError) as error:
                     raise DatasetError(f"{path}: damaged shard: {_first_line(error)}") from None

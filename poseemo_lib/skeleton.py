@@ -49,9 +49,7 @@ _EDGE_NAMES = (
 EDGES = tuple((JOINT[a], JOINT[b]) for a, b in _EDGE_NAMES)
 
 LEFT_RIGHT_PAIRS = tuple(
-    (JOINT[name], JOINT[name.replace("left_", "right_")])
-    for name in COCO_KEYPOINTS
-    if name.startswith("left_")
+    (JOINT[name], JOINT[name.replace("left_", "right_")]) for name in COCO_KEYPOINTS if name.startswith("left_")
 )
 
 
