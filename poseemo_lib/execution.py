@@ -1,0 +1,164 @@
+"""One guarded execution of a notebook by Papermill, in a kernel that dies with its parent."""
+
+import ctypes
+import logging
+import os
+import signal
+import sys
+import tempfile
+import uuid
+import warnings
+from pathlib import Path
+
+from poseemo_lib import errors
+from poseemo_lib.errors import PoseemoError, UsageError
+from poseemo_lib.parameters import nearest
+from poseemo_lib.paths import NOTEBOOKS
+
+KERNEL_START_ATTEMPTS = 2
+_PR_SET_PDEATHSIG = 1
+
+
+def die_with_parent() -> None:
+    """Have the kernel of Linux kill this process when its parent dies, however that dies.
+
+    On other systems ipykernel's own watch of the parent does it within a second.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+class NotebookError(PoseemoError):
+    """A cell of a notebook failed."""
+
+
+def check_notebook(notebook: Path, parameters: dict) -> None:
+    """Refuse what Papermill would accept with a warning: unknown parameters, or a notebook without their cell.
+
+    Parameters
+    ----------
+    notebook : Path
+    parameters : dict
+
+    Raises
+    ------
+    UsageError
+        The notebook is missing, has no parameters cell, or lacks a parameter of that name.
+    """
+    import nbformat
+    from papermill import inspect_notebook
+
+    if not notebook.exists():
+        raise UsageError(f"{notebook}: wanted a notebook, found none")
+    with warnings.catch_warnings(), _quiet():
+        warnings.simplefilter("ignore")
+        try:
+            known = inspect_notebook(str(notebook))
+        except (nbformat.reader.NotJSONError, nbformat.ValidationError) as error:
+            raise UsageError(f"{notebook}: not a notebook: {str(error).splitlines()[0]}") from None
+    if not known:
+        raise UsageError(
+            f"{notebook}: wanted a cell with the tag `parameters`, found none; restore the tag or the file"
+        )
+    for name in parameters:
+        if name not in known:
+            raise UsageError(f"{notebook}: {name}: unknown parameter; {nearest(name, known)}")
+
+
+def execute_notebook(notebook: str | Path, output: str | Path, parameters: dict, *, show_output: bool = False) -> None:
+    """Execute a notebook with parameters and keep it as executed, also when a cell fails.
+
+    Parameters
+    ----------
+    notebook : str or Path
+        A path, or the name of one in `notebooks/`.
+    output : str or Path
+        Where the executed notebook goes; it appears there when the execution has ended.
+    parameters : dict
+        Literals.
+    show_output : bool
+        Print what the cells print.
+
+    Raises
+    ------
+    UsageError
+        See :func:`check_notebook`; no kernel was started.
+    NotebookError
+        A cell failed. The message is the error's, and names the executed notebook.
+    """
+    from papermill.exceptions import PapermillExecutionError
+
+    notebook, output = NOTEBOOKS / notebook, Path(output)
+    check_notebook(notebook, parameters)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    temporary = output.with_name(f".{output.name}-{uuid.uuid4().hex[:8]}")
+    try:
+        _execute(notebook, temporary, parameters, show_output)
+    except PapermillExecutionError as error:
+        # Our own errors say all; others need their kind.
+        own = hasattr(errors, error.ename)
+        message = error.evalue if own else f"{error.ename}: {error.evalue}"
+        raise NotebookError(f"{message} (executed notebook: {output})") from None
+    finally:
+        if temporary.exists():
+            os.replace(temporary, output)
+
+
+def _execute(notebook: Path, output: Path, parameters: dict, show_output: bool) -> None:
+    import papermill
+    from jupyter_client.kernelspec import NoSuchKernel
+    from nbclient.exceptions import DeadKernelError
+
+    options = {"kernel_name": "python3", "progress_bar": False, "cwd": str(notebook.parent)}
+    if show_output:
+        options |= {"stdout_file": sys.stdout, "stderr_file": sys.stderr}
+    for attempts_left in reversed(range(KERNEL_START_ATTEMPTS)):
+        options |= {"config": _kernel_config(), "kernel_manager_class": _kernel_manager()}
+        try:
+            with warnings.catch_warnings(), _quiet():
+                warnings.simplefilter("ignore")
+                papermill.execute_notebook(str(notebook), str(output), parameters, **options)
+            return
+        except NoSuchKernel:
+            raise PoseemoError(
+                "wanted the Jupyter kernel python3, found none; run `python -m ipykernel install --sys-prefix`"
+            ) from None
+        except DeadKernelError:
+            raise NotebookError(f"{notebook.name}: the kernel died (killed, or out of memory?)") from None
+        except (TimeoutError, RuntimeError) as error:  # what a kernel that does not come up ends in
+            if not attempts_left:
+                raise PoseemoError(f"{notebook.name}: the kernel did not start: {error}") from None
+
+
+def _kernel_config():
+    from traitlets.config import Config
+
+    # TCP ports race between kernels that start together, and IPC's default addresses collide in one folder.
+    address = f"{tempfile.gettempdir()}/pk-{uuid.uuid4().hex}"
+    return Config({"KernelManager": {"transport": "ipc", "ip": address}})
+
+
+def _kernel_manager():
+    from jupyter_client.manager import AsyncKernelManager
+
+    class BoundKernelManager(AsyncKernelManager):
+        """Starts kernels that die with this process."""
+
+        async def _async_start_kernel(self, **options) -> None:
+            await super()._async_start_kernel(preexec_fn=die_with_parent, **options)
+
+        start_kernel = _async_start_kernel
+
+    return BoundKernelManager
+
+
+class _quiet:
+    """Silence Papermill's and nbclient's log."""
+
+    def __enter__(self) -> None:
+        self.logger = logging.getLogger("papermill")
+        self.level = self.logger.level
+        self.logger.setLevel(logging.CRITICAL)
+
+    def __exit__(self, *_) -> None:
+        self.logger.setLevel(self.level)

@@ -1,0 +1,49 @@
+"""Keypoints to the 238 features: the one place where missing becomes a number (0) and a mask (confidence 0)."""
+
+import torch
+from torch import Tensor
+
+from poseemo_lib.skeleton import MAX_PEOPLE, N_KEYPOINTS
+
+# Order of the features of one joint. The features of a frame run person -> joint -> these.
+CHANNEL_NAMES = ("x", "y", "confidence", "vx", "vy", "ax", "ay")
+N_FEATURES = MAX_PEOPLE * N_KEYPOINTS * len(CHANNEL_NAMES)
+
+# A wrist in a lively gesture moves at about 1 torso length a second and changes that within 0.1 s. Velocities are in
+# units a second and accelerations in 10 units a second squared, so that the three kinds are of one size.
+ACCELERATION_UNIT = 10.0
+
+
+def to_features(keypoints: Tensor, mask: Tensor, fps: float) -> Tensor:
+    """Derive the features of a batch of windows.
+
+    Velocity is the difference to the frame before, acceleration the difference of two velocities: both use the past
+    only, so a stream gives what a recording gives. A joint that was not seen in all frames that a difference needs has
+    0 there. Padded frames are 0 throughout.
+
+    Parameters
+    ----------
+    keypoints : tensor (B, T, M, K, 3)
+        Normalised x, y, and confidence; missing: NaN, NaN, 0.
+    mask : bool tensor (B, T)
+        True for real frames.
+    fps : float
+        Frames per second.
+
+    Returns
+    -------
+    tensor (B, T, M * K * 7)
+        person -> joint -> :data:`CHANNEL_NAMES`; no NaN.
+    """
+    keypoints = torch.where(mask[..., None, None, None], keypoints, torch.nan)
+    xy, confidence = keypoints[..., :2], keypoints[..., 2:]
+    velocity = _difference(xy) * fps
+    acceleration = _difference(velocity) * (fps / ACCELERATION_UNIT)
+    features = torch.cat([xy, confidence, velocity, acceleration], -1)
+    return torch.nan_to_num(features, nan=0.0).flatten(2)
+
+
+def _difference(values: Tensor) -> Tensor:
+    """Difference to the frame before, NaN at the first: (B, T, ...) -> (B, T, ...)."""
+    first = torch.full_like(values[:, :1], torch.nan)
+    return torch.cat([first, values[:, 1:] - values[:, :-1]], 1)

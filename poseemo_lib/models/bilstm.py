@@ -1,0 +1,62 @@
+"""bilstm: a bidirectional LSTM over frames (Hochreiter and Schmidhuber 1997; Graves and Schmidhuber 2005)."""
+
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from poseemo_lib.features import N_FEATURES
+from poseemo_lib.models.pooling import build_pooling
+
+
+class BiLSTM(nn.Module):
+    """Projection, bidirectional LSTM, attention pooling.
+
+    The published small network is `hidden=128, layers=1`, the large one `hidden=256, layers=2`.
+
+    Parameters
+    ----------
+    n_features, n_classes : int
+    hidden : int
+        Width of the projection and of each direction.
+    layers : int
+    pooling : {"attention", "mean", "max"}
+    dropout : float
+    """
+
+    def __init__(
+        self,
+        n_features: int = N_FEATURES,
+        n_classes: int = 7,
+        *,
+        hidden: int = 128,
+        layers: int = 1,
+        pooling: str = "attention",
+        dropout: float = 0.3,
+    ):
+        super().__init__()
+        self.embed = nn.Sequential(nn.Linear(n_features, hidden), nn.LayerNorm(hidden), nn.ReLU(), nn.Dropout(dropout))
+        between = dropout if layers > 1 else 0.0
+        self.lstm = nn.LSTM(hidden, hidden, layers, batch_first=True, bidirectional=True, dropout=between)
+        self.pool = build_pooling(pooling, 2 * hidden, hidden)
+        self.head = nn.Sequential(
+            nn.Linear(2 * hidden, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, n_classes)
+        )
+
+    def forward(self, features: Tensor, mask: Tensor) -> Tensor:
+        """Classify windows.
+
+        Parameters
+        ----------
+        features : tensor (B, T, F)
+        mask : bool tensor (B, T)
+            True for real frames, which come first, at least one a window.
+
+        Returns
+        -------
+        tensor (B, n_classes)
+            Logits.
+        """
+        x = self.embed(features)
+        # Packing ends the backward direction's start at the last real frame: padding is never read.
+        packed = pack_padded_sequence(x, mask.sum(1).cpu(), batch_first=True, enforce_sorted=False)
+        x, _ = pad_packed_sequence(self.lstm(packed)[0], batch_first=True, total_length=mask.shape[1])
+        return self.head(self.pool(x, mask))

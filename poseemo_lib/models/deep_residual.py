@@ -1,0 +1,143 @@
+"""deep_residual: a frame-wise residual network, pooled over time.
+
+The published study's network. A frame is embedded, passes residual blocks (He et al. 2016a, "Deep residual learning";
+pre-activation after He et al. 2016b, "Identity mappings"), and the frames are pooled by attention, mean or maximum.
+Movement enters only through the velocities and accelerations among the features.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from poseemo_lib.errors import UsageError
+from poseemo_lib.features import N_FEATURES
+from poseemo_lib.models.pooling import build_pooling, masked_mean
+
+
+class DeepResidual(nn.Module):
+    """Frame-wise residual network.
+
+    Parameters
+    ----------
+    n_features, n_classes : int
+    hidden : int
+        Width of the blocks.
+    blocks : int
+    block : {"standard", "bottleneck", "pre_activation"}
+    pooling : {"attention", "mean", "max"}
+    dropout : float
+    squeeze_excitation : bool
+        Reweight the channels of every block by a gate computed from their mean over time (Hu et al. 2018).
+    """
+
+    def __init__(
+        self,
+        n_features: int = N_FEATURES,
+        n_classes: int = 7,
+        *,
+        hidden: int = 256,
+        blocks: int = 4,
+        block: str = "standard",
+        pooling: str = "attention",
+        dropout: float = 0.3,
+        squeeze_excitation: bool = False,
+    ):
+        super().__init__()
+        if block not in BLOCKS:
+            raise UsageError(f"block: wanted one of {', '.join(BLOCKS)}, got {block!r}")
+        self.embed = nn.Sequential(nn.Linear(n_features, hidden), nn.LayerNorm(hidden), nn.ReLU(), nn.Dropout(dropout))
+        self.blocks = nn.ModuleList(Residual(hidden, block, dropout, squeeze_excitation) for _ in range(blocks))
+        self.pool = build_pooling(pooling, hidden, hidden // 2)
+        self.head = nn.Sequential(
+            nn.Linear(hidden, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, n_classes)
+        )
+
+    def forward(self, features: Tensor, mask: Tensor) -> Tensor:
+        """Classify windows.
+
+        Parameters
+        ----------
+        features : tensor (B, T, F)
+        mask : bool tensor (B, T)
+            True for real frames, at least one a window.
+
+        Returns
+        -------
+        tensor (B, n_classes)
+            Logits.
+        """
+        x = self.embed(features)
+        for block in self.blocks:
+            x = block(x, mask)
+        return self.head(self.pool(x, mask))
+
+
+class Residual(nn.Module):
+    """One residual block on (B, T, hidden)."""
+
+    def __init__(self, hidden: int, kind: str, dropout: float, squeeze_excitation: bool):
+        super().__init__()
+        self.branch = BLOCKS[kind](hidden, dropout)
+        self.gate = SqueezeExcitation(hidden) if squeeze_excitation else None
+        # A pre-activation block leaves the sum untouched; the others end in a ReLU.
+        self.after = nn.Identity() if kind == "pre_activation" else nn.ReLU()
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Map x (B, T, D) to (B, T, D)."""
+        change = self.branch(x)
+        if self.gate is not None:
+            change = self.gate(change, mask)
+        return self.after(x + change)
+
+
+class SqueezeExcitation(nn.Module):
+    """Channel gate from the mean over the real frames (Hu et al. 2018)."""
+
+    def __init__(self, hidden: int, reduction: int = 16):
+        super().__init__()
+        narrow = max(hidden // reduction, 1)
+        self.gate = nn.Sequential(nn.Linear(hidden, narrow), nn.ReLU(), nn.Linear(narrow, hidden))
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Scale the channels of x (B, T, D)."""
+        return x * torch.sigmoid(self.gate(masked_mean(x, mask)))[:, None]
+
+
+def _standard(hidden: int, dropout: float) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Linear(hidden, hidden),
+        nn.LayerNorm(hidden),
+        nn.ReLU(),
+        nn.Dropout(dropout),
+        nn.Linear(hidden, hidden),
+        nn.LayerNorm(hidden),
+    )
+
+
+def _pre_activation(hidden: int, dropout: float) -> nn.Sequential:
+    return nn.Sequential(
+        nn.LayerNorm(hidden),
+        nn.ReLU(),
+        nn.Linear(hidden, hidden),
+        nn.LayerNorm(hidden),
+        nn.ReLU(),
+        nn.Dropout(dropout),
+        nn.Linear(hidden, hidden),
+    )
+
+
+def _bottleneck(hidden: int, dropout: float) -> nn.Sequential:
+    narrow = hidden // 4
+    return nn.Sequential(
+        nn.Linear(hidden, narrow),
+        nn.LayerNorm(narrow),
+        nn.ReLU(),
+        nn.Linear(narrow, narrow),
+        nn.LayerNorm(narrow),
+        nn.ReLU(),
+        nn.Dropout(dropout),
+        nn.Linear(narrow, hidden),
+        nn.LayerNorm(hidden),
+    )
+
+
+BLOCKS = {"standard": _standard, "bottleneck": _bottleneck, "pre_activation": _pre_activation}

@@ -1,0 +1,200 @@
+"""All parameters of a run, in one flat table, and their validation.
+
+The parameters cell of `notebooks/03_train.ipynb` holds the same names and defaults (a test compares them); a YAML file
+states differences only.
+"""
+
+import difflib
+import types
+from pathlib import Path
+from typing import Annotated, Literal, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from poseemo_lib.errors import UsageError
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+
+BASELINE_NAMES = ("majority", "stratified", "logistic_regression", "extra_trees")
+
+
+class RunParameters(BaseModel):
+    """One training run. Every field is a parameter of `notebooks/03_train.ipynb`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    # data and split
+    dataset: str = Field("data/demo", description="folder of the dataset")
+    split: Literal["grouped", "official", "leave_one_group_out", "random"] = Field(
+        "grouped", description="how to split"
+    )
+    fold: str = Field("", description="the test group, for leave_one_group_out")
+    split_seed: int = Field(0, ge=0, description="seed of the split, the same for all seeds of a study")
+    allow_leak: bool = Field(False, description="train although the audit found a leak; the run then says so")
+    # cleaning
+    min_confidence: Share = Field(0.1, description="joints with less confidence count as missing")
+    max_gap: float = Field(0.2, ge=0, le=5, description="longest gap that is interpolated, seconds")
+    smoothing: int = Field(0, ge=0, le=51, description="moving average, frames, odd; 0: none")
+    fps: Positive = Field(25.0, description="frame rate that every clip is brought to")
+    normalisation: Literal["body", "frame"] = Field("body", description="body: torso lengths; frame: picture size")
+    people: int = Field(2, ge=1, le=2, description="1 keeps the main person only")
+    n_frames: int = Field(64, ge=4, le=4096, description="frames of a window")
+    # augmentation of the training windows
+    flip: Share = Field(0.5, description="probability of mirroring")
+    scale: float = Field(0.1, ge=0, lt=1, description="size factor 1 - scale to 1 + scale")
+    rotation: float = Field(10.0, ge=0, le=180, description="degrees to either side")
+    noise: float = Field(0.01, ge=0, le=1, description="Gaussian noise, normalised units")
+    time_warp: float = Field(0.1, ge=0, le=3, description="speed factor 1 / (1 + w) to 1 + w")
+    joint_dropout: Share = Field(0.05, description="probability that a joint is hidden in a window")
+    slot_swap: Share = Field(0.5, description="probability of exchanging the two people")
+    # model
+    architecture: str = Field("deep_residual", description="a model (`poseemo models`) or a baseline")
+    model: dict = Field({}, description="hyper-parameters of the model that differ from its defaults")
+    # training
+    seed: int = Field(0, ge=0, description="weights, order and augmentation")
+    epochs: Count = Field(60, description="at most")
+    patience: int = Field(20, ge=0, description="epochs without a better validation macro-F1; 0: no early stop")
+    batch_size: Count = Field(32, description="windows a step")
+    lr: Positive = Field(5e-4, description="peak learning rate of AdamW")
+    weight_decay: float = Field(1e-4, ge=0, description="of AdamW")
+    warmup_epochs: float = Field(2.0, ge=0, description="linear warm-up, then cosine to zero")
+    label_smoothing: float = Field(0.1, ge=0, lt=1, description="of the cross-entropy")
+    clip_norm: Positive = Field(1.0, description="largest norm of the gradient")
+    sampler: Literal["balanced", "uniform"] = Field("balanced", description="balanced: classes equally likely")
+    class_weights: Literal["none", "inverse"] = Field("none", description="inverse: loss weights by 1 / frequency")
+    allow_double_balancing: bool = Field(False, description="allow balanced sampling and class weights together")
+    precision: Literal["float32", "bf16"] = Field("float32", description="bf16: autocast")
+    # evaluation
+    eval_crops: Count = Field(3, description="windows averaged over a clip longer than one window")
+    score_by: Literal["clip", "source"] = Field("clip", description="source: average the clips of one recording first")
+    # machine
+    device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
+    threads: Count = Field(1, description="CPU threads; results are the same twice for the same number")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "RunParameters":
+        if self.sampler == "balanced" and self.class_weights == "inverse" and not self.allow_double_balancing:
+            raise ValueError(
+                "sampler: balanced with class_weights: inverse corrects the imbalance twice (the published bug); "
+                "choose one, or say allow_double_balancing: true"
+            )
+        if (self.split == "leave_one_group_out") != bool(self.fold):
+            raise ValueError("fold: wanted the test group's name with split: leave_one_group_out, and none otherwise")
+        if self.smoothing and self.smoothing % 2 == 0:
+            raise ValueError(f"smoothing: wanted an odd number of frames, got {self.smoothing}")
+        return self
+
+
+def is_baseline(architecture: str) -> bool:
+    """Tell whether an architecture is one of the baselines."""
+    return architecture in BASELINE_NAMES
+
+
+def check_parameters(values: dict, where: str = "parameters") -> RunParameters:
+    """Validate the parameters of a run.
+
+    Parameters
+    ----------
+    values : dict
+        What differs from the defaults.
+    where : str
+        The file, for messages.
+
+    Returns
+    -------
+    RunParameters
+
+    Raises
+    ------
+    UsageError
+        Every unknown name (with the nearest known one), wrong type and value out of range, in one message.
+    """
+    try:
+        parameters = RunParameters.model_validate(values)
+    except ValidationError as error:
+        faults = [_fault(one, RunParameters.model_fields) for one in error.errors()]
+        raise UsageError("\n".join(f"{where}: {fault}" for fault in faults)) from None
+    _check_model(parameters, where)
+    return parameters
+
+
+def _fault(error: dict, known: dict) -> str:
+    key = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        return f"{key}: unknown parameter; {nearest(key, known)}"
+    message = error["msg"].removeprefix("Value error, ")
+    return message if not key else f"{key}: {message[0].lower()}{message[1:]}, got {error['input']!r}"
+
+
+def nearest(key: str, known) -> str:
+    """Say which known name is nearest to an unknown one."""
+    close = difflib.get_close_matches(key, list(known), n=1, cutoff=0.5)
+    return f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}"
+
+
+def _check_model(parameters: RunParameters, where: str) -> None:
+    """Check the architecture's name and the names and types of its hyper-parameters."""
+    from poseemo_lib.models import MODELS, hyper_parameters
+
+    name = parameters.architecture
+    if is_baseline(name):
+        if parameters.model:
+            raise UsageError(f"{where}: model: a baseline has no hyper-parameters, got {', '.join(parameters.model)}")
+        return
+    if name not in MODELS:
+        every = (*MODELS, *BASELINE_NAMES)
+        raise UsageError(f"{where}: architecture: wanted one of {', '.join(every)}, got {name!r}")
+    known = hyper_parameters(name)
+    for key, value in parameters.model.items():
+        if key not in known:
+            raise UsageError(f"{where}: model.{key}: unknown for {name}; {nearest(key, known)}")
+        if not _same_kind(value, known[key]):
+            kind = type(known[key]).__name__
+            raise UsageError(f"{where}: model.{key}: wanted {kind} as in {known[key]!r}, got {value!r}")
+
+
+def _same_kind(value, default) -> bool:
+    if isinstance(default, bool) or isinstance(value, bool):
+        return isinstance(value, bool) and isinstance(default, bool)
+    if isinstance(default, float):
+        return isinstance(value, int | float)
+    return isinstance(value, type(default))
+
+
+def read_yaml(path: str | Path) -> dict:
+    """Read a YAML file that holds names and values.
+
+    Raises
+    ------
+    UsageError
+        The file is missing, is no YAML, or holds something else.
+    """
+    path = Path(path)
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: not a YAML file: {' '.join(str(error).split())}") from None
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise UsageError(f"{path}: wanted `name: value` lines, got {type(values).__name__}")
+    return values
+
+
+def describe_parameters() -> list[tuple[str, str, object, str]]:
+    """List every parameter: name, type, default, description."""
+    fields = RunParameters.model_fields.items()
+    return [(name, _kind(field.annotation), field.default, field.description or "") for name, field in fields]
+
+
+def _kind(annotation) -> str:
+    if get_origin(annotation) is Literal:
+        return " | ".join(map(str, get_args(annotation)))
+    if isinstance(annotation, types.GenericAlias):
+        return str(annotation)
+    return getattr(annotation, "__name__", str(annotation))

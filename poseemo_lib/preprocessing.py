@@ -1,0 +1,246 @@
+"""From raw to clean, resampled, normalised keypoints: pure functions over many clips at once.
+
+The clips are stacked along time: `keypoints` is (S, M, K, C) with S the frames of all clips together, and
+`lengths` (N,) says how many belong to each. One clip is `lengths = tensor([T])`. Missing stays NaN.
+No function looks across the border between two clips, so a clip gives the same numbers alone and in a stack.
+"""
+
+import torch
+from torch import Tensor
+
+from poseemo_lib.skeleton import JOINT
+
+# Shoulder line to hip line over shoulder width in an adult, from the segment lengths of Winter (2009,
+# "Biomechanics and Motor Control of Human Movement", fig. 4.1): 0.288 H over 0.259 H, joint centres further in.
+TORSO_PER_SHOULDER_WIDTH = 1.25
+
+
+def clip_of_frame(lengths: Tensor) -> Tensor:
+    """Index of the clip that each stacked frame belongs to: (N,) -> (S,)."""
+    return torch.repeat_interleave(torch.arange(len(lengths), device=lengths.device), lengths)
+
+
+def starts_of(lengths: Tensor) -> Tensor:
+    """First stacked frame of each clip: (N,) -> (N,)."""
+    return torch.cumsum(lengths, 0) - lengths
+
+
+def drop_unsure(keypoints: Tensor, min_confidence: float) -> Tensor:
+    """Mark keypoints below a confidence as missing.
+
+    Parameters
+    ----------
+    keypoints : tensor (..., 3)
+    min_confidence : float
+        0 to 1. Keypoints with less are NaN, NaN, 0 in the result.
+
+    Returns
+    -------
+    tensor (..., 3)
+    """
+    unsure = keypoints[..., 2] < min_confidence
+    missing = keypoints.new_tensor([torch.nan, torch.nan, 0.0])
+    return torch.where(unsure[..., None], missing, keypoints)
+
+
+def fill_gaps(keypoints: Tensor, lengths: Tensor, max_frames: Tensor) -> Tensor:
+    """Bridge short gaps of a joint by linear interpolation between the frames around the gap.
+
+    Confidence is interpolated too. Gaps at the start or the end of a clip, and longer ones, stay missing.
+
+    Parameters
+    ----------
+    keypoints : tensor (S, M, K, 3)
+    lengths : int tensor (N,)
+    max_frames : tensor (N,)
+        Longest gap that is bridged in each clip, in frames.
+
+    Returns
+    -------
+    tensor (S, M, K, 3)
+    """
+    n_frames, n_people, n_joints, _ = keypoints.shape
+    clip = clip_of_frame(lengths)
+    first = starts_of(lengths)[clip][:, None, None]
+    last = first + (lengths[clip] - 1)[:, None, None]
+    frame = torch.arange(n_frames, device=keypoints.device)[:, None, None].expand(-1, n_people, n_joints)
+    seen = keypoints[..., 2] > 0
+    before = torch.where(seen, frame, -1).cummax(0).values
+    after = torch.where(seen, frame, n_frames).flip(0).cummin(0).values.flip(0)
+    bridged = ~seen & (before >= first) & (after <= last) & (after - before - 1 <= max_frames[clip][:, None, None])
+    before, after = torch.where(bridged, before, frame), torch.where(bridged, after, frame)
+    weight = (frame - before) / (after - before).clamp(min=1)
+    return torch.where(bridged[..., None], _between(keypoints, before, after, weight), keypoints)
+
+
+def smooth(keypoints: Tensor, lengths: Tensor, window: int) -> Tensor:
+    """Centred moving average of x and y over the frames of the window in which the joint was seen.
+
+    Parameters
+    ----------
+    keypoints : tensor (S, M, K, 3)
+    lengths : int tensor (N,)
+    window : int
+        Frames, odd; 0 or 1 changes nothing.
+
+    Returns
+    -------
+    tensor (S, M, K, 3)
+        Missing joints stay missing; confidences are unchanged.
+    """
+    if window <= 1:
+        return keypoints
+    clip = clip_of_frame(lengths)
+    seen = keypoints[..., 2:] > 0
+    xy = torch.where(seen, keypoints[..., :2], 0.0)
+    total, count = torch.zeros_like(xy), torch.zeros_like(keypoints[..., 2:])
+    frame = torch.arange(len(clip), device=keypoints.device)
+    for shift in range(-(window // 2), window // 2 + 1):
+        other = (frame + shift).clamp(0, len(clip) - 1)
+        inside = ((frame + shift == other) & (clip[other] == clip))[:, None, None, None] & seen[other]
+        total = total + torch.where(inside, xy[other], 0.0)
+        count = count + inside
+    mean = torch.where(seen, total / count.clamp(min=1), torch.nan)
+    return torch.cat([mean, keypoints[..., 2:]], -1)
+
+
+def resample(keypoints: Tensor, lengths: Tensor, fps: Tensor, target_fps: float) -> tuple[Tensor, Tensor]:
+    """Bring every clip to one frame rate by linear interpolation.
+
+    A joint is missing where one of the two frames that it would be interpolated from lacks it.
+
+    Parameters
+    ----------
+    keypoints : tensor (S, M, K, 3)
+    lengths : int tensor (N,)
+    fps : float64 tensor (N,)
+        Frames per second of each clip.
+    target_fps : float
+
+    Returns
+    -------
+    keypoints : tensor (S', M, K, 3)
+    lengths : int tensor (N,)
+        floor((T - 1) * target_fps / fps) + 1 frames a clip.
+    """
+    step = fps.double() / target_fps
+    # The small number keeps a clip whose rate is the target's by a rounding error at its full length.
+    new_lengths = ((lengths - 1) / step + 1e-6).floor().long() + 1
+    clip = clip_of_frame(new_lengths)
+    local = torch.arange(len(clip), device=keypoints.device) - starts_of(new_lengths)[clip]
+    position = (local * step[clip]).round(decimals=6)
+    position = torch.minimum(position, (lengths[clip] - 1).double())
+    return gather_between(keypoints, starts_of(lengths)[clip] + position), new_lengths
+
+
+def normalise_frame(keypoints: Tensor, lengths: Tensor, width: Tensor, height: Tensor) -> Tensor:
+    """Divide by the size of the picture and centre: x and y run from -0.5 to 0.5, as the published study did.
+
+    Parameters
+    ----------
+    keypoints : tensor (S, M, K, 3)
+        Pixels.
+    lengths : int tensor (N,)
+    width, height : tensor (N,)
+        Pixels.
+
+    Returns
+    -------
+    tensor (S, M, K, 3)
+    """
+    clip = clip_of_frame(lengths)
+    size = torch.stack([width, height], -1).to(keypoints.dtype)[clip][:, None, None]
+    return torch.cat([keypoints[..., :2] / size - 0.5, keypoints[..., 2:]], -1)
+
+
+def normalise_body(keypoints: Tensor, lengths: Tensor) -> Tensor:
+    """Measure a clip in torso lengths from its own median shoulder midpoint; movement through the scene is kept.
+
+    The unit is the median distance between the midpoints of shoulders and hips. Where the hips are out of the
+    picture it is the clip's widest usual (0.9 quantile) shoulder width times 1.25, and where there are no shoulders
+    either, half the extent of the joints that were seen. Both people share one origin and one unit, the means of
+    theirs, so that their order does not matter and their distance is kept.
+
+    Parameters
+    ----------
+    keypoints : tensor (S, M, K, 3)
+        Pixels.
+    lengths : int tensor (N,)
+
+    Returns
+    -------
+    tensor (S, M, K, 3)
+        About -2 to 2, y down.
+    """
+    xy = keypoints[..., :2]
+    shoulders = xy[..., [JOINT["left_shoulder"], JOINT["right_shoulder"]], :]
+    hips = xy[..., [JOINT["left_hip"], JOINT["right_hip"]], :]
+    torso = (shoulders.mean(-2) - hips.mean(-2)).norm(dim=-1)
+    width = (shoulders[..., 0, :] - shoulders[..., 1, :]).norm(dim=-1)
+    # (S, M) extents: a column of NaN gives NaN.
+    extent = (_nan_max(xy) + _nan_max(-xy)).norm(dim=-1)
+    unit = _person_mean(torso, lengths, 0.5)
+    unit = _first_number(unit, TORSO_PER_SHOULDER_WIDTH * _person_mean(width, lengths, 0.9))
+    unit = _first_number(unit, 0.5 * _person_mean(extent, lengths, 0.5)).clamp(min=1e-3)
+    origin = torch.stack([_origin(shoulders.mean(-2)[..., i], xy[..., i], lengths) for i in (0, 1)], -1)
+    clip = clip_of_frame(lengths)
+    normal = (xy - origin[clip][:, None, None]) / unit[clip][:, None, None, None]
+    return torch.cat([normal, keypoints[..., 2:]], -1)
+
+
+def _origin(shoulder: Tensor, joints: Tensor, lengths: Tensor) -> Tensor:
+    fallback = _person_mean(joints.nanmean(-1), lengths, 0.5)
+    return torch.nan_to_num(_first_number(_person_mean(shoulder, lengths, 0.5), fallback))
+
+
+def _person_mean(values: Tensor, lengths: Tensor, quantile: float) -> Tensor:
+    """Quantile over the frames of each clip and person, NaN left out, then the mean of the people: (S, M) -> (N,)."""
+    clip = clip_of_frame(lengths)
+    local = torch.arange(len(clip), device=values.device) - starts_of(lengths)[clip]
+    padded = values.new_full((len(lengths), int(lengths.max()), values.shape[1]), torch.nan)
+    padded[clip, local] = values
+    ordered = padded.sort(dim=1).values  # NaN last
+    count = (~ordered.isnan()).sum(1)
+    rank = ((count - 1).clamp(min=0) * quantile).round().long()
+    return ordered.gather(1, rank[:, None]).squeeze(1).nanmean(-1)
+
+
+def _first_number(values: Tensor, otherwise: Tensor) -> Tensor:
+    return torch.where(values.isnan(), otherwise, values)
+
+
+def _nan_max(xy: Tensor) -> Tensor:
+    largest = torch.where(xy.isnan(), -torch.inf, xy).amax(-2)
+    return torch.where(largest.isinf(), torch.nan, largest)
+
+
+def gather_between(keypoints: Tensor, position: Tensor) -> Tensor:
+    """Take stacked frames at fractional positions by linear interpolation.
+
+    Parameters
+    ----------
+    keypoints : tensor (S, M, K, C)
+    position : float tensor (...)
+        0 to S - 1. At a whole number the frame itself is returned.
+
+    Returns
+    -------
+    tensor (..., M, K, C)
+        NaN, NaN, 0 where one of the two frames lacks the joint.
+    """
+    low = position.floor().long()
+    weight = (position - low).to(keypoints.dtype)[..., None, None, None]
+    high = torch.where(weight[..., 0, 0, 0] > 0, low + 1, low)
+    a, b = keypoints[low], keypoints[high]
+    mixed = a + (b - a) * weight
+    lost = (a[..., 2:] <= 0) | (b[..., 2:] <= 0)
+    missing = keypoints.new_tensor([torch.nan, torch.nan, 0.0])
+    return torch.where(lost, missing, mixed)
+
+
+def _between(keypoints: Tensor, low: Tensor, high: Tensor, weight: Tensor) -> Tensor:
+    """Interpolate every joint between frames of its own: `low`, `high`, `weight` are (S, M, K)."""
+    channels = keypoints.shape[-1]
+    a = keypoints.gather(0, low[..., None].expand(-1, -1, -1, channels))
+    b = keypoints.gather(0, high[..., None].expand(-1, -1, -1, channels))
+    return a + (b - a) * weight[..., None].to(keypoints.dtype)

@@ -1,0 +1,208 @@
+"""The run folder: everything one training leaves behind, readable without this code.
+
+`runs/<study>/<cell>/seed-<k>/`, or `runs/<study>/<cell>/fold-<group>/seed-<k>/` where a cell has folds, holds
+`run.json`, `history.csv`, `predictions.parquet`, `metrics.json`, `weights.safetensors` (models) and `notebook.ipynb`;
+`checkpoint.pt` is there while it runs. Every file is written under a temporary name and renamed, and the status
+`complete` is written last.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import subprocess
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+
+import pandas as pd
+
+from poseemo_lib import __version__
+from poseemo_lib.errors import PoseemoError, UsageError
+from poseemo_lib.paths import PROJECT
+
+RUN_FILE = "run.json"
+# Parameters that say where a run works, not what it computes.
+PLACE_PARAMETERS = ("dataset", "device")
+
+
+def now() -> str:
+    """Time in UTC, ISO 8601, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+@cache
+def library_commit() -> str:
+    """Commit of the project's checkout, `-dirty` where the library differs from it, or an empty text."""
+    git = ["git", "-C", str(PROJECT)]
+    try:
+        commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+        changed = subprocess.run(
+            [*git, "status", "--porcelain", "--", "poseemo_lib", "notebooks"], capture_output=True, text=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return commit + ("-dirty" if changed.stdout.strip() else "")
+
+
+def run_identity(parameters: dict, dataset_hash: str, split_hash: str) -> str:
+    """Hash of everything that decides a run's numbers: two runs with one identity are the same run.
+
+    Parameters
+    ----------
+    parameters : dict
+        All parameters of the run; the path of the dataset and the device are left out.
+    dataset_hash, split_hash : str
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+    """
+    kept = {name: value for name, value in parameters.items() if name not in PLACE_PARAMETERS}
+    text = json.dumps([__version__, kept, dataset_hash, split_hash], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file so that a reader sees all of it or none."""
+    temporary = path.with_name(f".tmp-{os.getpid()}-{path.name}")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def write_json(path: Path, content: dict) -> None:
+    """Write a JSON file atomically; NaN is refused."""
+    write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def read_record(folder: Path) -> dict | None:
+    """Content of a folder's `run.json`, or None where there is none that can be read."""
+    try:
+        return json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError):
+        return None
+
+
+def is_complete(folder: Path, identity: str) -> bool:
+    """Tell whether a folder holds the completed run of that identity."""
+    record = read_record(folder)
+    return record is not None and record["status"] == "complete" and record["identity"] == identity
+
+
+def set_aside(folder: Path, root: Path | None = None) -> Path | None:
+    """Move a run that was made with other parameters out of the way, to `<root>/.stale/`; nothing is overwritten.
+
+    Returns
+    -------
+    Path or None
+        Where it is now; None if there was nothing.
+    """
+    if not (folder / RUN_FILE).exists():
+        return None
+    root = root or folder.parent
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
+    target = root / ".stale" / f"{'__'.join(folder.relative_to(root).parts)}-{stamp}"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    os.replace(folder, target)
+    return target
+
+
+@contextmanager
+def locked(folder: Path):
+    """Hold a run folder for this process; another process that wants it gets an error.
+
+    Raises
+    ------
+    PoseemoError
+        The folder is held. The lock goes with the process, also when that is killed.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / ".lock", "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise PoseemoError(f"{folder}: another process is working on this run; wait for it or stop it") from None
+        yield
+
+
+@dataclass(frozen=True)
+class Run:
+    """A completed run, read from its folder.
+
+    Parameters
+    ----------
+    folder : Path
+    record : dict
+        `run.json`.
+    """
+
+    folder: Path
+    record: dict
+
+    @property
+    def cell(self) -> str:
+        """Name of the study's cell."""
+        return self.record["cell"]
+
+    @property
+    def seed(self) -> int:
+        """Seed of the run."""
+        return self.record["parameters"]["seed"]
+
+    @property
+    def fold(self) -> str:
+        """Test group of a run with folds, otherwise empty."""
+        return self.record["parameters"]["fold"]
+
+    def predictions(self, split: str = "test") -> pd.DataFrame:
+        """Read the predictions of `val` or `test`: one row a clip, one probability a class (`p_<class>`)."""
+        table = pd.read_parquet(self.folder / "predictions.parquet")
+        return table[table["split"] == split].reset_index(drop=True)
+
+    def history(self) -> pd.DataFrame:
+        """Read the history, one row an epoch; empty for a baseline."""
+        path = self.folder / "history.csv"
+        return pd.read_csv(path) if path.exists() else pd.DataFrame()
+
+    def metrics(self) -> dict:
+        """Read `metrics.json`."""
+        return json.loads((self.folder / "metrics.json").read_text(encoding="utf-8"))
+
+
+def find_runs(root: str | Path) -> tuple[list[Run], list[Path]]:
+    """Find the runs below a folder.
+
+    Parameters
+    ----------
+    root : str or Path
+
+    Returns
+    -------
+    complete : list of Run
+        In the order of their folders' names.
+    others : list of Path
+        Folders of runs that are not complete.
+
+    Raises
+    ------
+    UsageError
+        The folder does not exist or holds no run.
+    """
+    root = Path(root)
+    if not root.is_dir():
+        raise UsageError(f"{root}: wanted a folder of runs, found none; make one with `poseemo study`")
+    complete, others = [], []
+    for path in sorted(root.rglob(RUN_FILE)):
+        if any(part.startswith(".") for part in path.relative_to(root).parts):
+            continue
+        record = read_record(path.parent)
+        if record and record.get("status") == "complete":
+            complete.append(Run(path.parent, record))
+        else:
+            others.append(path.parent)
+    if not complete and not others:
+        raise UsageError(f"{root}: wanted run folders (with {RUN_FILE}), found none; make them with `poseemo study`")
+    return complete, others

@@ -1,0 +1,257 @@
+"""Fit one model: the loop, its checkpoint, and prediction. Knows nothing of files but the checkpoint's."""
+
+import math
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from poseemo_lib.augmentation import Augmentation
+from poseemo_lib.batching import PreparedClips, evaluation_batch, evaluation_windows, training_batch
+from poseemo_lib.errors import TrainingError
+from poseemo_lib.metrics import confusion_counts, scores_from_confusion
+from poseemo_lib.sampling import epoch_order, inverse_frequency_weights
+
+EVALUATION_BATCH = 256
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to train; the names and units are those of `parameters.RunParameters`."""
+
+    seed: int
+    epochs: int
+    patience: int
+    batch_size: int
+    lr: float
+    weight_decay: float
+    warmup_epochs: float
+    label_smoothing: float
+    clip_norm: float
+    sampler: str
+    class_weights: str
+    precision: str
+    n_frames: int
+    eval_crops: int
+    augmentation: Augmentation
+
+
+@dataclass
+class Progress:
+    """What a checkpoint holds beside the weights and the optimizer."""
+
+    epoch: int = 0
+    best_epoch: int = 0
+    best_score: float = -math.inf
+    best_weights: dict[str, Tensor] = field(default_factory=dict)
+    history: list[dict[str, float]] = field(default_factory=list)
+
+
+def epoch_seed(seed: int, epoch: int) -> int:
+    """Seed of one epoch.
+
+    All randomness of an epoch (order, augmentation, dropout) follows from it, so a run that is resumed at an epoch
+    goes on exactly as one that was never stopped.
+    """
+    return int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def learning_rate(step: int, steps_an_epoch: int, settings: Settings) -> float:
+    """Linear warm-up, then half a cosine to zero (Loshchilov and Hutter 2017, without restarts)."""
+    warmup = settings.warmup_epochs * steps_an_epoch
+    total = settings.epochs * steps_an_epoch
+    if step < warmup:
+        return settings.lr * (step + 1) / (warmup + 1)
+    share = (step - warmup) / max(total - warmup, 1)
+    return settings.lr * 0.5 * (1 + math.cos(math.pi * share))
+
+
+def fit(
+    model: nn.Module,
+    data: PreparedClips,
+    train: Tensor,
+    val: Tensor,
+    n_classes: int,
+    settings: Settings,
+    *,
+    checkpoint: Path | None = None,
+    identity: str = "",
+    report: Callable[[dict], None] | None = None,
+) -> Progress:
+    """Train a model and keep the weights of the epoch with the best validation macro-F1.
+
+    Parameters
+    ----------
+    model : nn.Module
+        On the device of `data`. At the end it holds the chosen weights.
+    data : PreparedClips
+    train, val : int tensor (N,)
+        Indices of the training and validation clips.
+    n_classes : int
+    settings : Settings
+    checkpoint : Path, optional
+        Written after each epoch, and continued from where it exists and carries the same `identity`.
+    identity : str
+        What must be equal for a checkpoint to be continued: a hash of the parameters and the data.
+    report : callable, optional
+        Called with the history's row after each epoch.
+
+    Returns
+    -------
+    Progress
+        History, chosen epoch (from 1) and its weights.
+
+    Raises
+    ------
+    TrainingError
+        The loss was not finite; the message names the epoch and the first clip.
+    """
+    optimizer = torch.optim.AdamW(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
+    progress = _load_checkpoint(checkpoint, identity, model, optimizer) or Progress()
+    class_weights = _class_weights(data.labels[train], n_classes, settings)
+    while progress.epoch < settings.epochs and not _out_of_patience(progress, settings):
+        started = time.perf_counter()
+        row = _train_epoch(model, optimizer, data, train, progress.epoch, n_classes, class_weights, settings)
+        row |= validate(model, data, val, n_classes, settings)
+        progress.epoch += 1
+        row = {"epoch": progress.epoch, **row, "seconds": time.perf_counter() - started}
+        progress.history.append(row)
+        if row["val_macro_f1"] > progress.best_score:
+            progress.best_score, progress.best_epoch = row["val_macro_f1"], progress.epoch
+            progress.best_weights = {k: v.detach().cpu().clone() for k, v in model.state_dict().items()}
+        if checkpoint:
+            _save_checkpoint(checkpoint, identity, model, optimizer, progress)
+        if report:
+            report(row)
+    model.load_state_dict(progress.best_weights)
+    return progress
+
+
+def _out_of_patience(progress: Progress, settings: Settings) -> bool:
+    return 0 < settings.patience <= progress.epoch - progress.best_epoch
+
+
+def _class_weights(labels: Tensor, n_classes: int, settings: Settings) -> Tensor | None:
+    if settings.class_weights == "none":
+        return None
+    return inverse_frequency_weights(labels, n_classes).to(labels.device)
+
+
+def _train_epoch(model, optimizer, data, train, epoch, n_classes, class_weights, settings) -> dict[str, float]:
+    device = data.keypoints.device
+    torch.manual_seed(epoch_seed(settings.seed, epoch))  # dropout
+    order_generator = torch.Generator().manual_seed(epoch_seed(settings.seed, epoch))
+    generator = torch.Generator(device).manual_seed(epoch_seed(settings.seed, epoch))
+    order = train[epoch_order(data.labels[train].cpu(), n_classes, settings.sampler, order_generator).to(device)]
+    batches = order.split(settings.batch_size)
+    total = torch.zeros((), device=device)
+    # First clip whose loss was not finite; kept on the device, so that no step waits for it.
+    bad = torch.full((), -1, device=device)
+    model.train()
+    for number, clip in enumerate(batches):
+        lr = learning_rate(epoch * len(batches) + number, len(batches), settings)
+        optimizer.param_groups[0]["lr"] = lr
+        features, mask = training_batch(data, clip, settings.n_frames, settings.augmentation, generator)
+        losses = _losses(model, features, mask, data.labels[clip], class_weights, settings)
+        bad = _first_bad(bad, losses, clip)
+        loss = losses.mean()
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm)
+        optimizer.step()
+        total += loss.detach() * len(clip)
+    if bad >= 0:
+        raise TrainingError(
+            f"epoch {epoch + 1}: wanted a finite loss, got NaN or infinity, first for clip "
+            f"{data.clip_ids[int(bad)]!r}; look at that clip, or lower lr"
+        )
+    return {"lr": lr, "train_loss": float(total) / len(order)}
+
+
+def _losses(model, features, mask, labels, class_weights, settings) -> Tensor:
+    with torch.autocast(features.device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
+        logits = model(features, mask)
+    smoothing = settings.label_smoothing
+    return functional.cross_entropy(
+        logits.float(), labels, weight=class_weights, label_smoothing=smoothing, reduction="none"
+    )
+
+
+def _first_bad(bad: Tensor, losses: Tensor, clip: Tensor) -> Tensor:
+    wrong = ~torch.isfinite(losses.detach())
+    return torch.where((bad < 0) & wrong.any(), clip[wrong.int().argmax()], bad)
+
+
+@torch.inference_mode()
+def predict(
+    model: nn.Module, data: PreparedClips, index: Tensor, n_frames: int, eval_crops: int, precision: str = "float32"
+) -> Tensor:
+    """Predict class probabilities of clips, the mean over their windows.
+
+    Parameters
+    ----------
+    model : nn.Module
+    data : PreparedClips
+    index : int tensor (N,)
+        The clips.
+    n_frames, eval_crops : int
+        Frames of a window; windows a clip (`batching.evaluation_windows`).
+    precision : {"float32", "bf16"}
+
+    Returns
+    -------
+    float32 tensor (N, n_classes)
+    """
+    was_training = model.training
+    model.eval()
+    clip, start = evaluation_windows(data.lengths[index], n_frames, eval_crops)
+    parts = []
+    for rows in torch.arange(len(clip), device=clip.device).split(EVALUATION_BATCH):
+        features, mask = evaluation_batch(data, index[clip[rows]], start[rows], n_frames)
+        with torch.autocast(features.device.type, torch.bfloat16, enabled=precision == "bf16"):
+            logits = model(features, mask)
+        parts.append(logits.float().softmax(-1))
+    model.train(was_training)
+    return mean_over_windows(torch.cat(parts), clip, len(index))
+
+
+def mean_over_windows(probabilities: Tensor, clip: Tensor, n_clips: int) -> Tensor:
+    """Average windows (W, n_classes) that belong to clips (W,), in order: (n_clips, n_classes)."""
+    total = probabilities.new_zeros(n_clips, probabilities.shape[1]).index_add_(0, clip, probabilities)
+    return total / torch.bincount(clip, minlength=n_clips)[:, None]
+
+
+def validate(model: nn.Module, data: PreparedClips, val: Tensor, n_classes: int, settings: Settings) -> dict:
+    """Loss, accuracy, balanced accuracy and macro-F1 on the validation clips, as a row of the history."""
+    probabilities = predict(model, data, val, settings.n_frames, settings.eval_crops, settings.precision)
+    labels = data.labels[val]
+    loss = -probabilities.gather(1, labels[:, None]).clamp(min=1e-12).log().mean()
+    confusion = confusion_counts(labels.cpu().numpy(), probabilities.argmax(1).cpu().numpy(), n_classes)
+    scores = scores_from_confusion(confusion)
+    kept = ("accuracy", "balanced_accuracy", "macro_f1")
+    return {"val_loss": float(loss)} | {f"val_{name}": float(scores[name]) for name in kept}
+
+
+def _save_checkpoint(path: Path, identity: str, model: nn.Module, optimizer, progress: Progress) -> None:
+    state = {"identity": identity, "model": model.state_dict(), "optimizer": optimizer.state_dict(), **vars(progress)}
+    temporary = path.with_suffix(".tmp")
+    torch.save(state, temporary)
+    os.replace(temporary, path)
+
+
+def _load_checkpoint(path: Path | None, identity: str, model: nn.Module, optimizer) -> Progress | None:
+    if path is None or not path.exists():
+        return None
+    device = next(model.parameters()).device
+    state = torch.load(path, map_location=device, weights_only=True)
+    if state.pop("identity") != identity:
+        return None
+    model.load_state_dict(state.pop("model"))
+    optimizer.load_state_dict(state.pop("optimizer"))
+    return Progress(**state)
