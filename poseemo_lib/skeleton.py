@@ -87,6 +87,39 @@ LAYOUTS = {
     "coco18": (0, 15, 14, 17, 16, 5, 2, 6, 3, 7, 4, 11, 8, 12, 9, 13, 10),
 }
 
+_MOCAP_PARTS = ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
+
+
+def _both_sides(head: str, *patterns: list[str]) -> dict[str, tuple[str, ...]]:
+    """Joint names from patterns in which {side} is left, {s} is l."""
+    joints = {"nose": (head,)}
+    for part, candidates in zip(_MOCAP_PARTS, patterns, strict=True):
+        for side in ("left", "right"):
+            joints[f"{side}_{part}"] = tuple(name.format(side=side, s=side[0]) for name in candidates)
+    return joints
+
+
+# COCO keypoint -> names of the joint in a file, best first. Names are compared in lower case and without a prefix
+# such as `mixamorig:`. In CMU's and Mixamo's skeletons LeftShoulder is the collar bone and LeftArm the shoulder; in
+# those whose arm is LeftCollar, LeftShoulder, LeftElbow there is no LeftArm.
+MOCAP_JOINTS = {
+    "bandai": _both_sides(
+        "head", ["upperarm_{s}"], ["lowerarm_{s}"], ["hand_{s}"], ["upperleg_{s}"], ["lowerleg_{s}"], ["foot_{s}"]
+    ),
+    "cmu": _both_sides(
+        "head",
+        ["{side}arm", "{side}shoulder", "{s}shoulder", "{s}shldr", "{s}humerus"],
+        ["{side}forearm", "{side}elbow", "{s}elbow", "{s}forearm", "{s}radius"],
+        ["{side}hand", "{side}wrist", "{s}hand", "{s}wrist"],
+        ["{side}upleg", "{side}hip", "{s}thigh", "{s}femur"],
+        ["{side}leg", "{side}knee", "{s}shin", "{s}tibia"],
+        ["{side}foot", "{side}ankle", "{s}foot"],
+    ),
+    "physionet": _both_sides(
+        "head", ["{side}arm"], ["{side}forearm"], ["{side}hand"], ["{side}upleg"], ["{side}leg"], ["{side}foot"]
+    ),
+}
+
 
 def to_coco17(keypoints: np.ndarray, layout: str) -> np.ndarray:
     """Pick the COCO-17 keypoints out of another layout.

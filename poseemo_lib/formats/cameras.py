@@ -1,0 +1,222 @@
+"""Virtual perspective cameras round a moving body: 3D joints -> keypoints in pixels.
+
+Space is right-handed with y up, in the unit of the recording. A picture has its origin at the top left, x to the
+right and y down. Cameras have square pixels, no lens distortion and no roll.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from poseemo_lib.clips import mark_missing
+from poseemo_lib.errors import FormatError, UsageError
+from poseemo_lib.skeleton import JOINT
+
+# Share of the picture left free on each side of the framed motion.
+MARGIN = 0.05
+# A camera stands at most this many times as far away as a place that is too near.
+_TIGHT = 1.02
+UP_AXES = ("auto", "x", "y", "z", "-x", "-y", "-z")
+_UP = np.array([0.0, 1.0, 0.0])
+
+
+def to_y_up(points: np.ndarray, up: str = "auto") -> np.ndarray:
+    """Turn space so that y is up, without mirroring it.
+
+    Parameters
+    ----------
+    points : array (T, 17, 3)
+    up : {"auto", "x", "y", "z", "-x", "-y", "-z"}
+        The axis that points up. ``auto`` takes the one nearest to the median direction from the ankles to the head,
+        and y where these joints are missing; for a body that mostly lies, give the axis.
+
+    Returns
+    -------
+    array (T, 17, 3)
+    """
+    if up == "auto":
+        body = np.median(points[:, JOINT["nose"]] - points[:, [JOINT["left_ankle"], JOINT["right_ankle"]]].mean(1), 0)
+        axis = int(np.abs(body).argmax()) if np.isfinite(body).all() else 1
+        up = ("-" if body[axis] < 0 else "") + "xyz"[axis]
+    # Cyclic permutations and half turns are rotations.
+    points = np.roll(points, 1 - "xyz".index(up[-1]), axis=-1)
+    return points * (1, -1, -1) if up[0] == "-" else points
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A pinhole camera.
+
+    Parameters
+    ----------
+    position : array (3,)
+    target : array (3,) or (T, 3)
+        The point at the centre of the picture; one a frame for a camera that turns to follow.
+    fov : float
+        Vertical field of view in degrees.
+    width, height : int
+        Size of the picture in pixels.
+    """
+
+    position: np.ndarray
+    target: np.ndarray
+    fov: float
+    width: int
+    height: int
+
+    @property
+    def focal(self) -> float:
+        """Focal length in pixels: height / 2 / tan(fov / 2)."""
+        return self.height / 2 / np.tan(np.radians(self.fov) / 2)
+
+
+def _view(points: np.ndarray, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
+    """Return pixels (T, J, 2) and depths (T, J) along the optical axis."""
+    forward = _unit(np.atleast_2d(camera.target) - camera.position)  # (T or 1, 3)
+    right = _unit(np.cross(forward, _UP))
+    axes = np.stack([right, -np.cross(right, forward), forward], 1)  # (T or 1, 3, 3): right, down, forward
+    seen_from = (points - camera.position) @ axes.swapaxes(1, 2)
+    depth = np.where(seen_from[..., 2] > 0, seen_from[..., 2], np.nan)
+    pixels = camera.focal * seen_from[..., :2] / depth[..., None] + (camera.width / 2, camera.height / 2)
+    return pixels, depth
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
+
+
+def project(points: np.ndarray, camera: Camera) -> np.ndarray:
+    """Project points into a camera's picture.
+
+    Parameters
+    ----------
+    points : array (T, J, 3)
+        Positions, y up. NaN: missing.
+    camera : Camera
+
+    Returns
+    -------
+    array (T, J, 3), float32
+        x and y in pixels and confidence 1; points that are missing, behind the camera or outside the picture are
+        x = y = NaN with confidence 0.
+    """
+    pixels, _ = _view(points, camera)
+    inside = ((pixels >= 0) & (pixels <= (camera.width, camera.height))).all(-1, keepdims=True)
+    return mark_missing(np.concatenate([pixels, inside], -1))
+
+
+def place_cameras(
+    points: np.ndarray,
+    *,
+    views: int,
+    heights: Sequence[float],
+    fovs: Sequence[float],
+    jitter: float,
+    width: int,
+    height: int,
+    follow: bool,
+    rng: np.random.Generator,
+) -> list[Camera]:
+    """Place cameras round a recording so that each sees all of it.
+
+    The azimuths are evenly spaced from a random start, each moved by up to `jitter` degrees. A camera stands as near
+    as the whole motion allows: every joint of every frame is in the picture, with :data:`MARGIN` to spare. A static
+    camera looks at the middle of the motion's bounding box. One that follows stands still too, and turns so that the
+    middle of the hips is at the centre of every picture; it can stand nearer, so the body is larger.
+
+    Parameters
+    ----------
+    points : array (T, 17, 3)
+        COCO-17 positions, y up. NaN: missing.
+    views : int
+        Number of cameras, N.
+    heights : sequence of float
+        Height of the cameras above the lowest joint, in body heights (0.95-quantile over frames of the vertical
+        extent of the joints), 0 to 100. One number: all cameras; two: drawn uniformly between them; more: used in turn.
+    fovs : sequence of float
+        Vertical fields of view in degrees, 1 to 150; given like `heights`.
+    jitter : float
+        Degrees, 0 to 180.
+    width, height : int
+        Size of the picture in pixels.
+    follow : bool
+        Turn to keep the hips centred.
+    rng : numpy Generator
+
+    Returns
+    -------
+    list of Camera
+
+    Raises
+    ------
+    UsageError
+        An option is out of its range.
+    FormatError
+        The body has no height, or `follow` is asked for and a hip is missing.
+    """
+    check_options(views=views, heights=heights, fovs=fovs, jitter=jitter, width=width, height=height)
+    low, high = np.nanmin(points, axis=(0, 1)), np.nanmax(points, axis=(0, 1))
+    body = np.quantile(np.nanmax(points[..., 1], 1) - np.nanmin(points[..., 1], 1), 0.95)
+    if not body > 0:
+        raise FormatError("wanted a body with a height, got joints that all lie at one level")
+    target = points[:, [JOINT["left_hip"], JOINT["right_hip"]]].mean(1) if follow else (low + high) / 2
+    if np.isnan(target).any():
+        raise FormatError("follow: wanted both hips in every frame, got a missing one")
+    azimuths = 2 * np.pi * (np.arange(views) / views + rng.random())
+    azimuths += np.radians(jitter) * rng.uniform(-1, 1, views)
+    levels = low[1] + body * _draw(heights, views, rng)
+    angles = _draw(fovs, views, rng)
+    return [
+        _stand_back(points, target, azimuth, level, body, fov=float(fov), width=width, height=height)
+        for azimuth, level, fov in zip(azimuths, levels, angles, strict=True)
+    ]
+
+
+def check_options(*, views, heights, fovs, jitter, width, height) -> None:
+    """Raise :class:`UsageError` with every camera option that is out of its range; see :func:`place_cameras`."""
+    rules = {
+        "views: wanted 1 or more": (views, views >= 1),
+        "heights: wanted one number or more, each 0 to 100": (heights, _within(heights, 0, 100)),
+        "fovs: wanted one number or more, each 1 to 150 degrees": (fovs, _within(fovs, 1, 150)),
+        "jitter: wanted 0 to 180 degrees": (jitter, 0 <= jitter <= 180),
+        "width, height: wanted 1 pixel or more": ((width, height), min(width, height) >= 1),
+    }
+    faults = [f"{wanted}, got {value}" for wanted, (value, good) in rules.items() if not good]
+    if faults:
+        raise UsageError("; ".join(faults))
+
+
+def _within(values: Sequence[float], low: float, high: float) -> bool:
+    return len(values) > 0 and all(low <= value <= high for value in values)
+
+
+def _draw(values: Sequence[float], count: int, rng: np.random.Generator) -> np.ndarray:
+    if len(values) == 2:
+        return rng.uniform(min(values), max(values), count)
+    return np.resize(np.asarray(values, float), count)
+
+
+def _stand_back(points, target, azimuth, level, body, **lens) -> Camera:
+    """Move a camera away from the target until the picture holds every point."""
+    outwards = np.array([np.sin(azimuth), 0, np.cos(azimuth)])
+    start = target.reshape(-1, 3).mean(0) * (1, 0, 1) + (0, level, 0)
+
+    def camera(distance: float) -> Camera:
+        return Camera(start + distance * outwards, target, **lens)
+
+    near = far = 0.5 * body
+    while not _frames(points, camera(far)):
+        near, far = far, 1.5 * far
+    while far > _TIGHT * near:
+        middle = np.sqrt(near * far)
+        near, far = (near, middle) if _frames(points, camera(middle)) else (middle, far)
+    return camera(far)
+
+
+def _frames(points: np.ndarray, camera: Camera) -> bool:
+    pixels, depth = _view(points, camera)
+    behind = np.isnan(depth) & ~np.isnan(points).any(-1)
+    size = np.array([camera.width, camera.height])
+    outside = (pixels < MARGIN * size) | (pixels > (1 - MARGIN) * size)
+    return not (behind.any() or outside.any())
