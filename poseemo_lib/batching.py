@@ -34,6 +34,8 @@ class Preparation:
         Frame rate of everything that follows.
     normalisation : {"body", "frame"}
         See `preprocessing.normalise_body` and `normalise_frame`.
+    positions : {"person", "scene"}
+        See `features.to_features`.
     people : int
         1 keeps the first person only.
     """
@@ -43,6 +45,7 @@ class Preparation:
     smoothing: int = 0
     fps: float = 25.0
     normalisation: str = "body"
+    positions: str = "person"
     people: int = MAX_PEOPLE
 
 
@@ -60,6 +63,8 @@ class PreparedClips:
         Index of the class; -1 where the label is not one of `classes`.
     clip_ids : list of str
     fps : float
+    positions : {"scene", "person"}
+        See `features.to_features`.
     """
 
     keypoints: Tensor
@@ -68,6 +73,7 @@ class PreparedClips:
     labels: Tensor
     clip_ids: list[str]
     fps: float
+    positions: str = "scene"
 
     def __len__(self) -> int:
         return len(self.clip_ids)
@@ -102,7 +108,9 @@ def prepare_clips(
     fps = torch.tensor(fps, dtype=torch.float64, device=device)
     size = (torch.tensor(width, device=device), torch.tensor(height, device=device))
     keypoints, lengths = prepare_keypoints(keypoints, lengths, fps, size, how)
-    return PreparedClips(keypoints, preprocessing.starts_of(lengths), lengths, labels, list(clip_ids), how.fps)
+    return PreparedClips(
+        keypoints, preprocessing.starts_of(lengths), lengths, labels, list(clip_ids), how.fps, how.positions
+    )
 
 
 def prepare_keypoints(
@@ -214,7 +222,7 @@ def training_batch(
     """Cut random windows, augmented: features (B, T, F) and mask (B, T)."""
     position = crop_positions(data.lengths[clip], n_frames, how.time_warp, generator)
     keypoints, mask = gather_windows(data, clip, position)
-    return to_features(augment(keypoints, how, generator), mask, data.fps), mask
+    return to_features(augment(keypoints, how, generator), mask, data.fps, data.positions), mask
 
 
 def window_keypoints(data: PreparedClips, clip: Tensor, start: Tensor, n_frames: int) -> tuple[Tensor, Tensor]:
@@ -226,4 +234,4 @@ def window_keypoints(data: PreparedClips, clip: Tensor, start: Tensor, n_frames:
 def evaluation_batch(data: PreparedClips, clip: Tensor, start: Tensor, n_frames: int) -> tuple[Tensor, Tensor]:
     """Cut fixed windows, not augmented: features (B, T, F) and mask (B, T)."""
     keypoints, mask = window_keypoints(data, clip, start, n_frames)
-    return to_features(keypoints, mask, data.fps), mask
+    return to_features(keypoints, mask, data.fps, data.positions), mask

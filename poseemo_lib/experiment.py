@@ -3,7 +3,6 @@
 import json
 import os
 import resource
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from poseemo_lib.metrics import score_predictions
 from poseemo_lib.models import build_model
 from poseemo_lib.parameters import RunParameters, is_baseline
 from poseemo_lib.paths import resolve
+from poseemo_lib.recipes import ensure_dataset
 from poseemo_lib.runs import (
     RUN_FILE,
     is_complete,
@@ -144,7 +144,7 @@ def load_inputs(parameters: RunParameters) -> Inputs:
         The audit found a leak and the parameters do not allow one.
     """
     torch.set_num_threads(parameters.threads)
-    dataset = Dataset(resolve(parameters.dataset))
+    dataset = Dataset(ensure_dataset(parameters.dataset))
     split = split_dataset(dataset, parameters)
     leaks = audit_split(dataset, split)
     if leaks and not parameters.allow_leak:
@@ -227,6 +227,14 @@ def execute_run(
         write_json(folder / RUN_FILE, record)
         (folder / "checkpoint.pt").unlink(missing_ok=True)
     return folder
+
+
+def epoch_line(row: dict) -> str:
+    """Describe one epoch in a line."""
+    return (
+        f"epoch {row['epoch']:3d}  train loss {row['train_loss']:.3f}  val loss {row['val_loss']:.3f}  "
+        f"val macro-F1 {row['val_macro_f1']:.3f}  {row['seconds']:.1f} s"
+    )
 
 
 def _new_record(parameters: RunParameters, inputs: Inputs, cell: str) -> dict:
@@ -340,23 +348,30 @@ def _baseline(parameters: RunParameters, inputs: Inputs) -> dict[str, np.ndarray
     from poseemo_lib.baselines import fit_baseline, predict_probabilities
 
     windows, labels, _ = _windows(inputs, "train", parameters)
-    n_classes = len(inputs.classes)
-    estimator = fit_baseline(parameters.architecture, windows, labels, n_classes, parameters.seed)
+    baseline = fit_baseline(parameters.architecture, windows, labels, len(inputs.classes), parameters.seed)
     probabilities = {}
     for part in ("val", "test"):
-        windows, labels, clip = _windows(inputs, part, parameters)
-        values = torch.from_numpy(predict_probabilities(estimator, windows, n_classes))
+        windows, _, clip = _windows(inputs, part, parameters)
+        values = torch.from_numpy(predict_probabilities(baseline, windows))
         probabilities[part] = mean_over_windows(values, clip, int(clip.max()) + 1).numpy()
     return probabilities
 
 
 def _windows(inputs: Inputs, part: str, parameters: RunParameters):
-    """Windows of one part for a baseline, with the label and the clip of each."""
+    """Windows of one part for a baseline, the label of each, and the index of its clip within the part."""
+    from poseemo_lib.baselines import Windows
+
     index = inputs.index(part)
     clip, start = evaluation_windows(inputs.data.lengths[index], parameters.n_frames, parameters.eval_crops)
     keypoints, mask = window_keypoints(inputs.data, index[clip], start, parameters.n_frames)
-    windows = (keypoints.cpu().numpy(), mask.cpu().numpy(), inputs.data.fps)
-    return windows, inputs.data.labels[index[clip]].cpu().numpy(), clip.cpu()
+    clip = clip.cpu()
+    # The unit that counts once, in training and in a random guess: the clip, or the recording.
+    unit = clip.numpy()
+    if parameters.score_by == "source":
+        rows = inputs.table[inputs.table["part"] == part]
+        unit = rows["source_id"].astype("category").cat.codes.to_numpy()[unit]
+    windows = Windows(keypoints.cpu().numpy(), mask.cpu().numpy(), inputs.data.fps, unit)
+    return windows, inputs.data.labels[index].cpu().numpy()[clip.numpy()], clip
 
 
 def _peak_memory(device: torch.device) -> dict[str, int]:
@@ -365,8 +380,3 @@ def _peak_memory(device: torch.device) -> dict[str, int]:
     if device.type == "cuda":
         peak["gpu"] = torch.cuda.max_memory_allocated(device) // 2**20
     return peak
-
-
-def copy_notebook(source: str | Path, folder: Path) -> None:
-    """Put an executed notebook into its run folder."""
-    shutil.copyfile(source, folder / "notebook.ipynb")

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from poseemo_lib.skeleton import MAX_PEOPLE, N_KEYPOINTS
+from poseemo_lib.skeleton import JOINT, MAX_PEOPLE, N_KEYPOINTS
 
 # Order of the features of one joint. The features of a frame run person -> joint -> these.
 CHANNEL_NAMES = ("x", "y", "confidence", "vx", "vy", "ax", "ay")
@@ -14,7 +14,7 @@ N_FEATURES = MAX_PEOPLE * N_KEYPOINTS * len(CHANNEL_NAMES)
 ACCELERATION_UNIT = 10.0
 
 
-def to_features(keypoints: Tensor, mask: Tensor, fps: float) -> Tensor:
+def to_features(keypoints: Tensor, mask: Tensor, fps: float, positions: str = "scene") -> Tensor:
     """Derive the features of a batch of windows.
 
     Velocity is the difference to the frame before, acceleration the difference of two velocities: both use the past
@@ -29,6 +29,9 @@ def to_features(keypoints: Tensor, mask: Tensor, fps: float) -> Tensor:
         True for real frames.
     fps : float
         Frames per second.
+    positions : {"scene", "person"}
+        `person` gives x and y relative to the person's own shoulder midpoint in that frame (:func:`about_person`).
+        Velocities and accelerations are those in the scene either way.
 
     Returns
     -------
@@ -39,6 +42,8 @@ def to_features(keypoints: Tensor, mask: Tensor, fps: float) -> Tensor:
     xy, confidence = keypoints[..., :2], keypoints[..., 2:]
     velocity = _difference(xy) * fps
     acceleration = _difference(velocity) * (fps / ACCELERATION_UNIT)
+    if positions == "person":
+        xy = about_person(xy)
     features = torch.cat([xy, confidence, velocity, acceleration], -1)
     return torch.nan_to_num(features, nan=0.0).flatten(2)
 
@@ -47,3 +52,19 @@ def _difference(values: Tensor) -> Tensor:
     """Difference to the frame before, NaN at the first: (B, T, ...) -> (B, T, ...)."""
     first = torch.full_like(values[:, :1], torch.nan)
     return torch.cat([first, values[:, 1:] - values[:, :-1]], 1)
+
+
+def about_person(xy: Tensor) -> Tensor:
+    """Give positions relative to each person's shoulder midpoint, or to the mean of what was seen where it was not.
+
+    Parameters
+    ----------
+    xy : tensor (..., K, 2)
+        Missing: NaN.
+
+    Returns
+    -------
+    tensor (..., K, 2)
+    """
+    centre = xy[..., [JOINT["left_shoulder"], JOINT["right_shoulder"]], :].mean(-2, keepdim=True)
+    return xy - torch.where(centre.isnan(), xy.nanmean(-2, keepdim=True), centre)

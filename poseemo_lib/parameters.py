@@ -40,6 +40,9 @@ class RunParameters(BaseModel):
     smoothing: int = Field(0, ge=0, le=51, description="moving average, frames, odd; 0: none")
     fps: Positive = Field(25.0, description="frame rate that every clip is brought to")
     normalisation: Literal["body", "frame"] = Field("body", description="body: torso lengths; frame: picture size")
+    positions: Literal["person", "scene"] = Field(
+        "person", description="x, y from the person's shoulders, or in the scene; velocities are always in the scene"
+    )
     people: int = Field(2, ge=1, le=2, description="1 keeps the main person only")
     n_frames: int = Field(64, ge=4, le=4096, description="frames of a window")
     # augmentation of the training windows
@@ -63,6 +66,7 @@ class RunParameters(BaseModel):
     warmup_epochs: float = Field(2.0, ge=0, description="linear warm-up, then cosine to zero")
     label_smoothing: float = Field(0.1, ge=0, lt=1, description="of the cross-entropy")
     clip_norm: Positive = Field(1.0, description="largest norm of the gradient")
+    weight_average: float = Field(0.98, ge=0, lt=1, description="decay of the moving average of weights; 0: none")
     sampler: Literal["balanced", "uniform"] = Field("balanced", description="balanced: classes equally likely")
     class_weights: Literal["none", "inverse"] = Field("none", description="inverse: loss weights by 1 / frequency")
     allow_double_balancing: bool = Field(False, description="allow balanced sampling and class weights together")

@@ -1,5 +1,6 @@
 """Fit one model: the loop, its checkpoint, and prediction. Knows nothing of files but the checkpoint's."""
 
+import copy
 import math
 import os
 import time
@@ -34,6 +35,7 @@ class Settings:
     warmup_epochs: float
     label_smoothing: float
     clip_norm: float
+    weight_average: float
     sampler: str
     class_weights: str
     precision: str
@@ -84,7 +86,7 @@ def fit(
     identity: str = "",
     report: Callable[[dict], None] | None = None,
 ) -> Progress:
-    """Train a model and keep the weights of the epoch with the best validation macro-F1.
+    """Train a model and keep the averaged weights of the epoch with the best validation macro-F1.
 
     Parameters
     ----------
@@ -113,20 +115,22 @@ def fit(
         The loss was not finite; the message names the epoch and the first clip.
     """
     optimizer = torch.optim.AdamW(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
-    progress = _load_checkpoint(checkpoint, identity, model, optimizer) or Progress()
+    average = copy.deepcopy(model)
+    state = {"model": model, "average": average, "optimizer": optimizer}
+    progress = _load_checkpoint(checkpoint, identity, state, data.keypoints.device) or Progress()
     class_weights = _class_weights(data.labels[train], n_classes, settings)
     while progress.epoch < settings.epochs and not _out_of_patience(progress, settings):
         started = time.perf_counter()
-        row = _train_epoch(model, optimizer, data, train, progress.epoch, n_classes, class_weights, settings)
-        row |= validate(model, data, val, n_classes, settings)
+        row = _train_epoch(model, average, optimizer, data, train, progress.epoch, n_classes, class_weights, settings)
+        row |= validate(average, data, val, n_classes, settings)
         progress.epoch += 1
         row = {"epoch": progress.epoch, **row, "seconds": time.perf_counter() - started}
         progress.history.append(row)
         if row["val_macro_f1"] > progress.best_score:
             progress.best_score, progress.best_epoch = row["val_macro_f1"], progress.epoch
-            progress.best_weights = {k: v.detach().cpu().clone() for k, v in model.state_dict().items()}
+            progress.best_weights = {k: v.detach().cpu().clone() for k, v in average.state_dict().items()}
         if checkpoint:
-            _save_checkpoint(checkpoint, identity, model, optimizer, progress)
+            _save_checkpoint(checkpoint, identity, state, progress)
         if report:
             report(row)
     model.load_state_dict(progress.best_weights)
@@ -143,7 +147,7 @@ def _class_weights(labels: Tensor, n_classes: int, settings: Settings) -> Tensor
     return inverse_frequency_weights(labels, n_classes).to(labels.device)
 
 
-def _train_epoch(model, optimizer, data, train, epoch, n_classes, class_weights, settings) -> dict[str, float]:
+def _train_epoch(model, average, optimizer, data, train, epoch, n_classes, class_weights, settings) -> dict[str, float]:
     device = data.keypoints.device
     torch.manual_seed(epoch_seed(settings.seed, epoch))  # dropout
     order_generator = torch.Generator().manual_seed(epoch_seed(settings.seed, epoch))
@@ -155,7 +159,8 @@ def _train_epoch(model, optimizer, data, train, epoch, n_classes, class_weights,
     bad = torch.full((), -1, device=device)
     model.train()
     for number, clip in enumerate(batches):
-        lr = learning_rate(epoch * len(batches) + number, len(batches), settings)
+        step = epoch * len(batches) + number
+        lr = learning_rate(step, len(batches), settings)
         optimizer.param_groups[0]["lr"] = lr
         features, mask = training_batch(data, clip, settings.n_frames, settings.augmentation, generator)
         losses = _losses(model, features, mask, data.labels[clip], class_weights, settings)
@@ -165,6 +170,7 @@ def _train_epoch(model, optimizer, data, train, epoch, n_classes, class_weights,
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm)
         optimizer.step()
+        update_average(average, model, settings.weight_average, step)
         total += loss.detach() * len(clip)
     if bad >= 0:
         raise TrainingError(
@@ -172,6 +178,28 @@ def _train_epoch(model, optimizer, data, train, epoch, n_classes, class_weights,
             f"{data.clip_ids[int(bad)]!r}; look at that clip, or lower lr"
         )
     return {"lr": lr, "train_loss": float(total) / len(order)}
+
+
+@torch.no_grad()
+def update_average(average: nn.Module, model: nn.Module, decay: float, step: int) -> None:
+    """Move the averaged weights towards the model's: an exponential moving average over the steps.
+
+    The average is what is validated, chosen and kept (Polyak and Juditsky 1992; Tarvainen and Valpola 2017). Early on it
+    forgets faster, so that it is not held back by the random start.
+
+    Parameters
+    ----------
+    average, model : nn.Module
+        Of one kind.
+    decay : float
+        0 to below 1; 0: the average is the model itself.
+    step : int
+        Steps done before.
+    """
+    decay = min(decay, (1 + step) / (10 + step)) if decay else 0.0
+    torch._foreach_lerp_(list(average.parameters()), list(model.parameters()), 1 - decay)
+    for mine, its in zip(average.buffers(), model.buffers(), strict=True):
+        mine.copy_(its)
 
 
 def _losses(model, features, mask, labels, class_weights, settings) -> Tensor:
@@ -238,20 +266,19 @@ def validate(model: nn.Module, data: PreparedClips, val: Tensor, n_classes: int,
     return {"val_loss": float(loss)} | {f"val_{name}": float(scores[name]) for name in kept}
 
 
-def _save_checkpoint(path: Path, identity: str, model: nn.Module, optimizer, progress: Progress) -> None:
-    state = {"identity": identity, "model": model.state_dict(), "optimizer": optimizer.state_dict(), **vars(progress)}
+def _save_checkpoint(path: Path, identity: str, state: dict, progress: Progress) -> None:
+    content = {name: part.state_dict() for name, part in state.items()}
     temporary = path.with_suffix(".tmp")
-    torch.save(state, temporary)
+    torch.save({"identity": identity, "progress": vars(progress), **content}, temporary)
     os.replace(temporary, path)
 
 
-def _load_checkpoint(path: Path | None, identity: str, model: nn.Module, optimizer) -> Progress | None:
+def _load_checkpoint(path: Path | None, identity: str, state: dict, device: torch.device) -> Progress | None:
     if path is None or not path.exists():
         return None
-    device = next(model.parameters()).device
-    state = torch.load(path, map_location=device, weights_only=True)
-    if state.pop("identity") != identity:
+    content = torch.load(path, map_location=device, weights_only=True)
+    if content["identity"] != identity:
         return None
-    model.load_state_dict(state.pop("model"))
-    optimizer.load_state_dict(state.pop("optimizer"))
-    return Progress(**state)
+    for name, part in state.items():
+        part.load_state_dict(content[name])
+    return Progress(**content["progress"])

@@ -1,0 +1,122 @@
+"""Datasets that are made by a recipe: `parameters/datasets/<name>.yaml` -> `data/<name>`."""
+
+import fcntl
+import shutil
+from pathlib import Path
+
+import yaml
+
+from poseemo_lib.dataset import Dataset
+from poseemo_lib.errors import PoseemoError, UsageError
+from poseemo_lib.parameters import nearest, read_yaml
+from poseemo_lib.paths import PARAMETERS, PROJECT, resolve
+from poseemo_lib.runs import write_text
+
+COMMANDS = ("synth", "import")
+RECIPE_FILE = "recipe.yaml"
+
+
+def recipe_names() -> list[str]:
+    """Names of the recipes in `parameters/datasets/`."""
+    return sorted(path.stem for path in (PARAMETERS / "datasets").glob("*.yaml"))
+
+
+def ensure_dataset(dataset: str, *, progress: bool = True) -> str:
+    """Find a dataset, and make it first where it has a recipe and is not there.
+
+    Parameters
+    ----------
+    dataset : str
+        A folder or fsspec URL, or the name of a recipe, also written `data/<name>`.
+    progress : bool
+        Show a progress bar while making it.
+
+    Returns
+    -------
+    str
+        Where it is.
+
+    Raises
+    ------
+    UsageError
+        There is neither a dataset nor a recipe, or what is there was made by another recipe.
+    DatasetError
+        What is there is damaged.
+    """
+    name = dataset.removeprefix("data/")
+    if name not in recipe_names():
+        if "://" not in dataset and not Path(resolve(dataset)).exists():
+            names = ", ".join(recipe_names())
+            raise UsageError(f"{dataset}: wanted a dataset's folder or a recipe ({names}), found neither")
+        return resolve(dataset)
+    folder = PROJECT / "data" / name
+    folder.parent.mkdir(exist_ok=True)
+    # Kernels that start together want the same dataset: one makes it, the others wait.
+    with open(folder.with_name(f".{name}.lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _make_once(folder, read_yaml(PARAMETERS / "datasets" / f"{name}.yaml"), progress)
+    return str(folder)
+
+
+def _make_once(folder: Path, recipe: dict, progress: bool) -> None:
+    note = folder / RECIPE_FILE
+    if folder.exists() and (not note.exists() or read_yaml(note) != recipe):
+        raise UsageError(
+            f"{folder}: was made by other settings than parameters/datasets/{folder.name}.yaml has now; "
+            "move it away to have it made again"
+        )
+    if (folder / "dataset.json").exists() and Dataset(folder, allow_incomplete=True).info.complete:
+        return
+    if folder.exists():  # made by this recipe, but interrupted
+        shutil.rmtree(folder)
+    folder.mkdir()
+    write_text(note, yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True))
+    try:
+        make_dataset(recipe, folder, progress=progress)
+    except UsageError:
+        shutil.rmtree(folder)  # nothing was made
+        raise
+
+
+def make_dataset(recipe: dict, folder: Path, *, progress: bool = True) -> None:
+    """Make a dataset as a recipe says.
+
+    Parameters
+    ----------
+    recipe : dict
+        `command` (synth or import) and the arguments of `synthetic.write_synthetic_dataset` or
+        `importing.import_dataset`.
+    folder : Path
+        A folder without a dataset; its name becomes the dataset's.
+    progress : bool
+
+    Raises
+    ------
+    UsageError
+        The recipe has an unknown command or argument.
+    """
+    import inspect
+
+    from poseemo_lib.importing import import_dataset
+    from poseemo_lib.synthetic import write_synthetic_dataset
+
+    arguments, name = dict(recipe), folder.name
+    command = arguments.pop("command", None)
+    if command not in COMMANDS:
+        raise UsageError(f"recipe {name}: command: wanted {' or '.join(COMMANDS)}, got {command!r}")
+    make = write_synthetic_dataset if command == "synth" else import_dataset
+    known = [key for key in inspect.signature(make).parameters if key not in ("out", "name", "progress")]
+    for key in arguments:
+        if key not in known:
+            raise UsageError(f"recipe {name}: {key}: unknown argument of {command}; {nearest(key, known)}")
+    if command == "synth":
+        from tqdm import tqdm
+
+        # disable=None: no bar where the output is not a terminal.
+        with tqdm(total=arguments["n_clips"], desc=name, unit="clip", disable=None if progress else True) as bar:
+            make(str(folder), name=name, progress=lambda done: bar.update(done - bar.n), **arguments)
+        return
+    arguments["src"] = resolve(arguments["src"])
+    report = make(out=str(folder), name=name, progress=progress, **arguments)
+    if report.faults:
+        raise PoseemoError(f"recipe {name}: {len(report.faults)} recordings failed, the first: {report.faults[0]}")
