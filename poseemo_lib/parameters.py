@@ -92,6 +92,25 @@ class RunParameters(BaseModel):
         return self
 
 
+def settings_from(kind, parameters: RunParameters, **more):
+    """Fill a settings dataclass with the parameters of the same names.
+
+    Parameters
+    ----------
+    kind : type
+        A dataclass.
+    parameters : RunParameters
+    **more
+        Fields that are no parameters.
+
+    Returns
+    -------
+    kind
+    """
+    names = [name for name in kind.__dataclass_fields__ if name not in more]
+    return kind(**{name: getattr(parameters, name) for name in names}, **more)
+
+
 def is_baseline(architecture: str) -> bool:
     """Tell whether an architecture is one of the baselines."""
     return architecture in BASELINE_NAMES

@@ -1,9 +1,9 @@
 """The run folder: everything one training leaves behind, readable without this code.
 
 `runs/<study>/<cell>/seed-<k>/`, or `runs/<study>/<cell>/fold-<group>/seed-<k>/` where a cell has folds, holds
-`run.json`, `history.csv`, `predictions.parquet`, `metrics.json`, `weights.safetensors` (models) and `notebook.ipynb`;
-`checkpoint.pt` is there while it runs. Every file is written under a temporary name and renamed, and the status
-`complete` is written last.
+`run.json`, `split.parquet`, `history.csv`, `predictions.parquet`, `metrics.json`, `weights.safetensors` (models) and
+`notebook.ipynb`; `checkpoint.pt` is there while it runs. Every file is written under a temporary name and renamed,
+and the status `complete` is written last.
 """
 
 import fcntl
@@ -76,6 +76,13 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, content: dict) -> None:
     """Write a JSON file atomically; NaN is refused."""
     write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """Write a Parquet file atomically."""
+    temporary = path.with_name(f".tmp-{os.getpid()}-{path.name}")
+    table.to_parquet(temporary, index=False)
+    os.replace(temporary, path)
 
 
 def read_record(folder: Path) -> dict | None:
@@ -161,6 +168,10 @@ class Run:
         """Read the predictions of `val` or `test`: one row a clip, one probability a class (`p_<class>`)."""
         table = pd.read_parquet(self.folder / "predictions.parquet")
         return table[table["split"] == split].reset_index(drop=True)
+
+    def split(self) -> pd.DataFrame:
+        """Read which clip was in which part: clip_id, part, label, group_id, source_id."""
+        return pd.read_parquet(self.folder / "split.parquet")
 
     def history(self) -> pd.DataFrame:
         """Read the history, one row an epoch; empty for a baseline."""

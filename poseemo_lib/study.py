@@ -170,7 +170,7 @@ def _with_fold(values: dict, fold: str) -> dict:
 
 
 def _identity(parameters: RunParameters, dataset: Dataset, table, splits: dict) -> str:
-    from poseemo_lib.experiment import split_dataset
+    from poseemo_lib.inputs import split_dataset
     from poseemo_lib.splits import split_hash
 
     key = (parameters.split, parameters.split_seed, parameters.fold)

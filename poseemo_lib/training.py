@@ -184,8 +184,8 @@ def _train_epoch(model, average, optimizer, data, train, epoch, n_classes, class
 def update_average(average: nn.Module, model: nn.Module, decay: float, step: int) -> None:
     """Move the averaged weights towards the model's: an exponential moving average over the steps.
 
-    The average is what is validated, chosen and kept (Polyak and Juditsky 1992; Tarvainen and Valpola 2017). Early on it
-    forgets faster, so that it is not held back by the random start.
+    The average is what is validated, chosen and kept (Polyak and Juditsky 1992; Tarvainen and Valpola 2017). Early on
+    it forgets faster, so that it is not held back by the random start.
 
     Parameters
     ----------

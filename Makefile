@@ -1,0 +1,39 @@
+# make report   everything from nothing: environment, demo dataset (synthetic), study, figures, report/report.html
+# make test     the test suite            make test-all   with the long tests
+# make lab      JupyterLab                make lint       style, and notebooks without outputs
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: report test test-all lab lint check-python
+
+report: $(INSTALLED)
+	$(BIN)/poseemo study parameters/studies/demo.yaml
+	$(BIN)/poseemo report runs/demo --out report
+
+test: $(INSTALLED)
+	$(BIN)/pytest -m "not slow"
+
+test-all: $(INSTALLED)
+	$(BIN)/pytest
+
+lab: $(INSTALLED)
+	$(BIN)/jupyter lab notebooks
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/nbstripout --verify notebooks/*.ipynb
+
+$(INSTALLED): pyproject.toml constraints.txt | check-python
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -c constraints.txt -e '.[test]'
+	touch $@
+
+check-python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11, 5))' || { \
+	echo "poseemo needs Python 3.11.5 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1)."; \
+	echo "Install one (python.org, pyenv, or: conda env create -f environment.yml) and run: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; \
+	exit 1; }

@@ -1,0 +1,147 @@
+"""What a run works on: the dataset, its split, the audit of it, and the clips on the device."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from poseemo_lib import __version__
+from poseemo_lib.batching import Preparation, PreparedClips, prepare_clips
+from poseemo_lib.dataset import Dataset
+from poseemo_lib.errors import LeakError, UsageError
+from poseemo_lib.parameters import RunParameters, settings_from
+from poseemo_lib.recipes import ensure_dataset
+from poseemo_lib.runs import run_identity, write_json
+from poseemo_lib.splits import make_split, split_hash
+
+PARTS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a run works on.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    table : DataFrame
+        Metadata of the clips in use, in the order of `data`, with the column `part`.
+    leaks : dict
+        Number of leaks of each kind, empty for a clean split.
+    data : PreparedClips
+    identity : str
+        See `runs.run_identity`.
+    split_hash : str
+    """
+
+    dataset: Dataset
+    table: pd.DataFrame
+    leaks: dict[str, int]
+    data: PreparedClips
+    identity: str
+    split_hash: str
+
+    def index(self, part: str) -> torch.Tensor:
+        """Positions of the clips of `train`, `val` or `test` in `data`."""
+        rows = np.flatnonzero(self.table["part"] == part)
+        return torch.from_numpy(rows).to(self.data.keypoints.device)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The labels, in order."""
+        return self.dataset.classes
+
+
+def choose_device(name: str) -> torch.device:
+    """Turn `auto`, `cpu`, `cuda` or `cuda:N` into a device that is there.
+
+    Raises
+    ------
+    UsageError
+        The name is none of these, or that GPU is not there.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError):
+        raise UsageError(f"device: wanted auto, cpu, cuda or cuda:N with that GPU there, got {name!r}") from None
+    return device
+
+
+def split_dataset(dataset: Dataset, parameters: RunParameters) -> pd.Series:
+    """Split as the parameters say: clip_id -> train, val, test or missing."""
+    return make_split(dataset.table(), parameters.split, seed=parameters.split_seed, fold=parameters.fold or None)
+
+
+def audit_split(dataset: Dataset, split: pd.Series) -> dict[str, int]:
+    """Count the leaks of each kind, from the dataset's folder where this split was audited before.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    split : Series
+        clip_id -> part.
+
+    Returns
+    -------
+    dict
+        Kind -> number; empty for a clean split.
+    """
+    from poseemo_lib.audit import audit
+
+    key = {"content_hash": dataset.info.content_hash, "split_hash": split_hash(split), "version": __version__}
+    note = Path(dataset.root) / f"audit-{key['split_hash'][:16]}.json"
+    if note.exists():
+        known = json.loads(note.read_text(encoding="utf-8"))
+        if known["key"] == key:
+            return known["leaks"]
+    leaks = {kind: count for kind, count in audit(dataset, split).counts.items() if count}
+    if Path(dataset.root).is_dir() and os.access(dataset.root, os.W_OK):
+        write_json(note, {"key": key, "leaks": leaks})
+    return leaks
+
+
+def load_inputs(parameters: RunParameters) -> Inputs:
+    """Open the dataset, split and audit it, and bring the clips to the device.
+
+    Parameters
+    ----------
+    parameters : RunParameters
+
+    Returns
+    -------
+    Inputs
+
+    Raises
+    ------
+    LeakError
+        The audit found a leak and the parameters do not allow one.
+    """
+    torch.set_num_threads(parameters.threads)
+    dataset = Dataset(ensure_dataset(parameters.dataset))
+    split = split_dataset(dataset, parameters)
+    leaks = audit_split(dataset, split)
+    if leaks and not parameters.allow_leak:
+        found = ", ".join(f"{count} {kind}" for kind, count in leaks.items())
+        raise LeakError(
+            f"{parameters.dataset}: wanted a split without leaks, the {parameters.split} split has {found}; "
+            "`poseemo inspect` names them; choose another split, or say allow_leak: true"
+        )
+    used = split.dropna()
+    data = prepare_clips(
+        dataset.clips(lambda clip_id: clip_id in used.index),
+        dataset.classes,
+        settings_from(Preparation, parameters),
+        choose_device(parameters.device),
+    )
+    table = dataset.table().set_index("clip_id").loc[data.clip_ids].reset_index()
+    table["part"] = used.loc[data.clip_ids].to_numpy()
+    hashes = (dataset.info.content_hash, split_hash(split))
+    identity = run_identity(parameters.model_dump(), *hashes)
+    return Inputs(dataset, table, leaks, data, identity, hashes[1])

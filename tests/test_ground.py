@@ -1,0 +1,68 @@
+"""The files around the library agree with each other."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PINS = dict(
+    line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line and line[0] != "#"
+)
+PINS = {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in PINS.items()}
+REQUIREMENTS = [
+    Requirement(text)
+    for texts in (PROJECT["dependencies"], *PROJECT["optional-dependencies"].values())
+    for text in texts
+]
+
+
+@pytest.mark.parametrize("requirement", REQUIREMENTS, ids=lambda r: r.name)
+def test_every_dependency_is_pinned_within_its_range(requirement):
+    name = re.sub(r"[-_.]+", "-", requirement.name).lower()
+    assert name in PINS
+    assert requirement.specifier.contains(PINS[name])
+
+
+def test_environment_yml_adds_python_and_points_at_the_rest():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    python, pip, pinned = environment["dependencies"]
+    assert pip == "pip" and pinned == {"pip": ["-c constraints.txt", "-e ."]}
+    version = python.removeprefix("python=")
+    # The newest release of that series satisfies what pyproject asks for.
+    assert Version(f"{version}.99") in Requirement(f"x{PROJECT['requires-python']}").specifier
+
+
+def test_versions_agree():
+    import poseemo_lib
+
+    assert poseemo_lib.__version__ == PROJECT["version"]
+    assert f"[{PROJECT['version']}]" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_make_refuses_an_old_python_and_says_what_to_do(tmp_path):
+    old = tmp_path / "python3.9"
+    old.write_text('#!/bin/sh\n[ "$1" = --version ] && echo "Python 3.9.2" && exit 0\nexit 1\n')
+    old.chmod(0o755)
+    made = subprocess.run(["make", "-C", ROOT, f"PYTHON={old}", "check-python"], capture_output=True, text=True)
+    assert made.returncode != 0
+    assert "needs Python 3.11.5 or newer" in made.stdout and "3.9.2" in made.stdout and "make PYTHON=" in made.stdout
+
+
+def test_importing_the_library_is_light():
+    heavy = "torch sklearn pandas matplotlib plotly papermill scipy"
+    code = f"import sys, poseemo_lib, poseemo_lib.cli; print([m for m in '{heavy}'.split() if m in sys.modules])"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert out.strip() == "[]"
+
+
+def test_no_library_file_is_past_350_lines():
+    long = {p.name: n for p in (ROOT / "poseemo_lib").rglob("*.py") if (n := len(p.read_text().splitlines())) > 350}
+    assert not long

@@ -1,0 +1,93 @@
+import pytest
+from pydantic import ValidationError
+
+from poseemo_lib.baselines import BASELINES
+from poseemo_lib.errors import UsageError
+from poseemo_lib.parameters import BASELINE_NAMES, RunParameters, check_parameters, describe_parameters, read_yaml
+from poseemo_lib.paths import PARAMETERS
+
+
+def fault(**values):
+    with pytest.raises(UsageError) as error:
+        check_parameters(values, "mine.yaml")
+    return str(error.value)
+
+
+def test_a_number_in_scientific_notation_is_a_number(tmp_path):
+    (tmp_path / "p.yaml").write_text("lr: 1e-4\n")  # YAML 1.1 reads this as a text
+    assert check_parameters(read_yaml(tmp_path / "p.yaml")).lr == 1e-4
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"learning_rat": 1}, "mine.yaml: learning_rat: unknown parameter"),
+        ({"epoch": 3}, "mine.yaml: epoch: unknown parameter; did you mean epochs?"),
+        ({"epochs": "many"}, "mine.yaml: epochs: input should be a valid integer.*got 'many'"),
+        ({"epochs": 0}, "mine.yaml: epochs: input should be greater than or equal to 1, got 0"),
+        ({"normalisation": "bodi"}, "mine.yaml: normalisation: input should be 'body' or 'frame', got 'bodi'"),
+        ({"smoothing": 4}, "smoothing: wanted an odd number of frames, got 4"),
+        ({"architecture": "lstm"}, "architecture: wanted one of deep_residual, bilstm.*extra_trees, got 'lstm'"),
+        ({"model": {"hiden": 3}}, "model.hiden: unknown for deep_residual; did you mean hidden?"),
+        ({"model": {"hidden": "wide"}}, "model.hidden: wanted int as in 256, got 'wide'"),
+        ({"model": {"squeeze_excitation": 1}}, "model.squeeze_excitation: wanted bool as in False, got 1"),
+        ({"architecture": "majority", "model": {"hidden": 3}}, "a baseline has no hyper-parameters, got hidden"),
+        ({"class_weights": "inverse"}, "corrects the imbalance twice"),
+        ({"split": "leave_one_group_out"}, "fold: wanted the test group's name"),
+        ({"fold": "walk"}, "fold: wanted the test group's name"),
+    ],
+)
+def test_every_mistake_is_named_with_its_file_and_key(values, message):
+    import re
+
+    assert re.search(message, fault(**values))
+
+
+def test_all_mistakes_come_in_one_message():
+    text = fault(epoch=3, lr=-1)
+    assert "epoch:" in text and "lr:" in text and len(text.splitlines()) == 2
+
+
+def test_double_balancing_needs_its_flag():
+    both = check_parameters({"class_weights": "inverse", "allow_double_balancing": True})
+    assert both.sampler == "balanced"
+    assert check_parameters({"class_weights": "inverse", "sampler": "uniform"})
+
+
+def test_parameters_cannot_be_changed():
+    with pytest.raises(ValidationError):
+        check_parameters({}).lr = 3
+
+
+def test_baseline_names_are_those_of_the_baselines():
+    assert tuple(BASELINES) == BASELINE_NAMES
+
+
+def test_every_parameter_is_described():
+    assert all(text for _, _, _, text in describe_parameters())
+    assert len(describe_parameters()) == len(RunParameters.model_fields)
+
+
+@pytest.mark.parametrize("path", sorted(PARAMETERS.glob("architectures/*.yaml")), ids=lambda p: p.stem)
+def test_every_architecture_file_is_valid(path):
+    assert check_parameters(read_yaml(path), str(path)).architecture
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("- a\n- b\n", "wanted `name: value` lines, got list"),
+        ("a: [1", "not a YAML file"),
+        (b"\xff\xfe\x00", "not a YAML"),
+    ],
+)
+def test_a_file_that_is_no_parameters_file(tmp_path, text, message):
+    path = tmp_path / "p.yaml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(UsageError, match=message):
+        read_yaml(path)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(UsageError, match=r"nowhere.yaml: cannot be read: No such file"):
+        read_yaml(tmp_path / "nowhere.yaml")

@@ -1,0 +1,277 @@
+import json
+import tracemalloc
+from collections import Counter
+from dataclasses import replace
+from itertools import islice
+
+import numpy as np
+import pytest
+
+from poseemo_lib.clips import EMOTIONS, check_clip
+from poseemo_lib.dataset import Dataset
+from poseemo_lib.errors import DatasetError, UsageError
+from poseemo_lib.skeleton import COCO_KEYPOINTS, JOINT
+from poseemo_lib.synthetic import PLANTED_FILE, generate_clips, read_planted, synthetic_clip, write_synthetic_dataset
+from poseemo_lib.synthetic.plan import CLASS_COUNTS, SyntheticSettings, label_of, place_of
+
+
+@pytest.fixture(scope="module")
+def clips():
+    return list(generate_clips(300, seed=1))
+
+
+def test_people_turned_away_lose_the_far_ear(clips):
+    seen = np.concatenate([clip.keypoints[..., 2].reshape(-1, 17) > 0 for clip, _ in clips])
+    one_ear = seen[:, JOINT["left_ear"]] != seen[:, JOINT["right_ear"]]
+    assert 0.2 < one_ear.mean() < 0.9
+
+
+def test_every_clip_is_sound(clips):
+    for clip, _ in clips:
+        check_clip(clip, EMOTIONS)
+        assert clip.origin == "synthetic" and clip.split is None
+        xy = clip.keypoints[..., :2]
+        assert np.nanmin(xy) >= 0
+        assert np.nanmax(xy[..., 0]) < clip.width and np.nanmax(xy[..., 1]) < clip.height
+    assert len({clip.clip_id for clip, _ in clips}) == len(clips)
+
+
+def test_lengths_rates_and_people_are_like_tv(clips):
+    frames = np.array([clip.n_frames for clip, _ in clips])
+    seconds = np.array([clip.n_frames / clip.fps for clip, _ in clips])
+    assert 60 <= np.median(frames) <= 90
+    assert seconds.min() > 0.95 and seconds.max() < 6.05
+    assert {round(clip.fps, 3) for clip, _ in clips} == {23.976, 25, 29.97, 30}
+    assert 0.35 < np.mean([clip.n_people == 2 for clip, _ in clips]) < 0.65
+
+
+def test_joints_are_missing_as_framing_demands(clips):
+    seen = np.mean([(clip.keypoints[..., 2] > 0).mean((0, 1)) for clip, _ in clips], axis=0)
+    share = dict(zip(COCO_KEYPOINTS, seen, strict=True))
+    assert share["nose"] > 0.8 and share["left_shoulder"] > 0.85
+    assert 0.5 < share["left_wrist"] < 0.85
+    assert share["left_ankle"] < share["left_knee"] < share["left_hip"] < share["left_shoulder"]
+    assert 0.1 < share["left_ankle"] < 0.4
+    # Every now and then a whole person is missed for some frames.
+    gone = np.mean([(clip.keypoints[..., 2] == 0).all(2).any() for clip, _ in clips])
+    assert 0.1 < gone < 0.6
+
+
+def test_the_same_call_gives_the_same_clips_in_any_order(clips):
+    settings = SyntheticSettings(300, seed=1)
+    for index in (299, 3, 120):
+        clip, planted = synthetic_clip(settings, index)
+        assert clip.clip_id == clips[index][0].clip_id and planted == clips[index][1]
+        np.testing.assert_array_equal(clip.keypoints, clips[index][0].keypoints)
+    other = synthetic_clip(SyntheticSettings(300, seed=2), 3)[0]
+    assert other.keypoints.shape != clips[3][0].keypoints.shape or not np.array_equal(
+        other.keypoints, clips[3][0].keypoints, equal_nan=True
+    )
+    assert other.group_id != clips[3][0].group_id
+
+
+def test_without_signal_the_label_does_not_touch_the_keypoints():
+    settings = SyntheticSettings(40, seed=5, signal=0)
+    for index in range(0, 40, 5):
+        made = [synthetic_clip(settings, index, label) for label in EMOTIONS]
+        assert [clip.label for clip, _ in made] == list(EMOTIONS)
+        for clip, planted in made:
+            assert planted is None
+            np.testing.assert_array_equal(clip.keypoints, made[0][0].keypoints)
+            assert clip.source_id == made[0][0].source_id and clip.fps == made[0][0].fps
+
+
+def test_what_is_planted_is_where_it_says(clips):
+    """The same clip with and without signal differs in the planted person, joints and frames, and nowhere else."""
+    for index, (clip, planted) in enumerate(clips[:120]):
+        plain = synthetic_clip(SyntheticSettings(300, seed=1, signal=0), index)[0]
+        assert plain.label == clip.label
+        same = (plain.keypoints == clip.keypoints) | (np.isnan(plain.keypoints) & np.isnan(clip.keypoints))
+        frames, people, joints = np.nonzero(~same.all(-1))
+        if planted is None:
+            assert clip.label == "neutral" and same.all()
+            continue
+        assert 0 <= planted.start < planted.stop <= clip.n_frames
+        assert 0 <= planted.person < clip.n_people
+        assert set(people) <= {planted.person}
+        assert {COCO_KEYPOINTS[joint] for joint in joints} <= set(planted.joints)
+        assert not len(frames) or (planted.start <= frames.min() and frames.max() < planted.stop)
+
+
+def test_planted_joints_that_are_seen_really_move():
+    moved, seen = 0, 0
+    for index in range(60):
+        clip, planted = synthetic_clip(SyntheticSettings(60, seed=4), index)
+        plain = synthetic_clip(SyntheticSettings(60, seed=4, signal=0), index)[0]
+        if planted:
+            where = (slice(planted.start, planted.stop), planted.person, [JOINT[name] for name in planted.joints])
+            apart = np.linalg.norm(clip.keypoints[where][..., :2] - plain.keypoints[where][..., :2], axis=-1)
+            for joint in apart.T:
+                seen += np.isfinite(joint).any()
+                moved += np.isfinite(joint).any() and np.nanmax(joint) > 0.005 * clip.height
+    assert seen > 200
+    assert moved / seen > 0.85
+
+
+def test_more_signal_moves_more():
+    def distance(signal):
+        clip = synthetic_clip(SyntheticSettings(10, signal=signal), 4, "surprise")[0]
+        plain = synthetic_clip(SyntheticSettings(10, signal=0), 4)[0]
+        return np.nanmean(np.abs(clip.keypoints[..., :2] - plain.keypoints[..., :2]))
+
+    assert 0 < distance(0.5) < distance(1) < distance(2)
+
+
+def test_both_slots_are_used_for_the_main_person(clips):
+    slots = Counter(planted.person for clip, planted in clips if planted and clip.n_people == 2)
+    assert slots[0] > slots[1] > 0
+
+
+# Labels and groups
+
+
+def labels_of(settings: SyntheticSettings) -> tuple[list[str], list[int]]:
+    places = [place_of(settings, index) for index in range(settings.n_clips)]
+    labels = [label_of(settings, place, index) for index, place in enumerate(places)]
+    return labels, [place.group for place in places]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_class_proportions_are_those_of_the_reference(seed):
+    labels, _ = labels_of(SyntheticSettings(1000, seed=seed))
+    counts = Counter(labels)
+    shares = np.array([counts[label] / 1000 for label in EMOTIONS])
+    np.testing.assert_allclose(shares, np.array(CLASS_COUNTS) / sum(CLASS_COUNTS), atol=0.04)
+
+
+def test_every_group_has_clips_of_its_own_mixture():
+    labels, groups = labels_of(SyntheticSettings(1000))
+    sizes = Counter(groups)
+    assert len(sizes) == 40 and min(sizes.values()) >= 10
+    neutral = Counter(group for group, label in zip(groups, labels, strict=True) if label == "neutral")
+    shares = np.array([neutral[group] / sizes[group] for group in sizes])
+    assert shares.std() > 0.12
+
+
+@pytest.mark.parametrize("n_clips, n_groups", [(1, None), (3, 3), (25, 7), (60, None), (400, 3)])
+def test_any_number_of_groups_is_filled(n_clips, n_groups):
+    settings = SyntheticSettings(n_clips, n_groups=n_groups)
+    assert set(labels_of(settings)[1]) == set(range(settings.n_groups))
+
+
+def test_scenes_hold_one_to_four_clips_of_one_cast(clips):
+    scenes: dict[str, list] = {}
+    for clip, _ in clips:
+        scenes.setdefault(clip.source_id, []).append(clip)
+    assert max(map(len, scenes.values())) <= 4 < len(scenes)
+    for members in scenes.values():
+        assert len({(clip.group_id, clip.n_people, clip.fps, clip.width) for clip in members}) == 1
+    assert any(len({clip.label for clip in members}) > 1 for members in scenes.values())
+
+
+@pytest.mark.parametrize(
+    "wrong, message",
+    [
+        ({"n_clips": 0}, "n_clips: wanted a whole number of 1 or more, got 0"),
+        ({"n_clips": 2.5}, "n_clips: wanted a whole number of 1 or more, got 2.5"),
+        ({"n_clips": True}, "n_clips: wanted a whole number of 1 or more, got True"),
+        ({"seed": -1}, "seed: wanted a whole number of 0 or more, got -1"),
+        ({"signal": -0.1}, "signal: wanted a number from 0 to 100, got -0.1"),
+        ({"signal": float("nan")}, "signal: wanted a number from 0 to 100, got nan"),
+        ({"n_groups": 11}, "n_groups: wanted a whole number from 1 to 10, got 11"),
+        ({"n_groups": 0}, "n_groups: wanted a whole number from 1 to 10, got 0"),
+        ({"two_people": 1.1}, "two_people: wanted a number from 0 to 1, got 1.1"),
+    ],
+)
+def test_wrong_settings_are_named_at_once(wrong, message):
+    with pytest.raises(UsageError, match=message):
+        generate_clips(**{"n_clips": 10} | wrong)
+
+
+def test_all_wrong_settings_are_named_together():
+    with pytest.raises(UsageError, match="n_clips.*; signal"):
+        SyntheticSettings(0, signal=-1)
+
+
+def test_a_clip_that_does_not_exist_is_refused():
+    with pytest.raises(UsageError, match="index: wanted 0 to 9, got 10"):
+        synthetic_clip(SyntheticSettings(10), 10)
+    with pytest.raises(UsageError, match="label: wanted one of angry.*got 'joy'"):
+        synthetic_clip(SyntheticSettings(10), 0, "joy")
+
+
+def test_memory_stays_flat():
+    def peak(n: int) -> int:
+        tracemalloc.start()
+        for _ in islice(generate_clips(100_000, n_groups=20), n):
+            pass
+        top = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return top
+
+    peak(5)
+    assert peak(120) < 1.5 * peak(30) + 1e6
+
+
+# On disk
+
+
+def test_a_dataset_is_written_and_read_back(tmp_path):
+    seen = []
+    info = write_synthetic_dataset(tmp_path / "d", 30, seed=np.int64(3), signal=2, n_groups=5, progress=seen.append)
+    assert info.synthetic and info.complete and info.n_clips == 30
+    assert "synthetic" in info.source
+    assert info.recipe["seed"] == 3 and info.recipe["signal"] == 2 and info.recipe["n_groups"] == 5
+    assert seen == list(range(1, 31))
+    dataset = Dataset(tmp_path / "d")
+    made = list(generate_clips(30, seed=3, signal=2, n_groups=5))
+    for stored, (clip, _) in zip(dataset.clips(), made, strict=True):
+        np.testing.assert_array_equal(stored.keypoints, clip.keypoints)
+        assert replace(stored, keypoints=None) == replace(clip, keypoints=None)
+    assert not list(dataset.faults())
+    planted = read_planted(tmp_path / "d")
+    expected = [row for _, row in made if row]
+    assert list(planted.clip_id) == [row.clip_id for row in expected]
+    assert [tuple(joints) for joints in planted.joints] == [row.joints for row in expected]
+    assert list(planted.start) == [row.start for row in expected]
+    assert set(planted.label) <= set(EMOTIONS) - {"neutral"}
+    assert not [path.name for path in (tmp_path / "d").iterdir() if path.name.startswith(".tmp")]
+
+
+def test_the_same_settings_give_the_same_hash(tmp_path):
+    first = write_synthetic_dataset(tmp_path / "a", 12)
+    second = write_synthetic_dataset(tmp_path / "b", 12)
+    assert first.content_hash == second.content_hash
+    assert write_synthetic_dataset(tmp_path / "c", 12, seed=1).content_hash != first.content_hash
+
+
+def test_without_signal_the_planted_table_is_empty(tmp_path):
+    write_synthetic_dataset(tmp_path, 5, signal=0)
+    assert len(read_planted(tmp_path)) == 0
+
+
+def test_a_dataset_is_not_overwritten(tmp_path):
+    write_synthetic_dataset(tmp_path, 3)
+    before = (tmp_path / PLANTED_FILE).read_bytes()
+    with pytest.raises(UsageError, match="wanted an empty folder"):
+        write_synthetic_dataset(tmp_path, 4)
+    assert (tmp_path / PLANTED_FILE).read_bytes() == before
+
+
+def test_an_interrupted_dataset_is_not_complete(tmp_path):
+    def stop(done):
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_synthetic_dataset(tmp_path, 10, progress=stop)
+    assert json.loads((tmp_path / "dataset.json").read_text())["complete"] is False
+    assert not list(tmp_path.glob("*planted*")) and not list(tmp_path.glob(".tmp*planted*"))
+
+
+def test_planted_errors_are_named(tmp_path):
+    with pytest.raises(DatasetError, match="planted.parquet: wanted a synthetic dataset's planted.parquet, found none"):
+        read_planted(tmp_path)
+    (tmp_path / PLANTED_FILE).write_bytes(b"no parquet")
+    with pytest.raises(DatasetError, match="truncated or damaged"):
+        read_planted(tmp_path)

@@ -1,0 +1,161 @@
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from poseemo_lib import training
+from poseemo_lib.augmentation import Augmentation
+from poseemo_lib.batching import PreparedClips
+from poseemo_lib.errors import TrainingError
+from poseemo_lib.models import build_model
+from poseemo_lib.training import Settings, fit, learning_rate, predict, update_average
+
+SETTINGS = Settings(
+    seed=0, epochs=4, patience=0, batch_size=8, lr=2e-3, weight_decay=1e-4, warmup_epochs=1, label_smoothing=0.1,
+    clip_norm=1.0, weight_average=0.9, sampler="balanced", class_weights="none", precision="float32", n_frames=16,
+    eval_crops=2, augmentation=Augmentation(scale=0.1, noise=0.005, time_warp=0.1, joint_dropout=0.05),
+)  # fmt: skip
+TRAIN, VAL = torch.arange(0, 30), torch.arange(30, 42)
+
+
+def make_data(n=42, seed=0):
+    """Clips of 3 classes: the class is the height of the right wrist, and the noise is small."""
+    generator = torch.Generator().manual_seed(seed)
+    lengths = torch.randint(8, 40, (n,), generator=generator)
+    labels = torch.arange(n) % 3
+    keypoints = 0.01 * torch.randn(int(lengths.sum()), 2, 17, 3, generator=generator)
+    keypoints[..., 2] = 1.0
+    keypoints[:, 0, 10, 1] += torch.repeat_interleave(labels.float(), lengths)
+    starts = lengths.cumsum(0) - lengths
+    return PreparedClips(keypoints, starts, lengths, labels, [f"clip{i}" for i in range(n)], 25.0)
+
+
+def small_model(seed=0):
+    torch.manual_seed(seed)
+    return build_model("deep_residual", n_classes=3, hidden=32, blocks=1)
+
+
+def fit_small(settings=SETTINGS, data=None, **more):
+    model = small_model()
+    return model, fit(model, data or make_data(), TRAIN, VAL, 3, settings, **more)
+
+
+def equal(a, b):
+    return all(torch.equal(a[name], b[name]) for name in a) and a.keys() == b.keys()
+
+
+def test_it_learns_and_keeps_the_best_epoch():
+    settings = replace(SETTINGS, epochs=25)
+    model, progress = fit_small(settings)
+    scores = [row["val_macro_f1"] for row in progress.history]
+    assert progress.best_score == max(scores) > 0.9
+    assert scores[progress.best_epoch - 1] == progress.best_score
+    assert scores.index(max(scores)) == progress.best_epoch - 1  # the first of equals
+    assert equal(model.state_dict(), progress.best_weights)
+
+
+def test_the_same_seed_twice_gives_the_same_weights_and_another_does_not():
+    first, second = fit_small()[0], fit_small()[0]
+    assert equal(first.state_dict(), second.state_dict())
+    other, _ = fit_small(replace(SETTINGS, seed=1))
+    assert not equal(first.state_dict(), other.state_dict())
+
+
+def test_the_order_of_other_random_draws_does_not_matter():
+    model = small_model()
+    torch.rand(17)  # somebody else draws
+    fit(model, make_data(), TRAIN, VAL, 3, SETTINGS)
+    assert equal(model.state_dict(), fit_small()[0].state_dict())
+
+
+@pytest.mark.parametrize("stop_after", [1, 3])
+def test_a_resumed_run_ends_in_the_same_bits(tmp_path, stop_after):
+    class Stopped(Exception):
+        pass
+
+    def stop(row):
+        if row["epoch"] == stop_after:
+            raise Stopped
+
+    whole, wanted = fit_small()
+    with pytest.raises(Stopped):
+        fit_small(checkpoint=tmp_path / "c.pt", identity="a", report=stop)
+    rows = []
+    resumed, progress = fit_small(checkpoint=tmp_path / "c.pt", identity="a", report=rows.append)
+    assert [row["epoch"] for row in rows] == list(range(stop_after + 1, 5))
+    assert equal(resumed.state_dict(), whole.state_dict())
+    kept = ("epoch", "lr", "train_loss", "val_loss", "val_macro_f1")
+    assert [[r[k] for k in kept] for r in progress.history] == [[r[k] for k in kept] for r in wanted.history]
+
+
+def test_a_checkpoint_of_another_run_is_not_continued(tmp_path):
+    fit_small(checkpoint=tmp_path / "c.pt", identity="a")
+    rows = []
+    fit_small(checkpoint=tmp_path / "c.pt", identity="b", report=rows.append)
+    assert len(rows) == 4
+
+
+def test_early_stopping_waits_for_its_patience():
+    data = make_data()
+    data.labels[:] = torch.randint(3, (42,), generator=torch.Generator().manual_seed(5))  # nothing to learn
+    _, progress = fit_small(replace(SETTINGS, epochs=60, patience=3), data)
+    assert progress.epoch == progress.best_epoch + 3 < 60
+
+
+def test_a_loss_that_is_not_finite_names_the_clip_and_the_epoch():
+    data = make_data()
+    start, length = int(data.starts[7]), int(data.lengths[7])
+    data.keypoints[start : start + length, :, :, :2] = 1e30
+    with pytest.raises(TrainingError, match="epoch 1.*clip 'clip7'|epoch 1.*'clip7'"):
+        fit_small(replace(SETTINGS, sampler="uniform"), data)
+
+
+def test_the_learning_rate_warms_up_and_falls_as_a_cosine():
+    rates = np.array([learning_rate(step, 10, SETTINGS) for step in range(40)])
+    assert (np.diff(rates[:10]) > 0).all() and (np.diff(rates[10:]) < 0).all()
+    assert rates.max() == rates[10] == SETTINGS.lr
+    assert rates[25] == pytest.approx(SETTINGS.lr / 2)
+    assert rates[-1] == pytest.approx(SETTINGS.lr * 0.5 * (1 + math.cos(math.pi * 29 / 30)))
+
+
+def test_probabilities_are_the_mean_over_windows():
+    data, model = make_data(), small_model().eval()
+    index = torch.tensor([3, 0, 41])
+    probabilities = predict(model, data, index, 16, 2)
+    torch.testing.assert_close(probabilities.sum(1), torch.ones(3))
+    for row, clip in zip(probabilities, index, strict=True):
+        alone = predict(model, data, clip[None], 16, 2)[0]
+        torch.testing.assert_close(row, alone, atol=1e-6, rtol=1e-5)
+    assert not model.training
+
+
+def test_the_weight_average_is_the_closed_form():
+    model, average = torch.nn.Linear(1, 1, bias=False), torch.nn.Linear(1, 1, bias=False)
+    average.weight.data.fill_(0.0)
+    model.weight.data.fill_(1.0)
+    for step in range(1000, 1010):
+        update_average(average, model, 0.9, step)
+    assert average.weight.item() == pytest.approx(1 - 0.9**10, rel=1e-5)
+    update_average(average, model, 0.0, 5)
+    assert average.weight.item() == 1.0
+
+
+def test_class_weights_and_smoothing_are_torchs():
+    data = make_data()
+    features = torch.randn(8, 16, 238, generator=torch.Generator().manual_seed(0))
+    mask, labels = torch.ones(8, 16, dtype=torch.bool), torch.arange(8) % 3
+    model, weights = small_model().eval(), torch.tensor([1.0, 2.0, 0.5])
+    losses = training._losses(model, features, mask, labels, weights, SETTINGS)
+    wanted = functional.cross_entropy(
+        model(features, mask), labels, weight=weights, label_smoothing=0.1, reduction="none"
+    )
+    torch.testing.assert_close(losses, wanted)
+    assert data.fps == 25.0
+
+
+def test_bf16_trains_too():
+    _, progress = fit_small(replace(SETTINGS, precision="bf16", epochs=25))
+    assert progress.best_score > 0.8
