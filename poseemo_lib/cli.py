@@ -162,18 +162,24 @@ def _pairs(texts: list[str], option: str, *, parse: bool = False) -> dict:
 def inspect(
     dataset: DatasetArgument,
     split: Annotated[
-        str | None, typer.Option(help="official, grouped or random; default: official if there is one.")
+        str | None,
+        typer.Option(
+            help="official, grouped, leave_one_group_out or random; default: official where there is one, else grouped."
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of a split that is drawn.")] = 0,
+    fold: Annotated[str | None, typer.Option(help="The test group, for --split leave_one_group_out.")] = None,
 ) -> None:
     """Show what is in a dataset and audit its split; exits 1 on a fault or a leak.
 
     Example: poseemo inspect data/mine --split random
     """
+    from poseemo_lib.dataset import Dataset
     from poseemo_lib.inspecting import inspect_dataset
     from poseemo_lib.recipes import ensure_dataset
 
-    text, sound = inspect_dataset(ensure_dataset(dataset), method=split, seed=seed)
+    opened = Dataset(ensure_dataset(dataset), allow_incomplete=True)
+    text, sound = inspect_dataset(opened, split, seed=seed, fold=fold)
     say(text)
     if not sound:
         raise PoseemoError(f"{dataset}: has faults or leaks, see above")
@@ -281,3 +287,7 @@ def models() -> None:
         settings = ", ".join(f"{key}={value!r}" for key, value in hyper_parameters(name).items())
         say(f"{name:20} {count:>10,} parameters   {settings}")
     say(f"baselines: {', '.join(BASELINE_NAMES)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -4,6 +4,7 @@ A keypoint that was not seen has x = y = NaN and confidence 0. Nothing is filled
 """
 
 from dataclasses import dataclass, replace
+from numbers import Integral, Real
 
 import numpy as np
 
@@ -107,32 +108,53 @@ def clip_faults(clip: PoseClip, classes: tuple[str, ...] | None = None) -> list[
     list of str
         Empty for a sound clip.
     """
-    faults = []
-    for name in ("clip_id", "source_id", "group_id"):
-        value = getattr(clip, name)
-        if not isinstance(value, str) or not value:
-            faults.append(f"{name}: wanted a text that is not empty, got {value!r}")
-    if classes is not None and clip.label not in classes:
-        faults.append(f"label: wanted one of {', '.join(classes)}, got {clip.label!r}")
+    faults = [
+        f"{name}: wanted a text that is not empty, got {getattr(clip, name)!r}"
+        for name in ("clip_id", "source_id", "group_id")
+        if not _is_text(getattr(clip, name))
+    ]
+    if not _is_text(clip.label) or (classes is not None and clip.label not in classes):
+        faults.append(f"label: wanted {'one of ' + ', '.join(classes) if classes else 'a text'}, got {clip.label!r}")
     if clip.split is not None and clip.split not in SPLITS:
         faults.append(f"split: wanted train, val, test or none, got {clip.split!r}")
+    return faults + _origin_faults(clip) + _picture_faults(clip) + _keypoint_faults(clip.keypoints)
+
+
+def _is_text(value) -> bool:
+    """Tell whether a value is a text that is not empty and that UTF-8 can hold (odd file names cannot)."""
+    try:
+        return isinstance(value, str) and len(value.encode()) > 0
+    except UnicodeEncodeError:
+        return False
+
+
+def _origin_faults(clip: PoseClip) -> list[str]:
     if clip.origin not in ORIGINS:
-        faults.append(f"origin: wanted one of {', '.join(ORIGINS)}, got {clip.origin!r}")
-    if (clip.origin == "augmented") != (clip.augmented_from is not None):
-        faults.append(
-            f"augmented_from: wanted the source clip's id with origin augmented and none otherwise, "
-            f"got {clip.augmented_from!r} with origin {clip.origin!r}"
-        )
-    if not (np.isfinite(clip.fps) and 1 <= clip.fps <= 1000):
-        faults.append(f"fps: wanted 1 to 1000, got {clip.fps}")
+        return [f"origin: wanted one of {', '.join(ORIGINS)}, got {clip.origin!r}"]
+    if clip.origin == "augmented":
+        sound = _is_text(clip.augmented_from) and clip.augmented_from != clip.clip_id
+    else:
+        sound = clip.augmented_from is None
+    if sound:
+        return []
+    wanted = "augmented_from: wanted the source clip's id with origin augmented and none otherwise"
+    return [f"{wanted}, got {clip.augmented_from!r} with origin {clip.origin!r}"]
+
+
+def _picture_faults(clip: PoseClip) -> list[str]:
+    faults = []
+    if not (isinstance(clip.fps, Real) and 1 <= clip.fps <= 1000):
+        faults.append(f"fps: wanted 1 to 1000, got {clip.fps!r}")
     for name in ("width", "height"):
         value = getattr(clip, name)
-        if not 1 <= value <= 100_000:
-            faults.append(f"{name}: wanted 1 to 100000 pixels, got {value}")
-    return faults + _keypoint_faults(clip.keypoints)
+        if not (isinstance(value, Integral) and 1 <= value <= 100_000):
+            faults.append(f"{name}: wanted a whole number of pixels, 1 to 100000, got {value!r}")
+    return faults
 
 
 def _keypoint_faults(keypoints: np.ndarray) -> list[str]:
+    if not isinstance(keypoints, np.ndarray):
+        return [f"keypoints: wanted an array, got {type(keypoints).__name__}"]
     wanted = f"(frames, 1 to {MAX_PEOPLE} people, {N_KEYPOINTS} joints, {len(CHANNELS)} channels)"
     if keypoints.ndim != 4 or keypoints.shape[2:] != (N_KEYPOINTS, len(CHANNELS)):
         return [f"keypoints: wanted the shape {wanted}, got {keypoints.shape}"]
@@ -143,13 +165,13 @@ def _keypoint_faults(keypoints: np.ndarray) -> list[str]:
     if keypoints.dtype != np.float32:
         return [f"keypoints: wanted float32, got {keypoints.dtype}"]
     faults = []
-    xy, confidence = keypoints[..., :2], keypoints[..., 2]
-    seen = np.isfinite(xy).all(-1)
+    x, y, confidence = keypoints[..., 0], keypoints[..., 1], keypoints[..., 2]
+    seen = np.isfinite(x) & np.isfinite(y)
     # NaN compares false, so that a confidence of NaN is caught here too.
     if not ((confidence >= 0) & (confidence <= 1)).all():
         low, high = np.nanmin(confidence, initial=0), np.nanmax(confidence, initial=0)
         faults.append(f"confidence: wanted 0 to 1, got {low:g} to {high:g} with {np.isnan(confidence).sum()} NaN")
-    elif (seen != (confidence > 0)).any() or (~seen & ~np.isnan(xy).all(-1)).any():
+    elif (seen != (confidence > 0)).any() or (~seen & ~(np.isnan(x) & np.isnan(y))).any():
         faults.append(
             "keypoints: wanted x = y = NaN exactly where confidence is 0 (see clips.mark_missing), "
             f"got {int((seen != (confidence > 0)).sum())} joints that differ"

@@ -122,9 +122,13 @@ def load_inputs(parameters: RunParameters) -> Inputs:
     ------
     LeakError
         The audit found a leak and the parameters do not allow one.
+    UsageError
+        `score_by: source` and a recording with clips of several labels.
     """
     torch.set_num_threads(parameters.threads)
     dataset = Dataset(ensure_dataset(parameters.dataset))
+    if parameters.score_by == "source":
+        _check_sources(dataset)
     split = split_dataset(dataset, parameters)
     leaks = audit_split(dataset, split)
     if leaks and not parameters.allow_leak:
@@ -145,3 +149,13 @@ def load_inputs(parameters: RunParameters) -> Inputs:
     hashes = (dataset.info.content_hash, split_hash(split))
     identity = run_identity(parameters.model_dump(), *hashes)
     return Inputs(dataset, table, leaks, data, identity, hashes[1])
+
+
+def _check_sources(dataset: Dataset) -> None:
+    """Refuse scores by recording, before any training, where a recording has no single label."""
+    labels = dataset.table().groupby("source_id")["label"].nunique()
+    if (labels > 1).any():
+        raise UsageError(
+            f"{dataset.root}: score_by: source wants recordings of one label each, got {int((labels > 1).sum())} with "
+            f"several, such as {labels.index[labels > 1][0]!r}; use score_by: clip"
+        )

@@ -60,6 +60,7 @@ class RunParameters(BaseModel):
     seed: int = Field(0, ge=0, description="weights, order and augmentation")
     epochs: Count = Field(60, description="at most")
     patience: int = Field(20, ge=0, description="epochs without a better validation macro-F1; 0: no early stop")
+    choose_after: float = Field(0.5, ge=0, lt=1, description="share of the epochs before which none is chosen")
     batch_size: Count = Field(32, description="windows a step")
     lr: Positive = Field(5e-4, description="peak learning rate of AdamW")
     weight_decay: float = Field(1e-4, ge=0, description="of AdamW")

@@ -29,6 +29,7 @@ class Settings:
     seed: int
     epochs: int
     patience: int
+    choose_after: float
     batch_size: int
     lr: float
     weight_decay: float
@@ -126,7 +127,8 @@ def fit(
         progress.epoch += 1
         row = {"epoch": progress.epoch, **row, "seconds": time.perf_counter() - started}
         progress.history.append(row)
-        if row["val_macro_f1"] > progress.best_score:
+        late_enough = progress.epoch > settings.choose_after * settings.epochs
+        if late_enough and row["val_macro_f1"] > progress.best_score:
             progress.best_score, progress.best_epoch = row["val_macro_f1"], progress.epoch
             progress.best_weights = {k: v.detach().cpu().clone() for k, v in average.state_dict().items()}
         if checkpoint:
@@ -138,7 +140,7 @@ def fit(
 
 
 def _out_of_patience(progress: Progress, settings: Settings) -> bool:
-    return 0 < settings.patience <= progress.epoch - progress.best_epoch
+    return 0 < progress.best_epoch and 0 < settings.patience <= progress.epoch - progress.best_epoch
 
 
 def _class_weights(labels: Tensor, n_classes: int, settings: Settings) -> Tensor | None:

@@ -14,7 +14,7 @@ from poseemo_lib.models import build_model
 from poseemo_lib.training import Settings, fit, learning_rate, predict, update_average
 
 SETTINGS = Settings(
-    seed=0, epochs=4, patience=0, batch_size=8, lr=2e-3, weight_decay=1e-4, warmup_epochs=1, label_smoothing=0.1,
+    seed=0, epochs=4, patience=0, choose_after=0.0, batch_size=8, lr=2e-3, weight_decay=1e-4, warmup_epochs=1, label_smoothing=0.1,
     clip_norm=1.0, weight_average=0.9, sampler="balanced", class_weights="none", precision="float32", n_frames=16,
     eval_crops=2, augmentation=Augmentation(scale=0.1, noise=0.005, time_warp=0.1, joint_dropout=0.05),
 )  # fmt: skip
@@ -103,6 +103,12 @@ def test_early_stopping_waits_for_its_patience():
     data.labels[:] = torch.randint(3, (42,), generator=torch.Generator().manual_seed(5))  # nothing to learn
     _, progress = fit_small(replace(SETTINGS, epochs=60, patience=3), data)
     assert progress.epoch == progress.best_epoch + 3 < 60
+
+
+def test_no_epoch_is_chosen_too_early():
+    _, progress = fit_small(replace(SETTINGS, epochs=8, choose_after=0.5))
+    scores = [row["val_macro_f1"] for row in progress.history]
+    assert progress.best_epoch > 4 and progress.best_score == max(scores[4:])
 
 
 def test_a_loss_that_is_not_finite_names_the_clip_and_the_epoch():

@@ -1,0 +1,287 @@
+"""From predictions to scores with intervals.
+
+A predictions table is a pandas DataFrame, one row a clip: clip_id, split, label, group_id, source_id, and one
+probability a class in the columns `p_<class>`.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from poseemo_lib import metrics
+from poseemo_lib.errors import PoseemoError
+
+ID_COLUMNS = ("clip_id", "split", "label", "group_id", "source_id")
+TOP_K = 2
+PER_CLASS_SCORES = ("precision", "recall", "f1")
+
+
+@dataclass(frozen=True)
+class CellScores:
+    """Scores of one cell of a study over its seeds, with 95 % bootstrap intervals.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        One row a metric: metric, mean and sd over seeds, low, high, n_seeds. The sd of one seed is NaN.
+    per_class : DataFrame
+        One row a class and score: class, metric (precision, recall, f1), mean, sd, low, high, support.
+        Support is the mean number of clips over seeds.
+    confusion : array (C, C), int64
+        Sum over seeds; rows are the true class.
+    n_clips, n_groups, n_seeds, n_bootstrap : int
+        Clips and groups are counted once, also where several seeds predict them.
+    resampled_by : {"group", "clip"}
+        What was drawn with replacement: "clip" only where there is a single group, and then the interval knows
+        nothing of the differences between groups.
+    """
+
+    scores: pd.DataFrame
+    per_class: pd.DataFrame
+    confusion: np.ndarray
+    n_clips: int
+    n_groups: int
+    n_seeds: int
+    n_bootstrap: int
+    resampled_by: str
+
+
+def probability_columns(classes: tuple[str, ...]) -> list[str]:
+    """Names of the probability columns, in the order of the classes."""
+    return [f"p_{name}" for name in classes]
+
+
+def check_predictions(predictions: pd.DataFrame, classes: tuple[str, ...], where: str = "predictions") -> None:
+    """Raise if a table is no sound predictions table of one split.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+    classes : tuple of str
+    where : str
+        The file or run, for the message.
+
+    Raises
+    ------
+    PoseemoError
+        A column is missing, there are no rows or rows of several splits, a clip comes twice, a label is unknown,
+        or the probabilities of a clip are not finite, negative or do not add up to 1.
+    """
+    missing = [name for name in (*ID_COLUMNS, *probability_columns(classes)) if name not in predictions.columns]
+    if missing:
+        raise PoseemoError(f"{where}: wanted the columns of a predictions table, missing {', '.join(missing)}")
+    if predictions.empty:
+        raise PoseemoError(f"{where}: wanted at least one clip, got none")
+    if predictions["split"].nunique(dropna=False) > 1:
+        splits = sorted(map(str, predictions["split"].unique()))
+        raise PoseemoError(f"{where}: wanted one split, got {', '.join(splits)}; score each split by itself")
+    repeated = predictions["clip_id"][predictions["clip_id"].duplicated()]
+    if len(repeated):
+        raise PoseemoError(f"{where}: wanted each clip once, got clip {repeated.iloc[0]!r} more than once")
+    unknown = predictions[~predictions["label"].isin(classes)]
+    if len(unknown):
+        row = unknown.iloc[0]
+        raise PoseemoError(
+            f"{where}: clip {row['clip_id']!r}: wanted a label of {', '.join(classes)}, got {row['label']!r}"
+        )
+    probabilities = predictions[probability_columns(classes)].to_numpy(np.float64)
+    # Written so that NaN counts as bad.
+    sound = (probabilities >= 0).all(1) & (np.abs(probabilities.sum(1) - 1) < 1e-3)
+    if not sound.all():
+        clip, values = predictions["clip_id"].iloc[int(np.argmin(sound))], probabilities[np.argmin(sound)]
+        raise PoseemoError(f"{where}: clip {clip!r}: wanted probabilities that add up to 1, got {values.tolist()}")
+
+
+def average_by_source(predictions: pd.DataFrame, classes: tuple[str, ...]) -> pd.DataFrame:
+    """Average the probabilities over the clips (windows, camera views) that were cut from one recording.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        A predictions table of one split.
+    classes : tuple of str
+
+    Returns
+    -------
+    DataFrame
+        A predictions table with one row a source_id, which is also its clip_id, and the column n_clips.
+
+    Raises
+    ------
+    PoseemoError
+        A recording has clips of several labels or groups, so that it has no single answer.
+    """
+    check_predictions(predictions, classes)
+    by_source = predictions.groupby("source_id", sort=True)
+    for column in ("label", "group_id"):
+        distinct = by_source[column].nunique(dropna=False)
+        if (distinct > 1).any():
+            source = distinct.index[distinct > 1][0]
+            raise PoseemoError(
+                f"source {source!r}: wanted one {column} in a recording to average it, got {distinct[source]}; "
+                "score its clips one by one"
+            )
+    columns = probability_columns(classes)
+    out = by_source[["split", "label", "group_id"]].first().join(by_source[columns].mean())
+    out["n_clips"] = by_source.size()
+    out = out.reset_index()
+    out.insert(0, "clip_id", out["source_id"])
+    return out[[*ID_COLUMNS, "n_clips", *columns]]
+
+
+def cell_scores(
+    predictions_by_seed: dict[int, pd.DataFrame],
+    classes: tuple[str, ...],
+    *,
+    n_bootstrap: int = 2000,
+    seed: int = 0,
+) -> CellScores:
+    """Score one cell of a study: mean and sd over seeds, and a 95 % interval of the mean, resampled by group.
+
+    Percentile bootstrap over groups (Davison and Hinkley 1997, "Bootstrap methods and their application", ch. 3.8):
+    whole groups are drawn with replacement, the same draw for all seeds, and the mean over seeds is taken in each
+    draw. Only sums per group are resampled, so that the work is one matrix product.
+    With fewer than about ten groups such an interval is too short. The ECE of a draw is biased upwards, so the
+    interval of a small ECE can lie above it.
+
+    Parameters
+    ----------
+    predictions_by_seed : dict of DataFrame
+        Seed -> predictions table of one split. Seeds may hold different clips, as with a split drawn per seed.
+    classes : tuple of str
+    n_bootstrap : int
+        Number of draws.
+    seed : int
+        Of the draws.
+
+    Returns
+    -------
+    CellScores
+        Metrics: those of :func:`poseemo_lib.metrics.scores_from_confusion`, top_2_accuracy, ece and nll.
+
+    Raises
+    ------
+    PoseemoError
+        A table is not sound, or there is none.
+    """
+    if not predictions_by_seed:
+        raise PoseemoError("wanted the predictions of at least one seed, got none")
+    tables = list(predictions_by_seed.values())
+    for number, table in predictions_by_seed.items():
+        check_predictions(table, classes, f"predictions of seed {number}")
+    every = pd.concat([table[["clip_id", "group_id"]] for table in tables])
+    n_groups = every["group_id"].nunique(dropna=False)
+    unit = "group_id" if n_groups > 1 else "clip_id"
+    units = pd.Index(every[unit].unique()).sort_values()  # so that the order of the rows does not matter
+    sums = _stack([_unit_sums(table, classes, units.get_indexer(table[unit])) for table in tables], len(units))
+    weights = np.random.default_rng(seed).multinomial(len(units), np.full(len(units), 1 / len(units)), n_bootstrap)
+    observed, drawn = _scores(sums, np.ones((1, len(units)))), _scores(sums, weights.astype(np.float64))
+    summary = {name: _summarise(observed[name][:, 0], drawn[name]) for name in observed}
+    confusion = sums["confusion"].sum((0, 1)).reshape(len(classes), len(classes))
+    return CellScores(
+        scores=_score_table(summary, len(tables)),
+        per_class=_per_class_table(summary, classes, confusion.sum(1) / len(tables)),
+        confusion=np.rint(confusion).astype(np.int64),
+        n_clips=every["clip_id"].nunique(),
+        n_groups=n_groups,
+        n_seeds=len(tables),
+        n_bootstrap=n_bootstrap,
+        resampled_by="group" if unit == "group_id" else "clip",
+    )
+
+
+def _unit_sums(table: pd.DataFrame, classes: tuple[str, ...], unit: np.ndarray) -> dict[str, tuple]:
+    """Everything that the scores need as (unit, slot, value, number of slots), to be summed within units."""
+    labels = pd.Index(classes).get_indexer(table["label"])
+    probabilities = table[probability_columns(classes)].to_numpy(np.float64)
+    bins, gaps = metrics.calibration_gaps(labels, probabilities)
+    one, first = np.ones(len(labels)), np.zeros(len(labels), np.int64)
+    cells = labels * len(classes) + probabilities.argmax(1)
+    return {
+        "confusion": (unit, cells, one, len(classes) ** 2),
+        "gaps": (unit, bins, gaps, metrics.ECE_BINS),
+        "top_2": (unit, first, metrics.top_k_hits(labels, probabilities, TOP_K), 1),
+        "nll": (unit, first, metrics.log_losses(labels, probabilities), 1),
+    }
+
+
+def _stack(per_seed: list[dict[str, tuple]], n_units: int) -> dict[str, np.ndarray]:
+    """Sum within units: dict of arrays (seeds, units, slots)."""
+
+    def summed(unit, slot, value, n_slots):
+        return np.bincount(unit * n_slots + slot, value, minlength=n_units * n_slots).reshape(n_units, n_slots)
+
+    return {name: np.stack([summed(*one[name]) for one in per_seed]) for name in per_seed[0]}
+
+
+def _scores(sums: dict[str, np.ndarray], weights: np.ndarray) -> dict[str, np.ndarray]:
+    """Score weighted sums over units: weights (R, units) -> arrays (seeds, R), per class (seeds, R, C)."""
+    total = {name: weights @ values for name, values in sums.items()}  # (seeds, R, slots)
+    n_classes = int(np.sqrt(total["confusion"].shape[-1]))
+    confusion = total["confusion"].reshape(*total["confusion"].shape[:2], n_classes, n_classes)
+    n_clips = confusion.sum((-2, -1))
+    # A draw can miss every clip of a seed; its scores are NaN.
+    n_clips = np.where(n_clips > 0, n_clips, np.nan)
+    per_class = metrics.per_class_scores(confusion)
+    return metrics.scores_from_confusion(confusion) | {
+        "top_2_accuracy": total["top_2"][..., 0] / n_clips,
+        "ece": np.abs(total["gaps"]).sum(-1) / n_clips,
+        "nll": total["nll"][..., 0] / n_clips,
+        **{name: per_class[name] for name in PER_CLASS_SCORES},
+    }
+
+
+def _summarise(observed: np.ndarray, drawn: np.ndarray) -> dict[str, np.ndarray]:
+    """Mean and sd over seeds (axis 0), and the interval of the mean over draws (axis 1 of `drawn`).
+
+    Draws in which the score is not defined for some seed are left out; without any defined draw the interval is NaN.
+    """
+    means = drawn.mean(0)
+    columns = means.reshape(len(means), -1).T  # one metric, or one row a class
+    low, high = np.array([_percentiles(column[np.isfinite(column)]) for column in columns]).T
+    sd = observed.std(0, ddof=1) if len(observed) > 1 else np.full(observed.shape[1:], np.nan)
+    shape = means.shape[1:]
+    return {"mean": observed.mean(0), "sd": sd, "low": low.reshape(shape), "high": high.reshape(shape)}
+
+
+def _percentiles(values: np.ndarray) -> np.ndarray:
+    return np.percentile(values, [2.5, 97.5]) if values.size else np.full(2, np.nan)
+
+
+def _score_table(summary: dict, n_seeds: int) -> pd.DataFrame:
+    rows = [
+        {"metric": name} | {key: float(value) for key, value in one.items()}
+        for name, one in summary.items()
+        if name not in PER_CLASS_SCORES
+    ]
+    return pd.DataFrame(rows).assign(n_seeds=n_seeds)
+
+
+def _per_class_table(summary: dict, classes: tuple[str, ...], support: np.ndarray) -> pd.DataFrame:
+    tables = [
+        pd.DataFrame({"class": classes, "metric": name, **summary[name], "support": support})
+        for name in PER_CLASS_SCORES
+    ]
+    return pd.concat(tables, ignore_index=True)
+
+
+def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Wilson's score interval of a share (Wilson 1927), for independent clips.
+
+    Parameters
+    ----------
+    successes, n : int
+        0 <= successes <= n, n >= 1.
+    confidence : float
+        0 to 1, exclusive.
+
+    Returns
+    -------
+    low, high : float
+        Shares, 0 to 1.
+    """
+    from scipy.stats import binomtest
+
+    interval = binomtest(successes, n).proportion_ci(confidence, method="wilson")
+    return float(interval.low), float(interval.high)

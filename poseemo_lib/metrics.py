@@ -1,0 +1,253 @@
+"""Scores of predictions: everything that follows from a confusion matrix, and what needs the probabilities.
+
+The functions on confusion matrices take any leading dimensions, so that a thousand bootstrap resamples are scored
+in one call.
+"""
+
+import numpy as np
+
+RECALL_THRESHOLD = 0.05
+ECE_BINS = 15
+
+
+def confusion_counts(labels: np.ndarray, predicted: np.ndarray, n_classes: int) -> np.ndarray:
+    """Count how often each class was taken for each class.
+
+    Parameters
+    ----------
+    labels, predicted : array (N,), int
+        Class indices in 0..n_classes - 1.
+    n_classes : int
+
+    Returns
+    -------
+    array (n_classes, n_classes), int64
+        Rows are the true class, columns the predicted one.
+
+    Raises
+    ------
+    ValueError
+        A class index is out of range, or the lengths differ.
+    """
+    labels, predicted = _class_indices(labels, n_classes), _class_indices(predicted, n_classes)
+    if labels.shape != predicted.shape:
+        raise ValueError(f"wanted as many predictions as labels, got {predicted.shape} and {labels.shape}")
+    return np.bincount(labels * n_classes + predicted, minlength=n_classes**2).reshape(n_classes, n_classes)
+
+
+def _class_indices(values: np.ndarray, n_classes: int) -> np.ndarray:
+    values = np.asarray(values).astype(np.int64, casting="same_kind")
+    if values.size and (values.min() < 0 or values.max() >= n_classes):
+        raise ValueError(f"wanted class indices 0 to {n_classes - 1}, got {values.min()} to {values.max()}")
+    return values
+
+
+def per_class_scores(confusion: np.ndarray) -> dict[str, np.ndarray]:
+    """Precision, recall, F1 and support of each class.
+
+    Parameters
+    ----------
+    confusion : array (..., C, C)
+        Rows are the true class.
+
+    Returns
+    -------
+    dict of arrays (..., C)
+        `precision`, `recall`, `f1` in 0..1 and `support`. A class that is never predicted has precision 0.
+        A class without support has no score: NaN.
+    """
+    confusion = np.asarray(confusion, dtype=np.float64)
+    hits = np.diagonal(confusion, axis1=-2, axis2=-1)
+    support, n_predicted = confusion.sum(-1), confusion.sum(-2)
+    scores = {
+        "precision": _ratio(hits, n_predicted),
+        "recall": _ratio(hits, support),
+        "f1": _ratio(2 * hits, support + n_predicted),
+    }
+    return {name: np.where(support > 0, score, np.nan) for name, score in scores.items()} | {"support": support}
+
+
+def scores_from_confusion(confusion: np.ndarray) -> dict[str, np.ndarray]:
+    """Score confusion matrices, any number at once.
+
+    Macro means run over the classes that have support in that matrix. scikit-learn's `f1_score` also counts a class
+    that is predicted but has no support; its `balanced_accuracy_score` does not. kappa (Cohen 1960) and MCC
+    (Gorodkin 2004, "Comparing two K-category assignments by a K-category correlation coefficient") are 0 where they
+    are undefined, as with one class only. An empty matrix scores NaN throughout.
+
+    Parameters
+    ----------
+    confusion : array (..., C, C)
+        Rows are the true class. Counts, or sums of weights.
+
+    Returns
+    -------
+    dict of arrays (...)
+        `accuracy`, `balanced_accuracy`, `macro_precision`, `macro_recall` (the same number as balanced accuracy),
+        `macro_f1` in 0..1, `kappa` and `mcc` in -1..1, `classes_above_5_percent`: how many classes have a recall
+        above 5 %.
+    """
+    confusion = np.asarray(confusion, dtype=np.float64)
+    one = per_class_scores(confusion)
+    supported = one["support"] > 0
+    n_supported = supported.sum(-1)
+    macro = {
+        name: _ratio(np.where(supported, one[name], 0).sum(-1), n_supported) for name in ("precision", "recall", "f1")
+    }
+    scores = {
+        "accuracy": _ratio(np.trace(confusion, axis1=-2, axis2=-1), confusion.sum((-2, -1))),
+        "balanced_accuracy": macro["recall"],
+        "macro_precision": macro["precision"],
+        "macro_recall": macro["recall"],
+        "macro_f1": macro["f1"],
+        **_agreement(confusion),
+        "classes_above_5_percent": (supported & (np.nan_to_num(one["recall"]) > RECALL_THRESHOLD)).sum(-1),
+    }
+    return {name: np.where(n_supported > 0, score, np.nan) for name, score in scores.items()}
+
+
+def _agreement(confusion: np.ndarray) -> dict[str, np.ndarray]:
+    total = confusion.sum((-2, -1))
+    observed = _ratio(np.trace(confusion, axis1=-2, axis2=-1), total)
+    true, predicted = _ratio(confusion.sum(-1), total[..., None]), _ratio(confusion.sum(-2), total[..., None])
+    by_chance = (true * predicted).sum(-1)
+    spread = np.sqrt((1 - (true**2).sum(-1)) * (1 - (predicted**2).sum(-1)))
+    return {"kappa": _ratio(observed - by_chance, 1 - by_chance), "mcc": _ratio(observed - by_chance, spread)}
+
+
+def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+    """Divide, with 0 where the denominator is 0 up to rounding."""
+    empty = denominator <= 1e-12
+    return np.where(empty, 0.0, numerator / np.where(empty, 1.0, denominator))
+
+
+def top_k_accuracy(labels: np.ndarray, probabilities: np.ndarray, k: int = 2) -> float:
+    """Share of samples whose true class is among the k most probable ones; NaN without samples."""
+    return _mean(top_k_hits(labels, probabilities, k))
+
+
+def top_k_hits(labels: np.ndarray, probabilities: np.ndarray, k: int) -> np.ndarray:
+    """Tell for each sample whether its true class is among the k most probable ones.
+
+    Classes of equal probability count as drawn at random, so that a constant prediction gains nothing from the
+    order of the classes.
+
+    Parameters
+    ----------
+    labels : array (N,), int
+    probabilities : array (N, C)
+    k : int
+
+    Returns
+    -------
+    array (N,)
+        0 to 1; between them only where there are ties.
+    """
+    labels, probabilities = np.asarray(labels), np.asarray(probabilities)
+    own = np.take_along_axis(probabilities, labels[:, None], axis=1)
+    n_above, n_equal = (probabilities > own).sum(1), (probabilities == own).sum(1)
+    return np.clip((k - n_above) / n_equal, 0, 1)
+
+
+def log_losses(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """Negative log likelihood of each sample's true class, in nats; a probability of 0 counts as 1e-15.
+
+    Parameters
+    ----------
+    labels : array (N,), int
+    probabilities : array (N, C)
+
+    Returns
+    -------
+    array (N,)
+    """
+    own = np.take_along_axis(np.asarray(probabilities, dtype=np.float64), np.asarray(labels)[:, None], axis=1)[:, 0]
+    return -np.log(np.clip(own, 1e-15, 1))
+
+
+def calibration_gaps(labels: np.ndarray, probabilities: np.ndarray, n_bins: int = ECE_BINS):
+    """Per sample, the bin of its confidence and how far its outcome lies from that confidence.
+
+    The ECE of any set of samples is `sum over bins of |sum of gaps| / number of samples`, so it can be resampled
+    from sums.
+
+    Parameters
+    ----------
+    labels : array (N,), int
+    probabilities : array (N, C)
+    n_bins : int
+        Bins of equal width over 0..1, closed on the right.
+
+    Returns
+    -------
+    bins : array (N,), int
+    gaps : array (N,)
+        1 (right) or 0 (wrong), minus the largest probability.
+    """
+    probabilities = np.asarray(probabilities, dtype=np.float64)
+    confidence = probabilities.max(1)
+    bins = np.clip(np.ceil(confidence * n_bins).astype(np.int64) - 1, 0, n_bins - 1)
+    return bins, (probabilities.argmax(1) == np.asarray(labels)) - confidence
+
+
+def expected_calibration_error(labels: np.ndarray, probabilities: np.ndarray, n_bins: int = ECE_BINS) -> float:
+    """Mean distance between confidence and accuracy over bins of confidence.
+
+    Guo et al. 2017, "On calibration of modern neural networks".
+
+    Parameters
+    ----------
+    labels : array (N,), int
+    probabilities : array (N, C)
+    n_bins : int
+
+    Returns
+    -------
+    float
+        0 (calibrated) to 1; NaN without samples.
+    """
+    if len(labels) == 0:
+        return float("nan")
+    bins, gaps = calibration_gaps(labels, probabilities, n_bins)
+    return float(np.abs(np.bincount(bins, gaps, minlength=n_bins)).sum() / len(gaps))
+
+
+def score_predictions(labels: np.ndarray, probabilities: np.ndarray, classes: tuple[str, ...]) -> dict:
+    """Score one set of predictions in every way, ready for JSON.
+
+    Parameters
+    ----------
+    labels : array (N,), int
+    probabilities : array (N, C)
+        The predicted class is the most probable one, the first of equals.
+    classes : tuple of C str
+
+    Returns
+    -------
+    dict
+        `n`, the scores of :func:`scores_from_confusion`, `top_2_accuracy`, `ece`, `nll`, `per_class`
+        (class -> precision, recall, f1, support) and `confusion` (lists). A score that is not defined is None.
+    """
+    labels, probabilities = np.asarray(labels), np.asarray(probabilities)
+    confusion = confusion_counts(labels, probabilities.argmax(1), len(classes))
+    one = per_class_scores(confusion)
+    scores = {name: float(value) for name, value in scores_from_confusion(confusion).items()} | {
+        "top_2_accuracy": top_k_accuracy(labels, probabilities, 2),
+        "ece": expected_calibration_error(labels, probabilities),
+        "nll": _mean(log_losses(labels, probabilities)),
+    }
+    per_class = {name: {key: _or_none(one[key][i]) for key in one} for i, name in enumerate(classes)}
+    return {
+        "n": len(labels),
+        **{name: _or_none(value) for name, value in scores.items()},
+        "per_class": per_class,
+        "confusion": confusion.tolist(),
+    }
+
+
+def _mean(values: np.ndarray) -> float:
+    return float(values.mean()) if values.size else float("nan")
+
+
+def _or_none(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

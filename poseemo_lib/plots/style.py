@@ -1,0 +1,111 @@
+"""One look for all figures: colours, marks, sizes, and the mark on figures of synthetic data.
+
+Colours are those of Okabe and Ito (2008, "Color universal design"), which people with any colour vision can tell
+apart; each class also has a hatch and a marker of its own, for grey print.
+"""
+
+from functools import wraps
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+STYLE = {
+    "font.size": 10,
+    "axes.titlesize": 11,
+    "axes.titlelocation": "left",
+    "axes.labelsize": 10,
+    "xtick.labelsize": 9,
+    "ytick.labelsize": 9,
+    "legend.fontsize": 9,
+    "legend.frameon": False,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "grid.color": "#dddddd",
+    "hatch.linewidth": 0.6,
+    "figure.dpi": 110,
+}
+
+# colour, hatch, marker
+EMOTION_MARKS = {
+    "angry": ("#D55E00", "//", "^"),
+    "disgust": ("#009E73", "..", "s"),
+    "fear": ("#CC79A7", "xx", "v"),
+    "happy": ("#E69F00", "\\\\", "o"),
+    "neutral": ("#999999", "", "D"),
+    "sad": ("#0072B2", "--", "P"),
+    "surprise": ("#56B4E9", "||", "*"),
+}
+# Any other class takes one of these by its place.
+_OTHER_MARKS = tuple(
+    zip(
+        ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999999", "#000000"),
+        ("//", "..", "xx", "\\\\", "--", "||", "", "++"),
+        ("^", "s", "v", "o", "P", "*", "D", "X"),
+        strict=True,
+    )
+)
+MODEL_KINDS = {"network": ("#0072B2", "o"), "baseline": ("#666666", "s")}
+PEOPLE = ("#0072B2", "#D55E00")
+CHANCE, MAJORITY = "#000000", "#D55E00"
+SYNTHETIC_TEXT = "synthetic data"
+
+
+def in_style(function):
+    """Run a plot function with the house's settings and leave matplotlib's as they were.
+
+    Only our own settings are put back. `plt.rc_context` puts back all, among them `interactive`, which the first
+    figure of a notebook switches on, and then no further figure is shown.
+    """
+
+    @wraps(function)
+    def styled(*arguments, **options):
+        before = {name: plt.rcParams[name] for name in STYLE}
+        plt.rcParams.update(STYLE)
+        try:
+            return function(*arguments, **options)
+        finally:
+            plt.rcParams.update(before)
+
+    return styled
+
+
+def emotion_mark(name: str, classes: tuple[str, ...]) -> tuple[str, str, str]:
+    """Colour, hatch and marker of a class: fixed for the seven emotions, by place in `classes` for others."""
+    return EMOTION_MARKS.get(name) or _OTHER_MARKS[list(classes).index(name) % len(_OTHER_MARKS)]
+
+
+def title_figure(fig: Figure, text: str) -> None:
+    """Head a figure of several panels, at the left."""
+    fig.suptitle(text, x=0.1 / fig.get_size_inches()[0], ha="left", fontsize=10)
+
+
+def axes_or_new(ax: Axes | None, width: float = 6.4, height: float = 4.0) -> tuple[Figure, Axes]:
+    """Return the axes that were given and their figure, or new ones of this size in inches."""
+    if ax is not None:
+        return ax.figure, ax
+    return plt.subplots(figsize=(width, height), layout="constrained")
+
+
+def note_synthetic(fig: Figure, synthetic: bool) -> None:
+    """Mark a figure of synthetic data visibly, above everything else; real data get no mark.
+
+    The mark shares the line of the figure's title where there is one, so call this last.
+
+    Parameters
+    ----------
+    fig : Figure
+        Marked once, however often this is called.
+    synthetic : bool
+    """
+    if not synthetic or any(text.get_text() == SYNTHETIC_TEXT for text in fig.texts):
+        return
+    width, height = fig.get_size_inches()
+    band = min(0.32 / height, 0.2)
+    if fig.get_layout_engine() is not None:
+        # A title takes most of the band already.
+        fig.get_layout_engine().set(rect=(0, 0, 1, 1 - (0.35 * band if fig.get_suptitle() else band)))
+    box = {"boxstyle": "round,pad=0.25", "facecolor": "#FFF2CC", "edgecolor": "#B45F06", "linewidth": 0.8}
+    font = {"fontsize": 9, "color": "#7F3F00", "weight": "bold"}
+    fig.text(1 - 0.1 / width, 1 - band / 2, SYNTHETIC_TEXT, ha="right", va="center", bbox=box, **font)

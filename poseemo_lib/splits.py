@@ -1,0 +1,306 @@
+"""Which clips train, validate and test: the dataset's own split, by group, one group left out, or at random.
+
+In every method but `random`, no source and no group is on two sides: clips that share a `source_id` or a `group_id`,
+directly or over other clips, are one block, and blocks move as a whole. Augmented copies train where their source
+clip trains and are not used otherwise. `random` is the published mistake: by clip, copies included.
+"""
+
+import hashlib
+import json
+
+import numpy as np
+import pandas as pd
+
+from poseemo_lib.blocks import connected_blocks, family_roots
+from poseemo_lib.clips import SPLITS
+from poseemo_lib.errors import DatasetError, UsageError
+
+METHODS = ("official", "grouped", "leave_one_group_out", "random")
+_TRAIN, _VAL, _TEST, _UNUSED = 0, 1, 2, -1
+_LEAVE_OUT_VALIDATION = 1 / 8
+_RESTARTS = 8
+_DRAWS = 256
+
+
+def make_split(
+    table: pd.DataFrame,
+    method: str,
+    *,
+    seed: int = 0,
+    fractions: tuple[float, float, float] = (0.8, 0.1, 0.1),
+    fold: str | None = None,
+    val_groups: int | None = None,
+) -> pd.Series:
+    """Give every clip its part.
+
+    The result does not depend on the order of the rows.
+
+    Parameters
+    ----------
+    table : DataFrame
+        What :meth:`poseemo_lib.dataset.Dataset.table` returns.
+    method : {"official", "grouped", "leave_one_group_out", "random"}
+        `official`: the dataset's own; where it has no validation part, one is taken out of train by group.
+        `grouped`: scikit-learn's StratifiedGroupKFold. `leave_one_group_out`: the group `fold` is the test part,
+        and validation is taken out of the other groups. `random`: by clip, stratified by label.
+    seed : int
+    fractions : tuple of float
+        Train, validation, test. They are met as far as the sizes of the groups allow.
+    fold : str, optional
+        For `leave_one_group_out`: a group_id, see :func:`fold_names`.
+    val_groups : int, optional
+        How many groups are taken for validation out of the training part (`official`, `leave_one_group_out`);
+        by default as many as make up its fraction, or one eighth of what is not tested for `leave_one_group_out`.
+
+    Returns
+    -------
+    Series
+        "train", "val", "test" or None (not used), indexed by clip_id in the order of `table`.
+
+    Raises
+    ------
+    UsageError
+        An unknown method or fold, or fractions that are none.
+    DatasetError
+        The dataset cannot be split so.
+    """
+    _check_call(method, fractions, fold, val_groups)
+    rows = table.sort_values("clip_id", ignore_index=True)
+    if rows.empty:
+        raise DatasetError("wanted clips to split, got an empty dataset")
+    twice = rows["clip_id"][rows["clip_id"].duplicated()]
+    if len(twice):
+        raise DatasetError(f"wanted each clip_id once, got {twice.iloc[0]!r} twice")
+    rng = np.random.default_rng(seed)
+    if method == "random":
+        parts = _random(rows, fractions, rng)
+    else:
+        original = (rows["origin"] != "augmented").to_numpy()
+        blocks = connected_blocks(rows)
+        parts = np.full(len(rows), _UNUSED)
+        if not original.any():
+            raise DatasetError("wanted clips that are not augmented copies, got none")
+        one = rows[original], blocks[original]
+        if method == "official":
+            parts[original] = _official(*one, fractions, val_groups, rng)
+        elif method == "grouped":
+            parts[original] = _grouped(*one, fractions, rng)
+        else:
+            parts[original] = _leave_out(*one, fold, val_groups, rng)
+        # A copy trains where the clip it was made from trains.
+        source = family_roots(rows["clip_id"], rows["augmented_from"], ~original)
+        copies = np.flatnonzero(~original & (source < len(rows)))
+        parts[copies] = np.where(parts[source[copies]] == _TRAIN, _TRAIN, _UNUSED)
+    names = np.array([*SPLITS, None], dtype=object)
+    return pd.Series(names[parts], index=rows["clip_id"], name="split", dtype=object).reindex(table["clip_id"])
+
+
+def fold_names(table: pd.DataFrame) -> list[str]:
+    """Name the folds of `leave_one_group_out`: the groups of the clips that are not augmented copies, sorted."""
+    return sorted(table.loc[table["origin"] != "augmented", "group_id"].unique())
+
+
+def split_hash(split: pd.Series) -> str:
+    """SHA-256 of which clip is in which part, whatever their order.
+
+    Parameters
+    ----------
+    split : Series
+        As :func:`make_split` returns it.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+    """
+    parts = split.where(split.notna(), None).to_dict()
+    digest = hashlib.sha256()
+    for clip_id in sorted(parts):
+        digest.update(json.dumps([clip_id, parts[clip_id]]).encode())
+    return digest.hexdigest()
+
+
+def _check_call(method: str, fractions, fold, val_groups) -> None:
+    if method not in METHODS:
+        raise UsageError(f"split method: wanted one of {', '.join(METHODS)}, got {method!r}")
+    if len(fractions) != 3 or not all(f > 0 for f in fractions) or abs(sum(fractions) - 1) > 1e-6:
+        raise UsageError(f"fractions: wanted three positive numbers that add up to 1, got {fractions}")
+    if (fold is not None) != (method == "leave_one_group_out"):
+        raise UsageError(f"fold: wanted a group_id with leave_one_group_out and none otherwise, got {fold!r}")
+    if val_groups is not None and val_groups < 1:
+        raise UsageError(f"val_groups: wanted 1 or more, got {val_groups}")
+
+
+def _random(rows: pd.DataFrame, fractions, rng: np.random.Generator) -> np.ndarray:
+    parts = np.full(len(rows), _TRAIN)
+    for label in np.unique(rows["label"]):
+        members = rng.permutation(np.flatnonzero(rows["label"] == label))
+        # At least one in each part, for a class of three clips or more.
+        n_val, n_test = (max(round(f * members.size), min(1, members.size // 3)) for f in fractions[1:])
+        parts[members[:n_test]] = _TEST
+        parts[members[n_test : n_test + n_val]] = _VAL
+    return _all_parts(parts, "clips")
+
+
+def _official(rows: pd.DataFrame, blocks: np.ndarray, fractions, val_groups, rng) -> np.ndarray:
+    # An unknown or missing name is -1, not used.
+    parts = pd.Index(SPLITS).get_indexer(rows["split"])
+    for part in (_TRAIN, _TEST):
+        if not (parts == part).any():
+            raise DatasetError(
+                f"official split: wanted clips marked {SPLITS[part]} in the dataset, got none; use the split grouped"
+            )
+    if not (parts == _VAL).any():
+        fraction = fractions[1] / (fractions[0] + fractions[1])
+        _take_validation(parts, rows["label"], blocks, fraction, val_groups, rng)
+    return parts
+
+
+def _leave_out(rows: pd.DataFrame, blocks: np.ndarray, fold: str, val_groups, rng) -> np.ndarray:
+    folds = fold_names(rows)
+    if fold not in folds:
+        raise UsageError(f"fold: wanted one of {', '.join(folds)}, got {fold!r}")
+    tested = (rows["group_id"] == fold).to_numpy()
+    # Other groups that share a source with the tested one would leak; they are not used.
+    linked = np.isin(blocks, blocks[tested])
+    parts = np.where(tested, _TEST, np.where(linked, _UNUSED, _TRAIN))
+    _take_validation(parts, rows["label"], blocks, _LEAVE_OUT_VALIDATION, val_groups, rng)
+    return parts
+
+
+def _take_validation(parts: np.ndarray, labels, blocks: np.ndarray, fraction: float, n_blocks, rng) -> None:
+    """Move whole blocks from train to validation, in place: the best of many random draws of blocks."""
+    train = np.flatnonzero(parts == _TRAIN)
+    counts = _class_counts(labels.to_numpy()[train], blocks[train])
+    present = counts.sum(1) > 0
+    candidates = np.flatnonzero(present)
+    if candidates.size < 2 or (n_blocks or 1) >= candidates.size:
+        raise DatasetError(
+            f"validation: wanted {n_blocks or 1} of the training part's groups and at least one left to train, "
+            f"got {candidates.size} independent groups; mark validation clips in the dataset or use other groups"
+        )
+    total, wanted = counts.sum(0), fraction * train.size
+    best, best_score = None, None
+    for _ in range(_DRAWS):
+        order = rng.permutation(candidates)
+        sizes = counts[order].sum(1).cumsum()
+        n = n_blocks or min(max(1, int(np.argmin(np.abs(sizes - wanted))) + 1), candidates.size - 1)
+        inside = counts[order[:n]].sum(0)
+        off = 0.0 if n_blocks else max(0.0, abs(inside.sum() / wanted - 1) - 0.5)
+        score = (int((total - inside == 0).sum()), int((inside == 0).sum()), off)
+        if best_score is None or score < best_score:
+            best, best_score = order[:n], score
+        if best_score == (0, 0, 0.0):
+            break
+    parts[train[np.isin(blocks[train], best)]] = _VAL
+
+
+def _grouped(rows: pd.DataFrame, blocks: np.ndarray, fractions, rng) -> np.ndarray:
+    blocks = pd.factorize(blocks)[0]
+    n_blocks = blocks.max() + 1
+    if n_blocks < 3:
+        raise DatasetError(
+            f"grouped split: wanted at least 3 groups that share no source, got {n_blocks}; give the clips finer "
+            "group_id's, or add recordings"
+        )
+    counts = _class_counts(rows["label"].to_numpy(), blocks)
+    best, best_score = None, None
+    for _ in range(_RESTARTS):
+        part_of = _mend(_assign_folds(rows["label"].to_numpy(), blocks, counts, fractions, rng), counts, fractions)
+        score = _score(part_of, counts, fractions)
+        if best_score is None or score < best_score:
+            best, best_score = part_of, score
+        if not any(best_score[:3]) and best_score[3] < 0.05:
+            break
+    return _all_parts(best[blocks], "groups")
+
+
+def _assign_folds(labels, blocks: np.ndarray, counts: np.ndarray, fractions, rng) -> np.ndarray:
+    """Deal the blocks into even folds with scikit-learn and join folds to parts; return the part of each block."""
+    import warnings
+
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    n_folds, n_val, n_test = _fold_numbers(fractions, counts)
+    if counts.sum(0).max() < n_folds:
+        # Too few clips of every class for scikit-learn to stratify: by size alone.
+        labels = np.zeros(len(labels))
+    fold_of = np.zeros(len(counts), dtype=int)
+    with warnings.catch_warnings():
+        # "The least populated class has only n members": a rare class is what _mend looks after.
+        warnings.simplefilter("ignore", UserWarning)
+        splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=int(rng.integers(2**31)))
+        for fold, (_, inside) in enumerate(splitter.split(np.zeros(len(labels)), labels, blocks)):
+            fold_of[blocks[inside]] = fold
+    part_of_fold = np.full(n_folds, _TRAIN)
+    part_of_fold[:n_val] = _VAL
+    part_of_fold[n_val : n_val + n_test] = _TEST
+    # Its seed only breaks ties between blocks, so the folds that validate and test are drawn here.
+    return rng.permutation(part_of_fold)[fold_of]
+
+
+def _fold_numbers(fractions, counts: np.ndarray) -> tuple[int, int, int]:
+    """Return how many folds, and how many of them validate and test, come closest to the fractions."""
+    options = []
+    for n_folds in range(3, min(20, len(counts)) + 1):
+        n_val, n_test = (max(1, round(f * n_folds)) for f in fractions[1:])
+        if n_val + n_test < n_folds:
+            off = abs(n_val / n_folds - fractions[1]) + abs(n_test / n_folds - fractions[2])
+            options.append((round(off, 6), n_folds, n_val, n_test))
+    return min(options)[1:]
+
+
+def _score(part_of: np.ndarray, counts: np.ndarray, fractions) -> tuple[int, int, int, float]:
+    """Return what is wrong: empty parts, classes missing in train, in the other parts, and the worst fraction."""
+    inside = _part_counts(part_of, counts)
+    missing = (inside == 0).sum(1)
+    empty = int((inside.sum(1) == 0).sum())
+    off = np.abs(inside.sum(1) / counts.sum() - fractions).max()
+    return empty, int(missing[0]), int(missing[1] + missing[2]), float(off)
+
+
+def _part_counts(part_of: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Count clips: (3 parts, number of classes)."""
+    return np.stack([counts[part_of == part].sum(0) for part in (_TRAIN, _VAL, _TEST)])
+
+
+def _mend(part_of: np.ndarray, counts: np.ndarray, fractions) -> np.ndarray:
+    """Move or swap single blocks while that brings a missing class into a part."""
+    score = _score(part_of, counts, fractions)
+    while any(score[:3]):
+        # The running number keeps equal scores from being compared any further.
+        trials = enumerate(_exchanges(part_of, counts))
+        best, _, trial = min(
+            ((_score(one, counts, fractions), i, one) for i, one in trials), default=(score, 0, part_of)
+        )
+        if best[:3] >= score[:3]:
+            break
+        score, part_of = best, trial
+    return part_of
+
+
+def _exchanges(part_of: np.ndarray, counts: np.ndarray):
+    """Yield assignments in which one block more brings a class to a part that lacks it, alone or in exchange."""
+    for part, label in np.argwhere(_part_counts(part_of, counts) == 0):
+        for block in np.flatnonzero((counts[:, label] > 0) & (part_of != part))[:64]:
+            for other in (None, *np.flatnonzero(part_of == part)[:8]):
+                trial = part_of.copy()
+                if other is not None:
+                    trial[other] = trial[block]
+                trial[block] = part
+                yield trial
+
+
+def _class_counts(labels: np.ndarray, blocks: np.ndarray) -> np.ndarray:
+    """Count clips: (number of blocks, number of classes present)."""
+    classes, codes = np.unique(labels, return_inverse=True)
+    counts = np.zeros((blocks.max() + 1, classes.size), dtype=np.int64)
+    np.add.at(counts, (blocks, codes), 1)
+    return counts
+
+
+def _all_parts(parts: np.ndarray, what: str) -> np.ndarray:
+    empty = [SPLITS[part] for part in (_TRAIN, _VAL, _TEST) if not (parts == part).any()]
+    if empty:
+        raise DatasetError(f"split: wanted {what} in every part, got too few for {', '.join(empty)}")
+    return parts

@@ -1,0 +1,432 @@
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+import tracemalloc
+from pathlib import Path
+
+import fsspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from poseemo_lib.clips import EMOTIONS, PoseClip, mark_missing
+from poseemo_lib.dataset import METADATA_COLUMNS, SCHEMA, Dataset, DatasetInfo, DatasetWriter, clip_digest
+from poseemo_lib.errors import ClipError, DatasetError, UsageError
+
+INFO = DatasetInfo(name="test", licence="none", recipe={"seed": 0})
+
+
+def make_clip(index, frames=None, **changes):
+    rng = np.random.default_rng(index)
+    frames = frames or int(rng.integers(3, 12))
+    keypoints = rng.uniform(0, 500, (frames, 1 + index % 2, 17, 3))
+    keypoints[..., 2] = np.where(rng.random(keypoints.shape[:-1]) < 0.3, 0, rng.uniform(0.1, 1, keypoints.shape[:-1]))
+    clip = PoseClip(
+        clip_id=f"clip-{index}",
+        label=EMOTIONS[index % 7],
+        keypoints=mark_missing(keypoints),
+        fps=(25, 23.976, 29.97)[index % 3],
+        width=640,
+        height=480,
+        source_id=f"film-{index // 3}",
+        group_id=f"show-{index // 9}",
+        split=(None, "train", "test")[index % 3],
+        origin="augmented" if index % 5 == 4 else "real",
+        augmented_from=f"clip-{index - 1}" if index % 5 == 4 else None,
+    )
+    return clip.with_(**changes)
+
+
+def write(folder, clips, **options):
+    with DatasetWriter(folder, INFO, **options) as writer:
+        for clip in clips:
+            writer.write(clip)
+    return Dataset(folder)
+
+
+def rows_of(clips):
+    return {clip.clip_id: (clip_digest(clip), *(getattr(clip, n) for n in METADATA_COLUMNS)) for clip in clips}
+
+
+def spoil(dataset, shard=0, **changes):
+    """Rewrite one shard with some columns changed; each change maps the list of a column's values to a new list."""
+    path = f"{dataset.root}/clips-{shard:05d}.parquet"
+    table = pq.read_table(path)
+    for name, change in changes.items():
+        values = table.column(name).to_pylist()
+        position = table.schema.get_field_index(name)
+        table = table.set_column(position, name, pa.array(change(values), SCHEMA.field(name).type))
+    pq.write_table(table, path)
+
+
+def first(value):
+    return lambda values: [value, *values[1:]]
+
+
+def test_round_trip_bit_for_bit(tmp_path):
+    clips = [make_clip(i) for i in range(150)]
+    dataset = write(tmp_path / "data", clips, shard_clips=64)
+    back = list(dataset.clips())
+    for clip, again in zip(clips, back, strict=True):
+        assert again.keypoints.dtype == np.float32
+        assert again.keypoints.tobytes() == clip.keypoints.tobytes()
+        assert all(getattr(again, name) == getattr(clip, name) for name in METADATA_COLUMNS)
+    assert len(dataset) == 150
+    assert list(dataset.info.shards.values()) == [64, 64, 22]
+    assert list(dataset.faults()) == []
+    # Each clip owns its keypoints: one that is kept does not keep the others.
+    assert back[0].keypoints.base is None or back[0].keypoints.base.nbytes == back[0].keypoints.nbytes
+
+
+def test_table_holds_everything_but_the_keypoints(tmp_path):
+    clips = [make_clip(i) for i in range(70)]
+    table = write(tmp_path / "data", clips).table()
+    assert tuple(table.columns) == METADATA_COLUMNS
+    assert table["clip_id"].tolist() == [clip.clip_id for clip in clips]
+    assert table["n_frames"].tolist() == [clip.n_frames for clip in clips]
+    assert table["split"].isna().sum() == sum(clip.split is None for clip in clips)
+
+
+def test_content_hash_ignores_order_and_sharding_but_no_change(tmp_path):
+    clips = [make_clip(i) for i in range(100)]
+    one = write(tmp_path / "a", clips).info.content_hash
+    assert write(tmp_path / "b", clips[::-1], shard_clips=64).info.content_hash == one
+    moved = clips[7].keypoints.copy()
+    seen = np.argwhere(moved[..., 2] > 0)[0]
+    moved[tuple(seen)][0] += 1e-3
+    for change in ({"keypoints": moved}, {"label": "fear"}, {"fps": 24.0}, {"split": "val"}):
+        changed = clips[:7] + [clips[7].with_(**change)] + clips[8:]
+        assert write(tmp_path / f"c-{next(iter(change))}", changed).info.content_hash != one
+
+
+def test_whole_numbers_do_not_change_the_hash():
+    clip = make_clip(0)
+    assert clip_digest(clip.with_(fps=25, width=np.int64(640))) == clip_digest(clip.with_(fps=25.0))
+
+
+def test_where_and_take_choose_clips(tmp_path):
+    clips = [make_clip(i) for i in range(200)]
+    dataset = write(tmp_path / "data", clips, shard_clips=64)
+    chosen = dataset.clips(where=lambda clip_id: clip_id.endswith("9"))
+    assert [clip.clip_id for clip in chosen] == [f"clip-{i}" for i in range(9, 200, 10)]
+    rows = [199, 0, 63, 64, 130, 64]
+    taken = dict(dataset.take(rows))
+    assert list(taken) == [0, 63, 64, 130, 199]
+    assert all(clip.clip_id == f"clip-{row}" for row, clip in taken.items())
+
+
+@pytest.mark.parametrize(
+    ("bad", "wanted"),
+    [
+        (make_clip(3).with_(keypoints=np.zeros((4, 1, 18, 3), np.float32)), "17 joints"),
+        (make_clip(3).with_(width=-5), "width"),
+        (make_clip(3).with_(keypoints=mark_missing(np.zeros((4, 1, 17, 3)))), "NaN everywhere"),
+        (make_clip(3).with_(keypoints=np.zeros((0, 1, 17, 3), np.float32)), "zero frames"),
+        (make_clip(3).with_(label="glad"), "label"),
+        (make_clip(3).with_(clip_id="clip-1"), "taken"),
+    ],
+)
+def test_a_faulty_clip_is_refused_by_name_and_the_others_are_kept(tmp_path, bad, wanted):
+    with DatasetWriter(tmp_path / "data", INFO) as writer:
+        for i in (0, 1, 2):
+            writer.write(make_clip(i))
+        with pytest.raises(ClipError) as error:
+            writer.write(bad, where="films/a.json")
+        assert "films/a.json" in str(error.value) and bad.clip_id in str(error.value) and wanted in str(error.value)
+        writer.write(make_clip(4, origin="real", augmented_from=None))
+    dataset = Dataset(tmp_path / "data")
+    assert [clip.clip_id for clip in dataset.clips()] == ["clip-0", "clip-1", "clip-2", "clip-4"]
+    assert list(dataset.faults()) == []
+
+
+def test_an_error_in_the_block_keeps_what_was_written(tmp_path):
+    with pytest.raises(ZeroDivisionError), DatasetWriter(tmp_path / "data", INFO) as writer:
+        writer.write(make_clip(0))
+        1 / 0  # noqa: B018
+    with pytest.raises(DatasetError, match="interrupted after 1 clips"):
+        Dataset(tmp_path / "data")
+    kept = Dataset(tmp_path / "data", allow_incomplete=True)
+    assert [clip.clip_id for clip in kept.clips()] == ["clip-0"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "clip_id", "wanted"),
+    [
+        ({"keypoints": lambda v: [v[0][:-3], *v[1:]]}, "clip-0", "17 joints x 3 channels"),
+        ({"keypoints": lambda v: [[np.nan, np.nan, 0] * (len(v[0]) // 3), *v[1:]]}, "clip-0", "NaN everywhere"),
+        ({"n_frames": first(0), "keypoints": first([])}, "clip-0", "at least one frame"),
+        ({"n_people": first(5)}, "clip-0", "5 people"),
+        ({"width": first(-640)}, "clip-0", "width"),
+        ({"fps": first(float("nan"))}, "clip-0", "fps"),
+        ({"label": first("glad")}, "clip-0", "label"),
+        ({"split": first("dev")}, "clip-0", "split"),
+        ({"clip_id": first("clip-2")}, "clip-2", "taken"),
+        ({"group_id": first("")}, "clip-0", "group_id"),
+    ],
+)
+def test_each_fault_on_disk_is_named_with_file_and_clip(tmp_path, changes, clip_id, wanted):
+    dataset = write(tmp_path / "data", [make_clip(i) for i in range(4)])
+    spoil(dataset, **changes)
+    faults = list(dataset.faults())
+    assert len(faults) == 1, [str(fault) for fault in faults]
+    assert faults[0].file.endswith("data/clips-00000.parquet")
+    assert faults[0].clip_id == clip_id
+    assert wanted in str(faults[0])
+    if wanted != "taken":
+        with pytest.raises((ClipError, DatasetError), match="clips-00000.parquet"):
+            list(dataset.clips())
+
+
+@pytest.mark.parametrize("column", SCHEMA.names)
+def test_a_null_of_another_writer_is_a_fault(tmp_path, column):
+    dataset = write(tmp_path / "data", [make_clip(i) for i in range(4)])
+    path = f"{dataset.root}/clips-00000.parquet"
+    table = pq.read_table(path)
+    position = table.schema.get_field_index(column)
+    values = [None, *table.column(column).to_pylist()[1:]]
+    pq.write_table(table.set_column(position, column, pa.array(values, SCHEMA.field(column).type)), path)
+    faults = list(dataset.faults())
+    expected = "" if column == "clip_id" else "clip-0"
+    if column in ("split", "augmented_from"):
+        assert faults == []
+    else:
+        assert faults and all((fault.file, fault.clip_id) == (path, expected) for fault in faults)
+
+
+def test_every_fault_is_listed_and_the_sound_clips_come_too(tmp_path):
+    dataset = write(tmp_path / "data", [make_clip(i) for i in range(128)], shard_clips=64)
+    spoil(dataset, 0, width=first(0), label=lambda v: [v[0], "glad", *v[2:]], n_frames=lambda v: [*v[:-1], 1000])
+    spoil(dataset, 1, clip_id=first("clip-5"))
+    faults = list(dataset.faults())
+    assert [fault.clip_id for fault in faults] == ["clip-0", "clip-1", "clip-63", "clip-5"]
+    assert sum(isinstance(item, PoseClip) for item in dataset.scan()) == 124
+
+
+def test_truncated_and_missing_shards_are_named_and_the_rest_is_read(tmp_path):
+    dataset = write(tmp_path / "data", [make_clip(i) for i in range(192)], shard_clips=64)
+    first_shard, second = tmp_path / "data/clips-00000.parquet", tmp_path / "data/clips-00001.parquet"
+    first_shard.write_bytes(first_shard.read_bytes()[:-100])
+    second.unlink()
+    faults = [str(fault) for fault in dataset.faults()]
+    assert len(faults) == 2
+    assert "clips-00000.parquet: truncated or damaged shard" in faults[0]
+    assert "clips-00001.parquet: wanted the shard that dataset.json names" in faults[1]
+    assert sum(isinstance(item, PoseClip) for item in dataset.scan()) == 64
+    with pytest.raises(DatasetError, match="clips-00000"):
+        list(dataset.clips())
+
+
+def test_damage_in_the_middle_of_a_shard_is_named(tmp_path):
+    dataset = write(tmp_path / "data", [make_clip(i, frames=60) for i in range(64)])
+    shard = tmp_path / "data/clips-00000.parquet"
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2 : len(content) // 2 + 4000] = bytes(4000)
+    shard.write_bytes(content)
+    faults = list(dataset.faults())
+    assert faults and all("clips-00000" in fault.file for fault in faults)
+
+
+def test_changed_clips_do_not_add_up_to_the_content_hash(tmp_path):
+    dataset = write(tmp_path / "data", [make_clip(i) for i in range(4)])
+    spoil(dataset, group_id=first("another show"))
+    (fault,) = dataset.faults()
+    assert fault.file.endswith("dataset.json") and "content hash" in fault.message
+
+
+def test_a_copy_of_no_clip_is_a_fault(tmp_path):
+    dataset = write(tmp_path / "data", [make_clip(0), make_clip(4)])
+    (fault,) = dataset.faults()
+    assert fault.clip_id == "clip-4" and "augmented_from" in fault.message
+
+
+def test_a_shard_of_another_writer_is_read_or_its_columns_are_named(tmp_path):
+    dataset = write(tmp_path / "data", [make_clip(i) for i in range(4)])
+    path = tmp_path / "data/clips-00000.parquet"
+    table = pq.read_table(path)
+    # Wider types and another order of the columns lose nothing.
+    wide = table.set_column(9, "height", table["height"].cast(pa.int64())).select(SCHEMA.names[::-1])
+    pq.write_table(wide, path)
+    assert list(dataset.faults()) == []
+    pq.write_table(table.drop_columns(["fps"]), path)
+    with pytest.raises(DatasetError, match="missing fps"):
+        list(dataset.clips())
+    pq.write_table(table.slice(0, 3), path)
+    with pytest.raises(DatasetError, match="wanted 4 clips, got 3"):
+        dataset.table()
+
+
+@pytest.mark.parametrize(
+    ("change", "wanted"),
+    [
+        (lambda text: text[: len(text) // 2], "not sound JSON"),
+        (lambda text: "", "not sound JSON"),
+        (lambda text: "[]", "damaged"),
+        (lambda text: text.replace('"n_clips": 3', '"n_clips": "many"'), "n_clips: "),
+        (lambda text: text.replace('"n_clips": 3', '"n_clips": 4'), "sum over the shards, 3, got 4"),
+        (lambda text: text.replace('"n_clips": 3', '"n_clips": -3'), "n_clips: "),
+        (lambda text: text.replace('"licence"', '"license"'), "license: "),
+        (lambda text: text.replace('"format_version": 1', '"format_version": 2, "new": 0'), "got 2"),
+    ],
+)
+def test_a_damaged_description_is_named(tmp_path, change, wanted):
+    write(tmp_path / "data", [make_clip(i) for i in range(3)])
+    path = tmp_path / "data/dataset.json"
+    path.write_text(change(path.read_text()))
+    with pytest.raises(DatasetError) as error:
+        Dataset(tmp_path / "data")
+    assert "data/dataset.json" in str(error.value) and wanted in str(error.value)
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_no_dataset(tmp_path):
+    for place in (tmp_path, tmp_path / "absent"):
+        with pytest.raises(DatasetError, match="found none"):
+            Dataset(place)
+
+
+def test_a_finished_dataset_is_not_written_over(tmp_path):
+    write(tmp_path / "data", [make_clip(0)])
+    for resume in (False, True):
+        with pytest.raises(UsageError, match="wanted an empty folder, got a dataset"):
+            DatasetWriter(tmp_path / "data", INFO, resume=resume)
+    with pytest.raises(DatasetError, match="cannot write"):
+        DatasetWriter(tmp_path / "data/dataset.json", INFO)
+
+
+def test_an_unfinished_dataset_is_continued_only_on_demand_and_with_the_same_recipe(tmp_path):
+    DatasetWriter(tmp_path / "data", INFO).close(complete=False)
+    with pytest.raises(UsageError, match="resume or remove"):
+        DatasetWriter(tmp_path / "data", INFO)
+    for change in ({"recipe": {"seed": 1}}, {"classes": ("sad", "happy")}):
+        with pytest.raises(UsageError, match=f"the same {next(iter(change))}"):
+            DatasetWriter(tmp_path / "data", INFO.model_copy(update=change), resume=True)
+    with DatasetWriter(tmp_path / "data", INFO, resume=True) as writer:
+        writer.write(make_clip(0))
+    assert len(Dataset(tmp_path / "data")) == 1
+
+
+def test_a_full_disk_is_named_and_finished_shards_stay(tmp_path, monkeypatch):
+    with (
+        pytest.raises(DatasetError, match="cannot write: .*No space left"),
+        DatasetWriter(tmp_path / "data", INFO, shard_clips=64) as writer,
+    ):
+        for i in range(200):
+            if i == 70:
+                monkeypatch.setattr(pq.ParquetWriter, "write_batch", no_space)
+            writer.write(make_clip(i))
+    monkeypatch.undo()
+    kept = Dataset(tmp_path / "data", allow_incomplete=True)
+    assert (len(kept), list(kept.faults())) == (64, [])
+    assert sorted(path.name for path in (tmp_path / "data").iterdir()) == ["clips-00000.parquet", "dataset.json"]
+    with DatasetWriter(tmp_path / "data", INFO, shard_clips=64, resume=True) as writer:
+        for clip in (make_clip(i) for i in range(200)):
+            if not writer.written(clip.clip_id):
+                writer.write(clip)
+    assert writer.info.content_hash == write(tmp_path / "whole", map(make_clip, range(200))).info.content_hash
+
+
+def no_space(*_):
+    raise OSError(28, "No space left on device")
+
+
+def test_other_file_systems(tmp_path):
+    url = f"memory://{tmp_path.name}/data"
+    dataset = write(url, [make_clip(i) for i in range(100)], shard_clips=64)
+    assert dataset.info.content_hash == write(tmp_path / "data", map(make_clip, range(100))).info.content_hash
+    assert rows_of(dataset.clips()) == rows_of(map(make_clip, range(100)))
+    names = {path.rsplit("/", 1)[-1] for path in fsspec.filesystem("memory").find(f"/{tmp_path.name}/data")}
+    assert names == {"dataset.json", "clips-00000.parquet", "clips-00001.parquet"}
+
+
+KILLED = """
+    import sys
+    from test_dataset import INFO, make_clip
+    from poseemo_lib.dataset import DatasetWriter
+
+    with DatasetWriter(sys.argv[1], INFO, shard_clips=64) as writer:
+        for i in range(10_000_000):
+            writer.write(make_clip(i))
+"""
+
+
+def test_a_killed_writer_loses_no_finished_shard_and_its_work_is_resumed(tmp_path):
+    folder = tmp_path / "data"
+    environment = {**os.environ, "PYTHONPATH": os.path.dirname(__file__)}
+    child = subprocess.Popen([sys.executable, "-c", textwrap.dedent(KILLED), str(folder)], env=environment)
+    try:
+        deadline = time.monotonic() + 60
+        readable = 0
+        while readable < 200:
+            assert child.poll() is None and time.monotonic() < deadline
+            # While it is written: every shard that has its name is whole, and dataset.json is never half there.
+            for shard in folder.glob("clips-*.parquet"):
+                assert pq.read_metadata(shard).num_rows == 64
+            if (folder / "dataset.json").exists():
+                readable = Dataset(folder, allow_incomplete=True).info.n_clips
+    finally:
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+    kept = Dataset(folder, allow_incomplete=True)
+    assert kept.info.n_clips >= 200 and kept.info.n_clips % 64 == 0
+    assert list(kept.faults()) == []
+    n_clips = kept.info.n_clips + 100
+    with DatasetWriter(folder, INFO, shard_clips=64, resume=True) as writer:
+        skipped = sum(writer.written(f"clip-{i}") for i in range(n_clips))
+        for clip in (make_clip(i) for i in range(n_clips)):
+            if not writer.written(clip.clip_id):
+                writer.write(clip)
+    assert skipped == kept.info.n_clips
+    whole = write(tmp_path / "whole", (make_clip(i) for i in range(n_clips)))
+    resumed = Dataset(folder)
+    assert resumed.info.content_hash == whole.info.content_hash
+    assert list(resumed.faults()) == []
+    assert not [path for path in folder.iterdir() if path.name.startswith(".tmp-")]
+
+
+def test_long_clips_make_small_row_groups(tmp_path, monkeypatch):
+    monkeypatch.setattr("poseemo_lib.dataset_writer.ROW_GROUP_VALUES", 20_000)
+    dataset = write(tmp_path / "data", [make_clip(2 * i, frames=100) for i in range(20)])
+    # 100 frames x 1 person x 51 = 5,100 numbers: four clips fill a row group.
+    assert pq.ParquetFile(f"{dataset.root}/clips-00000.parquet").num_row_groups == 5
+    assert [clip.clip_id for _, clip in dataset.take([3, 4, 19])] == ["clip-6", "clip-8", "clip-38"]
+
+
+def test_memory_does_not_grow_with_the_number_of_clips(tmp_path):
+    def peak(n_clips):
+        tracemalloc.start()
+        dataset = write(tmp_path / str(n_clips), (make_clip(i, frames=10) for i in range(n_clips)), shard_clips=256)
+        for _ in dataset.clips():
+            pass
+        _, highest = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return highest
+
+    peak(70)
+    small, large = peak(300), peak(1500)
+    keypoints = 1200 * 10 * 1.5 * 51 * 4
+    # Only the ids grow: about 150 bytes a clip against 3 kB of keypoints.
+    assert large - small < 0.2 * keypoints
+
+
+def test_the_description_is_readable_without_the_code(tmp_path):
+    write(tmp_path / "data", [make_clip(0)])
+    info = json.loads((tmp_path / "data/dataset.json").read_text())
+    assert info["name"] == "test" and info["complete"] and info["n_clips"] == 1
+    assert info["shards"] == {"clips-00000.parquet": 1}
+    assert len(info["content_hash"]) == 64 and info["classes"] == list(EMOTIONS)
+
+
+def test_the_example_of_the_documentation_runs(tmp_path, monkeypatch, capsys):
+    text = (Path(__file__).parents[1] / "docs" / "data_format.md").read_text()
+    example = re.search(r"```python\n(.*?)```", text, re.DOTALL).group(1)
+    monkeypatch.chdir(tmp_path)
+    exec(example, {"keypoints": make_clip(0).keypoints})
+    assert capsys.readouterr().out.startswith("clip-1 sad (")
+    for name in (*SCHEMA.names, *DatasetInfo.model_fields):
+        assert f"`{name}`" in text, f"{name} is not described"

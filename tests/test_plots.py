@@ -1,0 +1,235 @@
+import inspect
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from poseemo_lib import plots
+from poseemo_lib.clips import EMOTIONS
+from poseemo_lib.plots import style
+
+RNG = np.random.default_rng(0)
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+def clip_table(n):
+    return pd.DataFrame({"label": RNG.choice(EMOTIONS, n), "group_id": RNG.integers(0, 1 + n // 10, n).astype(str)})
+
+
+def score_table(cells, chance=1 / 7):
+    rows = []
+    for cell in cells:
+        for metric in plots.scores.METRIC_NAMES:
+            mean = RNG.uniform(0.1, 0.9)
+            rows.append((cell, metric, mean, mean - 0.05, mean + 0.05, np.nan, 1, cell == "majority", chance))
+    return pd.DataFrame(
+        rows, columns=["cell", "metric", "mean", "low", "high", "sd", "n_seeds", "is_baseline", "chance"]
+    )
+
+
+def history(n):
+    epochs = np.arange(1, n + 1)
+    columns = {name: RNG.random(n) for name in ("train_loss", "val_loss", "val_macro_f1", "lr")}
+    return pd.DataFrame({"epoch": epochs, **columns})
+
+
+def walking(n_frames, people):
+    keypoints = RNG.normal(100, 20, (n_frames, people, 17, 3))
+    keypoints[RNG.random(keypoints.shape[:3]) < 0.2] = np.nan
+    return keypoints
+
+
+def draw_data(n, synthetic, **more):
+    return plots.data_distribution(
+        clip_table(n), RNG.choice(["train", "val", "test"], n), EMOTIONS, synthetic=synthetic, **more
+    )
+
+
+def draw_scores(cells, synthetic, **more):
+    return plots.score_comparison(score_table(cells), n_clips=9, n_groups=1, synthetic=synthetic, **more)
+
+
+def draw_confusion(n, top, synthetic, **more):
+    classes = EMOTIONS if n == 7 else tuple(f"class {i}" for i in range(n))
+    return plots.confusion_matrix(RNG.integers(0, top, (n, n)), classes, synthetic=synthetic, title="model", **more)
+
+
+def draw_curves(seeds, epochs, synthetic, **more):
+    histories = {k: history(epochs) for k in range(seeds)}
+    return plots.learning_curves(histories, {k: epochs for k in range(seeds)}, synthetic=synthetic, **more)
+
+
+def draw_traces(n_frames, joints, synthetic, **more):
+    features = RNG.normal(size=(n_frames, 238))
+    return plots.feature_traces(features, np.ones(n_frames, bool), joints, fps=25, synthetic=synthetic, **more)
+
+
+# name -> (a tiny drawing, a large one)
+DRAWINGS = {
+    "data_distribution": (lambda s: draw_data(1, s), lambda s: draw_data(20_000, s, missing=RNG.random(20_000))),
+    "missing_share": (
+        lambda s: plots.missing_share(np.zeros(17), n_frames=0, synthetic=s),
+        lambda s: plots.missing_share(np.ones(17), n_frames=10**7, synthetic=s),
+    ),
+    "score_comparison": (
+        lambda s: draw_scores(["majority"], s),
+        lambda s: draw_scores([f"cell {i}" for i in range(25)] + ["majority"], s),
+    ),
+    "confusion_matrix": (lambda s: draw_confusion(2, 1, s), lambda s: draw_confusion(12, 10**5, s, n_seeds=5)),
+    "learning_curves": (lambda s: draw_curves(1, 1, s), lambda s: draw_curves(10, 300, s, title="deep_residual")),
+    "skeleton_strip": (
+        lambda s: plots.skeleton_strip(walking(1, 1), synthetic=s),
+        lambda s: plots.skeleton_strip(walking(900, 2), synthetic=s, n=8, fps=25, title="clip"),
+    ),
+    "feature_traces": (
+        lambda s: draw_traces(1, ("nose",), s),
+        lambda s: draw_traces(500, ("nose", "left_wrist", "left_ankle"), s),
+    ),
+}
+
+
+def texts(fig):
+    return [text.get_text() for text in fig.findobj(matplotlib.text.Text)]
+
+
+def test_every_plot_is_drawn_here():
+    assert set(DRAWINGS) == set(plots.__all__)
+
+
+@pytest.mark.parametrize("size", [0, 1], ids=["tiny", "large"])
+@pytest.mark.parametrize("name", DRAWINGS)
+def test_draws_inside_the_figure_and_off_the_mark(name, size):
+    before = dict(plt.rcParams)
+    fig, axes = DRAWINGS[name][size](True)
+    assert dict(plt.rcParams) == before
+    assert isinstance(fig, Figure) and all(ax.figure is fig for ax in np.ravel(axes))
+    fig.canvas.draw()
+    boxes = {text: text.get_window_extent() for text in written(fig)}
+    mark = next(box for text, box in boxes.items() if text.get_text() == style.SYNTHETIC_TEXT)
+    page = fig.bbox.padded(2)
+    for text, box in boxes.items():
+        assert page.contains(*box.min) and page.contains(*box.max), text
+        assert text.get_text() == style.SYNTHETIC_TEXT or not mark.overlaps(box), text
+
+
+def written(fig):
+    """Every text but those of ticks, of which axes keep invisible ones beyond their limits."""
+    ticks = {tick for ax in fig.axes for axis in (ax.xaxis, ax.yaxis) for tick in (*axis.majorTicks, *axis.minorTicks)}
+    in_ticks = {label for tick in ticks for label in (tick.label1, tick.label2)}
+    return [t for t in set(fig.findobj(matplotlib.text.Text)) - in_ticks if t.get_text() and t.get_visible()]
+
+
+@pytest.mark.parametrize("name", DRAWINGS)
+def test_real_data_are_not_called_synthetic(name):
+    fig, _ = DRAWINGS[name][0](False)
+    assert style.SYNTHETIC_TEXT not in texts(fig)
+
+
+@pytest.mark.parametrize("name", plots.__all__)
+def test_synthetic_must_be_said(name):
+    parameter = inspect.signature(getattr(plots, name)).parameters["synthetic"]
+    assert parameter.kind is parameter.KEYWORD_ONLY and parameter.default is parameter.empty
+
+
+def test_given_axes_are_used():
+    fig, axes = plt.subplots(1, 3)
+    assert draw_scores(["gru", "majority"], False, axes=axes)[0] is fig
+    fig, ax = plt.subplots()
+    assert draw_confusion(2, 9, True, ax=ax) == (fig, ax)
+    assert style.SYNTHETIC_TEXT in texts(fig)
+
+
+def test_the_mark_comes_once():
+    fig, _ = draw_confusion(2, 9, True)
+    style.note_synthetic(fig, True)
+    assert texts(fig).count(style.SYNTHETIC_TEXT) == 1
+
+
+def test_data_distribution_counts():
+    table = pd.DataFrame({"label": ["happy", "happy", "sad"], "group_id": ["a", "b", "b"]})
+    fig, ax = plots.data_distribution(
+        table, ["train", "test", "train"], EMOTIONS, synthetic=False, missing=[0.5, 0.3, 0]
+    )
+    written = [text.get_text().strip() for text in ax.texts]
+    assert written[3] == "2 (67 %), 40 % unseen" and written[5] == "1 (33 %), 0 % unseen"
+    assert written[0] == "0 (0 %)"
+    assert "train: 2 in 2 groups" in texts(fig) and "val: 0 in 0 groups" in texts(fig)
+    assert sum(bar.get_width() for bar in ax.patches) == 3
+
+
+def test_score_comparison_shows_values_intervals_and_lines():
+    scores = score_table(["majority", "gru"])
+    fig, axes = draw_scores(["gru"], False)
+    assert "chance" in texts(fig) and "always the most frequent class" not in texts(fig)
+    fig, axes = plots.score_comparison(scores, n_clips=889, n_groups=79, synthetic=False)
+    gru = scores[scores["cell"] == "gru"].set_index("metric").loc["accuracy"]
+    interval = axes[0].lines[0]
+    # Networks come first.
+    assert [label.get_text() for label in axes[0].get_yticklabels()] == ["gru (1 seed)", "majority (1 seed)"]
+    np.testing.assert_allclose(interval.get_xdata(), 100 * gru[["low", "high"]].to_numpy(float))
+    assert f"{100 * gru['mean']:.1f}" in [text.get_text() for text in axes[0].texts]
+    assert "889 clips in 79 groups" in fig.get_suptitle() and "resampled by group" in fig.get_suptitle()
+
+
+def test_confusion_is_normalised_by_row():
+    fig, ax = plots.confusion_matrix([[3, 1], [0, 0]], ("a", "b"), synthetic=False)
+    np.testing.assert_allclose(ax.images[0].get_array(), [[75, 25], [0, 0]])
+    assert {"75 %", "3", "25 %", "1"} <= set(texts(fig)) and "a (4)" in texts(fig)
+
+
+def test_learning_curves_mark_the_chosen_epoch():
+    one = history(10)
+    _, axes = plots.learning_curves({4: one}, {4: 7}, synthetic=False)
+    star = next(line for line in axes[1].lines if line.get_marker() == "*")
+    assert (star.get_xdata()[0], star.get_ydata()[0]) == (7, 100 * one["val_macro_f1"][6])
+    _, axes = plots.learning_curves({4: one}, {}, synthetic=False)
+    assert all(len(line.get_xdata()) == 0 for line in axes[1].lines if line.get_marker() == "*")
+
+
+def test_skeletons_have_y_down_and_no_missing_joints():
+    keypoints = np.full((3, 2, 17, 3), np.nan)
+    keypoints[:, 0] = np.linspace(0, 1, 17 * 3).reshape(17, 3)
+    keypoints[0, 0, 10] = np.nan
+    _, axes = plots.skeleton_strip(keypoints, synthetic=False)
+    assert len(axes) == 3
+    low, high = axes[0].get_ylim()
+    assert low > high
+    drawn = [
+        sum(np.isfinite(line.get_xdata()).all() and len(line.get_xdata()) == 2 for line in ax.lines) for ax in axes
+    ]
+    # The right wrist has one edge.
+    assert drawn[0] == drawn[1] - 1
+
+
+def test_a_clip_without_anyone_is_drawn_empty():
+    _, axes = plots.skeleton_strip(np.full((5, 1, 17, 3), np.nan), synthetic=False)
+    assert len(axes) == 5
+
+
+def test_traces_leave_gaps_where_a_joint_was_not_seen():
+    features = np.ones((20, 238))
+    features[8:10] = 0
+    _, axes = plots.feature_traces(features, np.arange(20) < 18, ["left_wrist"], fps=10, synthetic=False)
+    for ax, lost in zip(axes[:, 0], ([8, 9, 18, 19], [0, 8, 9, 10, 18, 19], [0, 1, 8, 9, 10, 11, 18, 19]), strict=True):
+        np.testing.assert_array_equal(np.flatnonzero(np.isnan(ax.lines[0].get_ydata())), lost)
+    assert axes[0, 0].lines[0].get_xdata()[-1] == 1.9
+
+
+def test_classes_look_different_and_keep_their_look():
+    assert set(style.EMOTION_MARKS) == set(EMOTIONS)
+    for part in range(3):
+        assert len({mark[part] for mark in style.EMOTION_MARKS.values()}) == 7
+    assert style.emotion_mark("sad", EMOTIONS) == style.emotion_mark("sad", ("happy", "sad"))
+    others = ("pain", "pride", "relief")
+    assert len({style.emotion_mark(name, others) for name in others}) == 3
