@@ -100,8 +100,9 @@ def run_step(step: str, folder: str, size: int) -> dict:
     work = dict(zip(STEPS, (_import, _write, _read, _hash, _split, _audit), strict=True))[step]
     start = time.perf_counter()
     note = work(folder, size)
+    seconds = time.perf_counter() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"seconds": time.perf_counter() - start, "peak_mib": peak, "note": note or ""}
+    return {"seconds": seconds, "cpu": time.process_time(), "peak_mib": peak, "note": note or ""}
 
 
 def measure(size: int, parent: str) -> Iterator[str]:
@@ -113,11 +114,11 @@ def measure(size: int, parent: str) -> Iterator[str]:
             result = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
             rate = size / result["seconds"]
             yield (
-                f"{size:>8} {step:<16}{result['seconds']:>9.1f} s {rate:>9.0f} clips/s "
+                f"{size:>8} {step:<16}{result['seconds']:>9.1f} s {result['cpu']:>9.1f} s CPU {rate:>9.0f} clips/s "
                 f"{result['peak_mib']:>7.0f} MiB  {result['note']}"
             )
         on_disk = sum(path.stat().st_size for path in Path(data).iterdir()) / 2**20
-        yield f"{size:>8} {'on disk':<16}{on_disk:>47.0f} MiB"
+        yield f"{size:>8} {'on disk':<16}{on_disk:>55.0f} MiB"
 
 
 def main() -> None:

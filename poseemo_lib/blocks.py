@@ -54,6 +54,8 @@ def family_roots(clip_ids, augmented_from, copied) -> np.ndarray:
     n = len(clip_ids)
     parent = np.arange(n)
     copies = np.flatnonzero(copied)
+    if not copies.size:
+        return parent
     sources = pd.Index(augmented_from)[copies]
     parent[copies] = pd.Index(clip_ids).get_indexer(sources)
     unknown = np.flatnonzero(parent < 0)

@@ -16,6 +16,7 @@ from poseemo_lib.clips import SPLITS
 from poseemo_lib.errors import DatasetError, UsageError
 
 METHODS = ("official", "grouped", "leave_one_group_out", "random")
+_COLUMNS = ["clip_id", "label", "split", "source_id", "group_id", "origin", "augmented_from"]
 _TRAIN, _VAL, _TEST, _UNUSED = 0, 1, 2, -1
 _LEAVE_OUT_VALIDATION = 1 / 8
 _RESTARTS = 8
@@ -65,12 +66,15 @@ def make_split(
         The dataset cannot be split so.
     """
     _check_call(method, fractions, fold, val_groups)
-    rows = table.sort_values("clip_id", ignore_index=True)
-    if rows.empty:
+    if table.empty:
         raise DatasetError("wanted clips to split, got an empty dataset")
-    twice = rows["clip_id"][rows["clip_id"].duplicated()]
+    order = table["clip_id"].reset_index(drop=True).sort_values().index.to_numpy()
+    rows = table[_COLUMNS].iloc[order].reset_index(drop=True)
+    twice = rows["clip_id"][rows["clip_id"].eq(rows["clip_id"].shift())]
     if len(twice):
         raise DatasetError(f"wanted each clip_id once, got {twice.iloc[0]!r} twice")
+    # Codes in sorted order: smaller than texts, and the same whatever the order of the rows.
+    rows["label"] = pd.factorize(rows["label"], sort=True)[0]
     rng = np.random.default_rng(seed)
     if method == "random":
         parts = _random(rows, fractions, rng)
@@ -91,8 +95,10 @@ def make_split(
         source = family_roots(rows["clip_id"], rows["augmented_from"], ~original)
         copies = np.flatnonzero(~original & (source < len(rows)))
         parts[copies] = np.where(parts[source[copies]] == _TRAIN, _TRAIN, _UNUSED)
+    in_table_order = np.empty_like(parts)
+    in_table_order[order] = parts
     names = np.array([*SPLITS, None], dtype=object)
-    return pd.Series(names[parts], index=rows["clip_id"], name="split", dtype=object).reindex(table["clip_id"])
+    return pd.Series(names[in_table_order], index=pd.Index(table["clip_id"]), name="split", dtype=object)
 
 
 def fold_names(table: pd.DataFrame) -> list[str]:

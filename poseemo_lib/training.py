@@ -140,7 +140,7 @@ def fit(
 
 
 def _out_of_patience(progress: Progress, settings: Settings) -> bool:
-    return 0 < progress.best_epoch and 0 < settings.patience <= progress.epoch - progress.best_epoch
+    return progress.best_epoch > 0 and 0 < settings.patience <= progress.epoch - progress.best_epoch
 
 
 def _class_weights(labels: Tensor, n_classes: int, settings: Settings) -> Tensor | None:

@@ -14,8 +14,9 @@ from poseemo_lib.models import build_model
 from poseemo_lib.training import Settings, fit, learning_rate, predict, update_average
 
 SETTINGS = Settings(
-    seed=0, epochs=4, patience=0, choose_after=0.0, batch_size=8, lr=2e-3, weight_decay=1e-4, warmup_epochs=1, label_smoothing=0.1,
-    clip_norm=1.0, weight_average=0.9, sampler="balanced", class_weights="none", precision="float32", n_frames=16,
+    seed=0, epochs=4, patience=0, choose_after=0.0, batch_size=8, lr=2e-3, weight_decay=1e-4, warmup_epochs=1,
+    label_smoothing=0.1, clip_norm=1.0, weight_average=0.9, sampler="balanced", class_weights="none",
+    precision="float32", n_frames=16,
     eval_crops=2, augmentation=Augmentation(scale=0.1, noise=0.005, time_warp=0.1, joint_dropout=0.05),
 )  # fmt: skip
 TRAIN, VAL = torch.arange(0, 30), torch.arange(30, 42)
