@@ -22,8 +22,7 @@ from poseemo_lib.clips import EMOTIONS, PoseClip, mark_missing
 from poseemo_lib.dataset import Dataset, DatasetInfo, DatasetWriter
 
 N_GROUPS = 100
-# x and y of the COCO joints of a standing body in torso lengths, from mid-shoulder, y down. Bodies that are alike make
-# many candidates for near-duplicates, which is the slow case of the audit.
+# x and y of the COCO joints of a standing body in torso lengths, from mid-shoulder, y down.
 BODY = np.array(
     [[0, -0.45], [0.06, -0.5], [-0.06, -0.5], [0.14, -0.47], [-0.14, -0.47], [0.37, 0], [-0.37, 0], [0.5, 0.5]]
     + [[-0.5, 0.5], [0.5, 0.95], [-0.5, 0.95], [0.22, 1], [-0.22, 1], [0.24, 1.8], [-0.24, 1.8], [0.25, 2.6]]
@@ -33,17 +32,22 @@ STEPS = ("import", "write", "read", "hash and check", "split", "audit")
 
 
 def make_clip(index: int) -> PoseClip:
-    """Make a clip of people of like build whose joints swing each in its own way."""
+    """Make a clip of people of like build, turned, framed and moving each in their own way."""
     rng = np.random.default_rng(index)
     frames, people = int(rng.integers(40, 81)), int(rng.integers(1, 3))
     seconds = np.arange(frames)[:, None, None, None] / 25
-    place = 80 * (BODY + rng.normal(0, 0.06, (people, 17, 2))) + rng.uniform(200, 400, (people, 1, 2))
-    swing = rng.normal(0, 10, (people, 17, 2)) * np.sin(
+    turn = np.stack([np.cos(rng.uniform(-1.2, 1.2, (people, 1))), np.ones((people, 1))], axis=-1)
+    body = BODY * turn * rng.normal(1, 0.06, (people, 17, 1)) + rng.normal(0, 0.04, (people, 17, 2))
+    swing = rng.normal(0, 0.12, (people, 17, 2)) * np.sin(
         2 * np.pi * rng.uniform(0.2, 2, (people, 17, 2)) * seconds + rng.uniform(0, 7, (people, 17, 2))
     )
+    walk = rng.normal(0, 0.5, (people, 1, 2)) * seconds
+    noise = rng.normal(0, 0.01, swing.shape)
     keypoints = np.empty((frames, people, 17, 3), dtype=np.float32)
-    keypoints[..., :2] = place + swing + rng.normal(0, 1, swing.shape)
+    keypoints[..., :2] = rng.uniform(40, 200) * (body + swing + walk + noise) + rng.uniform(100, 400, (people, 1, 2))
     keypoints[..., 2] = rng.uniform(-0.05, 1, keypoints.shape[:-1])
+    # From the whole body to head and elbows.
+    keypoints[:, :, rng.choice([17, 17, 15, 13, 11, 9]) :, 2] = 0
     return PoseClip(
         clip_id=f"show-{index % N_GROUPS:03d}/film-{index // N_GROUPS:05d}/clip-{index:07d}",
         label=EMOTIONS[index % len(EMOTIONS)],
@@ -83,15 +87,15 @@ def _hash(folder: str, size: int) -> None:
 def _split(folder: str, size: int) -> None:
     from poseemo_lib.splits import make_split
 
-    make_split(Dataset(folder).table(), "grouped")
+    make_split(Dataset(folder).table(), "grouped").to_frame().to_parquet(f"{folder}-split.parquet")
 
 
 def _audit(folder: str, size: int) -> str:
-    from poseemo_lib.audit import audit
-    from poseemo_lib.splits import make_split
+    import pandas as pd
 
-    dataset = Dataset(folder)
-    report = audit(dataset, make_split(dataset.table(), "grouped"))
+    from poseemo_lib.audit import audit
+
+    report = audit(Dataset(folder), pd.read_parquet(f"{folder}-split.parquet")["split"])
     return f"{report.summary()}, {report.compared} pairs measured"
 
 

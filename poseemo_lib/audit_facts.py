@@ -21,7 +21,7 @@ from poseemo_lib.near_duplicates import (
 )
 
 _SAMPLE_ROW_GROUPS = 32
-_PAIRS_AT_ONCE = 10_000
+_PAIRS_AT_ONCE = 5_000
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,11 @@ def swap_people(keypoints: Tensor, chosen: Tensor) -> Tensor:
     return torch.where(_per_clip(chosen), keypoints.flip(2), keypoints)
 
 
+def has_everybody(keypoints: Tensor) -> Tensor:
+    """Tell which clips have a seen joint of every person: (B, T, M, K, 3) -> (B,)."""
+    return (keypoints[..., 2] > 0).any(3).any(1).all(1)
+
+
 def _per_clip(values: Tensor, ends: int = 0) -> Tensor:
     """View (B, ...) so that it broadcasts against (B, T, M, K, C)."""
     return values.view(len(values), *[1] * (4 - ends), *values.shape[1:])
@@ -84,7 +89,7 @@ class Augmentation:
     joint_dropout : float
         Probability that a joint is missing through the window.
     slot_swap : float
-        Probability of exchanging the two people.
+        Probability of exchanging two people. A lone person stays in the first slot, as in the dataset.
     """
 
     flip: float = 0.0
@@ -129,5 +134,5 @@ def augment(keypoints: Tensor, how: Augmentation, generator: torch.Generator) ->
     if how.joint_dropout:
         keypoints = drop_joints(keypoints, uniform(n_clips, n_people, n_joints) < how.joint_dropout)
     if how.slot_swap:
-        keypoints = swap_people(keypoints, uniform(n_clips) < how.slot_swap)
+        keypoints = swap_people(keypoints, (uniform(n_clips) < how.slot_swap) & has_everybody(keypoints))
     return keypoints

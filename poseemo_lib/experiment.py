@@ -12,11 +12,12 @@ import torch
 
 from poseemo_lib import __version__
 from poseemo_lib.augmentation import Augmentation
-from poseemo_lib.batching import evaluation_windows, window_keypoints
+from poseemo_lib.batching import evaluation_batch, evaluation_windows, window_keypoints
 from poseemo_lib.evaluation import average_by_source
 from poseemo_lib.inputs import PARTS, Inputs, load_inputs
 from poseemo_lib.metrics import score_predictions
 from poseemo_lib.models import build_model
+from poseemo_lib.models.standardised import Standardised
 from poseemo_lib.parameters import RunParameters, is_baseline, settings_from
 from poseemo_lib.paths import resolve
 from poseemo_lib.runs import (
@@ -169,8 +170,8 @@ def _model(parameters: RunParameters, folder: Path, inputs: Inputs, report) -> t
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     n_classes = len(inputs.classes)
     torch.manual_seed(parameters.seed)
-    model = build_model(parameters.architecture, n_classes=n_classes, **parameters.model)
-    model.to(inputs.data.keypoints.device)
+    network = build_model(parameters.architecture, n_classes=n_classes, **parameters.model)
+    model = Standardised(network, _training_features(inputs, parameters)).to(inputs.data.keypoints.device)
     progress = fit(
         model,
         inputs.data,
@@ -193,6 +194,13 @@ def _model(parameters: RunParameters, folder: Path, inputs: Inputs, report) -> t
     n_parameters = sum(p.numel() for p in model.parameters())
     epochs = {"best_epoch": progress.best_epoch, "epochs": progress.epoch}
     return probabilities, {"n_parameters": n_parameters, **epochs}
+
+
+def _training_features(inputs: Inputs, parameters: RunParameters) -> torch.Tensor:
+    """One window from the middle of every training clip, not augmented: (N, T, F)."""
+    index = inputs.index("train")
+    clip, start = evaluation_windows(inputs.data.lengths[index], parameters.n_frames, crops=1)
+    return evaluation_batch(inputs.data, index[clip], start, parameters.n_frames)[0]
 
 
 def _save_history(folder: Path, progress: Progress) -> None:

@@ -20,7 +20,7 @@ MIN_SEEN = 84
 SKETCH_SIZE = 32
 SKETCH_RADIUS = 0.1
 NEIGHBOURS = 6
-MAX_CANDIDATES = 20_000
+MAX_CANDIDATES = 10_000
 _COSINES = 3
 # In pixels: less than this is one point, not a body.
 _LEAST_SPREAD = 1e-3
@@ -255,14 +255,14 @@ def neighbour_pairs(sketches: np.ndarray, signs: np.ndarray, sides: np.ndarray) 
     -------
     pairs : array (P, 2), int
         Row numbers, the earlier side first. For a track, at most its six nearest on each later side; altogether the
-        20,000 nearest pairs.
+        10,000 nearest pairs.
     mirrored : array (P,), bool
     radius : float
         Pairs that are nearer than this are all there, but for the limit of six.
     """
     from scipy.spatial import cKDTree
 
-    pairs, flips, distances = [np.empty((0, 2), dtype=np.int64)], [np.empty(0, dtype=bool)], [np.empty(0)]
+    found = _Nearest()
     for side in (1, 2):
         inside, others = np.flatnonzero(sides == side), np.flatnonzero((sides >= 0) & (sides < side))
         if not inside.size:
@@ -272,12 +272,30 @@ def neighbour_pairs(sketches: np.ndarray, signs: np.ndarray, sides: np.ndarray) 
             some = others[start : start + 8192]
             for flip in (False, True):
                 asked = sketches[some].astype(np.float32) * (signs if flip else 1)
-                distance, found = tree.query(asked, k=NEIGHBOURS, distance_upper_bound=SKETCH_RADIUS)
-                row, column = np.nonzero(found < inside.size)
-                pairs.append(np.stack([some[row], inside[found[row, column]]], axis=1))
-                flips.append(np.full(row.size, flip))
-                distances.append(distance[row, column])
-    pair, mirrored, distance = (np.concatenate(parts) for parts in (pairs, flips, distances))
-    nearest = np.argsort(distance, kind="stable")[:MAX_CANDIDATES]
-    radius = SKETCH_RADIUS if nearest.size == distance.size else float(distance[nearest[-1]])
-    return pair[nearest], mirrored[nearest], radius
+                distance, position = tree.query(asked, k=NEIGHBOURS, distance_upper_bound=found.radius)
+                row, column = np.nonzero(position < inside.size)
+                found.add(some[row], inside[position[row, column]], flip, distance[row, column])
+    found.cut()
+    return np.stack([found.one, found.other], axis=1), found.flip, found.radius
+
+
+class _Nearest:
+    """The nearest pairs so far; once there are enough, the radius that is searched shrinks to theirs."""
+
+    def __init__(self):
+        self.one, self.other = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+        self.flip, self.distance = np.empty(0, dtype=bool), np.empty(0)
+        self.radius = SKETCH_RADIUS
+
+    def add(self, one: np.ndarray, other: np.ndarray, flip: bool, distance: np.ndarray) -> None:
+        self.one, self.other = np.append(self.one, one), np.append(self.other, other)
+        self.flip, self.distance = np.append(self.flip, np.full(one.size, flip)), np.append(self.distance, distance)
+        if self.distance.size > 2 * MAX_CANDIDATES:
+            self.cut()
+
+    def cut(self) -> None:
+        nearest = np.argsort(self.distance, kind="stable")[:MAX_CANDIDATES]
+        if nearest.size < self.distance.size:
+            self.radius = float(self.distance[nearest[-1]])
+        self.one, self.other = self.one[nearest], self.other[nearest]
+        self.flip, self.distance = self.flip[nearest], self.distance[nearest]

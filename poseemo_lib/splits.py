@@ -1,8 +1,9 @@
 """Which clips train, validate and test: the dataset's own split, by group, one group left out, or at random.
 
-In every method but `random`, no source and no group is on two sides: clips that share a `source_id` or a `group_id`,
-directly or over other clips, are one block, and blocks move as a whole. Augmented copies train where their source
-clip trains and are not used otherwise. `random` is the published mistake: by clip, copies included.
+Clips that share a `source_id` or a `group_id`, directly or over other clips, are one block. `grouped`,
+`leave_one_group_out` and the validation part that `official` may need move blocks as a whole, so that no source and no
+group is on two sides; an official split is taken as it is, and the audit tells whether it leaks. Augmented copies train
+where their source clip trains and are not used otherwise. `random` is the published mistake: by clip, copies included.
 """
 
 import hashlib

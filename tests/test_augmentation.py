@@ -79,6 +79,14 @@ def test_swapping_people_twice_is_the_identity():
     torch.testing.assert_close(aug.swap_people(once, everyone()), keypoints, equal_nan=True)
 
 
+def test_a_lone_person_keeps_the_first_slot():
+    keypoints = random_batch(2)
+    keypoints[0, :, 1] = torch.tensor([torch.nan, torch.nan, 0.0])
+    out = aug.augment(keypoints, aug.Augmentation(slot_swap=1.0), torch.Generator())
+    torch.testing.assert_close(out[0], keypoints[0], equal_nan=True)
+    torch.testing.assert_close(out[1], keypoints[1].flip(1), equal_nan=True)
+
+
 def test_noise_has_the_size_asked_for_and_skips_missing_joints():
     keypoints = random_batch(200)
     out = aug.augment(keypoints, aug.Augmentation(noise=0.05), torch.Generator().manual_seed(1))

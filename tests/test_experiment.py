@@ -45,7 +45,9 @@ def test_the_folder_holds_what_the_contract_says(run):
     assert record["dataset"]["synthetic"] is True and record["leaks"] == {}
     assert sum(record["clips"].values()) == 120
     assert record["seconds"] > 0 and record["peak_memory_mib"]["process"] > 0
-    assert record["n_parameters"] == sum(a.size for a in load_file(run.folder / "weights.safetensors").values())
+    weights = load_file(run.folder / "weights.safetensors")
+    assert record["n_parameters"] == sum(a.size for name, a in weights.items() if name not in ("mean", "std"))
+    assert {"mean", "std"} < set(weights)
     assert len(run.history()) == 2
 
 

@@ -6,6 +6,8 @@ from torch.nn import functional
 from poseemo_lib.errors import UsageError
 from poseemo_lib.features import N_FEATURES
 from poseemo_lib.models import MODELS, build_model, hyper_parameters
+from poseemo_lib.models.pooling import MeanStdPooling
+from poseemo_lib.models.standardised import Standardised
 
 # Variants that every test below runs on; a model that is in none of them fails test_every_model_is_tested.
 VARIANTS = {
@@ -14,6 +16,7 @@ VARIANTS = {
         {"block": "bottleneck"},
         {"block": "pre_activation", "pooling": "mean"},
         {"pooling": "max", "squeeze_excitation": True},
+        {"pooling": "mean_std"},
     ],
     "bilstm": [{}, {"hidden": 32, "layers": 2}],
 }
@@ -116,6 +119,14 @@ def test_attention_weights_are_a_distribution_over_real_frames():
     assert (weights[~mask] == 0).all() and (weights[mask] > 0).all()
 
 
+def test_mean_std_pooling_is_numpys():
+    features, mask = batch()
+    pooled = MeanStdPooling()(features, mask)
+    for row, clip, length in zip(pooled, features, mask.sum(1), strict=True):
+        wanted = np.concatenate([clip[:length].mean(0), clip[:length].numpy().std(0)])
+        np.testing.assert_allclose(row, wanted, atol=2e-3)
+
+
 def test_bilstm_equals_torch_on_each_clip_alone():
     model = build("bilstm", {"pooling": "mean"}).eval()
     features, mask = batch()
@@ -133,6 +144,46 @@ def test_errors_name_what_there_is():
         build_model("bilstm", width=3)
     with pytest.raises(UsageError, match="standard, bottleneck, pre_activation, got 'wide'"):
         build_model("deep_residual", block="wide")
-    with pytest.raises(UsageError, match="attention, mean or max, got 'sum'"):
+    with pytest.raises(UsageError, match="attention, mean, max, mean_std, got 'sum'"):
         build_model("bilstm", pooling="sum")
     assert hyper_parameters("deep_residual")["dropout"] == 0.3
+
+
+class TestStandardised:
+    def make(self, features):
+        return Standardised(build("deep_residual", {"hidden": 16, "blocks": 1}).eval(), features)
+
+    def seen_features(self, n=200):
+        generator = torch.Generator().manual_seed(0)
+        x = 3 + 5 * torch.randn(n, 10, 2, 17, 7, generator=generator)
+        x[..., 2] = 0.8
+        hidden = torch.rand(n, 10, 2, 17, generator=generator) < 0.3
+        x[hidden] = 0.0
+        return x.flatten(2), ~hidden
+
+    def test_positions_get_mean_0_and_all_but_the_confidence_deviation_1_where_seen(self):
+        features, seen = self.seen_features()
+        out = self.make(features).standardise(features).view(200, 10, 2, 17, 7)
+        values = out[seen]
+        torch.testing.assert_close(values[:, :2].mean(0), torch.zeros(2), atol=1e-4, rtol=0)
+        torch.testing.assert_close(values[:, [0, 1]].std(0), torch.ones(2), atol=1e-2, rtol=0)
+        # motions keep their zero, so that their size about zero becomes 1
+        torch.testing.assert_close(values[:, 3:].square().mean(0).sqrt(), torch.ones(4), atol=1e-2, rtol=0)
+        assert (values[:, 2] == 0.8).all()
+
+    def test_what_was_not_seen_stays_zero(self):
+        features, seen = self.seen_features()
+        out = self.make(features).standardise(features).view(200, 10, 2, 17, 7)
+        assert out[~seen].abs().sum() == 0
+
+    def test_both_people_are_treated_alike(self):
+        features, _ = self.seen_features()
+        model = self.make(features)
+        swapped = features.view(200, 10, 2, -1).flip(2).flatten(2)
+        torch.testing.assert_close(
+            model.standardise(swapped), model.standardise(features).view(200, 10, 2, -1).flip(2).flatten(2)
+        )
+
+    def test_a_joint_that_is_never_seen_does_no_harm(self):
+        model = self.make(torch.zeros(4, 10, 238))
+        assert torch.isfinite(model(torch.ones(2, 10, 238), torch.ones(2, 10, dtype=torch.bool))).all()

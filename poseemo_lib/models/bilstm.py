@@ -18,7 +18,7 @@ class BiLSTM(nn.Module):
     hidden : int
         Width of the projection and of each direction.
     layers : int
-    pooling : {"attention", "mean", "max"}
+    pooling : {"attention", "mean", "max", "mean_std"}
     dropout : float
     """
 
@@ -38,7 +38,10 @@ class BiLSTM(nn.Module):
         self.lstm = nn.LSTM(hidden, hidden, layers, batch_first=True, bidirectional=True, dropout=between)
         self.pool = build_pooling(pooling, 2 * hidden, hidden)
         self.head = nn.Sequential(
-            nn.Linear(2 * hidden, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, n_classes)
+            nn.Linear(2 * hidden * self.pool.expansion, hidden),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Linear(hidden, n_classes),
         )
 
     def forward(self, features: Tensor, mask: Tensor) -> Tensor:

@@ -1,8 +1,9 @@
 """deep_residual: a frame-wise residual network, pooled over time.
 
 The published study's network. A frame is embedded, passes residual blocks (He et al. 2016a, "Deep residual learning";
-pre-activation after He et al. 2016b, "Identity mappings"), and the frames are pooled by attention, mean or maximum.
-Movement enters only through the velocities and accelerations among the features.
+pre-activation after He et al. 2016b, "Identity mappings"), and the frames are pooled by attention, mean or maximum, or,
+which was not published, by mean and standard deviation. Movement enters only through the velocities and accelerations
+among the features.
 """
 
 import torch
@@ -23,7 +24,7 @@ class DeepResidual(nn.Module):
         Width of the blocks.
     blocks : int
     block : {"standard", "bottleneck", "pre_activation"}
-    pooling : {"attention", "mean", "max"}
+    pooling : {"attention", "mean", "max", "mean_std"}
     dropout : float
     squeeze_excitation : bool
         Reweight the channels of every block by a gate computed from their mean over time (Hu et al. 2018).
@@ -48,7 +49,10 @@ class DeepResidual(nn.Module):
         self.blocks = nn.ModuleList(Residual(hidden, block, dropout, squeeze_excitation) for _ in range(blocks))
         self.pool = build_pooling(pooling, hidden, hidden // 2)
         self.head = nn.Sequential(
-            nn.Linear(hidden, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, n_classes)
+            nn.Linear(hidden * self.pool.expansion, hidden),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Linear(hidden, n_classes),
         )
 
     def forward(self, features: Tensor, mask: Tensor) -> Tensor:

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from poseemo_lib.errors import UsageError
+
 
 def masked_mean(x: Tensor, mask: Tensor) -> Tensor:
     """Mean over the real frames: x (B, T, D), mask (B, T) -> (B, D)."""
@@ -18,6 +20,8 @@ def masked_max(x: Tensor, mask: Tensor) -> Tensor:
 class MeanPooling(nn.Module):
     """:func:`masked_mean` as a module."""
 
+    expansion = 1
+
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """Pool x (B, T, D) under mask (B, T) to (B, D)."""
         return masked_mean(x, mask)
@@ -26,9 +30,24 @@ class MeanPooling(nn.Module):
 class MaxPooling(nn.Module):
     """:func:`masked_max` as a module."""
 
+    expansion = 1
+
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """Pool x (B, T, D) under mask (B, T) to (B, D)."""
         return masked_max(x, mask)
+
+
+class MeanStdPooling(nn.Module):
+    """Mean and standard deviation over the real frames (statistics pooling, Snyder et al. 2018, "X-vectors")."""
+
+    expansion = 2
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Pool x (B, T, D) under mask (B, T) to (B, 2 D)."""
+        mean = masked_mean(x, mask)
+        variance = masked_mean((x - mean[:, None]).square(), mask)
+        # The small number keeps the root's gradient finite where a channel does not move.
+        return torch.cat([mean, (variance + 1e-5).sqrt()], -1)
 
 
 class AttentionPooling(nn.Module):
@@ -41,6 +60,8 @@ class AttentionPooling(nn.Module):
     n_hidden : int
         Width of the scoring layer.
     """
+
+    expansion = 1
 
     def __init__(self, n_channels: int, n_hidden: int):
         super().__init__()
@@ -56,18 +77,27 @@ class AttentionPooling(nn.Module):
         return (self.weights(x, mask)[:, None] @ x).squeeze(1)
 
 
+POOLINGS = ("attention", "mean", "max", "mean_std")
+
+
 def build_pooling(name: str, n_channels: int, n_hidden: int) -> nn.Module:
-    """Make the pooling called `attention`, `mean` or `max`.
+    """Make a pooling by its name; its attribute `expansion` says how much wider the result is than a frame.
+
+    Parameters
+    ----------
+    name : {"attention", "mean", "max", "mean_std"}
+    n_channels : int
+        D of a frame.
+    n_hidden : int
+        Width of attention's scoring layer.
 
     Raises
     ------
     UsageError
         There is none of that name.
     """
+    if name not in POOLINGS:
+        raise UsageError(f"pooling: wanted one of {', '.join(POOLINGS)}, got {name!r}")
     if name == "attention":
         return AttentionPooling(n_channels, n_hidden)
-    if name in ("mean", "max"):
-        return MeanPooling() if name == "mean" else MaxPooling()
-    from poseemo_lib.errors import UsageError
-
-    raise UsageError(f"pooling: wanted attention, mean or max, got {name!r}")
+    return {"mean": MeanPooling, "max": MaxPooling, "mean_std": MeanStdPooling}[name]()

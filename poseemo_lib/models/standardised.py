@@ -1,0 +1,70 @@
+"""Input standardisation that travels with a network: the same for every architecture, and part of its weights."""
+
+import torch
+from torch import Tensor, nn
+
+from poseemo_lib.features import CHANNEL_NAMES
+from poseemo_lib.skeleton import MAX_PEOPLE, N_KEYPOINTS
+
+_CONFIDENCE = CHANNEL_NAMES.index("confidence")
+_POSITIONS = slice(0, 2)
+
+
+class Standardised(nn.Module):
+    """A network whose positions have mean 0 and whose positions and motions have standard deviation 1.
+
+    The numbers are those of the training part, one a joint and channel and the same for both people. What was not seen
+    stays 0, confidences stay as they are, and velocities and accelerations keep their zero.
+
+    Parameters
+    ----------
+    network : nn.Module
+        Any model of `models.MODELS`.
+    features : tensor (B, T, F)
+        Windows of the training part.
+    """
+
+    def __init__(self, network: nn.Module, features: Tensor):
+        super().__init__()
+        self.network = network
+        mean, std = feature_moments(features)
+        self.register_buffer("mean", mean)
+        self.register_buffer("std", std)
+
+    def forward(self, features: Tensor, mask: Tensor) -> Tensor:
+        """Classify windows: features (B, T, F), mask (B, T) -> logits (B, n_classes)."""
+        return self.network(self.standardise(features), mask)
+
+    def standardise(self, features: Tensor) -> Tensor:
+        """Standardise features (B, T, F)."""
+        x = features.view(*features.shape[:2], MAX_PEOPLE, *self.mean.shape)
+        seen = x[..., _CONFIDENCE, None] > 0
+        return ((x - self.mean * seen) / self.std).flatten(2)
+
+
+def feature_moments(features: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean of positions and standard deviation of positions and motions, over people, frames and windows.
+
+    Parameters
+    ----------
+    features : tensor (B, T, F)
+
+    Returns
+    -------
+    mean : tensor (K, 7)
+        0 for everything but x and y.
+    std : tensor (K, 7)
+        About 0 for velocities and accelerations; 1 for the confidence and for what was never seen.
+    """
+    # (B T M, K, C)
+    x = features.reshape(-1, N_KEYPOINTS, len(CHANNEL_NAMES))
+    # Positions count where the joint was seen, motions where there is one.
+    counted = (x != 0) & (x[..., _CONFIDENCE, None] > 0)
+    counted[..., _POSITIONS] = x[..., _CONFIDENCE, None] > 0
+    n = counted.sum(0)
+    mean = torch.zeros_like(x[0])
+    mean[..., _POSITIONS] = ((x * counted).sum(0) / n.clamp(min=1))[..., _POSITIONS]
+    std = (((x - mean).square() * counted).sum(0) / n.clamp(min=1)).sqrt()
+    std[n == 0] = 1.0
+    std[..., _CONFIDENCE] = 1.0
+    return mean, std.clamp(min=1e-2)
