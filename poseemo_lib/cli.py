@@ -4,6 +4,7 @@ Exit codes: 0 done; 1 the work failed (what failed is named, what was done is ke
 """
 
 import sys
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -242,13 +243,18 @@ def study(
     todo = sum(not run.complete for run in runs)
     jobs = jobs or default_jobs()
     say(f"{plan.name}: {len(runs)} runs, {len(runs) - todo} complete, {todo} to make, {jobs} at a time, in {out}")
+    started = time.monotonic()
     # disable=None: a bar in a terminal, plain lines elsewhere.
     with tqdm(total=todo, unit="run", disable=None) as bar:
+        ended = 0
 
         def report(run, error):
+            nonlocal ended
+            ended += 1
+            left = (time.monotonic() - started) / ended * (todo - ended) / 60
             bar.update()
-            done = f"[{bar.n if not bar.disable else '*'}] " if bar.disable else ""
-            bar.write(f"{done}{run.name}: {'done' if error is None else 'FAILED: ' + error}")
+            state = "done" if error is None else f"FAILED: {error}"
+            bar.write(f"[{ended}/{todo}, about {left:.0f} min left] {run.name}: {state}")
 
         outcome = run_study(runs, out, jobs=jobs, report=report)
     if outcome.failed:
