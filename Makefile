@@ -29,7 +29,8 @@ lint: $(INSTALLED)
 
 $(INSTALLED): pyproject.toml constraints.txt | check-python
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install -c constraints.txt -e '.[test]'
+	@echo "installing the packages of constraints.txt into $(VENV) (minutes, the first time)"
+	$(BIN)/pip install -q -c constraints.txt -e '.[test]'
 	touch $@
 
 check-python:
