@@ -110,6 +110,8 @@ def _execute(notebook: Path, output: Path, parameters: dict, show_output: bool) 
     from nbclient.exceptions import DeadKernelError
 
     options = {"kernel_name": "python3", "progress_bar": False, "cwd": str(notebook.parent)}
+    # A kernel that is interrupted while it shuts down would say so on our standard error.
+    options["extra_arguments"] = ["--log-level=50"]
     if show_output:
         options |= {"stdout_file": sys.stdout, "stderr_file": sys.stderr}
     for attempts_left in reversed(range(KERNEL_START_ATTEMPTS)):

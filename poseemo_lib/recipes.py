@@ -105,10 +105,13 @@ def make_dataset(recipe: dict, folder: Path, *, progress: bool = True) -> None:
     if command not in COMMANDS:
         raise UsageError(f"recipe {name}: command: wanted {' or '.join(COMMANDS)}, got {command!r}")
     make = write_synthetic_dataset if command == "synth" else import_dataset
-    known = [key for key in inspect.signature(make).parameters if key not in ("out", "name", "progress")]
+    known = {key: p for key, p in inspect.signature(make).parameters.items() if key not in ("out", "name", "progress")}
     for key in arguments:
         if key not in known:
             raise UsageError(f"recipe {name}: {key}: unknown argument of {command}; {nearest(key, known)}")
+    missing = [key for key, p in known.items() if p.default is p.empty and key not in arguments]
+    if missing:
+        raise UsageError(f"recipe {name}: {command} wants {', '.join(missing)} too")
     if command == "synth":
         from tqdm import tqdm
 

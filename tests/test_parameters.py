@@ -68,8 +68,12 @@ def test_every_parameter_is_described():
     assert len(describe_parameters()) == len(RunParameters.model_fields)
 
 
-@pytest.mark.parametrize("path", sorted(PARAMETERS.glob("architectures/*.yaml")), ids=lambda p: p.stem)
-def test_every_architecture_file_is_valid(path):
+@pytest.mark.parametrize(
+    "path",
+    sorted([*PARAMETERS.glob("architectures/*.yaml"), *PARAMETERS.glob("ablations/*.yaml")]),
+    ids=lambda p: p.stem,
+)
+def test_every_parameter_file_is_valid(path):
     assert check_parameters(read_yaml(path), str(path)).architecture
 
 

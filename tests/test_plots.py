@@ -152,8 +152,15 @@ def test_given_axes_are_used():
 
 def test_the_mark_comes_once():
     fig, _ = draw_confusion(2, 9, True)
-    style.note_synthetic(fig, True)
+    style.note_data(fig, True)
     assert texts(fig).count(style.SYNTHETIC_TEXT) == 1
+
+
+@pytest.mark.parametrize("synthetic", [True, False])
+def test_figures_of_leaky_runs_say_so(synthetic):
+    fig, _ = plots.confusion_matrix(np.eye(2, dtype=int), ("a", "b"), synthetic=synthetic, leaky=True)
+    (mark,) = [text for text in texts(fig) if style.LEAKY_TEXT in text]
+    assert (style.SYNTHETIC_TEXT in mark) == synthetic
 
 
 def test_data_distribution_counts():

@@ -11,7 +11,7 @@ _SPLIT_ALPHA = {"train": 1.0, "val": 0.6, "test": 0.25}
 
 
 @style.in_style
-def data_distribution(table, split, classes, *, synthetic: bool, missing=None, ax=None):
+def data_distribution(table, split, classes, *, synthetic: bool, leaky: bool = False, missing=None, ax=None):
     """Clips of each class in training, validation and test.
 
     Parameters
@@ -21,7 +21,8 @@ def data_distribution(table, split, classes, *, synthetic: bool, missing=None, a
     split : sequence of N str
         train, val or test for each row.
     classes : tuple of str
-    synthetic : bool
+    synthetic, leaky : bool
+        See :func:`poseemo_lib.plots.style.note_data`.
     missing : sequence of N float, optional
         Share of joints that were not seen in each clip; its mean is written beside each class.
     ax : Axes, optional
@@ -49,7 +50,7 @@ def data_distribution(table, split, classes, *, synthetic: bool, missing=None, a
     handles = [Patch(facecolor="#444444", alpha=alpha, label=_split_label(table, name)) for name, alpha in
                _SPLIT_ALPHA.items()]  # fmt: skip
     fig.legend(handles=handles, loc="outside lower center", ncols=3)
-    style.note_synthetic(fig, synthetic)
+    style.note_data(fig, synthetic, leaky)
     return fig, ax
 
 
@@ -102,5 +103,5 @@ def missing_share(share, *, n_frames: int, synthetic: bool, ax=None):
     ax.set_xlim(0, 110)
     ax.set_xlabel("share of frames without the joint, %")
     ax.set_title(f"Joints that were not seen ({n_frames} frames)")
-    style.note_synthetic(fig, synthetic)
+    style.note_data(fig, synthetic)
     return fig, ax

@@ -47,7 +47,7 @@ def skeleton_strip(keypoints, *, synthetic: bool, n: int = 7, fps: float | None 
     fig = axes[0].figure
     if title:
         style.title_figure(fig, title)
-    style.note_synthetic(fig, synthetic)
+    style.note_data(fig, synthetic)
     return fig, axes
 
 
@@ -115,7 +115,7 @@ def feature_traces(features, mask, joints, *, fps: float, synthetic: bool, perso
         ax.set_ylabel(name)
     fig = np.asarray(axes)[0, 0].figure
     fig.legend(*np.asarray(axes)[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
-    style.note_synthetic(fig, synthetic)
+    style.note_data(fig, synthetic)
     return fig, axes
 
 

@@ -16,6 +16,7 @@ def score_comparison(
     n_clips: int,
     n_groups: int,
     synthetic: bool,
+    leaky: bool = False,
     resampled_by: str = "group",
     metrics: dict[str, str] = METRIC_NAMES,
     axes=None,
@@ -29,7 +30,8 @@ def score_comparison(
         Scores are shares, 0 to 1. A cell named `majority` gives the majority line.
     n_clips, n_groups : int
         What was predicted.
-    synthetic : bool
+    synthetic, leaky : bool
+        See :func:`poseemo_lib.plots.style.note_data`.
     resampled_by : str
         What the intervals were drawn over.
     metrics : dict
@@ -58,7 +60,7 @@ def score_comparison(
     interval = f"bars: 95 % bootstrap interval, resampled by {resampled_by}"
     style.title_figure(fig, f"{n_clips} clips in {n_groups} group{'s' * (n_groups != 1)}; {interval}")
     fig.legend(handles=_score_legend(scores), loc="outside lower center", ncols=4)
-    style.note_synthetic(fig, synthetic)
+    style.note_data(fig, synthetic, leaky)
     return fig, axes
 
 
@@ -100,7 +102,9 @@ def _score_legend(scores) -> list[Line2D]:
 
 
 @style.in_style
-def confusion_matrix(confusion, classes, *, synthetic: bool, title: str = "", n_seeds: int = 1, ax=None):
+def confusion_matrix(
+    confusion, classes, *, synthetic: bool, leaky: bool = False, title: str = "", n_seeds: int = 1, ax=None
+):
     """Shares of each true class that went to each predicted class, with counts.
 
     Parameters
@@ -108,7 +112,8 @@ def confusion_matrix(confusion, classes, *, synthetic: bool, title: str = "", n_
     confusion : array (C, C), int
         Rows are the true class. The sum over seeds where there are several.
     classes : tuple of C str
-    synthetic : bool
+    synthetic, leaky : bool
+        See :func:`poseemo_lib.plots.style.note_data`.
     title : str
     n_seeds : int
         How many seeds the counts are summed over.
@@ -134,5 +139,5 @@ def confusion_matrix(confusion, classes, *, synthetic: bool, title: str = "", n_
     ax.set_ylabel("true (clips)" if n_seeds == 1 else f"true (clips, sum over {n_seeds} seeds)")
     ax.set_title(title)
     fig.colorbar(image, ax=ax, shrink=0.8, label="share of the true class, %")
-    style.note_synthetic(fig, synthetic)
+    style.note_data(fig, synthetic, leaky)
     return fig, ax

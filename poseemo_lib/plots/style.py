@@ -49,7 +49,7 @@ _OTHER_MARKS = tuple(
 MODEL_KINDS = {"network": ("#0072B2", "o"), "baseline": ("#666666", "s")}
 PEOPLE = ("#0072B2", "#D55E00")
 CHANCE, MAJORITY = "#000000", "#D55E00"
-SYNTHETIC_TEXT = "synthetic data"
+SYNTHETIC_TEXT, LEAKY_TEXT = "synthetic data", "leaky split: scores too high"
 
 
 def in_style(function):
@@ -88,8 +88,8 @@ def axes_or_new(ax: Axes | None, width: float = 6.4, height: float = 4.0) -> tup
     return plt.subplots(figsize=(width, height), layout="constrained")
 
 
-def note_synthetic(fig: Figure, synthetic: bool) -> None:
-    """Mark a figure of synthetic data visibly, above everything else; real data get no mark.
+def note_data(fig: Figure, synthetic: bool, leaky: bool = False) -> None:
+    """Mark a figure of synthetic data, or of runs on a leaky split, visibly and above everything else.
 
     The mark shares the line of the figure's title where there is one, so call this last.
 
@@ -97,9 +97,11 @@ def note_synthetic(fig: Figure, synthetic: bool) -> None:
     ----------
     fig : Figure
         Marked once, however often this is called.
-    synthetic : bool
+    synthetic, leaky : bool
+        Neither: no mark.
     """
-    if not synthetic or any(text.get_text() == SYNTHETIC_TEXT for text in fig.texts):
+    text = ", ".join(note for note, wanted in ((SYNTHETIC_TEXT, synthetic), (LEAKY_TEXT, leaky)) if wanted)
+    if not text or any(other.get_text() == text for other in fig.texts):
         return
     width, height = fig.get_size_inches()
     band = min(0.32 / height, 0.2)
@@ -108,4 +110,4 @@ def note_synthetic(fig: Figure, synthetic: bool) -> None:
         fig.get_layout_engine().set(rect=(0, 0, 1, 1 - (0.35 * band if fig.get_suptitle() else band)))
     box = {"boxstyle": "round,pad=0.25", "facecolor": "#FFF2CC", "edgecolor": "#B45F06", "linewidth": 0.8}
     font = {"fontsize": 9, "color": "#7F3F00", "weight": "bold"}
-    fig.text(1 - 0.1 / width, 1 - band / 2, SYNTHETIC_TEXT, ha="right", va="center", bbox=box, **font)
+    fig.text(1 - 0.1 / width, 1 - band / 2, text, ha="right", va="center", bbox=box, **font)

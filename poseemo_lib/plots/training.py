@@ -8,7 +8,7 @@ _TRAIN, _VAL = "#0072B2", "#D55E00"
 
 
 @style.in_style
-def learning_curves(histories, chosen, *, synthetic: bool, title: str = "", axes=None):
+def learning_curves(histories, chosen, *, synthetic: bool, leaky: bool = False, title: str = "", axes=None):
     """Loss, validation macro-F1 and learning rate over epochs, one line a seed.
 
     Parameters
@@ -17,7 +17,8 @@ def learning_curves(histories, chosen, *, synthetic: bool, title: str = "", axes
         Seed -> epoch, train_loss, val_loss, val_macro_f1, lr.
     chosen : dict of int
         Seed -> the epoch that validation chose, marked by a star.
-    synthetic : bool
+    synthetic, leaky : bool
+        See :func:`poseemo_lib.plots.style.note_data`.
     title : str
     axes : sequence of 3 Axes, optional
 
@@ -50,7 +51,7 @@ def learning_curves(histories, chosen, *, synthetic: bool, title: str = "", axes
     fig.legend(*loss.get_legend_handles_labels(), loc="outside lower center", ncols=3)
     head = f"{title}: " if title else ""
     style.title_figure(fig, f"{head}{len(histories)} seed{'s' * (len(histories) != 1)}, one line each")
-    style.note_synthetic(fig, synthetic)
+    style.note_data(fig, synthetic, leaky)
     return fig, axes
 
 
