@@ -56,6 +56,7 @@ class RunParameters(BaseModel):
     # model
     architecture: str = Field("deep_residual", description="a model (`poseemo models`) or a baseline")
     model: dict = Field({}, description="hyper-parameters of the model that differ from its defaults")
+    motion: float = Field(1.0, ge=0, le=100, description="size of velocities and accelerations beside the positions' 1")
     # training
     seed: int = Field(0, ge=0, description="weights, order and augmentation")
     epochs: Count = Field(60, description="at most")

@@ -159,7 +159,8 @@ def _official(rows: pd.DataFrame, blocks: np.ndarray, fractions, val_groups, rng
             )
     if not (parts == _VAL).any():
         fraction = fractions[1] / (fractions[0] + fractions[1])
-        _take_validation(parts, rows["label"], blocks, fraction, val_groups, rng)
+        draws = (rng.permutation(blocks.max() + 1) for _ in range(_DRAWS))
+        _take_validation(parts, rows["label"], blocks, fraction, val_groups, draws)
     return parts
 
 
@@ -171,12 +172,17 @@ def _leave_out(rows: pd.DataFrame, blocks: np.ndarray, fold: str, val_groups, rn
     # Other groups that share a source with the tested one would leak; they are not used.
     linked = np.isin(blocks, blocks[tested])
     parts = np.where(tested, _TEST, np.where(linked, _UNUSED, _TRAIN))
-    _take_validation(parts, rows["label"], blocks, _LEAVE_OUT_VALIDATION, val_groups, rng)
+    # One seeded circle of groups for all folds: each validates on what follows it, so that over the folds every group
+    # validates about equally often.
+    circle = rng.permutation(blocks.max() + 1)
+    after = 1 + int(np.flatnonzero(circle == blocks[tested][0])[0])
+    turns = (np.roll(circle, -after - turn) for turn in range(len(circle)))
+    _take_validation(parts, rows["label"], blocks, _LEAVE_OUT_VALIDATION, val_groups, turns)
     return parts
 
 
-def _take_validation(parts: np.ndarray, labels, blocks: np.ndarray, fraction: float, n_blocks, rng) -> None:
-    """Move whole blocks from train to validation, in place: the best of many random draws of blocks."""
+def _take_validation(parts: np.ndarray, labels, blocks: np.ndarray, fraction: float, n_blocks, orders) -> None:
+    """Move whole blocks from train to validation, in place: the first of some orders of blocks that serve best."""
     train = np.flatnonzero(parts == _TRAIN)
     counts = _class_counts(labels.to_numpy()[train], blocks[train])
     present = counts.sum(1) > 0
@@ -188,8 +194,8 @@ def _take_validation(parts: np.ndarray, labels, blocks: np.ndarray, fraction: fl
         )
     total, wanted = counts.sum(0), fraction * train.size
     best, best_score = None, None
-    for _ in range(_DRAWS):
-        order = rng.permutation(candidates)
+    for every in orders:
+        order = every[np.isin(every, candidates)]
         sizes = counts[order].sum(1).cumsum()
         n = n_blocks or min(max(1, int(np.argmin(np.abs(sizes - wanted))) + 1), candidates.size - 1)
         inside = counts[order[:n]].sum(0)

@@ -56,13 +56,13 @@ class Progress:
     history: list[dict[str, float]] = field(default_factory=list)
 
 
-def epoch_seed(seed: int, epoch: int) -> int:
-    """Seed of one epoch.
+def epoch_seed(seed: int, epoch: int, purpose: int) -> int:
+    """Seed of one of the things drawn in an epoch (dropout, order, augmentation), independent of the others.
 
     All randomness of an epoch (order, augmentation, dropout) follows from it, so a run that is resumed at an epoch
     goes on exactly as one that was never stopped.
     """
-    return int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0] >> np.uint64(1))
+    return int(np.random.SeedSequence([seed, epoch, purpose]).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
 def learning_rate(step: int, steps_an_epoch: int, settings: Settings) -> float:
@@ -151,9 +151,9 @@ def _class_weights(labels: Tensor, n_classes: int, settings: Settings) -> Tensor
 
 def _train_epoch(model, average, optimizer, data, train, epoch, n_classes, class_weights, settings) -> dict[str, float]:
     device = data.keypoints.device
-    torch.manual_seed(epoch_seed(settings.seed, epoch))  # dropout
-    order_generator = torch.Generator().manual_seed(epoch_seed(settings.seed, epoch))
-    generator = torch.Generator(device).manual_seed(epoch_seed(settings.seed, epoch))
+    torch.manual_seed(epoch_seed(settings.seed, epoch, 0))  # dropout
+    order_generator = torch.Generator().manual_seed(epoch_seed(settings.seed, epoch, 1))
+    generator = torch.Generator(device).manual_seed(epoch_seed(settings.seed, epoch, 2))  # crops and augmentation
     order = train[epoch_order(data.labels[train].cpu(), n_classes, settings.sampler, order_generator).to(device)]
     batches = order.split(settings.batch_size)
     total = torch.zeros((), device=device)

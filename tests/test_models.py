@@ -187,3 +187,14 @@ class TestStandardised:
     def test_a_joint_that_is_never_seen_does_no_harm(self):
         model = self.make(torch.zeros(4, 10, 238))
         assert torch.isfinite(model(torch.ones(2, 10, 238), torch.ones(2, 10, dtype=torch.bool))).all()
+
+    def test_motions_can_be_made_smaller_or_hidden(self):
+        features, seen = self.seen_features()
+        network = build("deep_residual", {"hidden": 16, "blocks": 1})
+        plain, third, none = (
+            Standardised(network, features, motion).standardise(features).view(200, 10, 2, 17, 7)[seen]
+            for motion in (1.0, 0.3, 0.0)
+        )
+        torch.testing.assert_close(third[:, 3:], 0.3 * plain[:, 3:])
+        assert none[:, 3:].abs().sum() == 0
+        assert torch.equal(none[:, :3], plain[:, :3])

@@ -1,4 +1,5 @@
 import itertools
+from collections import Counter
 
 import numpy as np
 import pandas as pd
@@ -284,3 +285,16 @@ def test_what_cannot_be_split_is_named(table, call, wanted):
     with pytest.raises(DatasetError) as error:
         make_split(table, **call)
     assert wanted in str(error.value)
+
+
+def test_over_the_folds_every_group_that_can_validate_does_so_about_equally_often():
+    rows = [(f"g{g}/{label}/{i}", label, f"g{g}") for g in range(8) for label in ("happy", "sad") for i in range(3)]
+    rows = [row for row in rows if row[2] != "g5" or row[1] == "sad"]  # one group lacks a class
+    table = pd.DataFrame(rows, columns=["clip_id", "label", "group_id"])
+    table = table.assign(source_id=table["clip_id"], origin="real", augmented_from=None, split=None)
+    counts = Counter()
+    for fold in fold_names(table):
+        split = make_split(table, "leave_one_group_out", fold=fold, seed=3)
+        counts.update(set(table.set_index("clip_id").loc[split.index[split == "val"], "group_id"]))
+    assert set(counts) >= {f"g{g}" for g in range(8)} - {"g5"}
+    assert max(counts.values()) <= 2

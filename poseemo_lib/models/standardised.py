@@ -7,7 +7,7 @@ from poseemo_lib.features import CHANNEL_NAMES
 from poseemo_lib.skeleton import MAX_PEOPLE, N_KEYPOINTS
 
 _CONFIDENCE = CHANNEL_NAMES.index("confidence")
-_POSITIONS = slice(0, 2)
+_POSITIONS, _MOTIONS = slice(0, 2), slice(3, None)
 
 
 class Standardised(nn.Module):
@@ -22,12 +22,15 @@ class Standardised(nn.Module):
         Any model of `models.MODELS`.
     features : tensor (B, T, F)
         Windows of the training part.
+    motion : float
+        Size that velocities and accelerations get beside the positions' 1; 0 hides them.
     """
 
-    def __init__(self, network: nn.Module, features: Tensor):
+    def __init__(self, network: nn.Module, features: Tensor, motion: float = 1.0):
         super().__init__()
         self.network = network
         mean, std = feature_moments(features)
+        std[..., _MOTIONS] = std[..., _MOTIONS] / motion if motion else torch.inf
         self.register_buffer("mean", mean)
         self.register_buffer("std", std)
 
