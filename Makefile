@@ -27,7 +27,8 @@ lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/nbstripout --verify notebooks/*.ipynb
 
-$(INSTALLED): pyproject.toml constraints.txt | check-python
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(MAKE) --no-print-directory check-python GOAL="$(MAKECMDGOALS)"
 	$(PYTHON) -m venv $(VENV)
 	@echo "installing the packages of constraints.txt into $(VENV) (minutes, the first time)"
 	$(BIN)/pip install -q -c constraints.txt -e '.[test]'
@@ -36,5 +37,5 @@ $(INSTALLED): pyproject.toml constraints.txt | check-python
 check-python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11, 5))' || { \
 	echo "poseemo needs Python 3.11.5 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1)."; \
-	echo "Install one (python.org, pyenv, or: conda env create -f environment.yml) and run: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; \
+	echo "Install one (python.org, pyenv, or: conda env create -f environment.yml) and run: make PYTHON=/path/to/python3.11 $(GOAL)"; \
 	exit 1; }

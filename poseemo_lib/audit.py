@@ -22,7 +22,7 @@ measured, up to 50 MB. Its time grows with the number of clips as long as bodies
 are all alike the search for neighbours grows with the square.
 """
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -31,7 +31,6 @@ from poseemo_lib.audit_facts import Facts, Tracks, measure_pairs, read_facts, sa
 from poseemo_lib.blocks import family_roots
 from poseemo_lib.clips import SPLITS
 from poseemo_lib.dataset import Dataset
-from poseemo_lib.errors import LeakError
 from poseemo_lib.near_duplicates import SKETCH_RADIUS, neighbour_pairs
 
 KINDS = ("source", "group", "exact", "augmented", "near")
@@ -93,20 +92,6 @@ class AuditReport:
         """One line."""
         found = [f"{kind} {self.counts[kind]}" for kind in KINDS if self.counts[kind]]
         return f"leaks between train, val and test: {', '.join(found)}" if found else "no leak found"
-
-    def to_dict(self) -> dict:
-        """Plain values, for JSON."""
-        return {**asdict(self), "ok": self.ok}
-
-    def require_ok(self, where: str = "") -> None:
-        """Raise LeakError where there is a leak."""
-        if not self.ok:
-            place = f"{where}: " if where else ""
-            example = next(iter(self.examples), None)
-            raise LeakError(
-                f"{place}wanted a split without leaks, got {self.summary()} (such as {example}); "
-                "use the split grouped, or set allow_leak: true and have the report say so"
-            )
 
 
 def audit(dataset: Dataset, split: pd.Series, *, near_threshold: float = NEAR_THRESHOLD) -> AuditReport:

@@ -232,7 +232,8 @@ def study(
     """
     from tqdm import tqdm
 
-    from poseemo_lib.study import default_jobs, load_study, plan_runs, run_study, status_lines
+    from poseemo_lib.study import default_jobs, run_study, status_lines
+    from poseemo_lib.study_plan import load_study, plan_runs
 
     plan = load_study(file)
     out = (out or Path("runs") / plan.name).resolve()

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import fsspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -25,6 +24,7 @@ from poseemo_lib.dataset_format import (
     to_clips,
 )
 from poseemo_lib.errors import ClipError, DatasetError
+from poseemo_lib.paths import open_place
 
 _READ_TYPES = {"keypoints": pa.list_(pa.float32())}
 
@@ -45,10 +45,12 @@ class Dataset:
     ------
     DatasetError
         There is no dataset, or its `dataset.json` is damaged, of a newer format, or incomplete.
+    UsageError
+        fsspec cannot open such a URL.
     """
 
     def __init__(self, url, *, fs=None, allow_incomplete: bool = False):
-        self.fs, self.root = (fs, str(url)) if fs is not None else fsspec.core.url_to_fs(str(url))
+        self.fs, self.root = (fs, str(url)) if fs is not None else open_place(url)
         self.info = self._read_info()
         if not (self.info.complete or allow_incomplete):
             raise DatasetError(

@@ -4,7 +4,6 @@ import uuid
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -26,6 +25,7 @@ from poseemo_lib.dataset_format import (
 )
 from poseemo_lib.dataset_reader import Dataset
 from poseemo_lib.errors import ClipError, DatasetError, UsageError
+from poseemo_lib.paths import open_place
 
 _TEMPORARY = ".tmp-"
 
@@ -52,13 +52,13 @@ class DatasetWriter:
     ------
     UsageError
         The folder holds a dataset already and `resume` is false, or it is complete, or it was made from other
-        classes or another recipe.
+        classes or another recipe, or fsspec cannot open such a URL.
     DatasetError
         The folder cannot be written to, or what is to be continued is damaged.
     """
 
     def __init__(self, url, info: DatasetInfo, *, shard_clips: int = SHARD_CLIPS, resume: bool = False):
-        self.fs, self.root = fsspec.core.url_to_fs(str(url))
+        self.fs, self.root = open_place(url)
         self.shard_clips = shard_clips
         fresh = {"created": datetime.now(UTC).isoformat(timespec="seconds"), "shards": {}, "n_clips": 0}
         self.info = info.model_copy(update=fresh, deep=True)
@@ -80,10 +80,14 @@ class DatasetWriter:
             raise UsageError(f"{self.root}: wanted an empty folder, got a dataset; remove it or write somewhere else")
         if not resume:
             raise UsageError(f"{self.root}: wanted an empty folder, got an unfinished dataset; resume or remove it")
+        # As JSON: a tuple of options is a list once it was on disk.
+        before, after = old.info.model_dump(mode="json"), self.info.model_dump(mode="json")
         for field in ("classes", "recipe"):
-            was, now = getattr(old.info, field), getattr(self.info, field)
-            if was != now:
-                raise UsageError(f"{self.root}: wanted the same {field} to continue, {was}, got {now}")
+            if before[field] != after[field]:
+                raise UsageError(
+                    f"{self.root}: holds an unfinished dataset: wanted the same {field} to continue it, "
+                    f"{before[field]}, got {after[field]}; remove it or write somewhere else"
+                )
         self.info.shards = dict(old.info.shards)
         for clip in old.clips():
             self._ids.add(short_hash(clip.clip_id))
@@ -121,14 +125,19 @@ class DatasetWriter:
         Raises
         ------
         ClipError
-            The clip is faulty or its `clip_id` is taken. Nothing was added.
+            The clip is faulty, its `clip_id` is taken, or it is synthetic and the dataset does not say so. Nothing was
+            added.
         DatasetError
             The disk is full, or the folder is gone.
         """
         check_clip(clip, self.info.classes, where)
-        key = short_hash(clip.clip_id)
+        key, place = short_hash(clip.clip_id), f"{where}: " if where else ""
+        if clip.origin == "synthetic" and not self.info.synthetic:
+            raise ClipError(
+                f"{place}clip {clip.clip_id!r}: wanted a real or augmented clip in a dataset with synthetic false, got "
+                "origin 'synthetic'; make the dataset with DatasetInfo(synthetic=True)"
+            )
         if key in self._ids:
-            place = f"{where}: " if where else ""
             raise ClipError(f"{place}clip {clip.clip_id!r}: wanted a clip_id of its own, got one that is taken")
         self._ids.add(key)
         self._hash = add_digests(self._hash, clip_digest(clip))

@@ -29,7 +29,11 @@ def die_with_parent() -> None:
 
 
 class NotebookError(PoseemoError):
-    """A cell of a notebook failed."""
+    """A cell of a notebook failed; ends a command as the error in the cell would have."""
+
+    def __init__(self, message: str, exit_code: int = PoseemoError.exit_code):
+        super().__init__(message)
+        self.exit_code = exit_code
 
 
 def check_notebook(notebook: Path, parameters: dict) -> None:
@@ -96,9 +100,9 @@ def execute_notebook(notebook: str | Path, output: str | Path, parameters: dict,
         _execute(notebook, temporary, parameters, show_output)
     except PapermillExecutionError as error:
         # Our own errors say all; others need their kind.
-        own = hasattr(errors, error.ename)
+        own = getattr(errors, error.ename, None)
         message = error.evalue if own else f"{error.ename}: {error.evalue}"
-        raise NotebookError(f"{message} (executed notebook: {output})") from None
+        raise NotebookError(f"{message} (executed notebook: {output})", getattr(own, "exit_code", 1)) from None
     finally:
         if temporary.exists():
             os.replace(temporary, output)

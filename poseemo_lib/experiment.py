@@ -13,13 +13,12 @@ import torch
 from poseemo_lib import __version__
 from poseemo_lib.augmentation import Augmentation
 from poseemo_lib.batching import evaluation_batch, evaluation_windows, window_keypoints
-from poseemo_lib.evaluation import average_by_source
+from poseemo_lib.evaluation import average_by_source, probability_columns
 from poseemo_lib.inputs import PARTS, Inputs, load_inputs
 from poseemo_lib.metrics import score_predictions
 from poseemo_lib.models import build_model
 from poseemo_lib.models.standardised import Standardised
 from poseemo_lib.parameters import RunParameters, is_baseline, settings_from
-from poseemo_lib.paths import resolve
 from poseemo_lib.runs import (
     RUN_FILE,
     is_complete,
@@ -33,7 +32,6 @@ from poseemo_lib.runs import (
     write_text,
 )
 from poseemo_lib.training import Progress, Settings, fit, mean_over_windows, predict
-
 
 # Clips whose windows the input standardisation is computed from: enough for a mean, and bounded in memory.
 MOST_STANDARDISED = 2048
@@ -67,15 +65,18 @@ def execute_run(
     Path
         The folder.
     """
-    folder = Path(resolve(folder))
+    folder = Path(folder).absolute()
     inputs = inputs or load_inputs(parameters)
-    if is_complete(folder, inputs.identity):
-        return folder
-    old = read_record(folder)
-    if old is not None and old["identity"] != inputs.identity:
-        set_aside(folder)
     with locked(folder):
+        if is_complete(folder, inputs.identity):
+            return folder
         record = _new_record(parameters, inputs, cell)
+        old = read_record(folder)
+        if old is not None and old["identity"] != inputs.identity:
+            set_aside(folder)
+        elif old is not None:
+            record["started"] = old["started"]
+        folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / RUN_FILE, record)
         started = time.perf_counter()
         try:
@@ -83,10 +84,11 @@ def execute_run(
         except Exception as error:
             write_json(folder / RUN_FILE, record | {"status": "failed", "error": str(error), "finished": now()})
             raise
-        record |= {"status": "complete", "finished": now(), "seconds": round(time.perf_counter() - started, 3)}
+        seconds = time.perf_counter() - started + record.pop("seconds_before", 0.0)
+        record |= {"status": "complete", "finished": now(), "seconds": round(seconds, 3)}
         record["peak_memory_mib"] = _peak_memory(inputs.data.keypoints.device)
-        write_json(folder / RUN_FILE, record)
         (folder / "checkpoint.pt").unlink(missing_ok=True)
+        write_json(folder / RUN_FILE, record)
     return folder
 
 
@@ -151,7 +153,7 @@ def score_run(predictions: pd.DataFrame, classes: tuple[str, ...], score_by: str
         table = predictions[predictions["split"] == part]
         table = average_by_source(table, classes) if score_by == "source" else table
         labels = table["label"].map({name: i for i, name in enumerate(classes)}).to_numpy()
-        probabilities = table[[f"p_{name}" for name in classes]].to_numpy()
+        probabilities = table[probability_columns(classes)].to_numpy()
         scores[part] = score_predictions(labels, probabilities, classes)
     return scores
 
@@ -162,7 +164,7 @@ def _prediction_table(inputs: Inputs, probabilities: dict[str, np.ndarray]) -> p
         rows = inputs.table[inputs.table["part"] == part]
         table = rows[["clip_id", "label", "group_id", "source_id"]].reset_index(drop=True)
         table.insert(1, "split", part)
-        columns = pd.DataFrame(values.astype(np.float32), columns=[f"p_{name}" for name in inputs.classes])
+        columns = pd.DataFrame(values.astype(np.float32), columns=probability_columns(inputs.classes))
         parts.append(pd.concat([table, columns], axis=1))
     return pd.concat(parts, ignore_index=True)
 
@@ -177,6 +179,13 @@ def _model(parameters: RunParameters, folder: Path, inputs: Inputs, report) -> t
     network = build_model(parameters.architecture, n_classes=n_classes, **parameters.model)
     model = Standardised(network, _training_features(inputs, parameters), parameters.motion)
     model.to(inputs.data.keypoints.device)
+    made = []  # the epochs of this attempt; those of a checkpoint came before
+
+    def count(row: dict) -> None:
+        made.append(row)
+        if report:
+            report(row)
+
     progress = fit(
         model,
         inputs.data,
@@ -186,7 +195,7 @@ def _model(parameters: RunParameters, folder: Path, inputs: Inputs, report) -> t
         settings_from(Settings, parameters, augmentation=settings_from(Augmentation, parameters)),
         checkpoint=folder / "checkpoint.pt",
         identity=inputs.identity,
-        report=report,
+        report=count,
     )
     _save_history(folder, progress)
     save_file(progress.best_weights, folder / ".tmp-weights.safetensors")
@@ -197,7 +206,8 @@ def _model(parameters: RunParameters, folder: Path, inputs: Inputs, report) -> t
         part: predict(model, inputs.data, inputs.index(part), *how).cpu().numpy() for part in ("val", "test")
     }
     n_parameters = sum(p.numel() for p in model.parameters())
-    epochs = {"best_epoch": progress.best_epoch, "epochs": progress.epoch}
+    before = sum(row["seconds"] for row in progress.history[: len(progress.history) - len(made)])
+    epochs = {"best_epoch": progress.best_epoch, "epochs": progress.epoch, "seconds_before": before}
     return probabilities, {"n_parameters": n_parameters, **epochs}
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 
-from poseemo_lib.clips import EMOTIONS, SPLITS, PoseClip
+from poseemo_lib.clips import EMOTIONS, SPLITS, PoseClip, check_clip
 from poseemo_lib.dataset import DatasetInfo, DatasetWriter
 from poseemo_lib.errors import ClipError, FormatError, UsageError
 from poseemo_lib.formats import Recording, load_reader, reader_options
@@ -43,7 +43,7 @@ class ImportReport:
     info : DatasetInfo
         What was written.
     recordings, clips : Counter
-        Label -> number of recordings read and of clips written; a recording has one clip a view.
+        Label -> number of recordings read and of clips in the dataset; a recording has one clip a view.
     unmatched : list of str
         Recordings whose path the pattern does not match.
     faults : list of str
@@ -193,7 +193,8 @@ def import_dataset(
 ) -> ImportReport:
     r"""Turn keypoint files into a dataset.
 
-    A recording or clip that is faulty is reported and left out; the others are written.
+    A recording or clip that is faulty is reported and left out; the others are written. An import that was interrupted
+    goes on with the same call.
 
     Parameters
     ----------
@@ -231,9 +232,9 @@ def import_dataset(
     ------
     UsageError
         Nothing was written: an argument is wrong, there are no recordings, none matches, a label is unknown, or `out`
-        holds a dataset.
+        holds a complete dataset, or an unfinished one of other arguments.
     FormatError
-        Nothing was written: every recording is faulty.
+        Nothing was written: every recording or clip is faulty.
     """
     src, options = Path(src), dict(options or {})
     if not src.exists():
@@ -244,28 +245,33 @@ def import_dataset(
     report = ImportReport()
     entries, report.unmatched = match_paths(paths, src, label_pattern, label_map or {}, split)
     recipe = {"command": "import", "format": format, "label_pattern": label_pattern, "label_map": dict(label_map or {})}
-    recipe |= {"split": split, "options": reader_options(format) | options}
+    recipe |= {"src": str(src), "split": split, "options": reader_options(format) | options}
     classes = tuple(emotion for emotion in EMOTIONS if emotion in {entry.label for entry in entries})
     info = DatasetInfo(name=name, classes=classes, source=source, licence=licence, recipe=recipe)
-    clips = _read_all(format, entries, options, report, progress)
-    # The first clip comes before the folder, so that a wrong option or a wholly faulty source leaves nothing behind.
+    clips = _read_all(format, entries, options, classes, report, progress)
+    # The first sound clip comes before the folder: a wrong option or a wholly faulty source leaves nothing behind.
     first = next(clips, None)
     if first is None:
-        raise FormatError(f"{src}: none of {len(entries)} recordings could be read; the first: {report.faults[0]}")
-    with DatasetWriter(out, info) as writer:
+        raise FormatError(f"{src}: none of {len(entries)} recordings could be used; the first: {report.faults[0]}")
+    seen = set()
+    with DatasetWriter(out, info, resume=True) as writer:
         for clip, where in chain([first], clips):
             try:
-                writer.write(clip, where)
+                # Written and not seen: by the import that this one continues. Written and seen: a second of that name.
+                if clip.clip_id in seen or not writer.written(clip.clip_id):
+                    writer.write(clip, where)
                 report.clips[clip.label] += 1
             except ClipError as error:
                 report.faults.append(str(error))
+            seen.add(clip.clip_id)
     report.info = writer.info
     return report
 
 
 def _read_all(
-    format: str, entries: list[Entry], options: dict, report: ImportReport, progress: bool
+    format: str, entries: list[Entry], options: dict, classes: tuple[str, ...], report: ImportReport, progress: bool
 ) -> Iterator[tuple[PoseClip, str]]:
+    """Yield the sound clips with their files; the faulty go to the report."""
     from tqdm import tqdm
 
     # disable=None: no bar where the output is not a terminal.
@@ -277,7 +283,10 @@ def _read_all(
             continue
         report.recordings[entry.label] += 1
         for recording in recordings:
-            yield _to_clip(entry, recording), str(entry.path)
+            try:
+                yield check_clip(_to_clip(entry, recording), classes, str(entry.path)), str(entry.path)
+            except ClipError as error:
+                report.faults.append(str(error))
 
 
 def _to_clip(entry: Entry, recording: Recording) -> PoseClip:

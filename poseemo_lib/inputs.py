@@ -74,9 +74,9 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def split_dataset(dataset: Dataset, parameters: RunParameters) -> pd.Series:
-    """Split as the parameters say: clip_id -> train, val, test or missing."""
-    return make_split(dataset.table(), parameters.split, seed=parameters.split_seed, fold=parameters.fold or None)
+def split_table(table: pd.DataFrame, parameters: RunParameters) -> pd.Series:
+    """Split the clips of a dataset's table as the parameters say: clip_id -> train, val, test or missing."""
+    return make_split(table, parameters.split, seed=parameters.split_seed, fold=parameters.fold or None)
 
 
 def audit_split(dataset: Dataset, split: pd.Series) -> dict[str, int]:
@@ -129,7 +129,8 @@ def load_inputs(parameters: RunParameters) -> Inputs:
     dataset = Dataset(ensure_dataset(parameters.dataset))
     if parameters.score_by == "source":
         _check_sources(dataset)
-    split = split_dataset(dataset, parameters)
+    everything = dataset.table()
+    split = split_table(everything, parameters)
     leaks = audit_split(dataset, split)
     if leaks and not parameters.allow_leak:
         found = ", ".join(f"{count} {kind}" for kind, count in leaks.items())
@@ -144,7 +145,7 @@ def load_inputs(parameters: RunParameters) -> Inputs:
         settings_from(Preparation, parameters),
         choose_device(parameters.device),
     )
-    table = dataset.table().set_index("clip_id").loc[data.clip_ids].reset_index()
+    table = everything.set_index("clip_id").loc[data.clip_ids].reset_index()
     table["part"] = used.loc[data.clip_ids].to_numpy()
     hashes = (dataset.info.content_hash, split_hash(split))
     identity = run_identity(parameters.model_dump(), *hashes)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Literal, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from poseemo_lib.errors import UsageError
 
@@ -24,7 +24,7 @@ BASELINE_NAMES = ("majority", "stratified", "logistic_regression", "extra_trees"
 class RunParameters(BaseModel):
     """One training run. Every field is a parameter of `notebooks/03_train.ipynb`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     # data and split
     dataset: str = Field("data/demo", description="folder of the dataset")
@@ -32,13 +32,13 @@ class RunParameters(BaseModel):
         "grouped", description="how to split"
     )
     fold: str = Field("", description="the test group, for leave_one_group_out")
-    split_seed: int = Field(0, ge=0, description="seed of the split, the same for all seeds of a study")
+    split_seed: int = Field(0, ge=0, lt=2**32, description="seed of the split, the same for all seeds of a study")
     allow_leak: bool = Field(False, description="train although the audit found a leak; the run then says so")
     # cleaning
     min_confidence: Share = Field(0.1, description="joints with less confidence count as missing")
     max_gap: float = Field(0.2, ge=0, le=5, description="longest gap that is interpolated, seconds")
     smoothing: int = Field(0, ge=0, le=51, description="moving average, frames, odd; 0: none")
-    fps: Positive = Field(25.0, description="frame rate that every clip is brought to")
+    fps: float = Field(25.0, ge=1, le=1000, description="frame rate that every clip is brought to")
     normalisation: Literal["body", "frame"] = Field("body", description="body: torso lengths; frame: picture size")
     positions: Literal["person", "scene"] = Field(
         "person", description="x, y from the person's shoulders, or in the scene; velocities are always in the scene"
@@ -58,7 +58,7 @@ class RunParameters(BaseModel):
     model: dict = Field({}, description="hyper-parameters of the model that differ from its defaults")
     motion: float = Field(1.0, ge=0, le=100, description="size of velocities and accelerations beside the positions' 1")
     # training
-    seed: int = Field(0, ge=0, description="weights, order and augmentation")
+    seed: int = Field(0, ge=0, lt=2**32, description="weights, order and augmentation")
     epochs: Count = Field(60, description="at most")
     patience: int = Field(20, ge=0, description="epochs without a better validation macro-F1; 0: no early stop")
     choose_after: float = Field(0.5, ge=0, lt=1, description="share of the epochs before which none is chosen")
@@ -77,8 +77,16 @@ class RunParameters(BaseModel):
     eval_crops: Count = Field(3, description="windows averaged over a clip longer than one window")
     score_by: Literal["clip", "source"] = Field("clip", description="source: average the clips of one recording first")
     # machine
-    device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu, cuda or cuda:N")
     threads: Count = Field(1, description="CPU threads; results are the same twice for the same number")
+
+    @field_validator("model", mode="before")
+    @classmethod
+    def _numbers(cls, model):
+        """Read `1e-1`, a text to YAML, as a number here too."""
+        if not isinstance(model, dict):
+            return model
+        return {key: _number(value) for key, value in model.items()}
 
     @model_validator(mode="after")
     def _consistent(self) -> "RunParameters":
@@ -92,6 +100,13 @@ class RunParameters(BaseModel):
         if self.smoothing and self.smoothing % 2 == 0:
             raise ValueError(f"smoothing: wanted an odd number of frames, got {self.smoothing}")
         return self
+
+
+def _number(value):
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
 
 
 def settings_from(kind, parameters: RunParameters, **more):
@@ -168,6 +183,10 @@ def _check_model(parameters: RunParameters, where: str) -> None:
     if is_baseline(name):
         if parameters.model:
             raise UsageError(f"{where}: model: a baseline has no hyper-parameters, got {', '.join(parameters.model)}")
+        if parameters.normalisation != "body":
+            raise UsageError(
+                f"{where}: normalisation: a baseline measures lengths and angles and wants body, got frame"
+            )
         return
     if name not in MODELS:
         every = (*MODELS, *BASELINE_NAMES)
@@ -179,6 +198,24 @@ def _check_model(parameters: RunParameters, where: str) -> None:
         if not _same_kind(value, known[key]):
             kind = type(known[key]).__name__
             raise UsageError(f"{where}: model.{key}: wanted {kind} as in {known[key]!r}, got {value!r}")
+    _try_model(parameters, where)
+
+
+def _try_model(parameters: RunParameters, where: str) -> None:
+    """Build the model without memory for its weights: what the model refuses is refused here, before any run."""
+    import torch
+
+    from poseemo_lib.models import build_model
+
+    if any(value < 1 for value in parameters.model.values() if isinstance(value, int) and not isinstance(value, bool)):
+        raise UsageError(f"{where}: model: wanted whole numbers of 1 or more, got {parameters.model}")
+    try:
+        with torch.device("meta"):
+            build_model(parameters.architecture, **parameters.model)
+    except UsageError as error:
+        raise UsageError(f"{where}: model.{error}") from None
+    except (ValueError, RuntimeError) as error:
+        raise UsageError(f"{where}: model: {' '.join(str(error).split())}, got {parameters.model}") from None
 
 
 def _same_kind(value, default) -> bool:

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from poseemo_lib.errors import UsageError
+
 PROJECT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = PROJECT / "notebooks"
 PARAMETERS = PROJECT / "parameters"
@@ -27,3 +29,32 @@ def resolve(path: str | Path) -> str:
     if here.is_absolute() or here.exists():
         return str(here.resolve())
     return str(PROJECT / here)
+
+
+def open_place(url):
+    """Return the fsspec file system of a folder or URL, and the path in it.
+
+    Parameters
+    ----------
+    url : str or Path
+
+    Returns
+    -------
+    (fsspec filesystem, str)
+
+    Raises
+    ------
+    UsageError
+        The URL's protocol is unknown, or needs a package that is not installed.
+    """
+    import fsspec
+
+    try:
+        return fsspec.core.url_to_fs(str(url))
+    except ImportError as error:
+        raise UsageError(f"{url}: a package for such URLs is missing: {error}") from None
+    except ValueError as error:
+        raise UsageError(
+            f"{url}: wanted a folder or a URL that fsspec can open, got one it cannot: {error}; "
+            "correct it, or install the package that adds the protocol to fsspec"
+        ) from None

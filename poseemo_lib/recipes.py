@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from poseemo_lib.dataset import Dataset
+from poseemo_lib.dataset import INFO_FILE, Dataset
 from poseemo_lib.errors import PoseemoError, UsageError
 from poseemo_lib.parameters import nearest, read_yaml
 from poseemo_lib.paths import PARAMETERS, PROJECT, resolve
@@ -27,7 +27,8 @@ def ensure_dataset(dataset: str, *, progress: bool = True) -> str:
     Parameters
     ----------
     dataset : str
-        A folder or fsspec URL, or the name of a recipe, also written `data/<name>`.
+        A folder or fsspec URL, or the name of a recipe, also written `data/<name>`. A dataset at that path in the
+        working directory goes before a recipe of that name.
     progress : bool
         Show a progress bar while making it.
 
@@ -40,16 +41,19 @@ def ensure_dataset(dataset: str, *, progress: bool = True) -> str:
     ------
     UsageError
         There is neither a dataset nor a recipe, or what is there was made by another recipe.
+    PoseemoError
+        The recipe imports recordings, and some of them are faulty. Nothing was made.
     DatasetError
         What is there is damaged.
     """
     name = dataset.removeprefix("data/")
-    if name not in recipe_names():
+    folder = PROJECT / "data" / name
+    here = Path(dataset).absolute()
+    if name not in recipe_names() or ((here / INFO_FILE).exists() and here.resolve() != folder.resolve()):
         if "://" not in dataset and not Path(resolve(dataset)).exists():
             names = ", ".join(recipe_names())
             raise UsageError(f"{dataset}: wanted a dataset's folder or a recipe ({names}), found neither")
         return resolve(dataset)
-    folder = PROJECT / "data" / name
     folder.parent.mkdir(exist_ok=True)
     # Kernels that start together want the same dataset: one makes it, the others wait.
     with open(folder.with_name(f".{name}.lock"), "w") as lock:
@@ -59,26 +63,27 @@ def ensure_dataset(dataset: str, *, progress: bool = True) -> str:
 
 
 def _make_once(folder: Path, recipe: dict, progress: bool) -> None:
-    note = folder / RECIPE_FILE
-    if folder.exists() and (not note.exists() or read_yaml(note) != recipe):
+    note, there = folder / RECIPE_FILE, folder.exists() and any(folder.iterdir())
+    if there and (not note.exists() or read_yaml(note) != recipe):
         raise UsageError(
             f"{folder}: was made by other settings than parameters/datasets/{folder.name}.yaml has now; "
             "move it away to have it made again"
         )
-    if (folder / "dataset.json").exists() and Dataset(folder, allow_incomplete=True).info.complete:
+    if (folder / INFO_FILE).exists() and Dataset(folder, allow_incomplete=True).info.complete:
         return
-    if folder.exists():  # made by this recipe, but interrupted
-        shutil.rmtree(folder)
-    folder.mkdir()
-    write_text(note, yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True))
+    # The dataset gets its name when it is whole and sound; a kill leaves only what the next call removes.
+    unfinished = folder.with_name(f".tmp-{folder.name}")
+    shutil.rmtree(unfinished, ignore_errors=True)
     try:
-        make_dataset(recipe, folder, progress=progress)
-    except UsageError:
-        shutil.rmtree(folder)  # nothing was made
-        raise
+        make_dataset(recipe, unfinished, folder.name, progress=progress)
+        write_text(unfinished / RECIPE_FILE, yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True))
+        shutil.rmtree(folder, ignore_errors=True)  # made by this recipe, but unfinished
+        unfinished.rename(folder)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def make_dataset(recipe: dict, folder: Path, *, progress: bool = True) -> None:
+def make_dataset(recipe: dict, folder: Path, name: str, *, progress: bool = True) -> None:
     """Make a dataset as a recipe says.
 
     Parameters
@@ -87,20 +92,24 @@ def make_dataset(recipe: dict, folder: Path, *, progress: bool = True) -> None:
         `command` (synth or import) and the arguments of `synthetic.write_synthetic_dataset` or
         `importing.import_dataset`.
     folder : Path
-        A folder without a dataset; its name becomes the dataset's.
+        A folder without a dataset.
+    name : str
+        The dataset's name, and the recipe's for messages.
     progress : bool
 
     Raises
     ------
     UsageError
         The recipe has an unknown command or argument.
+    PoseemoError
+        Recordings are faulty; the others were written.
     """
     import inspect
 
     from poseemo_lib.importing import import_dataset
     from poseemo_lib.synthetic import write_synthetic_dataset
 
-    arguments, name = dict(recipe), folder.name
+    arguments = dict(recipe)
     command = arguments.pop("command", None)
     if command not in COMMANDS:
         raise UsageError(f"recipe {name}: command: wanted {' or '.join(COMMANDS)}, got {command!r}")

@@ -1,5 +1,6 @@
 """The runs of a study as tables: predictions pooled over folds, scores with intervals, the choice of the best cell."""
 
+import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,7 +10,7 @@ import pandas as pd
 from poseemo_lib.errors import PoseemoError
 from poseemo_lib.evaluation import CellScores, average_by_source, cell_scores
 from poseemo_lib.parameters import is_baseline
-from poseemo_lib.runs import Run, find_runs
+from poseemo_lib.runs import PLACE_PARAMETERS, STUDY_FILE, Run, find_runs
 
 SHOWN_METRICS = ("accuracy", "balanced_accuracy", "macro_f1")
 
@@ -33,9 +34,14 @@ class Cell:
         return tuple(self.runs[0].record["classes"])
 
     @property
+    def architecture(self) -> str:
+        """Name of the model or baseline."""
+        return self.runs[0].record["parameters"]["architecture"]
+
+    @property
     def is_baseline(self) -> bool:
         """Whether it is one of the baselines."""
-        return is_baseline(self.runs[0].record["parameters"]["architecture"])
+        return is_baseline(self.architecture)
 
     @property
     def n_parameters(self) -> int | None:
@@ -79,13 +85,13 @@ class Results:
     root : Path
     cells : list of Cell
         Baselines first.
-    incomplete : list of Path
-        Folders of runs that are not complete.
+    incomplete : list of str
+        Runs of the study that are not there or not complete.
     """
 
     root: Path
     cells: list[Cell]
-    incomplete: list[Path]
+    incomplete: list[str]
 
     def __getitem__(self, name: str) -> Cell:
         return next(cell for cell in self.cells if cell.name == name)
@@ -116,8 +122,8 @@ class Results:
 
     @property
     def chance(self) -> float:
-        """Balanced accuracy of guessing: 1 / number of classes."""
-        return 1 / len(self.classes)
+        """Balanced accuracy of guessing: 1 / number of classes that the test part has."""
+        return 1 / int((self.best().scores.confusion.sum(1) > 0).sum())
 
     def best(self) -> Cell:
         """Return the network with the best validation macro-F1; the test split plays no part."""
@@ -153,7 +159,10 @@ def load_results(root: str | Path) -> Results:
     PoseemoError
         No run is complete, or runs of different datasets lie together.
     """
-    complete, incomplete = find_runs(root)
+    complete, others = find_runs(root)
+    incomplete = [str(folder.relative_to(root)) for folder in others]
+    if (Path(root) / STUDY_FILE).exists():
+        complete, incomplete = _planned_only(Path(root), complete)
     if not complete:
         raise PoseemoError(f"{root}: wanted completed runs, found {len(incomplete)} that are not; run the study again")
     hashes = {run.record["dataset"]["content_hash"]: run for run in complete}
@@ -162,8 +171,33 @@ def load_results(root: str | Path) -> Results:
         raise PoseemoError(f"{root}: wanted runs of one dataset, found several ({places}); report them apart")
     names = list(dict.fromkeys(run.cell for run in complete))
     cells = [Cell(name, [run for run in complete if run.cell == name]) for name in names]
+    for cell in cells:
+        _check_alike(cell)
     cells.sort(key=lambda cell: not cell.is_baseline)
     return Results(Path(root), cells, incomplete)
+
+
+def _planned_only(root: Path, complete: list[Run]) -> tuple[list[Run], list[str]]:
+    """Keep the runs that the study consists of now; also name those of its runs that are not complete."""
+    planned = json.loads((root / STUDY_FILE).read_text(encoding="utf-8"))["runs"]
+    by_identity = {(run.cell, run.record["identity"]): run for run in complete}
+    kept = [by_identity.get((one["cell"], one["identity"])) for one in planned]
+    missing = [one["folder"] for one, run in zip(planned, kept, strict=True) if run is None]
+    return [run for run in kept if run is not None], missing
+
+
+def _check_alike(cell: Cell) -> None:
+    """Refuse to pool runs that differ in more than seed, fold and place."""
+    apart = ("seed", "fold", *PLACE_PARAMETERS)
+    first = cell.runs[0].record["parameters"]
+    for run in cell.runs[1:]:
+        mine = run.record["parameters"]
+        differing = [name for name in first if name not in apart and mine.get(name) != first[name]]
+        if differing:
+            raise PoseemoError(
+                f"cell {cell.name}: wanted runs that differ in seed and fold only, got {', '.join(differing)} too "
+                f"({cell.runs[0].folder} and {run.folder}); move one away, or run the study again"
+            )
 
 
 def format_scores(table: pd.DataFrame) -> pd.DataFrame:

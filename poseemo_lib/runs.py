@@ -24,6 +24,8 @@ from poseemo_lib.errors import PoseemoError, UsageError
 from poseemo_lib.paths import PROJECT
 
 RUN_FILE = "run.json"
+# In a study's folder: which runs it consists of.
+STUDY_FILE = "study.json"
 # Parameters that say where a run works, not what it computes.
 PLACE_PARAMETERS = ("dataset", "device")
 
@@ -99,8 +101,8 @@ def is_complete(folder: Path, identity: str) -> bool:
     return record is not None and record["status"] == "complete" and record["identity"] == identity
 
 
-def set_aside(folder: Path, root: Path | None = None) -> Path | None:
-    """Move a run that was made with other parameters out of the way, to `<root>/.stale/`; nothing is overwritten.
+def set_aside(folder: Path) -> Path | None:
+    """Move a run that was made with other parameters out of the way, to `.stale/` beside it; nothing is overwritten.
 
     Returns
     -------
@@ -109,9 +111,8 @@ def set_aside(folder: Path, root: Path | None = None) -> Path | None:
     """
     if not (folder / RUN_FILE).exists():
         return None
-    root = root or folder.parent
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
-    target = root / ".stale" / f"{'__'.join(folder.relative_to(root).parts)}-{stamp}"
+    target = folder.parent / ".stale" / f"{folder.name}-{stamp}"
     target.parent.mkdir(parents=True, exist_ok=True)
     os.replace(folder, target)
     return target
@@ -121,13 +122,15 @@ def set_aside(folder: Path, root: Path | None = None) -> Path | None:
 def locked(folder: Path):
     """Hold a run folder for this process; another process that wants it gets an error.
 
+    The lock lies beside the folder, since the folder itself may be set aside while it is held.
+
     Raises
     ------
     PoseemoError
         The folder is held. The lock goes with the process, also when that is killed.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / ".lock", "w") as file:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with open(folder.parent / f".lock-{folder.name}", "w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -1,75 +1,30 @@
 """A study: cells x folds x seeds -> runs, in parallel, resumable.
 
-A study file names a dataset, the parameters that all cells share, and the cells. Every run is one execution of
-`notebooks/03_train.ipynb`. A run that is complete with the same parameters, dataset, split and library version is not
-made again; one that was interrupted goes on from its checkpoint; one of other parameters is set aside, not overwritten.
+`study_plan` lists the runs; every one is an execution of `notebooks/03_train.ipynb` in a kernel of its own. A run that
+is complete with the same parameters, dataset, split and library version is not made again; one that was interrupted
+goes on from its checkpoint; one of other parameters is set aside, not overwritten.
 """
 
 import os
 import signal
+import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
-from urllib.parse import quote
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
-from poseemo_lib.dataset import Dataset
-from poseemo_lib.errors import PoseemoError, UsageError
-from poseemo_lib.execution import die_with_parent, execute_notebook
-from poseemo_lib.parameters import RunParameters, check_parameters, nearest, read_yaml
-from poseemo_lib.paths import PARAMETERS, resolve
+from poseemo_lib.errors import PoseemoError
+from poseemo_lib.execution import NotebookError, die_with_parent, execute_notebook
+from poseemo_lib.parameters import RunParameters
 from poseemo_lib.recipes import ensure_dataset
-from poseemo_lib.runs import is_complete, read_record, run_identity, set_aside
+from poseemo_lib.runs import STUDY_FILE, read_record, write_json
+from poseemo_lib.study_plan import PlannedRun
 
 NOTEBOOK = "03_train.ipynb"
-FOLD_SPLIT = "leave_one_group_out"
 # A worker that dies takes the pool with it; a run that killed its worker this often is given up.
 WORKER_ATTEMPTS = 2
-
-
-class Study(BaseModel):
-    """What a study file holds."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    name: str = Field(min_length=1, pattern=r"^[\w.-]+$")
-    dataset: str = Field(min_length=1, description="a folder, or a recipe in parameters/datasets/")
-    seeds: list[int] = Field([0, 1, 2], min_length=1)
-    base: dict = Field({}, description="parameters of all cells")
-    cells: dict[str, dict] = Field(min_length=1, description="name -> its parameters; `from`: a file; `seeds`: its own")
-
-
-@dataclass(frozen=True)
-class PlannedRun:
-    """One run of a study.
-
-    Parameters
-    ----------
-    cell : str
-    parameters : RunParameters
-    folder : Path
-    identity : str
-    """
-
-    cell: str
-    parameters: RunParameters
-    folder: Path
-    identity: str
-
-    @property
-    def name(self) -> str:
-        """Cell, fold and seed, for messages."""
-        fold = f" fold {self.parameters.fold}" if self.parameters.fold else ""
-        return f"{self.cell}{fold} seed {self.parameters.seed}"
-
-    @property
-    def complete(self) -> bool:
-        """Whether its folder holds it already."""
-        return is_complete(self.folder, self.identity)
 
 
 @dataclass
@@ -79,108 +34,6 @@ class Outcome:
     skipped: list[PlannedRun] = field(default_factory=list)
     done: list[PlannedRun] = field(default_factory=list)
     failed: list[tuple[PlannedRun, str]] = field(default_factory=list)
-
-
-def load_study(path: str | Path) -> Study:
-    """Read and check a study file.
-
-    Raises
-    ------
-    UsageError
-        The file is missing or has an unknown or wrong key, named.
-    """
-    path = Path(path)
-    try:
-        return Study.model_validate(read_yaml(path))
-    except ValidationError as error:
-        raise UsageError("\n".join(_study_fault(path, one) for one in error.errors())) from None
-
-
-def _study_fault(path: Path, error: dict) -> str:
-    key = ".".join(map(str, error["loc"]))
-    if error["type"] == "extra_forbidden":
-        return f"{path}: {key}: unknown key; {nearest(key, Study.model_fields)}"
-    return f"{path}: {key}: {error['msg'][0].lower()}{error['msg'][1:]}"
-
-
-def plan_runs(study: Study, where: str | Path, out: str | Path, *, progress: bool = True) -> list[PlannedRun]:
-    """List the runs of a study, each with its folder and identity; makes the dataset where it has a recipe.
-
-    Parameters
-    ----------
-    study : Study
-    where : str or Path
-        The study's file, for messages and for the files that `from` names.
-    out : str or Path
-        Folder of the study's runs.
-    progress : bool
-        Show a progress bar while the dataset is made.
-
-    Returns
-    -------
-    list of PlannedRun
-        Seeds outermost, so that a study that is stopped has whole comparisons.
-
-    Raises
-    ------
-    UsageError
-        A parameter is wrong; the file, the cell and the key are named.
-    """
-    cells = {name: _cell_values(study, name, Path(where)) for name in study.cells}
-    # A first look at all cells, before a dataset is made for them.
-    for name, values in cells.items():
-        check_parameters(_with_fold(values, "?"), f"{where}: cells.{name}")
-    dataset = Dataset(ensure_dataset(study.dataset, progress=progress))
-    table, splits = dataset.table(), {}
-    runs = []
-    for name, values in cells.items():
-        for seed in study.cells[name].get("seeds", study.seeds):
-            for fold in _folds(table, values):
-                values_here = _with_fold(values, fold) | {"seed": seed, "dataset": study.dataset}
-                parameters = check_parameters(values_here, f"{where}: cells.{name}")
-                identity = _identity(parameters, dataset, table, splits)
-                runs.append(PlannedRun(name, parameters, _folder(Path(out), name, fold, seed), identity))
-    return sorted(runs, key=lambda run: run.parameters.seed)
-
-
-def _cell_values(study: Study, name: str, where: Path) -> dict:
-    own = dict(study.cells[name] or {})
-    own.pop("seeds", None)
-    source = own.pop("from", None)
-    shared = dict(study.base)
-    if source is not None:
-        candidates = [where.parent / f"{source}", PARAMETERS / f"{source}", PARAMETERS / f"{source}.yaml"]
-        found = next((path for path in candidates if path.is_file()), None)
-        if found is None:
-            raise UsageError(f"{where}: cells.{name}.from: wanted a parameter file, found none at {source}")
-        shared |= read_yaml(found)
-    return shared | own
-
-
-def _folds(table, values: dict) -> list[str]:
-    from poseemo_lib.splits import fold_names
-
-    if values.get("split") != FOLD_SPLIT or values.get("fold"):
-        return [values.get("fold", "")]
-    return list(fold_names(table))
-
-
-def _with_fold(values: dict, fold: str) -> dict:
-    return values | {"fold": fold} if values.get("split") == FOLD_SPLIT else values
-
-
-def _identity(parameters: RunParameters, dataset: Dataset, table, splits: dict) -> str:
-    from poseemo_lib.inputs import split_dataset
-    from poseemo_lib.splits import split_hash
-
-    key = (parameters.split, parameters.split_seed, parameters.fold)
-    if key not in splits:
-        splits[key] = split_hash(split_dataset(dataset, parameters))
-    return run_identity(parameters.model_dump(), dataset.info.content_hash, splits[key])
-
-
-def _folder(out: Path, cell: str, fold: str, seed: int) -> Path:
-    return out / cell / f"fold-{quote(fold, safe='')}" / f"seed-{seed}" if fold else out / cell / f"seed-{seed}"
 
 
 def run_study(
@@ -205,10 +58,8 @@ def run_study(
     """
     outcome = Outcome(skipped=[run for run in runs if run.complete])
     missing = [run for run in runs if not run.complete]
-    for run in missing:
-        record = read_record(run.folder)
-        if record is not None and record["identity"] != run.identity:
-            set_aside(run.folder, out)
+    out.mkdir(parents=True, exist_ok=True)
+    write_json(out / STUDY_FILE, {"runs": [run.plan(out) for run in runs]})
     for run, error in _execute_all(missing, jobs):
         if error is None:
             outcome.done.append(run)
@@ -266,6 +117,8 @@ def _execute_run(run: PlannedRun) -> str | None:
         execute_run_notebook(run.parameters, run.folder, run.cell)
     except PoseemoError as error:
         return str(error)
+    except Exception as error:  # a full disk, a file in the way: this run has failed, the others go on
+        return f"{type(error).__name__}: {error}"
     return None
 
 
@@ -285,10 +138,32 @@ def execute_run_notebook(parameters: RunParameters, folder: Path, cell: str, *, 
     NotebookError
         A cell failed.
     """
-    values = parameters.model_dump() | {"out": str(resolve(folder)), "cell": cell}
-    if "://" not in parameters.dataset:
-        values["dataset"] = ensure_dataset(parameters.dataset, progress=False)
-    execute_notebook(NOTEBOOK, Path(folder) / "notebook.ipynb", values, show_output=show_output)
+    folder = Path(folder).absolute()
+    values = parameters.model_dump() | {"out": str(folder), "cell": cell}
+    values["dataset"] = ensure_dataset(parameters.dataset, progress=False)
+    attempt = folder.parent / f".notebook-{folder.name}-{uuid.uuid4().hex[:8]}.ipynb"
+    before = (read_record(folder) or {}).get("finished")
+    try:
+        execute_notebook(NOTEBOOK, attempt, values, show_output=show_output)
+    except NotebookError as error:
+        kept = folder / ("notebook-failed.ipynb" if _is_finished(folder) else "notebook.ipynb")
+        message = str(error).replace(str(attempt), str(kept))
+        _keep(attempt, kept)
+        raise NotebookError(message, error.exit_code) from None
+    # A run that was complete already keeps the notebook that made it.
+    if read_record(folder)["finished"] != before or not (folder / "notebook.ipynb").exists():
+        _keep(attempt, folder / "notebook.ipynb")
+    attempt.unlink(missing_ok=True)
+
+
+def _is_finished(folder: Path) -> bool:
+    return (read_record(folder) or {}).get("status") == "complete"
+
+
+def _keep(notebook: Path, target: Path) -> None:
+    if notebook.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(notebook, target)
 
 
 def default_jobs() -> int:

@@ -28,7 +28,7 @@ def _with_interval(cell: Cell, metric: str) -> str:
 
 
 def _majority(results: Results) -> Cell | None:
-    return next((cell for cell in results.cells if cell.name == "majority"), None)
+    return next((cell for cell in results.cells if cell.architecture == "majority"), None)
 
 
 def opening(results: Results) -> str:
@@ -47,16 +47,23 @@ def opening(results: Results) -> str:
             f"({found}). The scores are too high and no estimate of anything.</div>"
         )
     if results.incomplete:
-        lines.append(f"{len(results.incomplete)} runs are not complete and are left out.")
+        names = ", ".join(html.escape(name) for name in results.incomplete[:10])
+        more = f" and {len(results.incomplete) - 10} more" if len(results.incomplete) > 10 else ""
+        lines.append(f"**Not run, or not complete**, and left out: {names}{more}.")
     lines.append(
-        f"**{html.escape(best.name)}**, chosen by validation among {len(results.cells)} cells, reaches a balanced "
-        f"accuracy of **{_with_interval(best, 'balanced_accuracy')}** on the test part "
+        f"**{html.escape(best.name)}**, chosen {_among(results)}, reaches a balanced accuracy of "
+        f"**{_with_interval(best, 'balanced_accuracy')}** on the test part "
         f"(chance {_percent(results.chance)}), an accuracy of {_with_interval(best, 'accuracy')} and a macro-F1 of "
         f"{_with_interval(best, 'macro_f1')}: means over {len(best.seeds)} seeds with 95 % intervals resampled by "
         f"{best.scores.resampled_by} ({_counted(best)})."
     )
     lines.append(against_baselines(results))
     return "\n\n".join(lines)
+
+
+def _among(results: Results) -> str:
+    networks = sum(not cell.is_baseline for cell in results.cells)
+    return f"by validation among {networks} networks" if networks > 1 else "as the only network"
 
 
 def _counted(cell: Cell) -> str:
@@ -70,9 +77,13 @@ def against_baselines(results: Results) -> str:
     score = _score(best, "balanced_accuracy")
     if score["low"] > results.chance:
         text = "Its balanced accuracy is above chance: the interval lies above it."
+    elif score["high"] < results.chance:
+        text = "Its balanced accuracy is below chance: the interval lies below it."
     else:
         text = "Its balanced accuracy cannot be told from chance: the interval contains it."
-    if majority is not None:
+    if majority is None:
+        text += " The majority baseline was not run."
+    else:
         text += (
             f" Always answering the largest class gets an accuracy of {_percent(_score(majority, 'accuracy')['mean'])} "
             f"and a macro-F1 of {_percent(_score(majority, 'macro_f1')['mean'])}."
@@ -128,7 +139,16 @@ def describe_clips(record: dict) -> str:
 def caution(results: Results) -> str:
     """Say what makes the intervals of this study weak, where something does."""
     scores = results.best().scores
-    lines = ["The intervals cover the choice of the test groups and the seeds; they know nothing of other datasets."]
+    lines = [
+        "The intervals cover the choice of test groups, not that of seeds (their spread is the ±), nor other data."
+    ]
+    if any(run.fold for run in results.runs):
+        lines.append(
+            "Every group is tested in one fold and trains or validates in the others, so a choice between networks by "
+            "validation has seen all groups; only within a fold has the test part no say."
+        )
+    if (counts := _clips_of(results)) and len(set(counts.values())) > 1:
+        lines.append(f"Not all cells were tested on the same clips ({_listed(counts)}); compare only those that were.")
     if scores.n_groups < 10:
         lines.append(f"With {scores.n_groups} groups they are rough and probably too short.")
     if scores.resampled_by == "clip":
@@ -136,6 +156,14 @@ def caution(results: Results) -> str:
     if scores.n_seeds < 3:
         lines.append(f"{scores.n_seeds} seed{'s' * (scores.n_seeds > 1)} tell little about the spread over seeds.")
     return " ".join(lines)
+
+
+def _clips_of(results: Results) -> dict[str, int]:
+    return {cell.name: cell.scores.n_clips for cell in results.cells}
+
+
+def _listed(counts: dict[str, int]) -> str:
+    return ", ".join(f"{html.escape(name)} {count}" for name, count in counts.items())
 
 
 def limits(results: Results) -> str:

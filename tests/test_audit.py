@@ -5,7 +5,7 @@ import pytest
 from poseemo_lib.audit import KINDS, audit
 from poseemo_lib.clips import EMOTIONS, PoseClip, mark_missing
 from poseemo_lib.dataset import Dataset, DatasetInfo, DatasetWriter
-from poseemo_lib.errors import ClipError, LeakError, UsageError
+from poseemo_lib.errors import ClipError, UsageError
 from poseemo_lib.inspecting import audit_text
 from poseemo_lib.near_duplicates import (
     fit_sketch,
@@ -141,7 +141,6 @@ def test_a_clean_split_has_no_leak(clean):
     assert report.ok and report.examples == []
     assert sum(report.n_clips.values()) == 160
     assert report.summary() == "no leak found"
-    report.require_ok()
 
 
 def test_a_random_split_is_summed_up_by_group(clean):
@@ -158,9 +157,7 @@ def test_a_random_split_is_summed_up_by_group(clean):
     for leak in groups:
         assert (split[leak.clip_a], split[leak.clip_b]) == (leak.part_a, leak.part_b)
         assert shows[leak.clip_a] == shows[leak.clip_b] and shows[leak.clip_a] in leak.detail
-    assert not report.ok
-    with pytest.raises(LeakError, match=f"group {report.counts['group']} .*allow_leak"):
-        report.require_ok()
+    assert not report.ok and f"group {report.counts['group']}" in report.summary()
 
 
 def test_clips_that_are_not_used_do_not_leak(clean):
@@ -376,15 +373,6 @@ def test_a_faulty_clip_is_named(tmp_path):
     dataset.info.classes = ("angry", "sad")
     with pytest.raises(ClipError, match="clips-00000.parquet: clip"):
         audit(dataset, by_number(dataset, 5))
-
-
-def test_the_report_is_plain_values(clean):
-    import json
-
-    report = audit(clean, make_split(clean.table(), "random"))
-    again = json.loads(json.dumps(report.to_dict()))
-    assert again["ok"] is False and again["counts"] == report.counts
-    assert again["examples"][0]["kind"] == report.examples[0].kind
 
 
 def test_clips_without_enough_to_see_are_audited_all_the_same(tmp_path):

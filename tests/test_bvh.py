@@ -250,6 +250,33 @@ def test_options_out_of_range_are_the_callers_error(tmp_path, options):
         bvh.read(figure(tmp_path / "a.bvh"), **options)
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "wanted"),
+    [
+        ("fovs", ["a"], "a number or a list of numbers"),
+        ("heights", {"low": 1}, "a number or a list of numbers"),
+        ("heights", [float("nan")], "one number or more"),
+        ("seed", "abc", "a whole number"),
+        ("joint_map", [1], "a text or a mapping of texts"),
+        ("joint_map", {"nose": 3}, "a text or a mapping of texts"),
+        ("follow", "maybe", "true or false"),
+        ("width", 1280.5, "a whole number"),
+        ("up", None, "a text"),
+    ],
+)
+def test_options_of_the_wrong_type_are_named(tmp_path, option, value, wanted):
+    with pytest.raises(UsageError) as error:
+        bvh.read(figure(tmp_path / "a.bvh"), **{option: value})
+    assert str(error.value).startswith(f"{option}: wanted {wanted}") and str(error.value).endswith(f"got {value!r}")
+
+
+def test_one_number_is_the_height_and_angle_of_all_cameras(tmp_path):
+    path = figure(tmp_path / "a.bvh")
+    pairs = zip(bvh.read(path, heights=1.0, fovs=40), bvh.read(path, heights=[1.0], fovs=[40]), strict=True)
+    for one, listed in pairs:
+        np.testing.assert_array_equal(one.keypoints, listed.keypoints)
+
+
 def test_bandai_bones_keep_the_length_of_their_offsets():
     for path in bandai()[::4]:
         motion = bvh.parse_bvh(path)

@@ -103,7 +103,7 @@ def test_models_lists_parameters():
 
 
 def test_a_damaged_dataset_is_named(tiny, tmp_path):
-    with DatasetWriter(tmp_path / "d", DatasetInfo(name="d")) as writer:
+    with DatasetWriter(tmp_path / "d", DatasetInfo(name="d", synthetic=True)) as writer:
         for clip in Dataset(tiny).clips():
             writer.write(clip)
     shard = next((tmp_path / "d").glob("clips-*.parquet"))

@@ -145,6 +145,28 @@ def test_a_faulty_clip_is_refused_by_name_and_the_others_are_kept(tmp_path, bad,
     assert list(dataset.faults()) == []
 
 
+def test_synthetic_clips_want_a_dataset_that_says_so(tmp_path):
+    clip = make_clip(0, origin="synthetic")
+    with DatasetWriter(tmp_path / "a", INFO) as writer:
+        with pytest.raises(
+            ClipError, match=r"clip 'clip-0'.*origin 'synthetic'; make .* DatasetInfo\(synthetic=True\)"
+        ):
+            writer.write(clip)
+        writer.write(clip.with_(origin="real"))
+    with DatasetWriter(tmp_path / "b", INFO.model_copy(update={"synthetic": True})) as writer:
+        writer.write(clip)
+    assert len(Dataset(tmp_path / "a")) == len(Dataset(tmp_path / "b")) == 1
+
+
+@pytest.mark.parametrize("use", [Dataset, lambda url: DatasetWriter(url, INFO)])
+def test_urls_that_cannot_be_opened_are_named(use, monkeypatch):
+    with pytest.raises(UsageError, match="^foo://x: .*Protocol not known: foo.*install"):
+        use("foo://x")
+    monkeypatch.setitem(sys.modules, "s3fs", None)  # as if it were not installed
+    with pytest.raises(UsageError, match="^s3://bucket/data: .*Install s3fs"):
+        use("s3://bucket/data")
+
+
 def test_an_error_in_the_block_keeps_what_was_written(tmp_path):
     with pytest.raises(ZeroDivisionError), DatasetWriter(tmp_path / "data", INFO) as writer:
         writer.write(make_clip(0))

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from poseemo_lib.clips import EMOTIONS
-from poseemo_lib.dataset import Dataset
+from poseemo_lib.dataset import Dataset, DatasetInfo, DatasetWriter
 from poseemo_lib.errors import FormatError, UsageError
+from poseemo_lib.formats import reader_options
 from poseemo_lib.importing import import_dataset, match_paths, read_recordings
 
 SHARED = Path(__file__).parents[2] / "shared"
@@ -81,11 +82,61 @@ def test_faulty_and_unmatched_recordings_are_listed_and_the_rest_is_written(tmp_
     assert Dataset(tmp_path / "out").info.n_clips == 3
 
 
+def test_the_same_import_goes_on_after_a_stop(tmp_path, monkeypatch):
+    src, write_clip, written = source(tmp_path / "src"), DatasetWriter.write, []
+
+    def stop_at_third(self, clip, where=""):
+        if len(written) == 2:
+            raise KeyboardInterrupt
+        written.append(clip.clip_id)
+        write_clip(self, clip, where)
+
+    monkeypatch.setattr(DatasetWriter, "write", stop_at_third)
+    with pytest.raises(KeyboardInterrupt):
+        run(src, tmp_path / "out")
+    monkeypatch.setattr(DatasetWriter, "write", lambda *all: (written.append(all[1].clip_id), write_clip(*all)))
+    with pytest.raises(UsageError, match="unfinished dataset: wanted the same recipe to continue it"):
+        run(src, tmp_path / "out", options={"fps": 30})
+    resumed = run(src, tmp_path / "out")
+    assert len(written) == len(set(written)) == 4
+    whole = run(src, tmp_path / "whole")
+    assert resumed.info.complete and resumed.info.content_hash == whole.info.content_hash
+    assert resumed.clips == whole.clips and not resumed.faults
+
+
+def test_options_that_json_changes_do_not_hinder_going_on(tmp_path):
+    # dataset.json holds the pairs of bvh's heights and fovs as lists.
+    info = DatasetInfo(name="x", recipe={"options": reader_options("bvh")})
+    DatasetWriter(tmp_path, info).close(complete=False)
+    with DatasetWriter(tmp_path, info, resume=True):
+        pass
+
+
+def test_a_second_recording_of_one_name_is_a_fault_also_when_going_on(tmp_path, monkeypatch):
+    src = source(tmp_path / "src")
+    monkeypatch.setattr("poseemo_lib.importing.match_paths", lambda *all: double(match_paths(*all)))
+    report = run(src, tmp_path / "out")
+    info = tmp_path / "out" / "dataset.json"
+    info.write_text(info.read_text().replace('"complete": true', '"complete": false'))
+    again = run(src, tmp_path / "out")
+    for one in (report, again):
+        assert len(one.faults) == 1 and "taken" in one.faults[0] and sum(one.clips.values()) == 4
+
+
+def double(matched):
+    entries, unmatched = matched
+    return [*entries, entries[0]], unmatched
+
+
 def test_if_every_recording_is_faulty_nothing_is_written(tmp_path):
     broken = write(tmp_path / "src" / "train" / "sad") / "clip_000001_keypoints.json"
     broken.write_text("{")
     with pytest.raises(FormatError, match="none of 1 recordings.*damaged JSON"):
         run(tmp_path / "src", tmp_path / "out", label_pattern="(?P<label>sad)")
+    assert not (tmp_path / "out").exists()
+    # Read without error, but no clip: too large a picture.
+    with pytest.raises(FormatError, match="none of 4 recordings.*width: wanted a whole number of pixels, 1 to 100000"):
+        run(source(tmp_path / "sound"), tmp_path / "out", options={"width": 200_000})
     assert not (tmp_path / "out").exists()
 
 
@@ -105,6 +156,8 @@ def test_if_every_recording_is_faulty_nothing_is_written(tmp_path):
         ({"split": "later", "label_pattern": "/(?P<label>[^/]+)/"}, "split: wanted one of train.*got later"),
         ({"options": {"views": 3}}, "format openpose: wanted options among fps, width, height, got views"),
         ({"options": {"fps": 0}}, "fps: wanted 1 to 1000"),
+        ({"options": {"fps": "abc"}}, "fps: wanted a number, got 'abc'"),
+        ({"options": {"width": 1280.5}}, "width: wanted a whole number or none, got 1280.5"),
     ],
 )
 def test_wrong_calls_start_nothing(tmp_path, changes, message):

@@ -138,6 +138,9 @@ def test_options_out_of_range_are_the_callers_error(tmp_path):
         openpose.read(tmp_path, fps=0)
     with pytest.raises(UsageError, match="width"):
         openpose.read(tmp_path, width=-5)
+    for option, value in {"fps": "abc", "width": "abc", "height": 720.5}.items():
+        with pytest.raises(UsageError, match=f"{option}: wanted a .*number.*, got {value!r}"):
+            openpose.read(tmp_path, **{option: value})
 
 
 def test_real_frames():

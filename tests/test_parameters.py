@@ -16,6 +16,8 @@ def fault(**values):
 def test_a_number_in_scientific_notation_is_a_number(tmp_path):
     (tmp_path / "p.yaml").write_text("lr: 1e-4\n")  # YAML 1.1 reads this as a text
     assert check_parameters(read_yaml(tmp_path / "p.yaml")).lr == 1e-4
+    (tmp_path / "p.yaml").write_text("model: {dropout: 1e-1, pooling: mean}\n")
+    assert check_parameters(read_yaml(tmp_path / "p.yaml")).model == {"dropout": 0.1, "pooling": "mean"}
 
 
 @pytest.mark.parametrize(
@@ -26,6 +28,13 @@ def test_a_number_in_scientific_notation_is_a_number(tmp_path):
         ({"epochs": "many"}, "mine.yaml: epochs: input should be a valid integer.*got 'many'"),
         ({"epochs": 0}, "mine.yaml: epochs: input should be greater than or equal to 1, got 0"),
         ({"normalisation": "bodi"}, "mine.yaml: normalisation: input should be 'body' or 'frame', got 'bodi'"),
+        ({"lr": float("inf")}, "lr: input should be a finite number"),
+        ({"seed": 2**32}, "seed: input should be less than 4294967296"),
+        ({"device": "abacus"}, "device: string should match pattern.*got 'abacus'"),
+        ({"model": {"dropout": 7}}, "model: .*dropout probability"),
+        ({"model": {"pooling": "sum"}}, "model.pooling: wanted one of attention, mean, max, mean_std, got 'sum'"),
+        ({"model": {"hidden": 0}}, "model: wanted whole numbers of 1 or more"),
+        ({"architecture": "extra_trees", "normalisation": "frame"}, "a baseline measures lengths and angles"),
         ({"smoothing": 4}, "smoothing: wanted an odd number of frames, got 4"),
         ({"architecture": "lstm"}, "architecture: wanted one of deep_residual, bilstm.*extra_trees, got 'lstm'"),
         ({"model": {"hiden": 3}}, "model.hiden: unknown for deep_residual; did you mean hidden?"),

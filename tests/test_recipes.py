@@ -1,9 +1,13 @@
+import json
+import shutil
+
 import pytest
 import yaml
 
 from poseemo_lib import recipes
 from poseemo_lib.dataset import Dataset
-from poseemo_lib.errors import UsageError
+from poseemo_lib.errors import PoseemoError, UsageError
+from poseemo_lib.synthetic import write_synthetic_dataset
 
 
 @pytest.fixture
@@ -59,7 +63,61 @@ def test_a_wrong_recipe_is_named_and_leaves_nothing(room, recipe, message):
     with pytest.raises(UsageError) as error:
         recipes.ensure_dataset("wrong")
     assert message in str(error.value)
-    assert not (room / "data" / "wrong").exists()
+    assert [path.name for path in (room / "data").iterdir()] == [".wrong.lock"]
+
+
+def test_faulty_recordings_fail_every_time_and_leave_nothing(room):
+    for name in ("happy_1", "sad_1"):
+        (room / "src" / name).mkdir(parents=True)
+        person = {"pose_keypoints_2d": [50.0, 60.0, 0.9] * 25}
+        (room / "src" / name / "a_0_keypoints.json").write_text(json.dumps({"people": [person]}))
+    broken = room / "src" / "sad_1" / "a_0_keypoints.json"
+    sound = broken.read_text()
+    broken.write_text("{")
+    recipe = {
+        "command": "import",
+        "format": "openpose",
+        "src": str(room / "src"),
+        "label_pattern": "^(?P<label>[a-z]+)",
+    }
+    write_recipe(room, recipe, "films")
+    for _ in range(2):
+        with pytest.raises(PoseemoError, match="recipe films: 1 recordings failed.*damaged JSON"):
+            recipes.ensure_dataset("films")
+        assert [path.name for path in (room / "data").iterdir()] == [".films.lock"]
+    broken.write_text(sound)
+    dataset = Dataset(recipes.ensure_dataset("films"))
+    assert len(dataset) == 2 and dataset.info.name == "films"
+
+
+def test_what_a_killed_call_left_is_made_again(room):
+    made = Dataset(recipes.ensure_dataset("mine")).info.content_hash
+    folder, unfinished = room / "data" / "mine", room / "data" / ".tmp-mine"
+    for kept in (["dataset.json"], [], ["recipe.yaml"]):
+        folder.rename(unfinished)
+        (unfinished / "planted.parquet").unlink()
+        if "dataset.json" not in kept:  # killed between two steps of an older version
+            folder.mkdir()
+            for name in kept:
+                shutil.copy(unfinished / name, folder)
+        assert Dataset(recipes.ensure_dataset("mine")).info.content_hash == made
+        assert not unfinished.exists() and (folder / "planted.parquet").exists()
+
+
+def test_a_dataset_in_the_working_directory_goes_before_a_recipe(room, tmp_path_factory, monkeypatch):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    monkeypatch.chdir(elsewhere)
+    (elsewhere / "mine").mkdir()  # a folder without a dataset is none
+    made = recipes.ensure_dataset("mine")
+    assert made == recipes.ensure_dataset("data/mine") == str(room / "data" / "mine")
+    for place in ("mine", "data/mine"):
+        write_synthetic_dataset(elsewhere / place, 3)
+        assert recipes.ensure_dataset(place) == str(elsewhere / place)
+    # In the project itself the path is the recipe's own dataset, which is still checked.
+    monkeypatch.chdir(room)
+    write_recipe(room, {"command": "synth", "n_clips": 50, "n_groups": 10})
+    with pytest.raises(UsageError, match="was made by other settings"):
+        recipes.ensure_dataset("data/mine")
 
 
 def test_what_is_neither_a_folder_nor_a_recipe_lists_the_recipes(room):

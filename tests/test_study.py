@@ -1,17 +1,18 @@
-import os
-import signal
 import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 import yaml
 from conftest import SMALL
 
-from poseemo_lib.errors import UsageError
+from poseemo_lib.errors import PoseemoError
 from poseemo_lib.paths import PARAMETERS
 from poseemo_lib.results import format_scores, load_results
-from poseemo_lib.study import load_study, plan_runs, run_study, status_lines
+from poseemo_lib.runs import read_record
+from poseemo_lib.study import run_study, status_lines
+from poseemo_lib.study_plan import load_study, plan_runs
 
 BASE = SMALL | {"epochs": 1}
 
@@ -65,13 +66,20 @@ def test_a_cell_takes_its_file_then_its_own_values(tiny, tmp_path):
     [
         ({"sedes": [1]}, "s.yaml: sedes: unknown key; did you mean seeds?"),
         ({"cells": {}}, "s.yaml: cells: dictionary should have at least 1 item"),
+        ({"cells": {"../../out": {}}}, "cells.../../out: string should match pattern"),
+        ({"cells": {".hidden": {}}}, "cells..hidden: string should match pattern"),
+        ({"cells": {"a": {"seeds": 3}}}, "cells.a.seeds: input should be a valid list, got 3"),
+        ({"seeds": [0, 0]}, "seeds: wanted every seed once, got [0, 0]"),
+        ({"seeds": []}, "seeds: list should have at least 1 item"),
+        ({"cells": {"a": {"dataset": "other"}}}, "cells.a: dataset: belongs to the study"),
+        ({"cells": {"a": {"split": "official"}}}, "s.yaml: cells.a: official split"),
         ({"cells": {"a": {"epoch": 1}}}, "s.yaml: cells.a: epoch: unknown parameter; did you mean epochs?"),
         ({"cells": {"a": {"from": "no.yaml"}}}, "cells.a.from: wanted a parameter file, found none at no.yaml"),
         ({"dataset": "/no/where"}, "/no/where: wanted a dataset's folder or a recipe"),
     ],
 )
 def test_mistakes_in_a_study_are_named(tiny, tmp_path, changes, message):
-    with pytest.raises(UsageError) as error:
+    with pytest.raises(PoseemoError) as error:
         plan(write_study(tmp_path / "s.yaml", tiny, **changes), tmp_path / "out")
     assert message in str(error.value)
     assert not (tmp_path / "out").exists()
@@ -84,17 +92,21 @@ def killed_and_finished(tiny, tmp_path_factory):
     bad = {"architecture": "deep_residual", "device": "cuda:77", "seeds": [0]}
     net = {"architecture": "deep_residual"}
     cells = {"bad": bad, "net": net, "majority": {"architecture": "majority", "seeds": [0], "model": {}}}
-    path, out = write_study(room / "s.yaml", tiny, cells=cells), room / "out"
+    base = SMALL | {"epochs": 25}  # long enough to be killed in the middle
+    path, out = write_study(room / "s.yaml", tiny, cells=cells, base=base), room / "out"
     command = [sys.executable, "-m", "poseemo_lib.cli", "study", str(path), "--out", str(out), "--jobs", "2"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
     deadline = time.monotonic() + 100
     while not list(out.rglob("run.json")) and time.monotonic() < deadline and process.poll() is None:
         time.sleep(0.01)
-    os.kill(process.pid, signal.SIGKILL)
+    below = psutil.Process(process.pid).children(recursive=True)
+    assert any("ipykernel" in " ".join(child.cmdline()) for child in below)
+    process.kill()
     process.wait()
-    while (left := kernels_about(out)) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert not left
+    _, alive = psutil.wait_procs(below, timeout=3)
+    assert not alive
+    statuses = [read_record(path.parent)["status"] for path in out.rglob("run.json")]
+    assert "running" in statuses
     return path, out, subprocess.run(command, capture_output=True, text=True)
 
 
@@ -130,19 +142,6 @@ def test_results_of_a_study(killed_and_finished):
     assert list(table.index) == ["majority", "net"]
     there = results["majority"].predictions()[0]["label"].nunique()
     assert table.loc["majority", "balanced accuracy"].startswith(f"{100 / there:.1f} [")
-
-
-def kernels_about(out):
-    """Processes that hold a file below a folder open."""
-    found = []
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            files = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
-        except OSError:
-            continue
-        if any(name.startswith(str(out)) for name in files):
-            found.append(pid)
-    return found
 
 
 @pytest.mark.parametrize("path", sorted(PARAMETERS.glob("studies/*.yaml")), ids=lambda p: p.stem)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from poseemo_lib.clips import EMOTIONS, check_clip
-from poseemo_lib.dataset import Dataset
+from poseemo_lib.dataset import Dataset, DatasetWriter
 from poseemo_lib.errors import DatasetError, UsageError
 from poseemo_lib.skeleton import COCO_KEYPOINTS, JOINT
 from poseemo_lib.synthetic import PLANTED_FILE, generate_clips, read_planted, synthetic_clip, write_synthetic_dataset
@@ -269,9 +269,38 @@ def test_an_interrupted_dataset_is_not_complete(tmp_path):
     assert not list(tmp_path.glob("*planted*")) and not list(tmp_path.glob(".tmp*planted*"))
 
 
+def test_the_same_call_goes_on_after_a_stop(tmp_path, monkeypatch):
+    def stop(done):
+        if done == 20:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_synthetic_dataset(tmp_path / "a", 30, progress=stop)
+    with pytest.raises(UsageError, match="unfinished dataset: wanted the same recipe to continue it"):
+        write_synthetic_dataset(tmp_path / "a", 30, seed=1)
+    written = []
+    monkeypatch.setattr(DatasetWriter, "write", spy(DatasetWriter.write, written))
+    resumed = write_synthetic_dataset(tmp_path / "a", 30)
+    assert len(written) == 10
+    whole = write_synthetic_dataset(tmp_path / "b", 30)
+    assert resumed.complete and resumed.content_hash == whole.content_hash
+    assert not list(Dataset(tmp_path / "a").faults())
+    assert read_planted(tmp_path / "a").astype(str).equals(read_planted(tmp_path / "b").astype(str))
+
+
+def spy(function, calls):
+    def spied(*arguments):
+        calls.append(arguments)
+        return function(*arguments)
+
+    return spied
+
+
 def test_planted_errors_are_named(tmp_path):
     with pytest.raises(DatasetError, match="planted.parquet: wanted a synthetic dataset's planted.parquet, found none"):
         read_planted(tmp_path)
     (tmp_path / PLANTED_FILE).write_bytes(b"no parquet")
     with pytest.raises(DatasetError, match="truncated or damaged"):
         read_planted(tmp_path)
+    with pytest.raises(UsageError, match="foo://x: .*Protocol not known"):
+        read_planted("foo://x")

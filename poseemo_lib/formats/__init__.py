@@ -3,18 +3,23 @@
 A reader is a module with two functions:
 
 - ``find(src) -> list of Path``: the recordings under a folder (or the one file), sorted;
-- ``read(path, *, option=default, ...) -> list of Recording``: one recording, seen once or from several views.
+- ``read(path, *, option=default, ...) -> list of Recording``: one recording, seen once or from several views; with
+  type hints and :func:`typed_options`.
 
 A new format is one file and one line in :data:`READERS`.
 """
 
+import functools
 import importlib
 import inspect
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, NoneType, UnionType
+from typing import get_args, get_origin
 
 import numpy as np
+from pydantic import TypeAdapter, ValidationError
 
 from poseemo_lib.errors import FormatError, UsageError
 
@@ -83,6 +88,37 @@ def reader_options(name: str) -> dict:
     """
     parameters = inspect.signature(load_reader(name).read).parameters.values()
     return {p.name: p.default for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
+
+
+_IN_WORDS = {
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    str: "a text",
+    NoneType: "none",
+    Sequence[float]: "a list of numbers",
+    Mapping: "a mapping of texts",
+}
+
+
+def typed_options(read: Callable) -> Callable:
+    """Let a reader's ``read`` raise :class:`UsageError` for an option that is not of its type hint."""
+    hints = {p.name: p.annotation for p in inspect.signature(read).parameters.values() if p.kind is p.KEYWORD_ONLY}
+    adapters = {option: TypeAdapter(hint) for option, hint in hints.items()}
+
+    def typed(option: str, value):
+        try:
+            return adapters[option].validate_python(value)
+        except ValidationError:
+            kinds = get_args(hints[option]) if isinstance(hints[option], UnionType) else [hints[option]]
+            words = [_IN_WORDS.get(kind) or _IN_WORDS.get(get_origin(kind), str(kind)) for kind in kinds]
+            raise UsageError(f"{option}: wanted {' or '.join(words)}, got {value!r}") from None
+
+    @functools.wraps(read)
+    def checked(path, **options):
+        return read(path, **{key: typed(key, value) if key in hints else value for key, value in options.items()})
+
+    return checked
 
 
 def read_text(path: Path) -> str:

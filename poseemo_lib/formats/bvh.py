@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 
 from poseemo_lib.errors import FormatError, UsageError
-from poseemo_lib.formats import Recording, check_choice, files_under, read_text
+from poseemo_lib.formats import Recording, check_choice, files_under, read_text, typed_options
 from poseemo_lib.formats.cameras import UP_AXES, check_options, place_cameras, project, to_y_up
 from poseemo_lib.skeleton import COCO_KEYPOINTS, JOINT, MOCAP_JOINTS
 
@@ -278,6 +278,7 @@ def find(src) -> list[Path]:
     return files_under(src, ".bvh")
 
 
+@typed_options
 def read(
     path,
     *,
@@ -285,8 +286,8 @@ def read(
     positions: str = "replace",
     up: str = "auto",
     views: int = 8,
-    heights: Sequence[float] = (0.5, 1.1),
-    fovs: Sequence[float] = (30.0, 60.0),
+    heights: float | Sequence[float] = (0.5, 1.1),
+    fovs: float | Sequence[float] = (30.0, 60.0),
     jitter: float = 10.0,
     width: int = 1280,
     height: int = 720,
@@ -319,7 +320,7 @@ def read(
     FormatError
         The file is faulty or lacks joints.
     UsageError
-        An option is out of its range.
+        An option is of the wrong type or out of its range.
     """
     check_options(views=views, heights=heights, fovs=fovs, jitter=jitter, width=width, height=height)
     check_joint_map(joint_map)

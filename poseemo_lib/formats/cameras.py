@@ -110,8 +110,8 @@ def place_cameras(
     points: np.ndarray,
     *,
     views: int,
-    heights: Sequence[float],
-    fovs: Sequence[float],
+    heights: float | Sequence[float],
+    fovs: float | Sequence[float],
     jitter: float,
     width: int,
     height: int,
@@ -131,10 +131,10 @@ def place_cameras(
         COCO-17 positions, y up. NaN: missing.
     views : int
         Number of cameras, N.
-    heights : sequence of float
+    heights : float or sequence of float
         Height of the cameras above the lowest joint, in body heights (0.95-quantile over frames of the vertical
         extent of the joints), 0 to 100. One number: all cameras; two: drawn uniformly between them; more: used in turn.
-    fovs : sequence of float
+    fovs : float or sequence of float
         Vertical fields of view in degrees, 1 to 150; given like `heights`.
     jitter : float
         Degrees, 0 to 180.
@@ -187,14 +187,16 @@ def check_options(*, views, heights, fovs, jitter, width, height) -> None:
         raise UsageError("; ".join(faults))
 
 
-def _within(values: Sequence[float], low: float, high: float) -> bool:
-    return len(values) > 0 and all(low <= value <= high for value in values)
+def _within(values: float | Sequence[float], low: float, high: float) -> bool:
+    values = np.atleast_1d(values)
+    return values.size > 0 and bool(((values >= low) & (values <= high)).all())
 
 
-def _draw(values: Sequence[float], count: int, rng: np.random.Generator) -> np.ndarray:
+def _draw(values: float | Sequence[float], count: int, rng: np.random.Generator) -> np.ndarray:
+    values = np.atleast_1d(values).astype(float)
     if len(values) == 2:
         return rng.uniform(min(values), max(values), count)
-    return np.resize(np.asarray(values, float), count)
+    return np.resize(values, count)
 
 
 def _stand_back(points, target, azimuth, level, body, **lens) -> Camera:

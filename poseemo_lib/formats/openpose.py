@@ -15,7 +15,7 @@ import numpy as np
 
 from poseemo_lib.clips import mark_missing
 from poseemo_lib.errors import FormatError, UsageError
-from poseemo_lib.formats import Recording, files_under, read_text
+from poseemo_lib.formats import Recording, files_under, read_text, typed_options
 from poseemo_lib.skeleton import to_coco17
 
 ENDING = "_keypoints.json"
@@ -114,6 +114,7 @@ def _pose(person, index: int, path) -> np.ndarray:
     return mark_missing(to_coco17(pose, _LAYOUTS[count]))
 
 
+@typed_options
 def read(path, *, fps: float = 25.0, width: int | None = None, height: int | None = None) -> list[Recording]:
     """Read the frames of one recording.
 
@@ -139,7 +140,7 @@ def read(path, *, fps: float = 25.0, width: int | None = None, height: int | Non
     FormatError
         A file is faulty, nobody is seen in any frame, two files have one number, or coordinates are not in pixels.
     UsageError
-        An option is out of its range.
+        An option is of the wrong type or out of its range.
     """
     if not 1 <= fps <= 1000:
         raise UsageError(f"fps: wanted 1 to 1000, got {fps}")

@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 
-import fsspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -21,6 +20,7 @@ import pyarrow.parquet as pq
 from poseemo_lib.clips import EMOTIONS, PoseClip
 from poseemo_lib.dataset import DatasetInfo, DatasetWriter
 from poseemo_lib.errors import DatasetError, UsageError
+from poseemo_lib.paths import open_place
 from poseemo_lib.synthetic.body import ANGLE, joint_positions
 from poseemo_lib.synthetic.camera import see
 from poseemo_lib.synthetic.emotion import Expression, draw_expression
@@ -211,6 +211,8 @@ def write_synthetic_dataset(
 ) -> DatasetInfo:
     """Write a synthetic dataset, with `planted.parquet` beside its shards.
 
+    A writing that was interrupted goes on with the same call.
+
     Parameters
     ----------
     out : str or Path
@@ -229,7 +231,7 @@ def write_synthetic_dataset(
     Raises
     ------
     UsageError
-        A parameter is out of range, or `out` holds a dataset already.
+        A parameter is out of range, or `out` holds a complete dataset, or an unfinished one of other settings.
     """
     settings = SyntheticSettings(n_clips, seed, signal, n_groups, two_people)
     info = DatasetInfo(
@@ -239,10 +241,12 @@ def write_synthetic_dataset(
         synthetic=True,
         recipe={"generator": "poseemo_lib.synthetic", **asdict(settings)},
     )
-    with DatasetWriter(out, info) as writer, _planted_rows(writer.fs, writer.root) as write_planted:
+    with DatasetWriter(out, info, resume=True) as writer, _planted_rows(writer.fs, writer.root) as write_planted:
         for index in range(n_clips):
             clip, planted = synthetic_clip(settings, index)
-            writer.write(clip)
+            if not writer.written(clip.clip_id):
+                writer.write(clip)
+            # Also for clips that were there: this table is written anew.
             if planted:
                 write_planted(planted)
             if progress:
@@ -294,8 +298,10 @@ def read_planted(url):
     ------
     DatasetError
         The folder has no sound `planted.parquet`.
+    UsageError
+        fsspec cannot open such a URL.
     """
-    fs, root = fsspec.core.url_to_fs(str(url))
+    fs, root = open_place(url)
     path = f"{root}/{PLANTED_FILE}"
     try:
         with fs.open(path, "rb") as file:

@@ -1,0 +1,197 @@
+"""The plan of a study: a file with cells -> the runs that it consists of, each checked before any starts.
+
+A study file names a dataset, the parameters that all cells share, and the cells.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import quote
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from poseemo_lib.dataset import Dataset
+from poseemo_lib.errors import PoseemoError, UsageError
+from poseemo_lib.parameters import RunParameters, check_parameters, nearest, read_yaml
+from poseemo_lib.paths import PARAMETERS
+from poseemo_lib.recipes import ensure_dataset
+from poseemo_lib.runs import is_complete, run_identity
+
+FOLD_SPLIT = "leave_one_group_out"
+# No separators, no leading dot: a name becomes a folder that a report can find.
+NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$"
+
+
+def _distinct(seeds: list[int]) -> list[int]:
+    if len(set(seeds)) != len(seeds):
+        raise ValueError(f"wanted every seed once, got {seeds}")
+    return seeds
+
+
+Seeds = Annotated[list[int], Field(min_length=1), AfterValidator(_distinct)]
+
+
+class Cell(BaseModel):
+    """One cell of a study: `from` (a parameter file), `seeds` of its own, and parameters of a run."""
+
+    model_config = ConfigDict(extra="allow")
+
+    file: str | None = Field(None, alias="from", description="a file, or one in parameters/ without its suffix")
+    seeds: Seeds | None = None
+
+    @model_validator(mode="after")
+    def _of_the_study(self) -> "Cell":
+        for name in {"dataset", "seed"} & set(self.model_extra):
+            raise ValueError(f"{name}: belongs to the study, not to a cell")
+        return self
+
+
+class Study(BaseModel):
+    """What a study file holds."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(pattern=NAME)
+    dataset: str = Field(min_length=1, description="a folder, or a recipe in parameters/datasets/")
+    seeds: Seeds = [0, 1, 2]
+    base: dict = Field({}, description="parameters of all cells")
+    cells: dict[Annotated[str, Field(pattern=NAME)], Cell] = Field(min_length=1, description="name -> its parameters")
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """One run of a study.
+
+    Parameters
+    ----------
+    cell : str
+    parameters : RunParameters
+    folder : Path
+    identity : str
+    """
+
+    cell: str
+    parameters: RunParameters
+    folder: Path
+    identity: str
+
+    @property
+    def name(self) -> str:
+        """Cell, fold and seed, for messages."""
+        fold = f" fold {self.parameters.fold}" if self.parameters.fold else ""
+        return f"{self.cell}{fold} seed {self.parameters.seed}"
+
+    def plan(self, out: Path) -> dict:
+        """Describe it for `study.json`."""
+        fold, seed = self.parameters.fold, self.parameters.seed
+        folder = str(self.folder.relative_to(out))
+        return {"cell": self.cell, "fold": fold, "seed": seed, "folder": folder, "identity": self.identity}
+
+    @property
+    def complete(self) -> bool:
+        """Whether its folder holds it already."""
+        return is_complete(self.folder, self.identity)
+
+
+def load_study(path: str | Path) -> Study:
+    """Read and check a study file.
+
+    Raises
+    ------
+    UsageError
+        The file is missing or has an unknown or wrong key, named.
+    """
+    path = Path(path)
+    try:
+        return Study.model_validate(read_yaml(path))
+    except ValidationError as error:
+        raise UsageError("\n".join(_study_fault(path, one) for one in error.errors())) from None
+
+
+def _study_fault(path: Path, error: dict) -> str:
+    key = ".".join(str(part) for part in error["loc"] if part != "[key]")
+    if error["type"] == "extra_forbidden":
+        return f"{path}: {key}: unknown key; {nearest(key, Study.model_fields)}"
+    message = error["msg"].removeprefix("Value error, ")
+    return f"{path}: {key}: {message[0].lower()}{message[1:]}, got {error['input']!r}"
+
+
+def plan_runs(study: Study, where: str | Path, out: str | Path, *, progress: bool = True) -> list[PlannedRun]:
+    """List the runs of a study, each with its folder and identity; makes the dataset where it has a recipe.
+
+    Parameters
+    ----------
+    study : Study
+    where : str or Path
+        The study's file, for messages and for the files that `from` names.
+    out : str or Path
+        Folder of the study's runs.
+    progress : bool
+        Show a progress bar while the dataset is made.
+
+    Returns
+    -------
+    list of PlannedRun
+        Seeds outermost, so that a study that is stopped has whole comparisons.
+
+    Raises
+    ------
+    UsageError
+        A parameter is wrong; the file, the cell and the key are named.
+    """
+    cells = {name: _cell_values(study, name, Path(where)) for name in study.cells}
+    # A first look at all cells, before a dataset is made for them.
+    for name, values in cells.items():
+        check_parameters(_with_fold(values, "?"), f"{where}: cells.{name}")
+    dataset = Dataset(ensure_dataset(study.dataset, progress=progress))
+    table, splits = dataset.table(), {}
+    runs = []
+    for name, values in cells.items():
+        for seed in study.cells[name].seeds or study.seeds:
+            for fold in _folds(table, values):
+                values_here = _with_fold(values, fold) | {"seed": seed, "dataset": study.dataset}
+                parameters = check_parameters(values_here, f"{where}: cells.{name}")
+                try:
+                    identity = _identity(parameters, dataset, table, splits)
+                except PoseemoError as error:
+                    raise type(error)(f"{where}: cells.{name}: {error}") from None
+                runs.append(PlannedRun(name, parameters, _folder(Path(out), name, fold, seed), identity))
+    return sorted(runs, key=lambda run: run.parameters.seed)
+
+
+def _cell_values(study: Study, name: str, where: Path) -> dict:
+    own, source = dict(study.cells[name].model_extra), study.cells[name].file
+    shared = dict(study.base)
+    if source is not None:
+        candidates = [where.parent / f"{source}", PARAMETERS / f"{source}", PARAMETERS / f"{source}.yaml"]
+        found = next((path for path in candidates if path.is_file()), None)
+        if found is None:
+            raise UsageError(f"{where}: cells.{name}.from: wanted a parameter file, found none at {source}")
+        shared |= read_yaml(found)
+    return shared | own
+
+
+def _folds(table, values: dict) -> list[str]:
+    from poseemo_lib.splits import fold_names
+
+    if values.get("split") != FOLD_SPLIT or values.get("fold"):
+        return [values.get("fold", "")]
+    return list(fold_names(table))
+
+
+def _with_fold(values: dict, fold: str) -> dict:
+    return values | {"fold": fold} if values.get("split") == FOLD_SPLIT else values
+
+
+def _identity(parameters: RunParameters, dataset: Dataset, table, splits: dict) -> str:
+    from poseemo_lib.inputs import split_table
+    from poseemo_lib.splits import split_hash
+
+    key = (parameters.split, parameters.split_seed, parameters.fold)
+    if key not in splits:
+        splits[key] = split_hash(split_table(table, parameters))
+    return run_identity(parameters.model_dump(), dataset.info.content_hash, splits[key])
+
+
+def _folder(out: Path, cell: str, fold: str, seed: int) -> Path:
+    return out / cell / f"fold-{quote(fold, safe='')}" / f"seed-{seed}" if fold else out / cell / f"seed-{seed}"
