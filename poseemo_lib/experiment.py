@@ -14,23 +14,13 @@ from poseemo_lib import __version__
 from poseemo_lib.augmentation import Augmentation
 from poseemo_lib.batching import evaluation_batch, evaluation_windows, window_keypoints
 from poseemo_lib.evaluation import average_by_source, probability_columns
+from poseemo_lib.files import write_json, write_table, write_text
 from poseemo_lib.inputs import PARTS, Inputs, load_inputs
 from poseemo_lib.metrics import score_predictions
 from poseemo_lib.models import build_model
 from poseemo_lib.models.standardised import Standardised
 from poseemo_lib.parameters import RunParameters, is_baseline, settings_from
-from poseemo_lib.runs import (
-    RUN_FILE,
-    is_complete,
-    library_commit,
-    locked,
-    now,
-    read_record,
-    set_aside,
-    write_json,
-    write_table,
-    write_text,
-)
+from poseemo_lib.runs import RUN_FILE, is_complete, library_commit, locked, now, read_record, set_aside
 from poseemo_lib.training import Progress, Settings, fit, mean_over_windows, predict
 
 # Clips whose windows the input standardisation is computed from: enough for a mean, and bounded in memory.

@@ -13,9 +13,10 @@ from poseemo_lib import __version__
 from poseemo_lib.batching import Preparation, PreparedClips, prepare_clips
 from poseemo_lib.dataset import Dataset
 from poseemo_lib.errors import LeakError, UsageError
+from poseemo_lib.files import write_json
 from poseemo_lib.parameters import RunParameters, settings_from
 from poseemo_lib.recipes import ensure_dataset
-from poseemo_lib.runs import run_identity, write_json
+from poseemo_lib.runs import run_identity
 from poseemo_lib.splits import make_split, split_hash
 
 PARTS = ("train", "val", "test")

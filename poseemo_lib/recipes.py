@@ -8,9 +8,9 @@ import yaml
 
 from poseemo_lib.dataset import INFO_FILE, Dataset
 from poseemo_lib.errors import PoseemoError, UsageError
+from poseemo_lib.files import write_text
 from poseemo_lib.parameters import nearest, read_yaml
 from poseemo_lib.paths import PARAMETERS, PROJECT, resolve
-from poseemo_lib.runs import write_text
 
 COMMANDS = ("synth", "import")
 RECIPE_FILE = "recipe.yaml"

@@ -68,25 +68,6 @@ def run_identity(parameters: dict, dataset_hash: str, split_hash: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a file so that a reader sees all of it or none."""
-    temporary = path.with_name(f".tmp-{os.getpid()}-{path.name}")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
-
-
-def write_json(path: Path, content: dict) -> None:
-    """Write a JSON file atomically; NaN is refused."""
-    write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
-
-
-def write_table(path: Path, table: pd.DataFrame) -> None:
-    """Write a Parquet file atomically."""
-    temporary = path.with_name(f".tmp-{os.getpid()}-{path.name}")
-    table.to_parquet(temporary, index=False)
-    os.replace(temporary, path)
-
-
 def read_record(folder: Path) -> dict | None:
     """Content of a folder's `run.json`, or None where there is none that can be read."""
     try:

@@ -17,9 +17,10 @@ from pathlib import Path
 
 from poseemo_lib.errors import PoseemoError
 from poseemo_lib.execution import NotebookError, die_with_parent, execute_notebook
+from poseemo_lib.files import write_json
 from poseemo_lib.parameters import RunParameters
 from poseemo_lib.recipes import ensure_dataset
-from poseemo_lib.runs import STUDY_FILE, read_record, write_json
+from poseemo_lib.runs import STUDY_FILE, read_record
 from poseemo_lib.study_plan import PlannedRun
 
 NOTEBOOK = "03_train.ipynb"
