@@ -5,6 +5,7 @@ import resource
 import time
 from collections.abc import Callable
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 import pandas as pd
@@ -217,7 +218,9 @@ def _baseline(parameters: RunParameters, inputs: Inputs) -> dict[str, np.ndarray
     from poseemo_lib.baselines import fit_baseline, predict_probabilities
 
     windows, labels, _ = _windows(inputs, "train", parameters)
-    baseline = fit_baseline(parameters.architecture, windows, labels, len(inputs.classes), parameters.seed)
+    # Each fold guesses anew: one seed for all would repeat the same few guesses in every fold.
+    seed = int(np.random.SeedSequence([parameters.seed, crc32(parameters.fold.encode())]).generate_state(1)[0])
+    baseline = fit_baseline(parameters.architecture, windows, labels, len(inputs.classes), seed)
     probabilities = {}
     for part in ("val", "test"):
         windows, _, clip = _windows(inputs, part, parameters)

@@ -186,3 +186,13 @@ def test_kill_9_and_the_same_command_give_the_same_bits(tiny, tmp_path):
     assert a.keys() == b.keys() and all(np.array_equal(a[name], b[name]) for name in a)
     pd.testing.assert_frame_equal(read(whole).predictions(), read(killed).predictions(), check_exact=True)
     assert not (killed / "checkpoint.pt").exists()
+
+
+def test_a_guess_is_made_anew_in_every_fold(tiny, tmp_path):
+    values = {"split": "leave_one_group_out", "architecture": "stratified", "model": {}, "n_frames": 16}
+    guesses = []
+    for fold in sorted(Dataset(tiny).table()["group_id"].unique())[:4]:
+        run = read(execute_run(parameters(tiny, fold=fold, **values), tmp_path / fold.replace("/", "-")))
+        table = run.predictions("test").filter(regex="^p_")
+        guesses.append(tuple(table.to_numpy().argmax(1)[:8]))
+    assert len(set(guesses)) == 4
