@@ -100,11 +100,10 @@ def _execute_all(runs: list[PlannedRun], jobs: int) -> Iterator[tuple[PlannedRun
 
 
 def _stop(pool: ProcessPoolExecutor) -> None:
-    """End a pool at once: its workers die, and their kernels with them."""
-    processes = list((pool._processes or {}).values())
-    pool.shutdown(wait=False, cancel_futures=True)
-    for process in processes:
+    """End a pool at once: its workers die, and their kernels with them; then wait until it has noticed."""
+    for process in list((pool._processes or {}).values()):
         process.kill()
+    pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _start_worker() -> None:
