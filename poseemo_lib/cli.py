@@ -191,7 +191,7 @@ def train(
     dataset: DatasetArgument,
     file: Annotated[Path | None, typer.Option("-f", "--file", help="YAML with the parameters that differ.")] = None,
     option: Annotated[list[str] | None, typer.Option("-p", "--set", help="KEY=VALUE, goes before the file.")] = None,
-    out: Annotated[str | None, typer.Option(help="Run folder; default: runs/train/<name>/seed-<k>.")] = None,
+    out: Annotated[str | None, typer.Option(help="Run folder; default: runs/train/<dataset>/<name>/seed-<k>.")] = None,
     list_parameters: Annotated[bool, typer.Option("--parameters", help="List all parameters and stop.")] = False,
 ) -> None:
     """Make one run: split, audit, train, evaluate, save.
@@ -210,7 +210,7 @@ def train(
     parameters = check_parameters(values, str(file or "-p"))
     ensure_dataset(dataset)
     cell = file.stem if file else parameters.architecture
-    folder = Path(out) if out else Path("runs") / "train" / cell / f"seed-{parameters.seed}"
+    folder = Path(out) if out else Path("runs") / "train" / Path(dataset).name / cell / f"seed-{parameters.seed}"
     execute_run_notebook(parameters, folder.resolve(), cell, show_output=True)
     say(f"{folder}: complete; notebook.ipynb in it shows how")
 

@@ -63,6 +63,8 @@ def opening(results: Results) -> str:
 
 def _among(results: Results) -> str:
     networks = sum(not cell.is_baseline for cell in results.cells)
+    if not networks:
+        return f"by validation among {len(results.cells)} baselines (there is no network in this study)"
     return f"by validation among {networks} networks" if networks > 1 else "as the only network"
 
 
