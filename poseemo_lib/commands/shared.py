@@ -1,0 +1,47 @@
+"""What the commands share: printing, argument types, KEY=VALUE texts."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from poseemo_lib.errors import UsageError
+
+Out = Annotated[str, typer.Argument(help="New folder of the dataset (or an fsspec URL).")]
+DatasetArgument = Annotated[str, typer.Argument(help="Folder of a dataset, or a recipe's name such as `demo`.")]
+
+
+def say(text: str = "") -> None:
+    """Print to the terminal."""
+    typer.echo(text)
+
+
+def list_items(what: str, items: list[str], most: int = 20) -> None:
+    """Print how many there are, and the first of them."""
+    if items:
+        say(f"{len(items)} {what}:")
+        for item in items[:most]:
+            say(f"  {item}")
+        if len(items) > most:
+            say(f"  ... and {len(items) - most} more")
+
+
+def read_pairs(texts: list[str], option: str, *, parse: bool = False) -> dict:
+    """Read KEY=VALUE texts; `parse` reads values as YAML."""
+    import yaml
+
+    pairs = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not (key and equals):
+            raise UsageError(f"{option}: wanted KEY=VALUE, got {text!r}")
+        try:
+            pairs[key] = yaml.safe_load(value) if parse else value
+        except yaml.YAMLError:
+            raise UsageError(f"{option}: {key}: not a YAML value: {value!r}") from None
+    return pairs
+
+
+def short_path(path: Path) -> str:
+    """Write a path relative to the working directory where it is below it."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
