@@ -2,6 +2,7 @@
 
 import os
 import resource
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -66,7 +67,9 @@ def execute_run(
         if old is not None and old["identity"] != inputs.identity:
             set_aside(folder)
         elif old is not None:
-            record["started"] = old["started"]
+            # Sums of floats depend on the number of threads: a run goes on with the number that it began with.
+            torch.set_num_threads(old["threads"])
+            record |= {"started": old["started"], "threads": old["threads"]}
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / RUN_FILE, record)
         started = time.perf_counter()
@@ -108,6 +111,9 @@ def _new_record(parameters: RunParameters, inputs: Inputs, cell: str) -> dict:
         "clips": {part: int((inputs.table["part"] == part).sum()) for part in PARTS},
         "leaks": inputs.leaks,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        "visible_gpus": os.environ.get("CUDA_VISIBLE_DEVICES"),
+        "threads": torch.get_num_threads(),
+        "host": socket.gethostname(),
         "started": now(),
     }
 

@@ -126,7 +126,8 @@ def load_inputs(parameters: RunParameters) -> Inputs:
     UsageError
         `score_by: source` and a recording with clips of several labels.
     """
-    torch.set_num_threads(parameters.threads)
+    if parameters.threads:
+        torch.set_num_threads(parameters.threads)
     dataset = Dataset(ensure_dataset(parameters.dataset))
     if parameters.score_by == "source":
         _check_sources(dataset)

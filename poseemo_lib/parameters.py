@@ -28,7 +28,7 @@ class RunParameters(BaseModel):
 
     # data and split
     dataset: str = Field("data/demo", description="folder of the dataset")
-    split: Literal["grouped", "official", "leave_one_group_out", "random"] = Field(
+    split: Literal["grouped", "official", "leave_one_group_out", "neighbours", "random"] = Field(
         "grouped", description="how to split"
     )
     fold: str = Field("", description="the test group, for leave_one_group_out")
@@ -66,19 +66,23 @@ class RunParameters(BaseModel):
     lr: Positive = Field(5e-4, description="peak learning rate of AdamW")
     weight_decay: float = Field(1e-4, ge=0, description="of AdamW")
     warmup_epochs: float = Field(2.0, ge=0, description="linear warm-up, then cosine to zero")
+    loss: Literal["cross_entropy", "focal", "logit_adjustment"] = Field(
+        "cross_entropy", description="focal: less weight on easy clips; logit_adjustment: by class frequency"
+    )
+    focal_gamma: float = Field(2.0, ge=0, le=10, description="exponent of the focal loss")
     label_smoothing: float = Field(0.1, ge=0, lt=1, description="of the cross-entropy")
     clip_norm: Positive = Field(1.0, description="largest norm of the gradient")
     weight_average: float = Field(0.98, ge=0, lt=1, description="decay of the moving average of weights; 0: none")
     sampler: Literal["balanced", "uniform"] = Field("balanced", description="balanced: classes equally likely")
     class_weights: Literal["none", "inverse"] = Field("none", description="inverse: loss weights by 1 / frequency")
-    allow_double_balancing: bool = Field(False, description="allow balanced sampling and class weights together")
+    allow_double_balancing: bool = Field(False, description="allow two corrections of the imbalance together")
     precision: Literal["float32", "bf16"] = Field("float32", description="bf16: autocast")
     # evaluation
     eval_crops: Count = Field(3, description="windows averaged over a clip longer than one window")
     score_by: Literal["clip", "source"] = Field("clip", description="source: average the clips of one recording first")
     # machine
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu, cuda or cuda:N")
-    threads: Count = Field(1, description="CPU threads; results are the same twice for the same number")
+    threads: int = Field(0, ge=0, le=1024, description="CPU threads; 0: all cores, in a study its share of them")
 
     @field_validator("model", mode="before")
     @classmethod
@@ -90,10 +94,12 @@ class RunParameters(BaseModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> "RunParameters":
-        if self.sampler == "balanced" and self.class_weights == "inverse" and not self.allow_double_balancing:
+        corrections = {"sampler": "balanced", "class_weights": "inverse", "loss": "logit_adjustment"}
+        used = [f"{name}: {value}" for name, value in corrections.items() if getattr(self, name) == value]
+        if len(used) > 1 and not self.allow_double_balancing:
             raise ValueError(
-                "sampler: balanced with class_weights: inverse corrects the imbalance twice (the published bug); "
-                "choose one, or say allow_double_balancing: true"
+                f"{' with '.join(used)} corrects the imbalance {'twice' if len(used) == 2 else 'three times'} (the "
+                "published bug); choose one, or say allow_double_balancing: true"
             )
         if (self.split == "leave_one_group_out") != bool(self.fold):
             raise ValueError("fold: wanted the test group's name with split: leave_one_group_out, and none otherwise")

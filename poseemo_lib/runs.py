@@ -21,13 +21,14 @@ import pandas as pd
 
 from poseemo_lib import __version__
 from poseemo_lib.errors import PoseemoError, UsageError
+from poseemo_lib.fingerprint import code_hash
 from poseemo_lib.paths import PROJECT
 
 RUN_FILE = "run.json"
 # In a study's folder: which runs it consists of.
 STUDY_FILE = "study.json"
 # Parameters that say where a run works, not what it computes.
-PLACE_PARAMETERS = ("dataset", "device")
+PLACE_PARAMETERS = ("dataset", "device", "threads")
 
 
 def now() -> str:
@@ -52,10 +53,12 @@ def library_commit() -> str:
 def run_identity(parameters: dict, dataset_hash: str, split_hash: str) -> str:
     """Hash of everything that decides a run's numbers: two runs with one identity are the same run.
 
+    That is the version and the code of the library (:mod:`poseemo_lib.fingerprint`), the parameters and the data.
+
     Parameters
     ----------
     parameters : dict
-        All parameters of the run; the path of the dataset and the device are left out.
+        All parameters of the run; the dataset's path, the device and the number of threads are left out.
     dataset_hash, split_hash : str
 
     Returns
@@ -64,7 +67,8 @@ def run_identity(parameters: dict, dataset_hash: str, split_hash: str) -> str:
         64 hexadecimal digits.
     """
     kept = {name: value for name, value in parameters.items() if name not in PLACE_PARAMETERS}
-    text = json.dumps([__version__, kept, dataset_hash, split_hash], sort_keys=True)
+    code = code_hash(parameters["architecture"])
+    text = json.dumps([__version__, code, kept, dataset_hash, split_hash], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

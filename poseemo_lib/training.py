@@ -6,16 +6,17 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from poseemo_lib.augmentation import Augmentation
 from poseemo_lib.batching import PreparedClips, evaluation_batch, evaluation_windows, training_batch
 from poseemo_lib.errors import TrainingError
+from poseemo_lib.losses import classification_losses, log_class_prior
 from poseemo_lib.metrics import confusion_counts, scores_from_confusion
 from poseemo_lib.sampling import epoch_order, inverse_frequency_weights
 
@@ -34,6 +35,8 @@ class Settings:
     lr: float
     weight_decay: float
     warmup_epochs: float
+    loss: str
+    focal_gamma: float
     label_smoothing: float
     clip_norm: float
     weight_average: float
@@ -119,10 +122,10 @@ def fit(
     average = copy.deepcopy(model)
     state = {"model": model, "average": average, "optimizer": optimizer}
     progress = _load_checkpoint(checkpoint, identity, state, data.keypoints.device) or Progress()
-    class_weights = _class_weights(data.labels[train], n_classes, settings)
+    losses = _loss_function(data.labels[train], n_classes, settings)
     while progress.epoch < settings.epochs and not _out_of_patience(progress, settings):
         started = time.perf_counter()
-        row = _train_epoch(model, average, optimizer, data, train, progress.epoch, n_classes, class_weights, settings)
+        row = _train_epoch(model, average, optimizer, data, train, progress.epoch, n_classes, losses, settings)
         row |= validate(average, data, val, n_classes, settings)
         progress.epoch += 1
         row = {"epoch": progress.epoch, **row, "seconds": time.perf_counter() - started}
@@ -143,13 +146,21 @@ def _out_of_patience(progress: Progress, settings: Settings) -> bool:
     return progress.best_epoch > 0 and 0 < settings.patience <= progress.epoch - progress.best_epoch
 
 
-def _class_weights(labels: Tensor, n_classes: int, settings: Settings) -> Tensor | None:
-    if settings.class_weights == "none":
-        return None
-    return inverse_frequency_weights(labels, n_classes).to(labels.device)
+def _loss_function(labels: Tensor, n_classes: int, settings: Settings) -> Callable[[Tensor, Tensor], Tensor]:
+    """Choose the loss of logits (B, n_classes) and labels (B,), with what it takes from the training labels (N,)."""
+    weights = inverse_frequency_weights(labels, n_classes) if settings.class_weights == "inverse" else None
+    prior = log_class_prior(labels, n_classes)
+    return partial(
+        classification_losses,
+        loss=settings.loss,
+        label_smoothing=settings.label_smoothing,
+        class_weights=weights,
+        focal_gamma=settings.focal_gamma,
+        log_prior=prior,
+    )
 
 
-def _train_epoch(model, average, optimizer, data, train, epoch, n_classes, class_weights, settings) -> dict[str, float]:
+def _train_epoch(model, average, optimizer, data, train, epoch, n_classes, loss_function, settings) -> dict[str, float]:
     device = data.keypoints.device
     torch.manual_seed(epoch_seed(settings.seed, epoch, 0))  # dropout
     order_generator = torch.Generator().manual_seed(epoch_seed(settings.seed, epoch, 1))
@@ -165,7 +176,9 @@ def _train_epoch(model, average, optimizer, data, train, epoch, n_classes, class
         lr = learning_rate(step, len(batches), settings)
         optimizer.param_groups[0]["lr"] = lr
         features, mask = training_batch(data, clip, settings.n_frames, settings.augmentation, generator)
-        losses = _losses(model, features, mask, data.labels[clip], class_weights, settings)
+        with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
+            logits = model(features, mask)
+        losses = loss_function(logits.float(), data.labels[clip])
         bad = _first_bad(bad, losses, clip)
         loss = losses.mean()
         optimizer.zero_grad(set_to_none=True)
@@ -202,15 +215,6 @@ def update_average(average: nn.Module, model: nn.Module, decay: float, step: int
     torch._foreach_lerp_(list(average.parameters()), list(model.parameters()), 1 - decay)
     for mine, its in zip(average.buffers(), model.buffers(), strict=True):
         mine.copy_(its)
-
-
-def _losses(model, features, mask, labels, class_weights, settings) -> Tensor:
-    with torch.autocast(features.device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
-        logits = model(features, mask)
-    smoothing = settings.label_smoothing
-    return functional.cross_entropy(
-        logits.float(), labels, weight=class_weights, label_smoothing=smoothing, reduction="none"
-    )
 
 
 def _first_bad(bad: Tensor, losses: Tensor, clip: Tensor) -> Tensor:

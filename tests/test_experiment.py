@@ -8,6 +8,7 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from conftest import SMALL
 from safetensors.numpy import load_file
 
@@ -186,6 +187,18 @@ def test_kill_9_and_the_same_command_give_the_same_bits(tiny, tmp_path):
     assert a.keys() == b.keys() and all(np.array_equal(a[name], b[name]) for name in a)
     pd.testing.assert_frame_equal(read(whole).predictions(), read(killed).predictions(), check_exact=True)
     assert not (killed / "checkpoint.pt").exists()
+
+
+def test_a_run_goes_on_with_the_threads_that_it_began_with(tiny, tmp_path):
+    def stop(row):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        execute_run(parameters(tiny, threads=2), tmp_path / "r", report=stop)
+    record = read(execute_run(parameters(tiny, threads=1), tmp_path / "r")).record
+    assert record["threads"] == 2 and torch.get_num_threads() == 2
+    torch.set_num_threads(1)
+    assert read_record(execute_run(parameters(tiny, threads=1), tmp_path / "other"))["threads"] == 1
 
 
 def test_a_guess_is_made_anew_in_every_fold(tiny, tmp_path):

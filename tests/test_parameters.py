@@ -61,6 +61,12 @@ def test_double_balancing_needs_its_flag():
     both = check_parameters({"class_weights": "inverse", "allow_double_balancing": True})
     assert both.sampler == "balanced"
     assert check_parameters({"class_weights": "inverse", "sampler": "uniform"})
+    assert "sampler: balanced with loss: logit_adjustment corrects" in fault(loss="logit_adjustment")
+    three = fault(loss="logit_adjustment", class_weights="inverse")
+    assert (
+        "sampler: balanced with class_weights: inverse with loss: logit_adjustment" in three and "three times" in three
+    )
+    assert check_parameters({"loss": "focal"}).focal_gamma == 2.0  # focal weighs clips, not classes
 
 
 def test_parameters_cannot_be_changed():

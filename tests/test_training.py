@@ -15,7 +15,8 @@ from poseemo_lib.training import Settings, fit, learning_rate, predict, update_a
 
 SETTINGS = Settings(
     seed=0, epochs=4, patience=0, choose_after=0.0, batch_size=8, lr=2e-3, weight_decay=1e-4, warmup_epochs=1,
-    label_smoothing=0.1, clip_norm=1.0, weight_average=0.9, sampler="balanced", class_weights="none",
+    loss="cross_entropy", focal_gamma=2.0, label_smoothing=0.1, clip_norm=1.0, weight_average=0.9,
+    sampler="balanced", class_weights="none",
     precision="float32", n_frames=16,
     eval_crops=2, augmentation=Augmentation(scale=0.1, noise=0.005, time_warp=0.1, joint_dropout=0.05),
 )  # fmt: skip
@@ -150,17 +151,24 @@ def test_the_weight_average_is_the_closed_form():
     assert average.weight.item() == 1.0
 
 
-def test_class_weights_and_smoothing_are_torchs():
-    data = make_data()
-    features = torch.randn(8, 16, 238, generator=torch.Generator().manual_seed(0))
-    mask, labels = torch.ones(8, 16, dtype=torch.bool), torch.arange(8) % 3
-    model, weights = small_model().eval(), torch.tensor([1.0, 2.0, 0.5])
-    losses = training._losses(model, features, mask, labels, weights, SETTINGS)
-    wanted = functional.cross_entropy(
-        model(features, mask), labels, weight=weights, label_smoothing=0.1, reduction="none"
-    )
-    torch.testing.assert_close(losses, wanted)
-    assert data.fps == 25.0
+def test_the_loss_of_the_settings_has_the_training_labels_counts():
+    labels = torch.tensor([0] * 6 + [1] * 3 + [2])
+    logits = torch.randn(8, 3, generator=torch.Generator().manual_seed(0))
+    wanted = torch.arange(8) % 3
+    weighted = training._loss_function(labels, 3, replace(SETTINGS, class_weights="inverse"))
+    weights = torch.tensor([10 / 18, 10 / 9, 10 / 3])
+    expected = functional.cross_entropy(logits, wanted, weight=weights, label_smoothing=0.1, reduction="none")
+    torch.testing.assert_close(weighted(logits, wanted), expected)
+    adjusted = training._loss_function(labels, 3, replace(SETTINGS, loss="logit_adjustment"))
+    shifted = logits + torch.tensor([0.6, 0.3, 0.1]).log()
+    expected = functional.cross_entropy(shifted, wanted, label_smoothing=0.1, reduction="none")
+    torch.testing.assert_close(adjusted(logits, wanted), expected)
+
+
+@pytest.mark.parametrize("loss", ["focal", "logit_adjustment"])
+def test_the_other_losses_train_too(loss):
+    _, progress = fit_small(replace(SETTINGS, loss=loss, epochs=25))
+    assert progress.best_score > 0.8
 
 
 def test_bf16_trains_too():

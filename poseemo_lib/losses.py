@@ -1,0 +1,58 @@
+"""Losses of a classification, each sample by itself: cross-entropy and what is used against imbalance."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+LOSSES = ("cross_entropy", "focal", "logit_adjustment")
+
+
+def classification_losses(
+    logits: Tensor,
+    labels: Tensor,
+    *,
+    loss: str = "cross_entropy",
+    label_smoothing: float = 0.0,
+    class_weights: Tensor | None = None,
+    focal_gamma: float = 2.0,
+    log_prior: Tensor | None = None,
+) -> Tensor:
+    """Loss of every sample.
+
+    Parameters
+    ----------
+    logits : tensor (B, n_classes)
+    labels : int tensor (B,)
+    loss : {"cross_entropy", "focal", "logit_adjustment"}
+        `focal`: cross-entropy times (1 - p)^gamma, p the probability of the true class (Lin et al. 2017, "Focal loss
+        for dense object detection", eq. 4). `logit_adjustment`: cross-entropy of logits + log prior, so that the plain
+        logits estimate the classes as if they were equally frequent (Menon et al. 2021, "Long-tail learning via logit
+        adjustment", eq. 10, tau = 1).
+    label_smoothing : float
+        0 to below 1.
+    class_weights : tensor (n_classes,), optional
+    focal_gamma : float
+        0 or more; 0 is cross-entropy.
+    log_prior : tensor (n_classes,), optional
+        For `logit_adjustment`: see :func:`log_class_prior`.
+
+    Returns
+    -------
+    tensor (B,)
+    """
+    if loss == "logit_adjustment":
+        logits = logits + log_prior
+    losses = functional.cross_entropy(
+        logits, labels, weight=class_weights, label_smoothing=label_smoothing, reduction="none"
+    )
+    if loss == "focal":
+        own = logits.log_softmax(1).gather(1, labels[:, None]).squeeze(1)
+        # Not quite 0, where the root's gradient (gamma below 1) would be infinite.
+        losses = losses * (-torch.expm1(own)).clamp(min=1e-6) ** focal_gamma
+    return losses
+
+
+def log_class_prior(labels: Tensor, n_classes: int) -> Tensor:
+    """Logarithm of the classes' shares among training labels (N,) -> (n_classes,); a class without clips counts one."""
+    counts = torch.bincount(labels, minlength=n_classes).clamp(min=1)
+    return (counts / counts.sum()).log()
