@@ -31,7 +31,7 @@ def refused(*arguments, code=2):
 def test_help_teaches(command):
     done = poseemo(command, "--help")
     assert done.returncode == 0
-    assert command == "models" or "Example: poseemo" in done.stdout
+    assert "Example: poseemo" in done.stdout
 
 
 def test_all_commands_are_in_the_overview():
@@ -99,8 +99,8 @@ def test_every_parameter_is_listed():
 
 
 def test_models_lists_parameters():
-    text = poseemo("models").stdout
-    assert "deep_residual" in text and "692,743" in text and "majority" in text
+    text = poseemo("models", "deep_residual").stdout
+    assert "692,743" in text and "hidden=256" in text
 
 
 def test_a_damaged_dataset_is_named(tiny, tmp_path):

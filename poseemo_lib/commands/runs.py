@@ -1,11 +1,13 @@
 """Commands about single runs, the models, and the report."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from poseemo_lib.commands.shared import DatasetArgument, read_pairs, say
+from poseemo_lib.errors import UsageError
 
 app = typer.Typer()
 
@@ -55,13 +57,43 @@ def report(
 
 
 @app.command()
-def models() -> None:
-    """List the architectures, with their numbers of parameters and their hyper-parameters."""
-    from poseemo_lib.models import MODELS, build_model, hyper_parameters
-    from poseemo_lib.parameters import BASELINE_NAMES
+def models(
+    name: Annotated[str | None, typer.Argument(help="One of them; default: all.")] = None,
+    option: Annotated[
+        list[str] | None, typer.Option("--set", help="KEY=VALUE, a hyper-parameter of NAME that differs.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List the architectures: size, cost, measured time, hyper-parameters.
 
-    for name in MODELS:
-        count = sum(p.numel() for p in build_model(name).parameters())
-        settings = ", ".join(f"{key}={value!r}" for key, value in hyper_parameters(name).items())
-        say(f"{name:20} {count:>10,} parameters   {settings}")
-    say(f"baselines: {', '.join(BASELINE_NAMES)}")
+    Example: poseemo models bilstm --set hidden=256 --set layers=2
+    """
+    import torch
+
+    from poseemo_lib.models import MODELS
+    from poseemo_lib.models.cost import cost_of, describe_cpu
+    from poseemo_lib.parameters import BASELINE_NAMES, check_parameters, is_baseline
+
+    changes = read_pairs(option or [], "--set", parse=True)
+    if changes and name is None:
+        raise UsageError("--set: wanted the NAME of a model with it, as in `poseemo models bilstm --set hidden=256`")
+    if name and is_baseline(name):
+        raise UsageError(f"{name}: a baseline; wanted one of {', '.join(MODELS)}")
+    if name:
+        changes = check_parameters({"architecture": name, "model": changes}, "--set" if changes else "NAME").model
+    measured = {"torch": torch.__version__, "threads": 1, "processor": describe_cpu()}
+    rows = (cost_of(one, **changes) for one in ([name] if name else MODELS))
+    if as_json:
+        say(json.dumps({"measured_with": measured, "models": list(rows)}, indent=2))
+        return
+    say("One window of 64 frames, 7 classes. Time: milliseconds a window, alone and in batches of 32, median;")
+    say(f"measured now with torch {measured['torch']}, 1 thread, {measured['processor']}.")
+    say(f"\n{'model':18} {'parameters':>12} {'multiply-adds':>15} {'ms alone':>9} {'ms in 32':>9}")
+    for row in rows:
+        say(
+            f"{row['model']:18} {row['parameters']:12,} {row['multiply_adds']:15,} "
+            f"{row['ms_alone']:9.2f} {row['ms_in_32']:9.2f}"
+        )
+        say(f"    {', '.join(f'{key}={value}' for key, value in row['hyper_parameters'].items())}")
+    if not name:
+        say(f"baselines: {', '.join(BASELINE_NAMES)}")

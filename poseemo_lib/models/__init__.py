@@ -11,11 +11,27 @@ from torch import nn
 from poseemo_lib.errors import UsageError
 from poseemo_lib.features import N_FEATURES
 from poseemo_lib.models.bilstm import BiLSTM
+from poseemo_lib.models.conv1d import Conv1d
+from poseemo_lib.models.conv_lstm import ConvLSTM
 from poseemo_lib.models.deep_residual import DeepResidual
+from poseemo_lib.models.gru import GRU
+from poseemo_lib.models.joint_transformer import JointTransformer
+from poseemo_lib.models.multiscale import MultiScale
+from poseemo_lib.models.st_gcn import STGCN
+from poseemo_lib.models.tcn_bilstm import TcnBiLSTM
+from poseemo_lib.models.transformer import Transformer
 
 MODELS = {
     "deep_residual": DeepResidual,
     "bilstm": BiLSTM,
+    "gru": GRU,
+    "transformer": Transformer,
+    "tcn_bilstm": TcnBiLSTM,
+    "conv1d": Conv1d,
+    "multiscale": MultiScale,
+    "conv_lstm": ConvLSTM,
+    "st_gcn": STGCN,
+    "joint_transformer": JointTransformer,
 }
 
 

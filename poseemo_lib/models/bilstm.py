@@ -1,9 +1,9 @@
 """bilstm: a bidirectional LSTM over frames (Hochreiter and Schmidhuber 1997; Graves and Schmidhuber 2005)."""
 
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from poseemo_lib.features import N_FEATURES
+from poseemo_lib.models.masked import run_recurrent
 from poseemo_lib.models.pooling import build_pooling
 
 
@@ -58,8 +58,5 @@ class BiLSTM(nn.Module):
         tensor (B, n_classes)
             Logits.
         """
-        x = self.embed(features)
-        # Packing ends the backward direction's start at the last real frame: padding is never read.
-        packed = pack_padded_sequence(x, mask.sum(1).cpu(), batch_first=True, enforce_sorted=False)
-        x, _ = pad_packed_sequence(self.lstm(packed)[0], batch_first=True, total_length=mask.shape[1])
+        x, _ = run_recurrent(self.lstm, self.embed(features), mask)
         return self.head(self.pool(x, mask))

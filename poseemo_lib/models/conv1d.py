@@ -1,0 +1,72 @@
+"""conv1d: three convolutions over time, averaged (Wang et al. 2017, "Time series classification from scratch")."""
+
+from torch import Tensor, nn
+
+from poseemo_lib.features import N_FEATURES
+from poseemo_lib.models.masked import ConvNorm
+from poseemo_lib.models.pooling import build_pooling
+
+
+class Conv1d(nn.Module):
+    """Projection, three convolutions of widths 1, 2 and 2 times `hidden`, mean over time.
+
+    The published sizes leave open, and here are: ReLU and dropout after the projection, which has no norm, and after
+    each convolution's batch normalisation.
+
+    Parameters
+    ----------
+    n_features, n_classes : int
+    hidden : int
+        Width of the projection and the first convolution.
+    kernel : int
+        Frames of a convolution, odd.
+    pooling : {"attention", "mean", "max", "mean_std"}
+    dropout : float
+
+    Raises
+    ------
+    UsageError
+        `kernel` is even.
+    """
+
+    def __init__(
+        self,
+        n_features: int = N_FEATURES,
+        n_classes: int = 7,
+        *,
+        hidden: int = 128,
+        kernel: int = 3,
+        pooling: str = "mean",
+        dropout: float = 0.3,
+    ):
+        super().__init__()
+        self.embed = nn.Sequential(nn.Linear(n_features, hidden), nn.ReLU(), nn.Dropout(dropout))
+        widths = ((hidden, hidden), (hidden, 2 * hidden), (2 * hidden, 2 * hidden))
+        self.convs = nn.ModuleList(ConvNorm(n_in, n_out, kernel) for n_in, n_out in widths)
+        self.dropout = nn.Dropout(dropout)
+        self.pool = build_pooling(pooling, 2 * hidden, hidden)
+        self.head = nn.Sequential(
+            nn.Linear(2 * hidden * self.pool.expansion, hidden),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Linear(hidden, n_classes),
+        )
+
+    def forward(self, features: Tensor, mask: Tensor) -> Tensor:
+        """Classify windows.
+
+        Parameters
+        ----------
+        features : tensor (B, T, F)
+        mask : bool tensor (B, T)
+            True for real frames, which come first, at least one a window.
+
+        Returns
+        -------
+        tensor (B, n_classes)
+            Logits.
+        """
+        x = self.embed(features).transpose(1, 2)
+        for conv in self.convs:
+            x = self.dropout(conv(x, mask).relu())
+        return self.head(self.pool(x.transpose(1, 2), mask))

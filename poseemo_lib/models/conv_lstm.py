@@ -1,0 +1,72 @@
+"""conv_lstm: convolutions over time, then an LSTM over what they found.
+
+After Donahue et al. 2015, "Long-term recurrent convolutional networks", and Ordóñez and Roggen 2016 (DeepConvLSTM), who
+did it for body-worn sensors.
+"""
+
+from torch import Tensor, nn
+
+from poseemo_lib.features import N_FEATURES
+from poseemo_lib.models.masked import ConvNorm, run_recurrent
+
+
+class ConvLSTM(nn.Module):
+    """Projection, convolutions, bidirectional LSTM, head on its last states.
+
+    The last states are where the directions end: forward at the last real frame, backward at the first. The published
+    sizes leave open, and here are: ReLU and dropout after each convolution's batch normalisation.
+
+    Parameters
+    ----------
+    n_features, n_classes : int
+    hidden : int
+        Width of the projection, the convolutions and each direction of the LSTM.
+    blocks : int
+        Convolutions.
+    kernel : int
+        Frames of a convolution, odd.
+    dropout : float
+
+    Raises
+    ------
+    UsageError
+        `kernel` is even.
+    """
+
+    def __init__(
+        self,
+        n_features: int = N_FEATURES,
+        n_classes: int = 7,
+        *,
+        hidden: int = 128,
+        blocks: int = 2,
+        kernel: int = 3,
+        dropout: float = 0.3,
+    ):
+        super().__init__()
+        self.embed = nn.Sequential(nn.Linear(n_features, hidden), nn.LayerNorm(hidden), nn.ReLU(), nn.Dropout(dropout))
+        self.convs = nn.ModuleList(ConvNorm(hidden, hidden, kernel) for _ in range(blocks))
+        self.dropout = nn.Dropout(dropout)
+        self.lstm = nn.LSTM(hidden, hidden, batch_first=True, bidirectional=True)
+        self.head = nn.Sequential(
+            nn.Linear(2 * hidden, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, n_classes)
+        )
+
+    def forward(self, features: Tensor, mask: Tensor) -> Tensor:
+        """Classify windows.
+
+        Parameters
+        ----------
+        features : tensor (B, T, F)
+        mask : bool tensor (B, T)
+            True for real frames, which come first, at least one a window.
+
+        Returns
+        -------
+        tensor (B, n_classes)
+            Logits.
+        """
+        x = self.embed(features).transpose(1, 2)
+        for conv in self.convs:
+            x = self.dropout(conv(x, mask).relu())
+        return self.head(run_recurrent(self.lstm, x.transpose(1, 2), mask)[1])

@@ -1,0 +1,154 @@
+"""What a model costs: parameters, multiply-adds, time."""
+
+import copy
+import os
+import platform
+import statistics
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from poseemo_lib.features import N_FEATURES
+from poseemo_lib.models import build_model, hyper_parameters
+
+
+def cost_of(name: str, **parameters) -> dict:
+    """Count and measure one model, as built for 7 classes and called with windows of 64 frames.
+
+    Parameters
+    ----------
+    name : str
+        A key of `models.MODELS`.
+    **parameters
+        Hyper-parameters that differ from its defaults.
+
+    Returns
+    -------
+    dict
+        `model`, `parameters`, `multiply_adds`, `ms_alone` and `ms_in_32` (milliseconds a window, in batches of 1 and of
+        32, one thread), `hyper_parameters`.
+
+    Raises
+    ------
+    UsageError
+        An unknown name or hyper-parameter.
+    """
+    model = build_model(name, **parameters)
+    return {
+        "model": name,
+        "parameters": count_parameters(model),
+        "multiply_adds": count_multiply_adds(model),
+        "ms_alone": 1e3 * measure_latency(model),
+        "ms_in_32": 1e3 * measure_latency(model, 32, repeats=7),
+        "hyper_parameters": hyper_parameters(name) | parameters,
+    }
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Count the numbers that training changes."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+def count_multiply_adds(model: nn.Module, n_frames: int = 64, n_features: int = N_FEATURES) -> int:
+    """Count the multiply-adds of one window without padding, in which every joint of both people is seen.
+
+    Matrix products, convolutions, recurrences and attention, as torch's counter has them; norms, activations and sums
+    are not among them.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Of `models.MODELS`, or one that is called in the same way. It is not changed.
+    n_frames, n_features : int
+        Of the window.
+
+    Returns
+    -------
+    int
+        Half of what counts an addition and a multiplication as two operations.
+    """
+    counted = copy.deepcopy(model).cpu().eval()
+    with torch.no_grad(), _plain_kernels(), FlopCounterMode(display=False) as counter:
+        counted(*_window(1, n_frames, n_features))
+    return counter.get_total_flops() // 2
+
+
+@contextmanager
+def _plain_kernels() -> Iterator[None]:
+    """Work without the CPU's fused kernels for LSTM and attention, which the counter does not see into."""
+    before = torch.backends.mkldnn.enabled, torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mkldnn.enabled = False
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        torch.backends.mkldnn.enabled = before[0]
+        torch.backends.mha.set_fastpath_enabled(before[1])
+
+
+def _window(batch_size: int, n_frames: int, n_features: int) -> tuple[torch.Tensor, torch.Tensor]:
+    # Above 0, and so is the confidence.
+    features = 0.1 + torch.rand(batch_size, n_frames, n_features, generator=torch.Generator().manual_seed(0))
+    return features, torch.ones(batch_size, n_frames, dtype=torch.bool)
+
+
+def measure_latency(
+    model: nn.Module,
+    batch_size: int = 1,
+    n_frames: int = 64,
+    n_features: int = N_FEATURES,
+    *,
+    threads: int = 1,
+    repeats: int = 15,
+) -> float:
+    """Measure how long a prediction takes on the CPU.
+
+    Parameters
+    ----------
+    model : nn.Module
+        On the CPU. It is left in the mode it was in.
+    batch_size : int
+        Windows at a time, all frames real, both people seen.
+    n_frames, n_features : int
+    threads : int
+        Threads of torch while measuring.
+    repeats : int
+        Runs after two that are not counted.
+
+    Returns
+    -------
+    float
+        Median over the runs, seconds a window.
+    """
+    features, mask = _window(batch_size, n_frames, n_features)
+    before, was_training = torch.get_num_threads(), model.training
+    torch.set_num_threads(threads)
+    model.eval()
+    try:
+        with torch.inference_mode():
+            seconds = [_seconds(model, features, mask) for _ in range(2 + repeats)][2:]
+    finally:
+        torch.set_num_threads(before)
+        model.train(was_training)
+    return statistics.median(seconds) / batch_size
+
+
+def _seconds(model, features, mask) -> float:
+    start = time.perf_counter()
+    model(features, mask)
+    return time.perf_counter() - start
+
+
+def describe_cpu() -> str:
+    """Name the processor, as far as the system tells it."""
+    facts = Path("/proc/cpuinfo")
+    lines = facts.read_text().splitlines() if facts.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return f"{names[0] if names else platform.processor() or platform.machine()}, {os.cpu_count()} cores"

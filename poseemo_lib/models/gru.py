@@ -1,0 +1,63 @@
+"""gru: bidirectional gated recurrent units over frames (Cho et al. 2014, "Learning phrase representations")."""
+
+from torch import Tensor, nn
+
+from poseemo_lib.features import N_FEATURES
+from poseemo_lib.models.masked import run_recurrent
+from poseemo_lib.models.pooling import build_pooling
+
+
+class GRU(nn.Module):
+    """Projection, bidirectional GRU, attention pooling.
+
+    The published sizes leave open, and here are: ReLU after the projection's norm; dropout after the projection,
+    between the layers and in the head.
+
+    Parameters
+    ----------
+    n_features, n_classes : int
+    hidden : int
+        Width of the projection and of each direction.
+    layers : int
+    pooling : {"attention", "mean", "max", "mean_std"}
+    dropout : float
+    """
+
+    def __init__(
+        self,
+        n_features: int = N_FEATURES,
+        n_classes: int = 7,
+        *,
+        hidden: int = 128,
+        layers: int = 2,
+        pooling: str = "attention",
+        dropout: float = 0.3,
+    ):
+        super().__init__()
+        self.embed = nn.Sequential(nn.Linear(n_features, hidden), nn.LayerNorm(hidden), nn.ReLU(), nn.Dropout(dropout))
+        between = dropout if layers > 1 else 0.0
+        self.gru = nn.GRU(hidden, hidden, layers, batch_first=True, bidirectional=True, dropout=between)
+        self.pool = build_pooling(pooling, 2 * hidden, hidden)
+        self.head = nn.Sequential(
+            nn.Linear(2 * hidden * self.pool.expansion, hidden),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Linear(hidden, n_classes),
+        )
+
+    def forward(self, features: Tensor, mask: Tensor) -> Tensor:
+        """Classify windows.
+
+        Parameters
+        ----------
+        features : tensor (B, T, F)
+        mask : bool tensor (B, T)
+            True for real frames, which come first, at least one a window.
+
+        Returns
+        -------
+        tensor (B, n_classes)
+            Logits.
+        """
+        x, _ = run_recurrent(self.gru, self.embed(features), mask)
+        return self.head(self.pool(x, mask))

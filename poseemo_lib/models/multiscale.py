@@ -1,0 +1,70 @@
+"""multiscale: convolutions of four lengths in parallel (Szegedy et al. 2015, "Going deeper with convolutions")."""
+
+import torch
+from torch import Tensor, nn
+
+from poseemo_lib.features import N_FEATURES
+from poseemo_lib.models.masked import MaskedBatchNorm, TemporalConv
+from poseemo_lib.models.pooling import build_pooling
+
+# Frames, as published: 0.1 to 0.4 s at 25 frames a second.
+KERNELS = (3, 5, 7, 11)
+
+
+class MultiScale(nn.Module):
+    """Projection, four parallel convolutions, attention pooling.
+
+    The published sizes leave open, and here are: ReLU and dropout after the projection, which has no norm, and after
+    the batch normalisation, which is one over the four joined.
+
+    Parameters
+    ----------
+    n_features, n_classes : int
+    hidden : int
+        Width of the projection; each convolution has half.
+    pooling : {"attention", "mean", "max", "mean_std"}
+    dropout : float
+    """
+
+    def __init__(
+        self,
+        n_features: int = N_FEATURES,
+        n_classes: int = 7,
+        *,
+        hidden: int = 128,
+        pooling: str = "attention",
+        dropout: float = 0.3,
+    ):
+        super().__init__()
+        width = hidden // 2
+        self.embed = nn.Sequential(nn.Linear(n_features, hidden), nn.ReLU(), nn.Dropout(dropout))
+        self.branches = nn.ModuleList(TemporalConv(hidden, width, kernel) for kernel in KERNELS)
+        joined = len(KERNELS) * width
+        self.norm = MaskedBatchNorm(joined)
+        self.dropout = nn.Dropout(dropout)
+        self.pool = build_pooling(pooling, joined, hidden)
+        self.head = nn.Sequential(
+            nn.Linear(joined * self.pool.expansion, hidden),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Linear(hidden, n_classes),
+        )
+
+    def forward(self, features: Tensor, mask: Tensor) -> Tensor:
+        """Classify windows.
+
+        Parameters
+        ----------
+        features : tensor (B, T, F)
+        mask : bool tensor (B, T)
+            True for real frames, which come first, at least one a window.
+
+        Returns
+        -------
+        tensor (B, n_classes)
+            Logits.
+        """
+        x = self.embed(features).transpose(1, 2)
+        x = torch.cat([branch(x, mask) for branch in self.branches], 1)
+        x = self.dropout(self.norm(x, mask).relu())
+        return self.head(self.pool(x.transpose(1, 2), mask))

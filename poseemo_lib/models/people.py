@@ -1,0 +1,123 @@
+"""What models that see people and joints share: the people of a window, and pooling over them.
+
+A person slot that is empty throughout a window is left out before the network runs: it costs nothing, changes
+nothing, and the order of the people cannot matter. Where shapes may not depend on values (in an exported graph), it is
+kept, and changes nothing either.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from poseemo_lib.errors import UsageError
+from poseemo_lib.features import CHANNEL_NAMES
+from poseemo_lib.skeleton import MAX_PEOPLE, N_KEYPOINTS
+
+CONFIDENCE = CHANNEL_NAMES.index("confidence")
+PEOPLE_POOLINGS = ("mean", "max")
+
+
+class People(NamedTuple):
+    """The people of a batch of windows, P in all.
+
+    Parameters
+    ----------
+    joints : tensor (P, T, K, 7)
+        Their features, 0 where a joint was not seen.
+    seen : bool tensor (P, T, K)
+        True where a joint was seen in a real frame.
+    clip : int tensor (P,)
+        The window that each is of, ascending.
+    """
+
+    joints: Tensor
+    seen: Tensor
+    clip: Tensor
+
+
+def find_people(features: Tensor, mask: Tensor) -> People:
+    """Gather the person slots in which a joint was seen in a real frame.
+
+    Parameters
+    ----------
+    features : tensor (B, T, M * K * 7)
+        person -> joint -> `features.CHANNEL_NAMES`.
+    mask : bool tensor (B, T)
+        True for real frames.
+
+    Returns
+    -------
+    People
+    """
+    joints = features.unflatten(2, (MAX_PEOPLE, N_KEYPOINTS, len(CHANNEL_NAMES)))
+    # (B, T, M, K)
+    seen = (joints[..., CONFIDENCE] > 0) & mask[..., None, None]
+    joints, seen = torch.where(seen[..., None], joints, 0.0).transpose(1, 2), seen.transpose(1, 2)
+    if features.is_meta or torch.compiler.is_exporting():
+        clip = torch.arange(len(features), device=features.device)[:, None].expand(-1, MAX_PEOPLE)
+        return People(joints.flatten(0, 1), seen.flatten(0, 1), clip.flatten())
+    clip, slot = seen.flatten(2).any(2).nonzero(as_tuple=True)
+    return People(joints[clip, slot], seen[clip, slot], clip)
+
+
+def pool_people(x: Tensor, people: People, n_clips: int, pooling: str = "mean") -> Tensor:
+    """Pool the people of each window; a window with nobody gets zeros.
+
+    Parameters
+    ----------
+    x : tensor (P, D)
+        What a network made of each person.
+    people : People
+    n_clips : int
+        B.
+    pooling : {"mean", "max"}
+
+    Returns
+    -------
+    tensor (B, D)
+    """
+    there = people.seen.flatten(1).any(1)[:, None].to(x.dtype)
+    n = x.new_zeros(n_clips, 1).index_add(0, people.clip, there)
+    pooled = x.new_zeros(n_clips, x.shape[1])
+    if pooling == "mean":
+        return pooled.index_add(0, people.clip, x * there) / n.clamp(min=1)
+    lowest = x.masked_fill(there == 0, -torch.inf)
+    most = pooled.scatter_reduce(0, people.clip[:, None].expand_as(x), lowest, "amax", include_self=False)
+    return torch.where(n > 0, most, 0.0)
+
+
+def seen_in_patch(seen: Tensor, patch: int) -> Tensor:
+    """Say for each `patch` frames whether a joint was seen in one of them: (K, P, T) -> (K, P, ceil(T / patch))."""
+    return functional.pad(seen, (0, -seen.shape[-1] % patch)).unflatten(-1, (-1, patch)).any(-1)
+
+
+def merge_frames(x: Tensor, seen: Tensor, patch: int) -> tuple[Tensor, Tensor]:
+    """Put `patch` frames side by side as one, missing ones 0.
+
+    Parameters
+    ----------
+    x : tensor (K, P, T, C)
+    seen : bool tensor (K, P, T)
+    patch : int
+
+    Returns
+    -------
+    tensor (K, P, ceil(T / patch), patch * C)
+    bool tensor (K, P, ceil(T / patch))
+        True where the joint was seen in one of the frames.
+    """
+    x = functional.pad(x, (0, 0, 0, -x.shape[2] % patch))
+    return x.unflatten(2, (-1, patch)).flatten(3), seen_in_patch(seen, patch)
+
+
+def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    """Refuse a hyper-parameter's value that is none of `choices`.
+
+    Raises
+    ------
+    UsageError
+    """
+    if value not in choices:
+        raise UsageError(f"{name}: wanted one of {', '.join(choices)}, got {value!r}")

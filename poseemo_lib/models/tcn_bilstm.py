@@ -1,0 +1,108 @@
+"""tcn_bilstm: dilated convolutions, a bidirectional LSTM and self-attention, one after another.
+
+Temporal convolutional network after Bai et al. 2018 (here both sides of a frame are seen, and batch normalisation
+stands in for weight normalisation), LSTM after Graves and Schmidhuber 2005, attention after Vaswani et al. 2017.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from poseemo_lib.errors import UsageError
+from poseemo_lib.features import N_FEATURES
+from poseemo_lib.models.masked import ConvNorm, run_recurrent
+from poseemo_lib.models.pooling import AttentionPooling, masked_max
+
+
+class TcnBiLSTM(nn.Module):
+    """Projection, residual convolutions of growing dilation, BiLSTM, self-attention, attention joined with maximum.
+
+    The published sizes leave open, and here are: dilation doubles from block to block; the LSTM's norm follows it
+    without a shortcut, the self-attention's norm follows the sum with its input; the pooled frame by attention
+    and the maximum over frames stand side by side, which makes the head's input twice the width.
+
+    Parameters
+    ----------
+    n_features, n_classes : int
+    hidden : int
+        Width, even; `heads` divides it. Each direction of the LSTM has half.
+    blocks : int
+        Residual blocks of two convolutions.
+    kernel : int
+        Frames of a convolution, odd.
+    heads : int
+        Of the self-attention.
+    dropout : float
+
+    Raises
+    ------
+    UsageError
+        `hidden` is odd, `heads` does not divide it, or `kernel` is even.
+    """
+
+    def __init__(
+        self,
+        n_features: int = N_FEATURES,
+        n_classes: int = 7,
+        *,
+        hidden: int = 128,
+        blocks: int = 3,
+        kernel: int = 3,
+        heads: int = 8,
+        dropout: float = 0.3,
+    ):
+        super().__init__()
+        if hidden % 2 or hidden % heads:
+            raise UsageError(f"hidden: wanted an even number that heads, {heads}, divides, got {hidden}")
+        self.embed = nn.Sequential(nn.Linear(n_features, hidden), nn.LayerNorm(hidden), nn.ReLU(), nn.Dropout(dropout))
+        self.blocks = nn.ModuleList(TemporalBlock(hidden, kernel, 2**i, dropout) for i in range(blocks))
+        self.lstm = nn.LSTM(hidden, hidden // 2, batch_first=True, bidirectional=True)
+        self.lstm_norm = nn.LayerNorm(hidden)
+        self.attention = nn.MultiheadAttention(hidden, heads, dropout, batch_first=True)
+        self.attention_norm = nn.LayerNorm(hidden)
+        self.pool = AttentionPooling(hidden, hidden // 4)
+        self.head = nn.Sequential(
+            nn.Linear(2 * hidden, hidden),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Linear(hidden, hidden // 2),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Linear(hidden // 2, n_classes),
+        )
+
+    def forward(self, features: Tensor, mask: Tensor) -> Tensor:
+        """Classify windows.
+
+        Parameters
+        ----------
+        features : tensor (B, T, F)
+        mask : bool tensor (B, T)
+            True for real frames, which come first, at least one a window.
+
+        Returns
+        -------
+        tensor (B, n_classes)
+            Logits.
+        """
+        x = self.embed(features).transpose(1, 2)
+        for block in self.blocks:
+            x = block(x, mask)
+        x = self.lstm_norm(run_recurrent(self.lstm, x.transpose(1, 2), mask)[0])
+        attended, _ = self.attention(x, x, x, key_padding_mask=~mask, need_weights=False)
+        x = self.attention_norm(x + attended)
+        return self.head(torch.cat([self.pool(x, mask), masked_max(x, mask)], -1))
+
+
+class TemporalBlock(nn.Module):
+    """Two dilated convolutions with batch normalisation, added to their input."""
+
+    def __init__(self, width: int, kernel: int, dilation: int, dropout: float):
+        super().__init__()
+        self.first = ConvNorm(width, width, kernel, dilation)
+        self.second = ConvNorm(width, width, kernel, dilation)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Map x (B, D, T) under mask (B, T) to (B, D, T)."""
+        change = self.dropout(self.first(x, mask).relu())
+        return (x + self.dropout(self.second(change, mask))).relu()

@@ -1,0 +1,92 @@
+"""transformer: self-attention over frames (Vaswani et al. 2017), read out at a class token (Devlin et al. 2019)."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from poseemo_lib.errors import UsageError
+from poseemo_lib.features import N_FEATURES
+
+
+class Transformer(nn.Module):
+    """Projection, sinusoidal positions, class token, pre-norm encoder (Xiong et al. 2020), head on the token.
+
+    The published sizes leave open, and here are: no ReLU after the projection's norm; positions are added to the
+    frames only, since the token has a place of its own; ReLU in the encoder and the head; dropout 0.1, as in
+    Vaswani et al. The head's norm is the one that ends a pre-norm encoder.
+
+    Parameters
+    ----------
+    n_features, n_classes : int
+    hidden : int
+        Width; `heads` divides it.
+    layers, heads : int
+    feed_forward : int
+        Width inside a layer's feed-forward part.
+    dropout : float
+
+    Raises
+    ------
+    UsageError
+        `heads` does not divide `hidden`.
+    """
+
+    def __init__(
+        self,
+        n_features: int = N_FEATURES,
+        n_classes: int = 7,
+        *,
+        hidden: int = 128,
+        layers: int = 2,
+        heads: int = 4,
+        feed_forward: int = 512,
+        dropout: float = 0.1,
+    ):
+        super().__init__()
+        if hidden % heads:
+            raise UsageError(f"heads: wanted a divisor of hidden, {hidden}, got {heads}")
+        self.embed = nn.Sequential(nn.Linear(n_features, hidden), nn.LayerNorm(hidden))
+        self.token = nn.Parameter(0.02 * torch.randn(hidden))
+        self.dropout = nn.Dropout(dropout)
+        # Not nn.TransformerEncoder, whose layers would all start from the same weights.
+        self.layers = nn.ModuleList(
+            nn.TransformerEncoderLayer(hidden, heads, feed_forward, dropout, batch_first=True, norm_first=True)
+            for _ in range(layers)
+        )
+        self.head = nn.Sequential(
+            nn.LayerNorm(hidden),
+            nn.Linear(hidden, hidden // 2),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Linear(hidden // 2, n_classes),
+        )
+
+    def forward(self, features: Tensor, mask: Tensor) -> Tensor:
+        """Classify windows.
+
+        Parameters
+        ----------
+        features : tensor (B, T, F)
+        mask : bool tensor (B, T)
+            True for real frames, which come first, at least one a window.
+
+        Returns
+        -------
+        tensor (B, n_classes)
+            Logits.
+        """
+        x = self.embed(features)
+        x = x + positions(*x.shape[1:]).to(x)
+        x = self.dropout(torch.cat([self.token.expand(len(x), 1, -1).to(x.dtype), x], 1))
+        padding = torch.cat([mask.new_zeros(len(mask), 1), ~mask], 1)
+        for layer in self.layers:
+            x = layer(x, src_key_padding_mask=padding)
+        return self.head(x[:, 0])
+
+
+def positions(n_frames: int, n_channels: int) -> Tensor:
+    """Sinusoidal positions (Vaswani et al. 2017, section 3.5), sines beside cosines: (n_frames, n_channels)."""
+    n = math.ceil(n_channels / 2)
+    angle = torch.arange(n_frames)[:, None] * 1e4 ** (-torch.arange(n) / n)
+    return torch.cat([angle.sin(), angle.cos()], -1)[:, :n_channels]
