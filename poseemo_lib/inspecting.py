@@ -11,7 +11,7 @@ from poseemo_lib.dataset import Dataset, Fault
 from poseemo_lib.errors import DatasetError
 from poseemo_lib.near_duplicates import SKETCH_RADIUS
 from poseemo_lib.skeleton import COCO_KEYPOINTS, N_KEYPOINTS
-from poseemo_lib.splits import make_split, split_hash
+from poseemo_lib.splits import default_method, make_split, split_hash
 
 MAX_FAULTS = 20
 _LEAK_WORDS = {
@@ -172,7 +172,7 @@ def _fault_text(faults: list[Fault], n_faults: int) -> str:
 
 def _audit_text(dataset: Dataset, method, seed, fractions, fold, near_threshold) -> tuple[str, bool]:
     table = dataset.table()
-    chosen = method or ("official" if table["split"].isin(["train", "test"]).any() else "grouped")
+    chosen = method or default_method(table)
     try:
         split = make_split(table, chosen, seed=seed, fractions=fractions, fold=fold)
     except DatasetError as error:

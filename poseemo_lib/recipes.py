@@ -12,7 +12,7 @@ from poseemo_lib.files import write_text
 from poseemo_lib.parameters import nearest, read_yaml
 from poseemo_lib.paths import PARAMETERS, PROJECT, resolve
 
-COMMANDS = ("synth", "import")
+COMMANDS = ("synth", "import", "enhance")
 RECIPE_FILE = "recipe.yaml"
 
 
@@ -51,20 +51,40 @@ def ensure_dataset(dataset: str, *, progress: bool = True) -> str:
     here = Path(dataset).absolute()
     if name not in recipe_names() or ((here / INFO_FILE).exists() and here.resolve() != folder.resolve()):
         if "://" not in dataset and not Path(resolve(dataset)).exists():
-            names = ", ".join(recipe_names())
-            raise UsageError(f"{dataset}: wanted a dataset's folder or a recipe ({names}), found neither")
+            raise UsageError(
+                f"{dataset}: wanted a dataset's folder or a recipe ({', '.join(recipe_names())}), found neither"
+                + _how_to_get(name)
+            )
         return resolve(dataset)
     folder.parent.mkdir(exist_ok=True)
     # Kernels that start together want the same dataset: one makes it, the others wait.
     with open(folder.with_name(f".{name}.lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        _make_once(folder, read_yaml(PARAMETERS / "datasets" / f"{name}.yaml"), progress)
+        _make_once(folder, progress)
     return str(folder)
 
 
-def _make_once(folder: Path, recipe: dict, progress: bool) -> None:
+def _how_to_get(name: str) -> str:
+    """Point at the page about a dataset that no recipe can make."""
+    page = f"docs/{name}.md"
+    return f"; {page} says how to get it" if (PROJECT / page).is_file() else ""
+
+
+def _read_recipe(name: str, above: tuple[str, ...] = ()) -> tuple[dict, dict]:
+    """Read a recipe: it alone, and with the recipe of the dataset that it enhances, in which a change counts too."""
+    if name in above:
+        raise UsageError(f"recipe {name}: wanted another dataset to enhance, got {' -> '.join((*above, name))}")
+    recipe = read_yaml(PARAMETERS / "datasets" / f"{name}.yaml")
+    source = str(recipe.get("dataset", "")).removeprefix("data/")
+    if source not in recipe_names():
+        return recipe, recipe
+    return recipe, recipe | {"dataset_recipe": _read_recipe(source, (*above, name))[1]}
+
+
+def _make_once(folder: Path, progress: bool) -> None:
+    recipe, whole = _read_recipe(folder.name)
     note, there = folder / RECIPE_FILE, folder.exists() and any(folder.iterdir())
-    if there and (not note.exists() or read_yaml(note) != recipe):
+    if there and (not note.exists() or read_yaml(note) != whole):
         raise UsageError(
             f"{folder}: was made by other settings than parameters/datasets/{folder.name}.yaml has now; "
             "move it away to have it made again"
@@ -76,7 +96,7 @@ def _make_once(folder: Path, recipe: dict, progress: bool) -> None:
     shutil.rmtree(unfinished, ignore_errors=True)
     try:
         make_dataset(recipe, unfinished, folder.name, progress=progress)
-        write_text(unfinished / RECIPE_FILE, yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True))
+        write_text(unfinished / RECIPE_FILE, yaml.safe_dump(whole, sort_keys=False, allow_unicode=True))
         shutil.rmtree(folder, ignore_errors=True)  # made by this recipe, but unfinished
         unfinished.rename(folder)
     finally:
@@ -89,8 +109,8 @@ def make_dataset(recipe: dict, folder: Path, name: str, *, progress: bool = True
     Parameters
     ----------
     recipe : dict
-        `command` (synth or import) and the arguments of `synthetic.write_synthetic_dataset` or
-        `importing.import_dataset`.
+        `command` (synth, import or enhance) and the arguments of `synthetic.write_synthetic_dataset`,
+        `importing.import_dataset` or `enhance.enhance_dataset`; its `dataset` is made first where it has a recipe.
     folder : Path
         A folder without a dataset.
     name : str
@@ -106,14 +126,15 @@ def make_dataset(recipe: dict, folder: Path, name: str, *, progress: bool = True
     """
     import inspect
 
+    from poseemo_lib.enhance import enhance_dataset
     from poseemo_lib.importing import import_dataset
     from poseemo_lib.synthetic import write_synthetic_dataset
 
     arguments = dict(recipe)
     command = arguments.pop("command", None)
     if command not in COMMANDS:
-        raise UsageError(f"recipe {name}: command: wanted {' or '.join(COMMANDS)}, got {command!r}")
-    make = write_synthetic_dataset if command == "synth" else import_dataset
+        raise UsageError(f"recipe {name}: command: wanted {', '.join(COMMANDS)}, got {command!r}")
+    make = {"synth": write_synthetic_dataset, "import": import_dataset, "enhance": enhance_dataset}[command]
     known = {key: p for key, p in inspect.signature(make).parameters.items() if key not in ("out", "name", "progress")}
     for key in arguments:
         if key not in known:
@@ -127,6 +148,10 @@ def make_dataset(recipe: dict, folder: Path, name: str, *, progress: bool = True
         # disable=None: no bar where the output is not a terminal.
         with tqdm(total=arguments["n_clips"], desc=name, unit="clip", disable=None if progress else True) as bar:
             make(str(folder), name=name, progress=lambda done: bar.update(done - bar.n), **arguments)
+        return
+    if command == "enhance":
+        arguments["dataset"] = Dataset(ensure_dataset(str(arguments["dataset"]), progress=progress))
+        make(out=str(folder), name=name, progress=progress, **arguments)
         return
     arguments["src"] = resolve(arguments["src"])
     report = make(out=str(folder), name=name, progress=progress, **arguments)

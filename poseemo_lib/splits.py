@@ -1,8 +1,9 @@
-"""Which clips train, validate and test: the dataset's own split, by group, one group left out, or at random.
+"""Which clips train, validate and test: the dataset's own split, by group or clip number, or at random.
 
 Clips that share a `source_id` or a `group_id`, directly or over other clips, are one block. `grouped`,
 `leave_one_group_out` and the validation part that `official` may need move blocks as a whole, so that no source and no
-group is on two sides; an official split is taken as it is, and the audit tells whether it leaks. Augmented copies train
+group is on two sides; an official split is taken as it is, and the audit tells whether it leaks. `neighbours` stands in
+for groups where none are known and clips are numbered in order (:mod:`poseemo_lib.neighbours`). Augmented copies train
 where their source clip trains and are not used otherwise. `random` is the published mistake: by clip, copies included.
 """
 
@@ -14,13 +15,13 @@ import pandas as pd
 
 from poseemo_lib.blocks import connected_blocks, family_roots
 from poseemo_lib.clips import SPLITS
+from poseemo_lib.dealing import TEST, TRAIN, UNUSED, VAL, all_parts, class_counts, deal_blocks
 from poseemo_lib.errors import DatasetError, UsageError
+from poseemo_lib.neighbours import split_neighbours
 
-METHODS = ("official", "grouped", "leave_one_group_out", "random")
+METHODS = ("official", "grouped", "leave_one_group_out", "neighbours", "random")
 _COLUMNS = ["clip_id", "label", "split", "source_id", "group_id", "origin", "augmented_from"]
-_TRAIN, _VAL, _TEST, _UNUSED = 0, 1, 2, -1
 _LEAVE_OUT_VALIDATION = 1 / 8
-_RESTARTS = 8
 _DRAWS = 256
 
 
@@ -41,11 +42,12 @@ def make_split(
     ----------
     table : DataFrame
         What :meth:`poseemo_lib.dataset.Dataset.table` returns.
-    method : {"official", "grouped", "leave_one_group_out", "random"}
+    method : {"official", "grouped", "leave_one_group_out", "neighbours", "random"}
         `official`: the dataset's own; where it has no validation part, one is taken out of train by group.
         `grouped`: scikit-learn's StratifiedGroupKFold. `leave_one_group_out`: the group `fold` is the test part,
-        and validation is taken out of the other groups. `random`: by clip, stratified by label. A copy that `official`
-        holds out stays held out, which the audit calls a leak.
+        and validation is taken out of the other groups. `neighbours`: by blocks of neighbouring clip numbers, those
+        near a border not used. `random`: by clip, stratified by label. A copy that `official` holds out stays held
+        out, which the audit calls a leak.
     seed : int
     fractions : tuple of float
         Train, validation, test. They are met as far as the sizes of the groups allow.
@@ -83,28 +85,35 @@ def make_split(
     else:
         original = (rows["origin"] != "augmented").to_numpy()
         blocks = connected_blocks(rows)
-        parts = np.full(len(rows), _UNUSED)
+        parts = np.full(len(rows), UNUSED)
         if not original.any():
             raise DatasetError("wanted clips that are not augmented copies, got none")
         one = rows[original], blocks[original]
         if method == "official":
             parts[original] = _official(*one, fractions, val_groups, rng)
         elif method == "grouped":
-            parts[original] = _grouped(*one, fractions, rng)
+            parts[original] = deal_blocks(one[0]["label"].to_numpy(), one[1], fractions, rng)
+        elif method == "neighbours":
+            parts[original] = split_neighbours(*one, fractions, rng)
         else:
             parts[original] = _leave_out(*one, fold, val_groups, rng)
         # A copy trains where the clip it was made from trains.
         source = family_roots(rows["clip_id"], rows["augmented_from"], ~original)
         copies = np.flatnonzero(~original & (source < len(rows)))
-        parts[copies] = np.where(parts[source[copies]] == _TRAIN, _TRAIN, _UNUSED)
+        parts[copies] = np.where(parts[source[copies]] == TRAIN, TRAIN, UNUSED)
         if method == "official":
             # A copy that the dataset itself holds out stays where it is said to be, for the audit to find.
-            for part in (_VAL, _TEST):
+            for part in (VAL, TEST):
                 parts[~original & (rows["split"] == SPLITS[part]).to_numpy()] = part
     in_table_order = np.empty_like(parts)
     in_table_order[order] = parts
     names = np.array([*SPLITS, None], dtype=object)
     return pd.Series(names[in_table_order], index=pd.Index(table["clip_id"]), name="split", dtype=object)
+
+
+def default_method(table: pd.DataFrame) -> str:
+    """Choose `official` for a table whose clips are marked train or test, otherwise `grouped`."""
+    return "official" if table["split"].isin(["train", "test"]).any() else "grouped"
 
 
 def fold_names(table: pd.DataFrame) -> list[str]:
@@ -144,25 +153,25 @@ def _check_call(method: str, fractions, fold, val_groups) -> None:
 
 
 def _random(rows: pd.DataFrame, fractions, rng: np.random.Generator) -> np.ndarray:
-    parts = np.full(len(rows), _TRAIN)
+    parts = np.full(len(rows), TRAIN)
     for label in np.unique(rows["label"]):
         members = rng.permutation(np.flatnonzero(rows["label"] == label))
         # At least one in each part, for a class of three clips or more.
         n_val, n_test = (max(round(f * members.size), min(1, members.size // 3)) for f in fractions[1:])
-        parts[members[:n_test]] = _TEST
-        parts[members[n_test : n_test + n_val]] = _VAL
-    return _all_parts(parts, "clips")
+        parts[members[:n_test]] = TEST
+        parts[members[n_test : n_test + n_val]] = VAL
+    return all_parts(parts, "clips")
 
 
 def _official(rows: pd.DataFrame, blocks: np.ndarray, fractions, val_groups, rng) -> np.ndarray:
     # An unknown or missing name is -1, not used.
     parts = pd.Index(SPLITS).get_indexer(rows["split"])
-    for part in (_TRAIN, _TEST):
+    for part in (TRAIN, TEST):
         if not (parts == part).any():
             raise DatasetError(
                 f"official split: wanted clips marked {SPLITS[part]} in the dataset, got none; use the split grouped"
             )
-    if not (parts == _VAL).any():
+    if not (parts == VAL).any():
         fraction = fractions[1] / (fractions[0] + fractions[1])
         draws = (rng.permutation(blocks.max() + 1) for _ in range(_DRAWS))
         _take_validation(parts, rows["label"], blocks, fraction, val_groups, draws)
@@ -176,7 +185,7 @@ def _leave_out(rows: pd.DataFrame, blocks: np.ndarray, fold: str, val_groups, rn
     tested = (rows["group_id"] == fold).to_numpy()
     # Other groups that share a source with the tested one would leak; they are not used.
     linked = np.isin(blocks, blocks[tested])
-    parts = np.where(tested, _TEST, np.where(linked, _UNUSED, _TRAIN))
+    parts = np.where(tested, TEST, np.where(linked, UNUSED, TRAIN))
     # One seeded circle of groups for all folds: each validates on what follows it, so that over the folds every group
     # validates about equally often.
     circle = rng.permutation(blocks.max() + 1)
@@ -188,8 +197,8 @@ def _leave_out(rows: pd.DataFrame, blocks: np.ndarray, fold: str, val_groups, rn
 
 def _take_validation(parts: np.ndarray, labels, blocks: np.ndarray, fraction: float, n_blocks, orders) -> None:
     """Move whole blocks from train to validation, in place: the first of some orders of blocks that serve best."""
-    train = np.flatnonzero(parts == _TRAIN)
-    counts = _class_counts(labels.to_numpy()[train], blocks[train])
+    train = np.flatnonzero(parts == TRAIN)
+    counts = class_counts(labels.to_numpy()[train], blocks[train])
     present = counts.sum(1) > 0
     candidates = np.flatnonzero(present)
     if candidates.size < 2 or (n_blocks or 1) >= candidates.size:
@@ -210,115 +219,4 @@ def _take_validation(parts: np.ndarray, labels, blocks: np.ndarray, fraction: fl
             best, best_score = order[:n], score
         if best_score == (0, 0, 0.0):
             break
-    parts[train[np.isin(blocks[train], best)]] = _VAL
-
-
-def _grouped(rows: pd.DataFrame, blocks: np.ndarray, fractions, rng) -> np.ndarray:
-    blocks = pd.factorize(blocks)[0]
-    n_blocks = blocks.max() + 1
-    if n_blocks < 3:
-        raise DatasetError(
-            f"grouped split: wanted at least 3 groups that share no source, got {n_blocks}; give the clips finer "
-            "group_id's, or add recordings"
-        )
-    counts = _class_counts(rows["label"].to_numpy(), blocks)
-    best, best_score = None, None
-    for _ in range(_RESTARTS):
-        part_of = _mend(_assign_folds(rows["label"].to_numpy(), blocks, counts, fractions, rng), counts, fractions)
-        score = _score(part_of, counts, fractions)
-        if best_score is None or score < best_score:
-            best, best_score = part_of, score
-        if not any(best_score[:3]) and best_score[3] < 0.05:
-            break
-    return _all_parts(best[blocks], "groups")
-
-
-def _assign_folds(labels, blocks: np.ndarray, counts: np.ndarray, fractions, rng) -> np.ndarray:
-    """Deal the blocks into even folds with scikit-learn and join folds to parts; return the part of each block."""
-    import warnings
-
-    from sklearn.model_selection import StratifiedGroupKFold
-
-    n_folds, n_val, n_test = _fold_numbers(fractions, counts)
-    if counts.sum(0).max() < n_folds:
-        # Too few clips of every class for scikit-learn to stratify: by size alone.
-        labels = np.zeros(len(labels))
-    fold_of = np.zeros(len(counts), dtype=int)
-    with warnings.catch_warnings():
-        # "The least populated class has only n members": a rare class is what _mend looks after.
-        warnings.simplefilter("ignore", UserWarning)
-        splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=int(rng.integers(2**31)))
-        for fold, (_, inside) in enumerate(splitter.split(np.zeros(len(labels)), labels, blocks)):
-            fold_of[blocks[inside]] = fold
-    part_of_fold = np.full(n_folds, _TRAIN)
-    part_of_fold[:n_val] = _VAL
-    part_of_fold[n_val : n_val + n_test] = _TEST
-    # Its seed only breaks ties between blocks, so the folds that validate and test are drawn here.
-    return rng.permutation(part_of_fold)[fold_of]
-
-
-def _fold_numbers(fractions, counts: np.ndarray) -> tuple[int, int, int]:
-    """Return how many folds, and how many of them validate and test, come closest to the fractions."""
-    options = []
-    for n_folds in range(3, min(20, len(counts)) + 1):
-        n_val, n_test = (max(1, round(f * n_folds)) for f in fractions[1:])
-        if n_val + n_test < n_folds:
-            off = abs(n_val / n_folds - fractions[1]) + abs(n_test / n_folds - fractions[2])
-            options.append((round(off, 6), n_folds, n_val, n_test))
-    return min(options)[1:]
-
-
-def _score(part_of: np.ndarray, counts: np.ndarray, fractions) -> tuple[int, int, int, float]:
-    """Return what is wrong: empty parts, classes missing in train, in the other parts, and the worst fraction."""
-    inside = _part_counts(part_of, counts)
-    missing = (inside == 0).sum(1)
-    empty = int((inside.sum(1) == 0).sum())
-    off = np.abs(inside.sum(1) / counts.sum() - fractions).max()
-    return empty, int(missing[0]), int(missing[1] + missing[2]), float(off)
-
-
-def _part_counts(part_of: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Count clips: (3 parts, number of classes)."""
-    return np.stack([counts[part_of == part].sum(0) for part in (_TRAIN, _VAL, _TEST)])
-
-
-def _mend(part_of: np.ndarray, counts: np.ndarray, fractions) -> np.ndarray:
-    """Move or swap single blocks while that brings a missing class into a part."""
-    score = _score(part_of, counts, fractions)
-    while any(score[:3]):
-        # The running number keeps equal scores from being compared any further.
-        trials = enumerate(_exchanges(part_of, counts))
-        best, _, trial = min(
-            ((_score(one, counts, fractions), i, one) for i, one in trials), default=(score, 0, part_of)
-        )
-        if best[:3] >= score[:3]:
-            break
-        score, part_of = best, trial
-    return part_of
-
-
-def _exchanges(part_of: np.ndarray, counts: np.ndarray):
-    """Yield assignments in which one block more brings a class to a part that lacks it, alone or in exchange."""
-    for part, label in np.argwhere(_part_counts(part_of, counts) == 0):
-        for block in np.flatnonzero((counts[:, label] > 0) & (part_of != part))[:64]:
-            for other in (None, *np.flatnonzero(part_of == part)[:8]):
-                trial = part_of.copy()
-                if other is not None:
-                    trial[other] = trial[block]
-                trial[block] = part
-                yield trial
-
-
-def _class_counts(labels: np.ndarray, blocks: np.ndarray) -> np.ndarray:
-    """Count clips: (number of blocks, number of classes present)."""
-    classes, codes = np.unique(labels, return_inverse=True)
-    counts = np.zeros((blocks.max() + 1, classes.size), dtype=np.int64)
-    np.add.at(counts, (blocks, codes), 1)
-    return counts
-
-
-def _all_parts(parts: np.ndarray, what: str) -> np.ndarray:
-    empty = [SPLITS[part] for part in (_TRAIN, _VAL, _TEST) if not (parts == part).any()]
-    if empty:
-        raise DatasetError(f"split: wanted {what} in every part, got too few for {', '.join(empty)}")
-    return parts
+    parts[train[np.isin(blocks[train], best)]] = VAL

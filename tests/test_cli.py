@@ -11,7 +11,7 @@ from poseemo_lib.dataset import Dataset, DatasetInfo, DatasetWriter
 
 ROOT = Path(__file__).parents[1]
 BANDAI = ROOT.parent / "shared" / "data" / "bandai-namco"
-COMMANDS = ("synth", "import", "inspect", "train", "study", "report", "models")
+COMMANDS = ("synth", "import", "inspect", "enhance", "train", "study", "report", "models")
 
 
 def poseemo(*arguments, cwd=None):

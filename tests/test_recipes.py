@@ -51,10 +51,17 @@ def test_an_interrupted_recipe_is_made_again(room):
 @pytest.mark.parametrize(
     ("recipe", "message"),
     [
-        ({"command": "bake"}, "command: wanted synth or import, got 'bake'"),
+        ({"command": "bake"}, "command: wanted synth, import, enhance, got 'bake'"),
         ({"command": "synth", "n_clip": 3}, "n_clip: unknown argument of synth; did you mean n_clips?"),
         ({"command": "synth"}, "recipe wrong: synth wants n_clips too"),
         ({"command": "import", "format": "bvh"}, "import wants src, label_pattern too"),
+        ({"command": "enhance"}, "recipe wrong: enhance wants dataset too"),
+        (
+            {"command": "enhance", "dataset": "mine", "kind": 1},
+            "kind: unknown argument of enhance; did you mean kinds?",
+        ),
+        ({"command": "enhance", "dataset": "wrong"}, "wanted another dataset to enhance, got wrong -> wrong"),
+        ({"command": "enhance", "dataset": "no/where"}, "no/where: wanted a dataset's folder or a recipe"),
         ({"command": "import", "format": "bvh", "src": "no/where", "label_pattern": "(?P<label>x)"}, "found none"),
     ],
 )
@@ -63,7 +70,8 @@ def test_a_wrong_recipe_is_named_and_leaves_nothing(room, recipe, message):
     with pytest.raises(UsageError) as error:
         recipes.ensure_dataset("wrong")
     assert message in str(error.value)
-    assert [path.name for path in (room / "data").iterdir()] == [".wrong.lock"]
+    # What the recipe enhances may have been made.
+    assert {path.name for path in (room / "data").iterdir()} - {"mine", ".mine.lock"} == {".wrong.lock"}
 
 
 def test_faulty_recordings_fail_every_time_and_leave_nothing(room):
@@ -123,3 +131,23 @@ def test_a_dataset_in_the_working_directory_goes_before_a_recipe(room, tmp_path_
 def test_what_is_neither_a_folder_nor_a_recipe_lists_the_recipes(room):
     with pytest.raises(UsageError, match=r"other: wanted a dataset's folder or a recipe \(mine\), found neither"):
         recipes.ensure_dataset("other")
+
+
+def test_an_enhanced_dataset_has_its_source_made_first_and_follows_its_recipe(room):
+    write_recipe(room, {"command": "enhance", "dataset": "mine", "split": "grouped", "target": 0.5}, "more")
+    made = Dataset(recipes.ensure_dataset("data/more"))
+    source = Dataset(room / "data" / "mine")
+    assert made.info.name == "more" and made.info.recipe["made_from"]["content_hash"] == source.info.content_hash
+    assert len(made) > len(source) == 40
+    assert recipes.ensure_dataset("more") == made.root
+    # Another recipe of the source makes the copies of the old one out of date.
+    write_recipe(room, {"command": "synth", "n_clips": 50, "n_groups": 10})
+    with pytest.raises(UsageError, match="more: was made by other settings"):
+        recipes.ensure_dataset("more")
+
+
+def test_a_page_about_a_dataset_that_no_recipe_makes_is_named(room):
+    (room / "docs").mkdir()
+    (room / "docs" / "films.md").write_text("how to get it")
+    with pytest.raises(UsageError, match=r"data/films: wanted a dataset's folder.*; docs/films.md says how to get it"):
+        recipes.ensure_dataset("data/films")

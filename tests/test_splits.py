@@ -64,6 +64,8 @@ def straddling(table, split, column):
 @pytest.mark.parametrize("method", METHODS)
 def test_a_split_is_repeatable_and_independent_of_the_row_order(method):
     table = with_copies(with_official(make_table(), val=False))
+    if method == "neighbours":  # is for clips whose groups are not known
+        table["source_id"] = table["group_id"] = table["clip_id"].str.removesuffix("-copy").str.removesuffix("-copy")
     split = make_split(table, method, seed=3, **options_of(method))
     shuffled = table.sample(frac=1, random_state=1)
     again = make_split(shuffled, method, seed=3, **options_of(method))

@@ -92,7 +92,8 @@ def inspect(
     split: Annotated[
         str | None,
         typer.Option(
-            help="official, grouped, leave_one_group_out or random; default: official where there is one, else grouped."
+            help="official, grouped, leave_one_group_out, neighbours or random; default: official where there is one, "
+            "else grouped."
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of a split that is drawn.")] = 0,
@@ -111,3 +112,41 @@ def inspect(
     say(text)
     if not sound:
         raise PoseemoError(f"{dataset}: has faults or leaks, see above")
+
+
+@app.command()
+def enhance(
+    dataset: DatasetArgument,
+    out: Out,
+    split: Annotated[
+        str | None,
+        typer.Option(help="official, grouped or neighbours; default: official where there is one, else grouped."),
+    ] = None,
+    target: Annotated[float, typer.Option(help="Bring every class to this share of the largest one, 0 to 1.")] = 1.0,
+    most: Annotated[int, typer.Option(help="Copies of one clip, at most.")] = 10,
+    kinds: Annotated[
+        str | None,
+        typer.Option(help="Out of mirror,time_warp,joint_noise,rotation,interpolation; default: all of them."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the split and of the copies.")] = 0,
+    name: Annotated[str | None, typer.Option(help="Name of the dataset; default: the folder's.")] = None,
+) -> None:
+    """Write a dataset again with changed copies of rare classes, of clips in the training part only.
+
+    Example: poseemo enhance demo data/more --target 0.5 --kinds mirror,time_warp
+    """
+    from poseemo_lib.copies import KINDS
+    from poseemo_lib.dataset import Dataset
+    from poseemo_lib.enhance import enhance_dataset
+    from poseemo_lib.recipes import ensure_dataset
+
+    chosen = tuple(kind.strip() for kind in kinds.split(",")) if kinds is not None else KINDS
+    report = enhance_dataset(
+        Dataset(ensure_dataset(dataset)), out, name=name or Path(out).name, split=split, seed=seed, target=target,
+        most=most, kinds=chosen,
+    )  # fmt: skip
+    say(f"training clips by class, split {report.split}, seed {seed}")
+    say(report.counts.to_string())
+    for label, row in report.counts[report.counts["after"] < report.counts["wanted"]].iterrows():
+        say(f"{label}: {row['after']} of {row['wanted']} wanted: --most {most} copies a clip, each passing the test")
+    say(f"{out}: {report.info.n_clips} clips, content hash {report.info.content_hash[:12]}")
