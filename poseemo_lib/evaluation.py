@@ -171,12 +171,10 @@ def cell_scores(
     for number, table in predictions_by_seed.items():
         check_predictions(table, classes, f"predictions of seed {number}")
     every = pd.concat([table[["clip_id", "group_id"]] for table in tables])
-    n_groups = every["group_id"].nunique(dropna=False)
-    unit = "group_id" if n_groups > 1 else "clip_id"
-    units = pd.Index(every[unit].unique()).sort_values()  # so that the order of the rows does not matter
+    unit, units = resampling_units(every)
     sums = _stack([_unit_sums(table, classes, units.get_indexer(table[unit])) for table in tables], len(units))
-    weights = np.random.default_rng(seed).multinomial(len(units), np.full(len(units), 1 / len(units)), n_bootstrap)
-    observed, drawn = _scores(sums, np.ones((1, len(units)))), _scores(sums, weights.astype(np.float64))
+    weights = draw_units(len(units), n_bootstrap, seed)
+    observed, drawn = _scores(sums, np.ones((1, len(units)))), _scores(sums, weights)
     summary = {name: _summarise(observed[name][:, 0], drawn[name]) for name in observed}
     confusion = sums["confusion"].sum((0, 1)).reshape(len(classes), len(classes))
     return CellScores(
@@ -184,11 +182,35 @@ def cell_scores(
         per_class=_per_class_table(summary, classes, confusion.sum(1) / len(tables)),
         confusion=np.rint(confusion).astype(np.int64),
         n_clips=every["clip_id"].nunique(),
-        n_groups=n_groups,
+        n_groups=every["group_id"].nunique(dropna=False),
         n_seeds=len(tables),
         n_bootstrap=n_bootstrap,
         resampled_by="group" if unit == "group_id" else "clip",
     )
+
+
+def resampling_units(table: pd.DataFrame) -> tuple[str, pd.Index]:
+    """Choose what a bootstrap draws with replacement: groups, or clips where there is a single group.
+
+    Parameters
+    ----------
+    table : DataFrame
+        With clip_id and group_id; clips may come several times.
+
+    Returns
+    -------
+    column : {"group_id", "clip_id"}
+    units : Index
+        Its values, sorted, so that the order of the rows does not matter.
+    """
+    column = "group_id" if table["group_id"].nunique(dropna=False) > 1 else "clip_id"
+    return column, pd.Index(table[column].unique()).sort_values()
+
+
+def draw_units(n_units: int, n_bootstrap: int, seed: int) -> np.ndarray:
+    """Draw units with replacement: array (n_bootstrap, n_units), how often each one came, float64."""
+    draws = np.random.default_rng(seed).multinomial(n_units, np.full(n_units, 1 / n_units), n_bootstrap)
+    return draws.astype(np.float64)
 
 
 def _unit_sums(table: pd.DataFrame, classes: tuple[str, ...], unit: np.ndarray) -> dict[str, tuple]:

@@ -17,11 +17,12 @@ class Figures:
     Parameters
     ----------
     folder : str or Path
-        Where `<name>.png` (300 dpi) goes; empty: nowhere.
+        Where `<name>.png` (300 dpi) goes; empty: nowhere. A name that comes again gets a number.
     """
 
     def __init__(self, folder: str | Path = ""):
         self.folder = Path(folder) if folder else None
+        self.names: list[str] = []
 
     def __call__(self, fig, name: str, text: str) -> None:
         """Show a figure once and save it.
@@ -37,6 +38,9 @@ class Figures:
         import matplotlib.pyplot as plt
         from IPython.display import display
 
+        self.names.append(name)
+        if (times := self.names.count(name)) > 1:
+            name = f"{name}_{times}"
         if self.folder:
             self.folder.mkdir(parents=True, exist_ok=True)
             fig.savefig(self.folder / f"{name}.png", dpi=300, bbox_inches="tight", metadata={"Description": text})

@@ -2,78 +2,16 @@
 
 import json
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
 
+from poseemo_lib.cells import Cell
 from poseemo_lib.errors import PoseemoError
-from poseemo_lib.evaluation import CellScores, average_by_source, cell_scores
-from poseemo_lib.parameters import is_baseline
+from poseemo_lib.evaluation import cell_scores
 from poseemo_lib.runs import PLACE_PARAMETERS, STUDY_FILE, Run, find_runs
 
 SHOWN_METRICS = ("accuracy", "balanced_accuracy", "macro_f1")
-
-
-@dataclass(frozen=True)
-class Cell:
-    """The completed runs of one cell: all its seeds, and folds where it has them.
-
-    Parameters
-    ----------
-    name : str
-    runs : list of Run
-    """
-
-    name: str
-    runs: list[Run]
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """The labels, in order."""
-        return tuple(self.runs[0].record["classes"])
-
-    @property
-    def architecture(self) -> str:
-        """Name of the model or baseline."""
-        return self.runs[0].record["parameters"]["architecture"]
-
-    @property
-    def is_baseline(self) -> bool:
-        """Whether it is one of the baselines."""
-        return is_baseline(self.architecture)
-
-    @property
-    def n_parameters(self) -> int | None:
-        """Trainable parameters; None for a baseline."""
-        return self.runs[0].record.get("n_parameters")
-
-    @property
-    def seeds(self) -> list[int]:
-        """Seeds, sorted."""
-        return sorted({run.seed for run in self.runs})
-
-    def predictions(self, split: str = "test") -> dict[int, pd.DataFrame]:
-        """Pool the predictions of a split over the folds: seed -> table, one row a clip (or recording, as scored)."""
-        by_seed = {}
-        for run in self.runs:
-            table = run.predictions(split)
-            if run.record["parameters"]["score_by"] == "source":
-                table = average_by_source(table, self.classes)
-            # In validation a clip is predicted in several folds.
-            by_seed.setdefault(run.seed, []).append(table.assign(clip_id=run.fold + "/" + table["clip_id"]))
-        return {seed: pd.concat(tables, ignore_index=True) for seed, tables in sorted(by_seed.items())}
-
-    @cached_property
-    def scores(self) -> CellScores:
-        """Scores on the test split, with intervals."""
-        return cell_scores(self.predictions("test"), self.classes)
-
-    @cached_property
-    def validation_macro_f1(self) -> float:
-        """Mean macro-F1 on validation, over seeds: what a choice between cells may look at."""
-        scores = cell_scores(self.predictions("val"), self.classes, n_bootstrap=1).scores
-        return float(scores.set_index("metric").loc["macro_f1", "mean"])
 
 
 @dataclass(frozen=True)
@@ -114,31 +52,106 @@ class Results:
     @property
     def leaks(self) -> dict[str, int]:
         """Largest number of leaks of each kind in any run's split; empty where all splits are clean."""
-        leaks: dict[str, int] = {}
-        for run in self.runs:
-            for kind, count in run.record["leaks"].items():
-                leaks[kind] = max(count, leaks.get(kind, 0))
-        return leaks
+        kinds = dict.fromkeys(kind for cell in self.cells for kind in cell.leaks)
+        return {kind: max(cell.leaks.get(kind, 0) for cell in self.cells) for kind in kinds}
 
     @property
     def chance(self) -> float:
-        """Balanced accuracy of guessing: 1 / number of classes that the test part has."""
-        return 1 / int((self.best().scores.confusion.sum(1) > 0).sum())
+        """Balanced accuracy of guessing, on the clips that the best cell was tested on."""
+        return self.best().chance
+
+    @property
+    def facts(self) -> dict:
+        """What a figure of these cells says of them: n_clips, n_groups, unit, resampled_by, synthetic, leaky."""
+        scores = self.best().scores
+        counts = {"n_clips": scores.n_clips, "n_groups": scores.n_groups, "resampled_by": scores.resampled_by}
+        return counts | {"unit": self.best().unit, "synthetic": self.synthetic, "leaky": bool(self.leaks)}
+
+    def parts(self) -> list["Results"]:
+        """Divide the cells by what they were tested on: only those of one part can be compared.
+
+        Returns
+        -------
+        list of Results
+            Those without leaks first, then those with most cells. One, where all cells were tested on the same clips.
+        """
+        by_clips: dict[frozenset, list[Cell]] = {}
+        for cell in self.cells:
+            by_clips.setdefault(cell.tested_on, []).append(cell)
+        parts = [Results(self.root, cells, []) for cells in by_clips.values()]
+        return sorted(parts, key=lambda part: (bool(part.leaks), -len(part.cells)))
 
     def best(self) -> Cell:
-        """Return the network with the best validation macro-F1; the test split plays no part."""
+        """Return the network with the best validation macro-F1; the test split plays no part.
+
+        It is one without a leak, if there is one: validation leaks as the test part does.
+        """
         networks = [cell for cell in self.cells if not cell.is_baseline] or self.cells
-        return max(networks, key=lambda cell: cell.validation_macro_f1)
+        return max(networks, key=lambda cell: (not cell.leaks, cell.validation_macro_f1))
 
     def score_table(self) -> pd.DataFrame:
-        """Scores of all cells, long: cell, is_baseline, metric, mean, sd, low, high, n_seeds, chance."""
+        """Scores of all cells, long: cell, is_baseline, is_majority, metric, mean, sd, low, high, n_seeds, chance."""
         tables = []
         for cell in self.cells:
-            table = cell.scores.scores.assign(cell=cell.name, is_baseline=cell.is_baseline)
+            # Chance is known for balanced accuracy alone; what guessing gets elsewhere is the `stratified` baseline.
+            table = cell.scores.scores.assign(
+                cell=cell.name,
+                is_baseline=cell.is_baseline,
+                is_majority=cell.is_majority,
+                chance=lambda rows, cell=cell: rows["metric"].map({"balanced_accuracy": cell.chance}),
+            )
             tables.append(table[table["metric"].isin(SHOWN_METRICS)])
-        table = pd.concat(tables, ignore_index=True)
-        # Chance is known for balanced accuracy alone; what guessing gets elsewhere is the `stratified` baseline.
-        return table.assign(chance=table["metric"].map({"balanced_accuracy": self.chance}))
+        return pd.concat(tables, ignore_index=True)
+
+    def seed_scores(self) -> pd.DataFrame:
+        """Scores of every seed by itself, long: cell, seed, metric, value."""
+        rows = [
+            {"cell": cell.name, "seed": seed, "metric": row["metric"], "value": row["mean"]}
+            for cell in self.cells
+            for seed, table in cell.predictions("test").items()
+            for _, row in cell_scores({seed: table}, cell.classes, n_bootstrap=1).scores.iterrows()
+            if row["metric"] in SHOWN_METRICS
+        ]
+        return pd.DataFrame(rows)
+
+    def ranks(self, tests: pd.DataFrame) -> pd.DataFrame:
+        """Rank the networks by macro-F1, joined by letters where they cannot be told apart.
+
+        Parameters
+        ----------
+        tests : DataFrame
+            From :func:`poseemo_lib.findings.comparisons`, without a base.
+
+        Returns
+        -------
+        DataFrame
+            See :func:`poseemo_lib.ranking.rank_table`; empty with fewer than two networks, or without their tests.
+        """
+        from poseemo_lib.ranking import rank_table
+
+        scores = self.size_table().query("~is_baseline").set_index("cell")["mean"]
+        pairs = tests[tests["a"].isin(scores.index) & tests["b"].isin(scores.index) & (tests["family"] == "networks")]
+        n = len(scores)
+        if n < 2 or len(pairs) < n * (n - 1) // 2:
+            return pd.DataFrame(columns=["cell", "score", "letters", "rank_low", "rank_high"])
+        return rank_table(scores, pairs)
+
+    def size_table(self, metric: str = "macro_f1") -> pd.DataFrame:
+        """Size and score of every cell.
+
+        Returns
+        -------
+        DataFrame
+            One row a cell: cell, is_baseline, n_parameters, multiply_adds (of one window; NaN for baselines), mean, sd,
+            low, high, n_seeds.
+        """
+        table = self.score_table()
+        table = table[table["metric"] == metric].set_index("cell", drop=False)
+        sizes = {cell.name: (cell.n_parameters, cell.multiply_adds) for cell in self.cells}
+        sizes = pd.DataFrame(sizes, index=["n_parameters", "multiply_adds"], dtype=float).T
+        return table.join(sizes)[
+            ["cell", "is_baseline", "n_parameters", "multiply_adds", "mean", "sd", "low", "high", "n_seeds"]
+        ].reset_index(drop=True)
 
 
 def load_results(root: str | Path) -> Results:
@@ -236,6 +249,60 @@ def format_per_class(table: pd.DataFrame, classes: tuple[str, ...]) -> pd.DataFr
     texts = table.assign(text=table.apply(_interval_text, axis=1))
     wide = texts.pivot(index="class", columns="metric", values="text").loc[list(classes)]
     return wide[["precision", "recall", "f1"]].assign(clips=table.groupby("class")["support"].first().round(1))
+
+
+def format_ranks(ranks: pd.DataFrame) -> pd.DataFrame:
+    """Lay a rank table out for reading.
+
+    Parameters
+    ----------
+    ranks : DataFrame
+        From :meth:`Results.ranks`.
+
+    Returns
+    -------
+    DataFrame
+        Index cell; macro-F1 in percent, letters, and the ranks that the tests leave open.
+    """
+    score = (100 * ranks["score"].astype(float)).map("{:.1f}".format)
+    low, high = ranks["rank_low"].astype(str), ranks["rank_high"].astype(str)
+    open_ranks = low.where(low == high, low + " to " + high)
+    return pd.DataFrame({"macro-F1": score, "letters": ranks["letters"], "rank": open_ranks}).set_index(ranks["cell"])
+
+
+def format_comparisons(tests: pd.DataFrame) -> pd.DataFrame:
+    """Lay paired comparisons out for reading: points of percent, p after Holm's correction, the widest first.
+
+    Parameters
+    ----------
+    tests : DataFrame
+        From :func:`poseemo_lib.findings.comparisons`.
+
+    Returns
+    -------
+    DataFrame
+        One row a pair.
+    """
+    tests = tests.iloc[tests["difference"].abs().argsort(kind="stable")[::-1]]
+    interval = [f"{100 * d:+.1f} [{100 * a:+.1f}, {100 * b:+.1f}]" for d, a, b in zip(
+        tests["difference"], tests["low"], tests["high"], strict=True)]  # fmt: skip
+    columns = {
+        "compared in": tests["family"],
+        "a": tests["a"],
+        "b": tests["b"],
+        "a - b, points": interval,
+        "p": tests["p_bootstrap_holm"].map(_p_text),
+        "can be told apart": tests["different"].map({True: "yes", False: "no"}),
+        "found 4 times in 5, points": (100 * tests["detectable"]).map("{:.1f}".format),
+        "p, McNemar": tests["p_mcnemar_holm"].map(_p_text),
+    }
+    return pd.DataFrame(columns).reset_index(drop=True)
+
+
+def _p_text(p: float) -> str:
+    if pd.isna(p):
+        return "–"
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def _interval_text(row) -> str:

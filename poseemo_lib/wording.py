@@ -6,12 +6,21 @@ Names that come from data are escaped, since the sentences end up in Markdown an
 import html
 from collections import Counter
 
-import numpy as np
 import pandas as pd
 
-from poseemo_lib.results import Cell, Results
+from poseemo_lib.cells import Cell
+from poseemo_lib.results import Results
 
 PERCENT = "{:.1f} %"
+# What the audit counts (`audit.KINDS`).
+LEAK_WORDS = {
+    "source": ("recording", "recordings"),
+    "group": ("group", "groups"),
+    "exact": ("set of equal clips", "sets of equal clips"),
+    "augmented": ("family of copies", "families of copies"),
+    "near": ("near-duplicate", "near-duplicates"),
+}
+NO_RANKS = "No ranks: they take at least two networks, and a test of every pair of them."
 
 
 def _percent(share: float) -> str:
@@ -33,32 +42,55 @@ def _majority(results: Results) -> Cell | None:
 
 def opening(results: Results) -> str:
     """Answer first: the best network by validation, its scores with intervals, and what they are to be held against."""
-    best = results.best()
     lines = []
     if results.synthetic:
         lines.append(
             '<div class="warning"><b>Synthetic data.</b> The clips are drawn, not filmed. They show that the system '
             "works; they say nothing about people.</div>"
         )
-    if results.leaks:
-        found = ", ".join(f"{count} {html.escape(kind)}" for kind, count in results.leaks.items())
+    if leaky := [cell for cell in results.cells if cell.leaks]:
+        who = "These runs were" if len(leaky) == len(results.cells) else f"Some runs ({_names(leaky)}) were"
         lines.append(
-            '<div class="warning"><b>Leaky split.</b> These runs were allowed to train on a split with leaks '
-            f"({found}). The scores are too high and no estimate of anything.</div>"
+            f'<div class="warning"><b>Leaky split.</b> {who} allowed to train on a split with leaks '
+            f"({found_by_audit(results.leaks)}). Their scores are too high and no estimate of anything.</div>"
         )
     if results.incomplete:
         names = ", ".join(html.escape(name) for name in results.incomplete[:10])
         more = f" and {len(results.incomplete) - 10} more" if len(results.incomplete) > 10 else ""
         lines.append(f"**Not run, or not complete**, and left out: {names}{more}.")
+    part = comparable(results)
+    best = part.best()
+    over = f"means over {len(best.seeds)} seeds" if len(best.seeds) > 1 else "from one seed"
     lines.append(
-        f"**{html.escape(best.name)}**, chosen {_among(results)}, reaches a balanced accuracy of "
+        f"**{html.escape(best.name)}**, chosen {_among(part)}, reaches a balanced accuracy of "
         f"**{_with_interval(best, 'balanced_accuracy')}** on the test part "
-        f"(chance {_percent(results.chance)}), an accuracy of {_with_interval(best, 'accuracy')} and a macro-F1 of "
-        f"{_with_interval(best, 'macro_f1')}: means over {len(best.seeds)} seeds with 95 % intervals resampled by "
+        f"(chance {_percent(best.chance)}), an accuracy of {_with_interval(best, 'accuracy')} and a macro-F1 of "
+        f"{_with_interval(best, 'macro_f1')}: {over}, with 95 % intervals resampled by "
         f"{best.scores.resampled_by} ({_counted(best)})."
     )
-    lines.append(against_baselines(results))
+    lines.append(against_chance(part))
     return "\n\n".join(lines)
+
+
+def comparable(results: Results) -> Results:
+    """Return the part of a study's cells that the best cell is compared with: those tested on the same clips."""
+    best = results.best()
+    return next(part for part in results.parts() if any(cell.name == best.name for cell in part.cells))
+
+
+def counted(n: int, unit: str) -> str:
+    """Write a number with its unit: `1 seed`, `3 seeds`."""
+    return f"{n} {unit}{'s' * (n != 1)}"
+
+
+def found_by_audit(leaks: dict[str, int]) -> str:
+    """Say what the audit found: `1 recording, 30 groups in two parts`; empty: nothing."""
+    found = [f"{number} {LEAK_WORDS[kind][number != 1]}" for kind, number in leaks.items() if number]
+    return f"{', '.join(found)} in two parts" if found else ""
+
+
+def _names(cells: list[Cell]) -> str:
+    return ", ".join(html.escape(cell.name) for cell in cells)
 
 
 def _among(results: Results) -> str:
@@ -69,12 +101,11 @@ def _among(results: Results) -> str:
 
 
 def _counted(cell: Cell) -> str:
-    unit = "recordings" if cell.runs[0].record["parameters"]["score_by"] == "source" else "clips"
-    return f"{cell.scores.n_clips} {unit} in {cell.scores.n_groups} groups"
+    return f"{counted(cell.scores.n_clips, cell.unit)} in {counted(cell.scores.n_groups, 'group')}"
 
 
-def against_baselines(results: Results) -> str:
-    """Hold the best network against chance and against the baselines, claiming no more than the intervals carry."""
+def against_chance(results: Results) -> str:
+    """Hold the best network against chance and against the majority baseline's numbers."""
     best, majority = results.best(), _majority(results)
     score = _score(best, "balanced_accuracy")
     if score["low"] > results.chance:
@@ -90,52 +121,29 @@ def against_baselines(results: Results) -> str:
             f" Always answering the largest class gets an accuracy of {_percent(_score(majority, 'accuracy')['mean'])} "
             f"and a macro-F1 of {_percent(_score(majority, 'macro_f1')['mean'])}."
         )
-    others = [cell for cell in results.cells if cell.is_baseline and cell is not majority]
-    if others and not best.is_baseline:
-        strongest = max(others, key=lambda cell: _score(cell, "balanced_accuracy")["mean"])
-        ahead = "above" if score["mean"] > _score(strongest, "balanced_accuracy")["mean"] else "not above"
-        text += (
-            f" The strongest baseline, {html.escape(strongest.name)}, has a balanced accuracy of "
-            f"{_with_interval(strongest, 'balanced_accuracy')}; the network's mean is {ahead} it. "
-            "Overlapping intervals rank nothing."
-        )
     return text
 
 
-def describe_scores(table: pd.DataFrame) -> str:
-    """Text for the picture of all scores."""
-    rows = table[table["metric"] == "balanced_accuracy"]
-    parts = [f"{row.cell} {100 * row.mean:.1f} % ({100 * row.low:.1f} to {100 * row.high:.1f})" for row in _rows(rows)]
-    return "Balanced accuracy with 95 % interval: " + "; ".join(parts)
+def choice(results: Results) -> str:
+    """Say how the best cell was chosen, and its epochs."""
+    best = comparable(results).best()
+    text = f"**{html.escape(best.name)}** was chosen by its validation macro-F1, {_percent(best.validation_macro_f1)}."
+    epochs = [run.record["best_epoch"] for run in best.runs if run.record.get("best_epoch")]
+    if not epochs:
+        return text
+    share, most = best.parameters["choose_after"], best.parameters["epochs"]
+    when = {0: "", 0.5: ", in the second half of the schedule"}.get(
+        share, f", in the last {100 * (1 - share):.0f} % of the schedule"
+    )
+    spread = f"{min(epochs)}" if min(epochs) == max(epochs) else f"{min(epochs)} to {max(epochs)}"
+    why = ", since early ones jump" if share else ""
+    return f"{text} The epoch of each run was chosen by validation too{when}{why}: epoch {spread} of at most {most}."
 
 
-def _rows(table: pd.DataFrame):
-    # itertuples would hide the column `mean` behind nothing, but a namedtuple keeps the access short.
-    return table[["cell", "mean", "low", "high"]].itertuples(index=False)
-
-
-def describe_confusion(confusion: np.ndarray, classes: tuple[str, ...]) -> str:
-    """Text for a confusion matrix: recall of every class, and the most frequent confusion."""
-    shares = confusion / np.maximum(confusion.sum(1, keepdims=True), 1)
-    recalls = ", ".join(f"{name} {100 * shares[i, i]:.0f} %" for i, name in enumerate(classes))
-    off = np.where(np.eye(len(classes), dtype=bool), -1, shares)
-    row, column = np.unravel_index(off.argmax(), off.shape)
-    worst = f"most often confused: {classes[row]} taken for {classes[column]} ({100 * shares[row, column]:.0f} %)"
-    return f"Confusion matrix. Recall: {recalls}; {worst}"
-
-
-def describe_curves(histories: dict[int, pd.DataFrame], chosen: dict[int, int]) -> str:
-    """Text for learning curves: the chosen epoch and its validation macro-F1 for every seed."""
-    parts = []
-    for seed, history in histories.items():
-        value = history.set_index("epoch").loc[chosen[seed], "val_macro_f1"]
-        parts.append(f"seed {seed}: epoch {chosen[seed]} of {len(history)}, validation macro-F1 {value:.3f}")
-    return "Learning curves. " + "; ".join(parts)
-
-
-def describe_clips(record: dict) -> str:
-    """Text for the picture of the split."""
-    return "Clips of every class: " + ", ".join(f"{part} {count}" for part, count in record["clips"].items())
+def not_run(kinds: dict[str, bool]) -> str:
+    """Say which kinds of comparison a study does not have; kind -> whether it has."""
+    missing = [kind for kind, there in kinds.items() if not there]
+    return f"**Not run** in this study: {', '.join(missing)}." if missing else ""
 
 
 def caution(results: Results) -> str:
@@ -149,23 +157,19 @@ def caution(results: Results) -> str:
             "Every group is tested in one fold and trains or validates in the others, so a choice between networks by "
             "validation has seen all groups; only within a fold has the test part no say."
         )
-    if (counts := _clips_of(results)) and len(set(counts.values())) > 1:
-        lines.append(f"Not all cells were tested on the same clips ({_listed(counts)}); compare only those that were.")
+    if len(parts := results.parts()) > 1:
+        each = "; ".join(
+            f"{counted(part.cells[0].scores.n_clips, part.cells[0].unit)}: {_names(part.cells)}" for part in parts
+        )
+        lines.append(f"Not all cells were tested on the same clips ({each}); compare only those that were.")
     if scores.n_groups < 10:
         lines.append(f"With {scores.n_groups} groups they are rough and probably too short.")
     if scores.resampled_by == "clip":
         lines.append("There is one group only, so they are resampled by clip and too short.")
     if scores.n_seeds < 3:
-        lines.append(f"{scores.n_seeds} seed{'s' * (scores.n_seeds > 1)} tell little about the spread over seeds.")
+        tell = "tells nothing" if scores.n_seeds == 1 else "tell little"
+        lines.append(f"{counted(scores.n_seeds, 'seed').capitalize()} {tell} about the spread over seeds.")
     return " ".join(lines)
-
-
-def _clips_of(results: Results) -> dict[str, int]:
-    return {cell.name: cell.scores.n_clips for cell in results.cells}
-
-
-def _listed(counts: dict[str, int]) -> str:
-    return ", ".join(f"{html.escape(name)} {count}" for name, count in counts.items())
 
 
 def limits(results: Results) -> str:

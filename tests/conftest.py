@@ -20,4 +20,11 @@ def tiny(tmp_path_factory):
 
 
 # What makes a run small enough for a test.
-SMALL = {"epochs": 2, "n_frames": 16, "eval_crops": 1, "model": {"hidden": 16, "blocks": 1}, "warmup_epochs": 0, "threads": 1}
+SMALL = {
+    "epochs": 2,
+    "n_frames": 16,
+    "eval_crops": 1,
+    "model": {"hidden": 16, "blocks": 1},
+    "warmup_epochs": 0,
+    "threads": 1,
+}

@@ -1,5 +1,6 @@
 import ast
 
+import made_studies
 import nbformat
 import pytest
 
@@ -65,3 +66,35 @@ def test_it_runs_on_another_dataset(name, tiny, tmp_path):
     text = str(executed)
     if name == "02_features":
         assert "twice is the identity: True" in text and "vx reversed: True" in text and "vy kept:     True" in text
+
+
+def run_notebook(name, runs, where):
+    """Execute a notebook on a study; return its texts and its number of pictures."""
+    execute_notebook(f"{name}.ipynb", where, {"runs": str(runs)})
+    outputs = [output for cell in nbformat.read(where, 4).cells for output in cell.get("outputs", [])]
+    assert not [output for output in outputs if output.get("name") == "stderr"]
+    texts = [
+        data.get("text/markdown", "") + data.get("text/plain", "") for data in (o.get("data", {}) for o in outputs)
+    ]
+    return "\n".join(texts), sum("image/png" in output.get("data", {}) for output in outputs)
+
+
+def test_04_compares_only_what_was_tested_on_the_same_clips(tmp_path):
+    cells = made_studies.LEAKAGE | {"other_grouped": {"architecture": "bilstm", "skill": 0.05}}
+    runs = made_studies.made_study(tmp_path / "runs", cells, leaks=made_studies.LEAKS)
+    text, pictures = run_notebook("04_compare", runs, tmp_path / "o.ipynb")
+    assert pictures == 2 + 2 + 1  # a comparison for each split, two of sizes, the leak
+    assert "ensemble of 2" in text and "One model, two splits" in text
+    assert "**Not run** in this study: an ablation, regimes against rare classes." in text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["04_compare", "07_report"])
+@pytest.mark.parametrize("kind", ["ABLATION", "IMBALANCE", "LEAKAGE"])
+def test_every_kind_of_study_is_compared_and_reported(name, kind, tmp_path):
+    runs = made_studies.made_study(tmp_path / "runs", getattr(made_studies, kind), leaks=made_studies.LEAKS)
+    text, pictures = run_notebook(name, runs, tmp_path / "o.ipynb")
+    shown = {"ABLATION": "an ablation", "IMBALANCE": "regimes against rare classes", "LEAKAGE": "two splits"}
+    missing = [words for other, words in shown.items() if other != kind]
+    assert f"**Not run** in this study: {', '.join(missing)}." in text
+    assert pictures == {"04_compare": 4, "07_report": 6}[name] + (kind == "LEAKAGE")

@@ -1,5 +1,6 @@
 import inspect
 
+import drawings as draw
 import matplotlib
 
 matplotlib.use("Agg")
@@ -27,17 +28,6 @@ def clip_table(n):
     return pd.DataFrame({"label": RNG.choice(EMOTIONS, n), "group_id": RNG.integers(0, 1 + n // 10, n).astype(str)})
 
 
-def score_table(cells, chance=1 / 7):
-    rows = []
-    for cell in cells:
-        for metric in plots.scores.METRIC_NAMES:
-            mean = RNG.uniform(0.1, 0.9)
-            rows.append((cell, metric, mean, mean - 0.05, mean + 0.05, np.nan, 1, cell == "majority", chance))
-    return pd.DataFrame(
-        rows, columns=["cell", "metric", "mean", "low", "high", "sd", "n_seeds", "is_baseline", "chance"]
-    )
-
-
 def history(n):
     epochs = np.arange(1, n + 1)
     columns = {name: RNG.random(n) for name in ("train_loss", "val_loss", "val_macro_f1", "lr")}
@@ -54,10 +44,6 @@ def draw_data(n, synthetic, **more):
     return plots.data_distribution(
         clip_table(n), RNG.choice(["train", "val", "test"], n), EMOTIONS, synthetic=synthetic, **more
     )
-
-
-def draw_scores(cells, synthetic, **more):
-    return plots.score_comparison(score_table(cells), n_clips=9, n_groups=1, synthetic=synthetic, **more)
 
 
 def draw_confusion(n, top, synthetic, **more):
@@ -77,14 +63,24 @@ def draw_traces(n_frames, joints, synthetic, **more):
 
 # name -> (a tiny drawing, a large one)
 DRAWINGS = {
+    "architecture_comparison": (
+        lambda s: draw.architectures(["majority"], s),
+        lambda s: draw.architectures([f"cell {i}" for i in range(25)] + ["majority"], s, letters=True),
+    ),
+    "score_against_size": (lambda s: draw.sizes(1, s), lambda s: draw.sizes(13, s)),
+    "ablation_panels": (lambda s: draw.ablation({}, s), lambda s: draw.ablation(draw.EVERY_FACTOR, s)),
+    "imbalance_regimes": (
+        lambda s: draw.imbalance(["none"], ("a", "b"), s),
+        lambda s: draw.imbalance([f"regime {i}" for i in range(8)], EMOTIONS, s),
+    ),
+    "leakage_comparison": (
+        lambda s: draw.leakage(["gru"], ["random"], s),
+        lambda s: draw.leakage(["majority", "gru", "x" * 40], ["random", "grouped", "official"], s),
+    ),
     "data_distribution": (lambda s: draw_data(1, s), lambda s: draw_data(20_000, s, missing=RNG.random(20_000))),
     "missing_share": (
         lambda s: plots.missing_share(np.zeros(17), n_frames=0, synthetic=s),
         lambda s: plots.missing_share(np.ones(17), n_frames=10**7, synthetic=s),
-    ),
-    "score_comparison": (
-        lambda s: draw_scores(["majority"], s),
-        lambda s: draw_scores([f"cell {i}" for i in range(25)] + ["majority"], s),
     ),
     "confusion_matrix": (lambda s: draw_confusion(2, 1, s), lambda s: draw_confusion(12, 10**5, s, n_seeds=5)),
     "learning_curves": (lambda s: draw_curves(1, 1, s), lambda s: draw_curves(10, 300, s, title="deep_residual")),
@@ -115,19 +111,12 @@ def test_draws_inside_the_figure_and_off_the_mark(name, size):
     assert dict(plt.rcParams) == before
     assert isinstance(fig, Figure) and all(ax.figure is fig for ax in np.ravel(axes))
     fig.canvas.draw()
-    boxes = {text: text.get_window_extent() for text in written(fig)}
+    boxes = {text: text.get_window_extent() for text in draw.written(fig)}
     mark = next(box for text, box in boxes.items() if text.get_text() == style.SYNTHETIC_TEXT)
     page = fig.bbox.padded(2)
     for text, box in boxes.items():
         assert page.contains(*box.min) and page.contains(*box.max), text
         assert text.get_text() == style.SYNTHETIC_TEXT or not mark.overlaps(box), text
-
-
-def written(fig):
-    """Every text but those of ticks, of which axes keep invisible ones beyond their limits."""
-    ticks = {tick for ax in fig.axes for axis in (ax.xaxis, ax.yaxis) for tick in (*axis.majorTicks, *axis.minorTicks)}
-    in_ticks = {label for tick in ticks for label in (tick.label1, tick.label2)}
-    return [t for t in set(fig.findobj(matplotlib.text.Text)) - in_ticks if t.get_text() and t.get_visible()]
 
 
 @pytest.mark.parametrize("name", DRAWINGS)
@@ -144,7 +133,7 @@ def test_synthetic_must_be_said(name):
 
 def test_given_axes_are_used():
     fig, axes = plt.subplots(1, 3)
-    assert draw_scores(["gru", "majority"], False, axes=axes)[0] is fig
+    assert draw.architectures(["gru", "majority"], False, axes=axes)[0] is fig
     fig, ax = plt.subplots()
     assert draw_confusion(2, 9, True, ax=ax) == (fig, ax)
     assert style.SYNTHETIC_TEXT in texts(fig)
@@ -173,20 +162,6 @@ def test_data_distribution_counts():
     assert written[0] == "0 (0 %)"
     assert "train: 2 in 2 groups" in texts(fig) and "val: 0 in 0 groups" in texts(fig)
     assert sum(bar.get_width() for bar in ax.patches) == 3
-
-
-def test_score_comparison_shows_values_intervals_and_lines():
-    scores = score_table(["majority", "gru"])
-    fig, axes = draw_scores(["gru"], False)
-    assert "chance" in texts(fig) and "always the most frequent class" not in texts(fig)
-    fig, axes = plots.score_comparison(scores, n_clips=889, n_groups=79, synthetic=False)
-    gru = scores[scores["cell"] == "gru"].set_index("metric").loc["accuracy"]
-    interval = axes[0].lines[0]
-    # Networks come first.
-    assert [label.get_text() for label in axes[0].get_yticklabels()] == ["gru (1 seed)", "majority (1 seed)"]
-    np.testing.assert_allclose(interval.get_xdata(), 100 * gru[["low", "high"]].to_numpy(float))
-    assert f"{100 * gru['mean']:.1f}" in [text.get_text() for text in axes[0].texts]
-    assert "889 clips in 79 groups" in fig.get_suptitle() and "resampled by group" in fig.get_suptitle()
 
 
 def test_confusion_is_normalised_by_row():

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from conftest import SMALL
 
-from poseemo_lib import wording
+from poseemo_lib import alt_texts, wording
 from poseemo_lib.errors import PoseemoError, UsageError
 from poseemo_lib.experiment import execute_run
 from poseemo_lib.parameters import check_parameters
@@ -62,11 +62,11 @@ def test_names_from_data_are_escaped(runs, tmp_path):
 
 def test_texts_of_figures_carry_their_numbers():
     confusion = np.array([[8, 2], [5, 5]])
-    assert wording.describe_confusion(confusion, ("a", "b")) == (
+    assert alt_texts.describe_confusion(confusion, ("a", "b")) == (
         "Confusion matrix. Recall: a 80 %, b 50 %; most often confused: b taken for a (50 %)"
     )
     history = pd.DataFrame({"epoch": [1, 2], "val_macro_f1": [0.1, 0.25]})
-    assert wording.describe_curves({3: history}, {3: 2}) == (
+    assert alt_texts.describe_curves({3: history}, {3: 2}) == (
         "Learning curves. seed 3: epoch 2 of 2, validation macro-F1 0.250"
     )
 
@@ -88,10 +88,11 @@ def test_the_page_is_one_file_that_asks_for_nothing(page):
     text = page.read_text(encoding="utf-8")
     assert "<script src=" not in text and 'rel="stylesheet" href="http' not in text
     assert "Synthetic data" in text and "mean ± " not in text.split("<body")[0]
-    assert len(re.findall(r"<img[^>]*data:image/png;base64,", text)) == 4
-    assert {p.name for p in (page.parent / "figures").iterdir()} == {
-        "score_comparison.png", "confusion_matrix.png", "learning_curves.png", "data_distribution.png",
+    assert len(re.findall(r"<img[^>]*data:image/png;base64,", text)) == 5
+    assert {p.stem for p in (page.parent / "figures").iterdir()} == {
+        "architecture_comparison", "score_against_size", "confusion_matrix", "learning_curves", "data_distribution",
     }  # fmt: skip
+    assert "Not run" in text and "over 1 seeds" not in text and "No ranks" in text
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (Debian: apt-get install chromium)")
@@ -111,5 +112,5 @@ def test_the_page_opens_offline_in_chromium_with_every_figure_drawn(page):
         browser.close()
     outside = [url for url in requests if not url.startswith(("file:", "data:"))]
     assert not outside and not errors
-    assert len(sizes) == 4 and all(width > 100 and len(alt) > 30 for width, alt in sizes)
+    assert len(sizes) == 5 and all(width > 100 and len(alt) > 30 for width, alt in sizes)
     assert "Synthetic data" in text and "balanced accuracy" in text and "In [" not in text

@@ -2,38 +2,48 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.lines import Line2D
 
 from poseemo_lib.plots import style
+from poseemo_lib.plots.labels import LABEL_LEVEL, label_verticals
 
-METRIC_NAMES = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "macro_f1": "macro-F1"}
+METRIC_NAMES = {"macro_f1": "macro-F1", "balanced_accuracy": "balanced accuracy", "accuracy": "accuracy"}
+_COLUMN = 7  # points, width of a column of letters
 
 
 @style.in_style
-def score_comparison(
+def architecture_comparison(
     scores,
     *,
     n_clips: int,
     n_groups: int,
     synthetic: bool,
     leaky: bool = False,
+    unit: str = "clip",
     resampled_by: str = "group",
+    seed_scores=None,
+    letters: dict[str, str] | None = None,
     metrics: dict[str, str] = METRIC_NAMES,
     axes=None,
 ):
-    """Mean score of every cell with its 95 % interval, beside chance and the majority baseline.
+    """Bars of the cells' scores with their intervals, best first, beside chance and the baselines to beat.
+
+    Vertical lines: chance, always answering the most frequent class, and the strongest other baseline.
 
     Parameters
     ----------
     scores : DataFrame
-        One row a cell and metric: cell, metric, mean, low, high, sd, n_seeds, is_baseline, chance (NaN: no line).
-        Scores are shares, 0 to 1. A cell named `majority` gives the majority line.
+        One row a cell and metric: cell, metric, mean, low, high, n_seeds, is_baseline, is_majority, chance (NaN: no
+        line). Scores are shares, 0 to 1. Sorted by the first metric.
     n_clips, n_groups : int
         What was predicted.
     synthetic, leaky : bool
         See :func:`poseemo_lib.plots.style.note_data`.
-    resampled_by : str
-        What the intervals were drawn over.
+    unit, resampled_by : str
+        What was scored, and what the intervals were drawn over.
+    seed_scores : DataFrame, optional
+        cell, seed, metric, value: drawn as small circles.
+    letters : dict, optional
+        Network -> letters of a rank table, with spaces between; those that share one cannot be told apart.
     metrics : dict
         Metric -> title, one panel each.
     axes : sequence of Axes, optional
@@ -43,62 +53,105 @@ def score_comparison(
     -------
     fig, axes
     """
-    cells = scores.drop_duplicates("cell").sort_values("is_baseline", kind="stable")
+    order = scores[scores["metric"] == next(iter(metrics))].sort_values("mean", ascending=False, kind="stable")
+    cells = list(order["cell"]) + [cell for cell in scores["cell"].unique() if cell not in set(order["cell"])]
     if axes is None:
-        size = (3.1 * len(metrics) + 1.6, 1.7 + 0.38 * len(cells))
+        size = (3.1 * len(metrics) + 2.2, 2.1 + 0.33 * len(cells))
         fig, axes = plt.subplots(1, len(metrics), figsize=size, sharey=True, squeeze=False, layout="constrained")
         axes = axes[0]
     fig = axes[0].figure
-    for ax, (metric, title) in zip(axes, metrics.items(), strict=True):
-        rows = scores[scores["metric"] == metric].set_index("cell").reindex(cells["cell"])
-        _score_panel(ax, rows)
-        ax.set_title(title)
-        ax.set_xlabel("%")
-    seeds = [f"{cell} ({n} seed{'s' * (n != 1)})" for cell, n in zip(cells["cell"], cells["n_seeds"], strict=True)]
-    axes[0].set_yticks(range(len(cells)), seeds)
-    axes[0].set_ylim(len(cells) - 0.5, -0.7)
-    interval = f"bars: 95 % bootstrap interval, resampled by {resampled_by}"
-    style.title_figure(fig, f"{n_clips} clips in {n_groups} group{'s' * (n_groups != 1)}; {interval}")
-    fig.legend(handles=_score_legend(scores), loc="outside lower center", ncols=4)
+    for ax, metric in zip(axes, metrics, strict=True):
+        _score_panel(ax, scores[scores["metric"] == metric].set_index("cell").reindex(cells))
+        if seed_scores is not None:
+            _seed_dots(ax, seed_scores[seed_scores["metric"] == metric], cells)
+    seeds = scores.groupby("cell")["n_seeds"].max()
+    _name_rows(axes[0], cells, seeds, letters or {})
+    more = " Circles: single seeds." if seed_scores is not None else ""
+    more += " Networks that share a letter cannot be told apart." if letters else ""
+    style.note_sample(
+        fig,
+        style.sample_text(n_clips, n_groups, seeds, unit=unit, resampled_by=resampled_by, interval="Lines") + more,
+    )
     style.note_data(fig, synthetic, leaky)
+    levels = [
+        label_verticals(ax, _reference_lines(ax, scores[scores["metric"] == metric]))
+        for ax, metric in zip(axes, metrics, strict=True)
+    ]
+    for ax, title in zip(axes, metrics.values(), strict=True):
+        ax.set_title(f"{title}, %", pad=6 + LABEL_LEVEL * max(levels))
     return fig, axes
 
 
 def _score_panel(ax, rows) -> None:
     for i, (_, row) in enumerate(rows.iterrows()):
-        colour, marker = style.MODEL_KINDS["baseline" if row["is_baseline"] is True else "network"]
-        ax.plot([100 * row["low"], 100 * row["high"]], [i, i], color=colour, linewidth=2.2, solid_capstyle="butt")
-        face = "white" if marker == "s" else colour
-        ax.plot(100 * row["mean"], i, marker, color=colour, markerfacecolor=face, markersize=7)
-        if np.isfinite(row["mean"]):
-            box = {"facecolor": "white", "edgecolor": "none", "pad": 0.6}  # keeps the lines off the number
-            text = f"{100 * row['mean']:.1f}"
-            ax.text(100 * row["mean"], i - 0.2, text, ha="center", va="bottom", fontsize=8, bbox=box)
-    if "majority" in rows.index:
-        ax.axvline(100 * rows.loc["majority", "mean"], color=style.MAJORITY, linestyle="--", linewidth=1.2, zorder=0)
-    chance = rows["chance"].dropna()
-    if len(chance):
-        ax.axvline(100 * chance.iloc[0], color=style.CHANCE, linestyle=":", linewidth=1.2, zorder=0)
-    ax.set_xlim(*_score_limits(rows))
+        mean, low, high = 100 * row["mean"], 100 * row["low"], 100 * row["high"]
+        if not np.isfinite(mean):
+            ax.text(0.02, i, "not defined", transform=ax.get_yaxis_transform(), va="center", fontsize=8)
+            continue
+        colour, _ = style.MODEL_KINDS["baseline" if row["is_baseline"] is True else "network"]
+        ax.barh(i, mean, height=0.68, color=colour, alpha=0.45, edgecolor=colour, linewidth=0.8)
+        ax.plot([low, high], [i, i], color=colour, linewidth=2, solid_capstyle="butt")
+        write_value(ax, i, mean, high)
+    limit_scores(ax, rows[["mean", "high", "chance"]])
+    ax.set_ylim(len(rows) - 0.4, -0.6)
+    ax.tick_params(axis="y", length=0)
+
+
+def write_value(ax, row: float, mean: float, high: float) -> None:
+    """Write a bar's value behind the end of its interval, in percent."""
+    edge = max(value for value in (mean, high) if np.isfinite(value))
+    box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5}  # keeps lines off the number
+    ax.annotate(f"{mean:.1f}", (edge, row), (3, 0), textcoords="offset points", va="center", fontsize=8, bbox=box)
+
+
+def limit_scores(ax, shares) -> None:
+    """Give a panel of bars room for the numbers behind them; no tick lies above 100 %."""
+    most = np.nanmax([*np.ravel(100 * np.asarray(shares, dtype=float)), 10])
+    ax.set_xlim(0, 1.22 * most)
+    ax.set_xticks([tick for tick in ax.get_xticks() if 0 <= tick <= min(1.22 * most, 100)])
     ax.grid(axis="x")
 
 
-def _score_limits(rows) -> tuple[float, float]:
-    high = np.nanmax([*(100 * rows[["mean", "high", "chance"]]).to_numpy(float).ravel(), 10])
-    return 0, min(1.1 * high, 102)
+def _seed_dots(ax, rows, cells: list[str]) -> None:
+    rows = rows[rows["cell"].isin(cells)]
+    places = [cells.index(cell) for cell in rows["cell"]]
+    ax.plot(100 * rows["value"], places, "o", color="black", markerfacecolor="white", markersize=3.2,
+            markeredgewidth=0.7, label="seeds")  # fmt: skip
 
 
-def _score_legend(scores) -> list[Line2D]:
-    handles = []
-    for kind, (colour, marker) in style.MODEL_KINDS.items():
-        if (scores["is_baseline"] == (kind == "baseline")).any():
-            face = "white" if kind == "baseline" else colour
-            handles.append(Line2D([], [], color=colour, marker=marker, markerfacecolor=face, label=kind))
-    if (scores["cell"] == "majority").any():
-        handles.append(Line2D([], [], color=style.MAJORITY, linestyle="--", label="always the most frequent class"))
-    if scores["chance"].notna().any():
-        handles.append(Line2D([], [], color=style.CHANCE, linestyle=":", label="chance"))
-    return handles
+def _name_rows(ax, cells: list[str], seeds, letters: dict[str, str]) -> None:
+    """Write names beside the rows, the number of seeds where it is not that of most, letters in columns."""
+    usual = seeds.mode().max()
+    names = [
+        style.name_text(cell) + ("" if seeds[cell] == usual else f" ({style.count(int(seeds[cell]), 'seed')})")
+        for cell in cells
+    ]
+    columns = sorted(
+        {letter for text in letters.values() for letter in text.split()}, key=lambda letter: (len(letter), letter)
+    )
+    ax.set_yticks(range(len(cells)), names)
+    ax.tick_params(axis="y", pad=4 + _COLUMN * len(columns))
+    for i, cell in enumerate(cells):
+        for letter in letters.get(cell, "").split():
+            left = _COLUMN * (columns.index(letter) - len(columns)) - 1
+            ax.annotate(letter, (0, i), xycoords=ax.get_yaxis_transform(), xytext=(left, 0), fontsize=8,
+                        textcoords="offset points", va="center", ha="left")  # fmt: skip
+
+
+def _reference_lines(ax, rows) -> list[tuple[float, str, str]]:
+    """Draw what the bars are held against; return each line's place, name and colour."""
+    rows = rows.dropna(subset="mean")
+    others = rows[rows["is_baseline"].astype(bool) & ~rows["is_majority"].astype(bool)]
+    lines = [(100 * value, "chance", style.CHANCE, ":") for value in rows["chance"].dropna().unique()]
+    lines += [
+        (100 * value, "majority", style.MAJORITY, "--") for value in rows[rows["is_majority"].astype(bool)]["mean"]
+    ]
+    if len(others):
+        top = others.loc[others["mean"].idxmax()]
+        lines.append((100 * top["mean"], style.name_text(top["cell"], 20), style.STRONGEST, "-"))
+    for x, _, colour, line in lines:
+        ax.axvline(x, color=colour, linestyle=line, linewidth=1.1, zorder=0.9)
+    return [(x, name, colour) for x, name, colour, _ in lines]
 
 
 @style.in_style

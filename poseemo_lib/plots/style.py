@@ -4,9 +4,11 @@ Colours are those of Okabe and Ito (2008, "Color universal design"), which peopl
 apart; each class also has a hatch and a marker of its own, for grey print.
 """
 
+import textwrap
 from functools import wraps
 
 import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -48,7 +50,8 @@ _OTHER_MARKS = tuple(
 )
 MODEL_KINDS = {"network": ("#0072B2", "o"), "baseline": ("#666666", "s")}
 PEOPLE = ("#0072B2", "#D55E00")
-CHANCE, MAJORITY = "#000000", "#D55E00"
+CHANCE, MAJORITY, STRONGEST = "#000000", "#D55E00", "#666666"
+LEAKY = "#D55E00"
 SYNTHETIC_TEXT, LEAKY_TEXT = "synthetic data", "leaky split: scores too high"
 
 
@@ -79,6 +82,47 @@ def emotion_mark(name: str, classes: tuple[str, ...]) -> tuple[str, str, str]:
 def title_figure(fig: Figure, text: str) -> None:
     """Head a figure of several panels, at the left."""
     fig.suptitle(text, x=0.1 / fig.get_size_inches()[0], ha="left", fontsize=10)
+
+
+def name_text(name: object, most: int = 34) -> str:
+    """Write a name from data in one short line; a dollar sign stays one and starts no formula."""
+    text = " ".join(str(name).split())
+    text = text if len(text) <= most else f"{text[: most - 1]}…"
+    return text.replace("$", r"\$")
+
+
+def count(n: int, unit: str) -> str:
+    """Write a number with its unit: `1 seed`, `3 seeds`."""
+    return f"{n:,} {unit}{'s' * (n != 1)}"
+
+
+def sample_text(n_clips: int, n_groups: int, n_seeds, *, unit: str, resampled_by: str, interval: str) -> str:
+    """Say what a figure's numbers rest on.
+
+    Parameters
+    ----------
+    n_clips, n_groups : int
+        What was predicted.
+    n_seeds : sequence of int
+        Of each cell.
+    unit : str
+        What was scored: clip or recording.
+    resampled_by : str
+        What the intervals were drawn over.
+    interval : str
+        How the figure draws an interval, e.g. `bars`.
+    """
+    fewest, most = (int(np.min(n_seeds)), int(np.max(n_seeds))) if len(n_seeds) else (0, 0)
+    seeds = count(most, "seed") if fewest == most else f"{fewest} to {most} seeds"
+    resampled = f"95 % bootstrap interval of the mean over seeds, resampled by {resampled_by}"
+    return f"{count(n_clips, unit)} in {count(n_groups, 'group')}, {seeds} a cell. {interval}: {resampled}."
+
+
+def note_sample(fig: Figure, text: str) -> None:
+    """Write what a figure rests on under it, in lines as wide as the figure."""
+    width = fig.get_size_inches()[0]
+    lines = textwrap.wrap(text, width=int(17 * width))
+    fig.supxlabel("\n".join(lines), x=0.1 / width, ha="left", fontsize=8, color="#444444")
 
 
 def axes_or_new(ax: Axes | None, width: float = 6.4, height: float = 4.0) -> tuple[Figure, Axes]:

@@ -1,0 +1,82 @@
+"""What each figure shows, in words and numbers, for those who cannot see it."""
+
+import numpy as np
+import pandas as pd
+
+
+def describe_scores(table: pd.DataFrame, metric: str = "macro_f1") -> str:
+    """Text for the comparison of architectures: the cells' scores, best first."""
+    rows = table[table["metric"] == metric].sort_values("mean", ascending=False)
+    return f"Bars of {len(rows)} cells. {metric.replace('_', ' ')} with 95 % interval: {_scores(rows, 'cell')}"
+
+
+def _scores(rows: pd.DataFrame, name: str) -> str:
+    return "; ".join(f"{row[name]} {_interval(row)}" for _, row in rows.iterrows())
+
+
+def _interval(row) -> str:
+    return f"{100 * row['mean']:.1f} % ({100 * row['low']:.1f} to {100 * row['high']:.1f})"
+
+
+def describe_sizes(table: pd.DataFrame, size: str = "n_parameters") -> str:
+    """Text for score against size: the models that no other beats in both, and the rest."""
+    from poseemo_lib.plots.size import pareto_front
+
+    networks = table[~table["is_baseline"].astype(bool)].dropna(subset=[size, "mean"]).reset_index(drop=True)
+    front = networks.loc[pareto_front(networks[size], networks["mean"])]
+    named = "; ".join(f"{row['cell']}, {row[size]:,.0f}, {_interval(row)}" for _, row in front.iterrows())
+    others = [name for name in networks["cell"] if name not in set(front["cell"])]
+    rest = f". Beaten by one that is no larger: {', '.join(others)}" if others else ""
+    what = size.replace("n_", "").replace("_", "-")
+    return f"Score against {what}. No other network is smaller and better than: {named}{rest}"
+
+
+def describe_ablation(table: pd.DataFrame) -> str:
+    """Text for ablation panels: the base and every change."""
+    base = table[table["is_base"]].iloc[0]
+    changes = table[~table["is_base"]]
+    each = "; ".join(f"{row['factor']} {row['value']} {_interval(row)}" for _, row in changes.iterrows())
+    return f"Ablation, one factor at a time. Base {_interval(base)}; {each}"
+
+
+def describe_imbalance(table: pd.DataFrame) -> str:
+    """Text for the regimes against imbalance: recall of the rarest class, and the share of misplaced answers."""
+    rarest = table.loc[table["true"].where(table["true"] > 0).idxmin(), "class"]
+    parts = []
+    for regime, rows in table.groupby("regime", sort=False):
+        recall = rows.set_index("class").loc[rarest, "recall"]
+        wrong = (rows["predicted"] - rows["true"]).abs().sum() / 2
+        parts.append(f"{regime}: recall of {rarest} {100 * recall:.0f} %, {100 * wrong:.0f} % of the answers misplaced")
+    return "Regimes against uneven classes. " + "; ".join(parts)
+
+
+def describe_leakage(table: pd.DataFrame, leaks: dict[str, dict[str, int]], metric: str = "macro_f1") -> str:
+    """Text for the same models under several splits."""
+    rows = table[table["metric"] == metric]
+    each = "; ".join(f"{row['model']}, {row['split']} split, {_interval(row)}" for _, row in rows.iterrows())
+    found = "; ".join(f"{split}: {sum(kinds.values())} leaks" for split, kinds in leaks.items())
+    return f"The same models under several splits ({found}). {metric.replace('_', ' ')}: {each}"
+
+
+def describe_confusion(confusion: np.ndarray, classes: tuple[str, ...]) -> str:
+    """Text for a confusion matrix: recall of every class, and the most frequent confusion."""
+    shares = confusion / np.maximum(confusion.sum(1, keepdims=True), 1)
+    recalls = ", ".join(f"{name} {100 * shares[i, i]:.0f} %" for i, name in enumerate(classes))
+    off = np.where(np.eye(len(classes), dtype=bool), -1, shares)
+    row, column = np.unravel_index(off.argmax(), off.shape)
+    worst = f"most often confused: {classes[row]} taken for {classes[column]} ({100 * shares[row, column]:.0f} %)"
+    return f"Confusion matrix. Recall: {recalls}; {worst}"
+
+
+def describe_curves(histories: dict[int, pd.DataFrame], chosen: dict[int, int]) -> str:
+    """Text for learning curves: the chosen epoch and its validation macro-F1 for every seed."""
+    parts = []
+    for seed, history in histories.items():
+        value = history.set_index("epoch").loc[chosen[seed], "val_macro_f1"]
+        parts.append(f"seed {seed}: epoch {chosen[seed]} of {len(history)}, validation macro-F1 {value:.3f}")
+    return "Learning curves. " + "; ".join(parts)
+
+
+def describe_clips(record: dict) -> str:
+    """Text for the picture of the split."""
+    return "Clips of every class: " + ", ".join(f"{part} {count}" for part, count in record["clips"].items())

@@ -1,0 +1,144 @@
+"""One cell of a study: its completed runs as predictions, scores and facts."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import pandas as pd
+
+from poseemo_lib.errors import UsageError
+from poseemo_lib.evaluation import CellScores, average_by_source, cell_scores
+from poseemo_lib.parameters import RunParameters, is_baseline
+from poseemo_lib.runs import Run
+
+# Baselines that come out the same with every seed: more seeds of them are no more evidence.
+DETERMINISTIC = ("majority", "logistic_regression")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The completed runs of one cell: all its seeds, and folds where it has them.
+
+    Parameters
+    ----------
+    name : str
+    runs : list of Run
+    """
+
+    name: str
+    runs: list[Run]
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The labels, in order."""
+        return tuple(self.runs[0].record["classes"])
+
+    @property
+    def parameters(self) -> dict:
+        """All parameters of its first run; one that the run's version did not have is at its default."""
+        defaults = {name: field.default for name, field in RunParameters.model_fields.items()}
+        return defaults | self.runs[0].record["parameters"]
+
+    @property
+    def architecture(self) -> str:
+        """Name of the model or baseline."""
+        return self.parameters["architecture"]
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether it is one of the baselines."""
+        return is_baseline(self.architecture)
+
+    @property
+    def n_parameters(self) -> int | None:
+        """Trainable parameters; None for a baseline."""
+        return self.runs[0].record.get("n_parameters")
+
+    @property
+    def is_majority(self) -> bool:
+        """Whether it always answers the most frequent class."""
+        return self.architecture == "majority"
+
+    @cached_property
+    def multiply_adds(self) -> int | None:
+        """Multiply-adds of one window, counted on the model that its parameters describe.
+
+        None for a baseline, and for a model that this version of the library does not have.
+        """
+        if self.is_baseline:
+            return None
+        from poseemo_lib.models import build_model
+        from poseemo_lib.models.cost import count_multiply_adds
+
+        try:
+            model = build_model(self.architecture, n_classes=len(self.classes), **self.parameters["model"])
+        except UsageError:
+            return None
+        return count_multiply_adds(model, n_frames=self.parameters["n_frames"])
+
+    @property
+    def seeds(self) -> list[int]:
+        """Seeds that count, sorted: those with all folds that any seed has.
+
+        A baseline without chance in it has one. Without a seed that has all folds, those with most of them count.
+        """
+        folds: dict[int, set[str]] = {}
+        for run in self.runs:
+            folds.setdefault(run.seed, set()).add(run.fold)
+        fullest = max((folds[seed] for seed in sorted(folds)), key=len)
+        seeds = sorted(seed for seed in folds if folds[seed] == fullest)
+        return seeds[:1] if self.architecture in DETERMINISTIC else seeds
+
+    @property
+    def unit(self) -> str:
+        """What is scored: clip or recording."""
+        return "recording" if self.parameters["score_by"] == "source" else "clip"
+
+    @property
+    def leaks(self) -> dict[str, int]:
+        """Largest number of leaks of each kind that the audit found in its splits; empty: none."""
+        leaks: dict[str, int] = {}
+        for run in self.runs:
+            for kind, count in run.record["leaks"].items():
+                leaks[kind] = max(count, leaks.get(kind, 0))
+        return {kind: count for kind, count in leaks.items() if count}
+
+    def predictions(self, split: str = "test") -> dict[int, pd.DataFrame]:
+        """Pool the predictions of a split over the folds: seed -> table, one row a clip (or recording, as scored)."""
+        by_seed = {}
+        for run in self.runs:
+            if run.seed not in self.seeds:
+                continue
+            table = run.predictions(split)
+            if self.unit == "recording":
+                table = average_by_source(table, self.classes)
+            # In validation a clip is predicted in several folds.
+            by_seed.setdefault(run.seed, []).append(table.assign(clip_id=run.fold + "/" + table["clip_id"]))
+        return {seed: pd.concat(tables, ignore_index=True) for seed, tables in sorted(by_seed.items())}
+
+    @cached_property
+    def scores(self) -> CellScores:
+        """Scores on the test split, with intervals."""
+        return cell_scores(self.predictions("test"), self.classes)
+
+    @cached_property
+    def tested_on(self) -> frozenset[str]:
+        """Clips (or recordings) that it was tested on, over all folds."""
+        return frozenset(clip for table in self.predictions("test").values() for clip in table["clip_id"])
+
+    @property
+    def chance(self) -> float:
+        """Balanced accuracy of guessing: 1 / number of classes that its test part has."""
+        return 1 / int((self.scores.confusion.sum(1) > 0).sum())
+
+    @property
+    def answers(self) -> pd.DataFrame:
+        """How often each class was answered and how often it was true: columns predicted and true, index class."""
+        confusion = self.scores.confusion
+        shares = {"predicted": confusion.sum(0) / confusion.sum(), "true": confusion.sum(1) / confusion.sum()}
+        return pd.DataFrame(shares, index=pd.Index(self.classes, name="class"))
+
+    @cached_property
+    def validation_macro_f1(self) -> float:
+        """Mean macro-F1 on validation, over seeds: what a choice between cells may look at."""
+        scores = cell_scores(self.predictions("val"), self.classes, n_bootstrap=1).scores
+        return float(scores.set_index("metric").loc["macro_f1", "mean"])

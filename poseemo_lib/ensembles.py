@@ -1,0 +1,179 @@
+"""Several networks as one: the mean of their probabilities.
+
+Lakshminarayanan et al. 2017, "Simple and scalable predictive uncertainty estimation using deep ensembles". Members are
+chosen by validation, in each fold by that fold's own, so that the tested group has no say.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from poseemo_lib.cells import Cell
+from poseemo_lib.errors import PoseemoError, UsageError
+from poseemo_lib.evaluation import probability_columns
+from poseemo_lib.pairing import Predictions, check_same_clips, mean_over_seeds
+from poseemo_lib.results import Results
+
+
+def ensemble_predictions(cells: dict[str, Predictions], classes: tuple[str, ...]) -> Predictions:
+    """Average the probabilities of cells, seed by seed.
+
+    Parameters
+    ----------
+    cells : dict
+        Cell -> seed -> predictions table.
+    classes : tuple of str
+
+    Returns
+    -------
+    dict of DataFrame
+        Seed -> predictions table, sorted by clip_id, for the seeds that all cells have.
+
+    Raises
+    ------
+    UsageError
+        There is no cell.
+    PoseemoError
+        The cells have no seed in common, or were tested on different clips.
+    """
+    if not cells:
+        raise UsageError("ensemble: wanted at least one cell, got none")
+    common = sorted(set.intersection(*(set(by_seed) for by_seed in cells.values())))
+    if not common:
+        seeds = ", ".join(f"{name} {sorted(by_seed)}" for name, by_seed in cells.items())
+        raise PoseemoError(f"ensemble: wanted cells with a seed in common, got {seeds}; run them with the same seeds")
+    return {seed: _mean({name: by_seed[seed] for name, by_seed in cells.items()}, classes) for seed in common}
+
+
+def _mean(tables: dict[str, pd.DataFrame], classes: tuple[str, ...]) -> pd.DataFrame:
+    # One table a cell is one seed a cell: this checks and sorts it.
+    checked = {name: mean_over_seeds({0: table}, classes, name) for name, table in tables.items()}
+    first_name, first = next(iter(checked.items()))
+    for name, table in checked.items():
+        check_same_clips(first, table, first_name, name)
+    columns = probability_columns(classes)
+    mean = np.mean([table[columns].to_numpy() for table in checked.values()], axis=0)
+    return first.drop(columns=columns).join(pd.DataFrame(mean, columns=columns))
+
+
+def best_by_validation(results: Results, n: int = 3, *, per_fold: bool = True) -> dict[str, list[str]]:
+    """Choose the networks with the best macro-F1 on validation, mean over seeds.
+
+    Parameters
+    ----------
+    results : Results
+    n : int
+        How many; all networks where there are fewer.
+    per_fold : bool
+        Choose within each fold by its own validation part. Otherwise once, by the validation parts of all folds,
+        which together hold every group that is tested.
+
+    Returns
+    -------
+    dict
+        Fold -> names of cells, the best first. The fold of runs without folds is "".
+
+    Raises
+    ------
+    UsageError
+        n is below 1, or there is no network.
+    PoseemoError
+        The networks have different folds.
+    """
+    networks = [cell for cell in results.cells if not cell.is_baseline]
+    if n < 1 or not networks:
+        raise UsageError(f"ensemble: wanted n of at least 1 and a network, got n = {n} and {len(networks)} networks")
+    folds = {cell.name: sorted({run.fold for run in cell.runs}) for cell in networks}
+    every = folds[networks[0].name]
+    for name, mine in folds.items():
+        if mine != every:
+            raise PoseemoError(
+                f"ensemble: wanted networks with the same folds, got {every} of {networks[0].name} and {mine} of "
+                f"{name}; complete the study"
+            )
+    if per_fold:
+        return {fold: _best([_within(cell, fold) for cell in networks], n) for fold in every}
+    best = _best(networks, n)
+    return {fold: best for fold in every}
+
+
+def _within(cell: Cell, fold: str) -> Cell:
+    return Cell(cell.name, [run for run in cell.runs if run.fold == fold])
+
+
+def _best(cells: list[Cell], n: int) -> list[str]:
+    # By name where they are equal, so that the order of the cells does not matter.
+    ranked = sorted(cells, key=lambda cell: (-cell.validation_macro_f1, cell.name))
+    return [cell.name for cell in ranked[:n]]
+
+
+@dataclass(frozen=True)
+class Ensemble(Cell):
+    """Networks as one cell, which has predictions and scores as any other.
+
+    Its macro-F1 on validation is too high, since validation chose the members: never choose by it.
+
+    Parameters
+    ----------
+    name : str
+    runs : list of Run
+        The members' runs, which also belong to the members' own cells.
+    members : dict
+        Fold -> the cells whose mean predicts it.
+    all_seeds : bool
+        Average over the seeds too: one answer, and one seed 0, instead of an ensemble a seed.
+    """
+
+    members: dict[str, list[Cell]] = field(default_factory=dict)
+    all_seeds: bool = False
+
+    @property
+    def architecture(self) -> str:
+        """No model's name."""
+        return "ensemble"
+
+    @property
+    def n_parameters(self) -> None:
+        """Its members may differ from fold to fold."""
+        return None
+
+    @property
+    def seeds(self) -> list[int]:
+        """Seeds, sorted."""
+        return sorted(self.predictions("test"))
+
+    def predictions(self, split: str = "test") -> Predictions:
+        """Average the members' predictions of a split in each fold, and pool the folds: seed -> table."""
+        folds = [
+            ensemble_predictions({cell.name: _within(cell, fold).predictions(split) for cell in cells}, self.classes)
+            for fold, cells in self.members.items()
+        ]
+        seeds = sorted(set.intersection(*(set(by_seed) for by_seed in folds)))
+        pooled = {seed: pd.concat([by_seed[seed] for by_seed in folds], ignore_index=True) for seed in seeds}
+        return {0: mean_over_seeds(pooled, self.classes, self.name)} if self.all_seeds else pooled
+
+
+def ensemble_cell(results: Results, n: int = 3, *, per_fold: bool = True, all_seeds: bool = False) -> Ensemble:
+    """Make one cell of the best networks by validation.
+
+    Parameters
+    ----------
+    results : Results
+    n, per_fold
+        See :func:`best_by_validation`.
+    all_seeds : bool
+        Average over the seeds too. The result is one trained predictor, with no spread over seeds.
+
+    Returns
+    -------
+    Ensemble
+        To compare it, add it to the cells: `replace(results, cells=[*results.cells, ensemble])`.
+    """
+    members = {
+        fold: [results[name] for name in names]
+        for fold, names in best_by_validation(results, n, per_fold=per_fold).items()
+    }
+    runs = [run for fold, cells in members.items() for cell in cells for run in _within(cell, fold).runs]
+    name = f"ensemble of {max(map(len, members.values()))}" + (" and all seeds" if all_seeds else "")
+    return Ensemble(name, runs, members, all_seeds)

@@ -1,0 +1,247 @@
+"""What the cells of a study differ in, read from their runs' parameters and not from their names.
+
+A factor is one thing that a study can change: a hyper-parameter, the normalisation, the augmentation as a whole, what
+is done about rare classes, the split. Parameters that only go with another one (the noise, whose unit follows the
+normalisation; the exchange of two people, where there is one) belong to that one's factor.
+"""
+
+from dataclasses import fields
+
+import pandas as pd
+
+from poseemo_lib.cells import Cell
+from poseemo_lib.errors import UsageError
+from poseemo_lib.results import SHOWN_METRICS, Results
+from poseemo_lib.runs import PLACE_PARAMETERS
+
+IMBALANCE, SPLIT, AUGMENTATION = "imbalance", "split", "augmentation"
+_IMBALANCE_PARAMETERS = ("sampler", "class_weights", "loss", "focal_gamma", "allow_double_balancing")
+_SPLIT_PARAMETERS = ("split", "split_seed", "allow_leak")
+_BOTH = "both (the published bug)"
+_REGIMES = ("none", "class weights", "balanced sampler", _BOTH, "focal loss", "logit adjustment")
+_NOT_COMPARED = ("seed", "fold", *PLACE_PARAMETERS)
+_GOES_WITH = {"noise": "normalisation", "slot_swap": "people"}
+
+
+def settings(cell: Cell) -> dict:
+    """Flatten all parameters of a cell; hyper-parameters of the model are `model.<name>`, defaults included."""
+    from poseemo_lib.models import hyper_parameters
+
+    try:
+        model = {} if cell.is_baseline else hyper_parameters(cell.architecture)
+    except UsageError:  # a model that this version of the library does not have
+        model = {}
+    values = {name: value for name, value in cell.parameters.items() if name not in (*_NOT_COMPARED, "model")}
+    return values | {f"model.{name}": value for name, value in (model | cell.parameters["model"]).items()}
+
+
+def differing_factors(one: dict, other: dict) -> set[str]:
+    """Name the factors in which two cells' settings differ."""
+    differing = {name for name in one.keys() | other.keys() if one.get(name) != other.get(name)}
+    differing -= {name for name, main in _GOES_WITH.items() if main in differing}
+    return {_factor(name) for name in differing}
+
+
+def _factor(parameter: str) -> str:
+    if parameter in _augmentation_parameters():
+        return AUGMENTATION
+    if parameter in _IMBALANCE_PARAMETERS:
+        return IMBALANCE
+    return SPLIT if parameter in _SPLIT_PARAMETERS else parameter.removeprefix("model.")
+
+
+def _augmentation_parameters() -> list[str]:
+    from poseemo_lib.augmentation import Augmentation
+
+    return [field.name for field in fields(Augmentation)]
+
+
+def base_cell(results: Results) -> Cell | None:
+    """Find the cell of an ablation that the others vary: the network from which most differ in one factor.
+
+    The architecture, what is done about rare classes, and the split are no factors here.
+
+    Returns
+    -------
+    Cell or None
+        None where not most of the networks are such variations: the study is no ablation.
+    """
+    networks = _networks(results)
+    counts = {name: len(_variations(networks, name)) for name in networks}
+    name = max(counts, key=counts.get, default=None)
+    is_ablation = name is not None and 2 * counts[name] > len(networks)
+    return results[name] if is_ablation else None
+
+
+def _networks(results: Results) -> dict[str, dict]:
+    return {cell.name: settings(cell) for cell in results.cells if not cell.is_baseline}
+
+
+def _variations(networks: dict[str, dict], base: str) -> dict[str, str]:
+    """Cells that differ from the base in one factor: name -> factor."""
+    found = {}
+    for name, values in networks.items():
+        differing = differing_factors(networks[base], values)
+        if len(differing) == 1 and not differing & {"architecture", IMBALANCE, SPLIT}:
+            found[name] = differing.pop()
+    return found
+
+
+def ablation_table(results: Results, metric: str = "macro_f1", tests: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Score of the base and of every cell that changes one factor of it, by factor.
+
+    Parameters
+    ----------
+    results : Results
+    metric : str
+    tests : DataFrame, optional
+        From :func:`poseemo_lib.findings.comparisons` with the base: which cells can be told from it.
+
+    Returns
+    -------
+    DataFrame
+        factor, value, is_base, cell, mean, low, high, sd, n_seeds, and `different` with tests. The base comes once in
+        each factor, in the place of its value. Empty where there is no base.
+    """
+    base, networks = base_cell(results), _networks(results)
+    columns = ["factor", "value", "is_base", "cell", "mean", "low", "high", "sd", "n_seeds"]
+    if base is None:
+        return pd.DataFrame(columns=columns)
+    rows = []
+    factors = _variations(networks, base.name)
+    for factor in dict.fromkeys(factors.values()):
+        cells = [base.name, *(name for name, own in factors.items() if own == factor)]
+        texts = {name: _value(factor, networks[name], networks[base.name]) for name in cells}
+        for name in sorted(cells, key=lambda name: _rank(factor, networks[name], name == base.name)):
+            score = results[name].scores.scores.set_index("metric").loc[metric]
+            row = {"factor": factor, "value": texts[name], "is_base": name == base.name, "cell": name}
+            row |= {key: score[key] for key in ("mean", "low", "high", "sd", "n_seeds")}
+            rows.append(row)
+    table = pd.DataFrame(rows, columns=columns)
+    return table if tests is None else table.assign(different=table["cell"].isin(set(tests.query("different")["a"])))
+
+
+def _rank(factor: str, values: dict, is_base: bool) -> tuple:
+    """Order numbers by size; otherwise the base comes first and the rest as the study has them."""
+    value = values.get(factor, values.get(f"model.{factor}"))
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return (value,) if number else (not is_base,)
+
+
+def _value(factor: str, values: dict, base: dict) -> str:
+    if factor == AUGMENTATION:
+        return _augmentation_text(values, base)
+    value = values.get(factor, values.get(f"model.{factor}"))
+    if isinstance(value, bool):
+        return "with" if value else "without"
+    return str(value)
+
+
+def _augmentation_text(values: dict, base: dict) -> str:
+    """Describe an augmentation beside the base's: all, none, only one of them, or what was changed."""
+    used = [name for name in _augmentation_parameters() if base[name]]
+    same = [name for name in used if values[name] == base[name]]
+    off = [name for name in used if not values[name]]
+    if values == base or len(same) == len(_augmentation_parameters()):
+        return "all"
+    changed = [name for name in _augmentation_parameters() if values[name] != base[name] and values[name]]
+    if changed:
+        return ", ".join(f"{name.replace('_', ' ')} {values[name]}" for name in changed)
+    if not same:
+        return "none"
+    return f"only {same[0].replace('_', ' ')}" if len(same) == 1 else f"without {', '.join(off).replace('_', ' ')}"
+
+
+def imbalance_cells(results: Results) -> list[Cell]:
+    """Find the largest set of cells that differ in nothing but what they do about rare classes; empty: under two."""
+    networks = _networks(results)
+    sets = [[other for other in networks if differing_factors(networks[name], networks[other]) <= {IMBALANCE}]
+            for name in networks]  # fmt: skip
+    largest = max(sets, key=len, default=[])
+    cells = [results[name] for name in largest] if len(largest) > 1 else []
+    order = {regime: i for i, regime in enumerate(_REGIMES)}
+    return sorted(cells, key=lambda cell: order.get(imbalance_regime(cell), len(order)))
+
+
+def imbalance_regime(cell: Cell) -> str:
+    """Name what a cell does about rare classes."""
+    values = settings(cell)
+    loss = {"focal": "focal loss", "logit_adjustment": "logit adjustment"}.get(values["loss"])
+    sampled, weighted = values["sampler"] == "balanced", values["class_weights"] == "inverse"
+    if sampled and weighted and loss is None:
+        return _BOTH
+    used = [name for name, on in (("balanced sampler", sampled), ("class weights", weighted), (loss, loss)) if on]
+    return " + ".join(used) or "none"
+
+
+def imbalance_table(results: Results) -> pd.DataFrame:
+    """Recall of every class and how often it was answered, under every regime.
+
+    Returns
+    -------
+    DataFrame
+        regime, cell, class, recall, low, high, predicted, true, n_seeds; empty where the study has no such cells.
+    """
+    tables = []
+    for cell in imbalance_cells(results):
+        recall = cell.scores.per_class.query("metric == 'recall'").rename(columns={"mean": "recall"})
+        table = recall[["class", "recall", "low", "high"]].merge(cell.answers, left_on="class", right_index=True)
+        tables.append(table.assign(regime=imbalance_regime(cell), cell=cell.name, n_seeds=len(cell.seeds)))
+    columns = ["regime", "cell", "class", "recall", "low", "high", "predicted", "true", "n_seeds"]
+    return pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)
+
+
+def split_groups(results: Results) -> list[list[Cell]]:
+    """Find the models that were trained under several splits: cells that differ in nothing but the split."""
+    every = {cell.name: settings(cell) for cell in results.cells}
+    groups, used = [], set()
+    for name in every:
+        same = [other for other in every if differing_factors(every[name], every[other]) <= {SPLIT}]
+        if name not in used and len({_split_name(results[other]) for other in same}) > 1:
+            groups.append([results[other] for other in same])
+        used |= set(same)
+    return groups
+
+
+def _split_name(cell: Cell) -> str:
+    values = cell.parameters
+    return values["split"] + (f", seed {values['split_seed']}" if values["split_seed"] else "")
+
+
+def leakage_table(results: Results) -> tuple[pd.DataFrame, dict[str, dict[str, int]]]:
+    """Scores of the models that were trained under several splits, and what the audit found in each split.
+
+    Returns
+    -------
+    table : DataFrame
+        model, split, cell, metric, mean, low, high, n_seeds, chance, n_clips, n_groups; empty where the study has none.
+    leaks : dict
+        Split -> number of leaks by kind.
+    """
+    groups = split_groups(results)
+    names = _model_names(groups)
+    rows, leaks = [], {}
+    for name, group in zip(names, groups, strict=True):
+        for cell in group:
+            split = _split_name(cell)
+            leaks[split] = leaks.get(split) or cell.leaks
+            facts = {"n_clips": cell.scores.n_clips, "n_groups": cell.scores.n_groups}
+            for _, score in cell.scores.scores.iterrows():
+                if score["metric"] in SHOWN_METRICS:
+                    values = {key: score[key] for key in ("metric", "mean", "low", "high", "n_seeds")}
+                    chance = cell.chance if score["metric"] == "balanced_accuracy" else float("nan")
+                    rows.append({"model": name, "split": split, "cell": cell.name, **values, "chance": chance} | facts)
+    columns = ["model", "split", "cell", "metric", "mean", "low", "high", "n_seeds", "chance", "n_clips", "n_groups"]
+    return pd.DataFrame(rows, columns=columns), leaks
+
+
+def _model_names(groups: list[list[Cell]]) -> list[str]:
+    """Name each group by its architecture and, where several share one, by what it sets differently."""
+    names = []
+    for group in groups:
+        alike = [other for other in groups if other[0].architecture == group[0].architecture]
+        values, first = settings(group[0]), settings(alike[0][0])
+        own = [f"{key.removeprefix('model.')} {values[key]}" for key in values if values[key] != first.get(key)]
+        own = [text for text in own if text.split()[0] not in _SPLIT_PARAMETERS]
+        names.append(", ".join([group[0].architecture, *own]))
+    return names

@@ -1,0 +1,132 @@
+"""Figure of what a model's size buys."""
+
+import numpy as np
+from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
+
+from poseemo_lib.plots import style
+from poseemo_lib.plots.labels import label_points, spread
+
+SIZE_NAMES = {"n_parameters": "parameters", "multiply_adds": "multiply-adds for one window"}
+_FRONT = "#000000"
+
+
+def pareto_front(size, score) -> np.ndarray:
+    """Find the models that no other beats in both size and score.
+
+    Parameters
+    ----------
+    size, score : sequence of N float
+        A model with a NaN is not on the front and beats none.
+
+    Returns
+    -------
+    int array
+        Indices of the models for which no other is at least as small and at least as good, and better in one;
+        by size.
+    """
+    size, score = np.asarray(size, dtype=float), np.asarray(score, dtype=float)
+    no_worse = (size[:, None] <= size) & (score[:, None] >= score)  # [i, j]: i is no worse than j; False for NaN
+    better = (size[:, None] < size) | (score[:, None] > score)
+    beaten = (no_worse & better).any(0)
+    front = np.flatnonzero(~beaten & np.isfinite(size) & np.isfinite(score))
+    return front[np.lexsort((score[front], size[front]))]
+
+
+@style.in_style
+def score_against_size(
+    table,
+    *,
+    n_clips: int,
+    n_groups: int,
+    synthetic: bool,
+    leaky: bool = False,
+    unit: str = "clip",
+    resampled_by: str = "group",
+    size: str = "n_parameters",
+    score_name: str = "macro-F1",
+    ax=None,
+):
+    """Score against size, with the models that no other beats in both joined to the Pareto front.
+
+    Parameters
+    ----------
+    table : DataFrame
+        One row a cell: cell, mean, low, high (shares, 0 to 1), n_seeds, is_baseline and a column `size`. Baselines are
+        horizontal lines; a network without a size is named under the axis.
+    n_clips, n_groups : int
+        What was predicted.
+    synthetic, leaky : bool
+        See :func:`poseemo_lib.plots.style.note_data`.
+    unit, resampled_by : str
+        What was scored, and what the intervals were drawn over.
+    size : str
+        A key of :data:`SIZE_NAMES`.
+    score_name : str
+    ax : Axes, optional
+
+    Returns
+    -------
+    fig, ax
+    """
+    fig, ax = style.axes_or_new(ax, width=9.0, height=5.8)
+    baselines = table[table["is_baseline"].astype(bool)].dropna(subset="mean")
+    networks = table[~table["is_baseline"].astype(bool)]
+    known = networks[np.isfinite(networks[size].astype(float)) & (networks[size] > 0) & networks["mean"].notna()]
+    colour, marker = style.MODEL_KINDS["network"]
+    x, y = known[size].to_numpy(float), 100 * known["mean"].to_numpy(float)
+    ax.vlines(x, 100 * known["low"], 100 * known["high"], color=colour, linewidth=1.6, alpha=0.45)
+    ax.plot(x, y, marker, color=colour, markersize=6, label="networks")
+    front = pareto_front(x, y)
+    ax.plot(x[front], y[front], marker, color=_FRONT, markersize=6)
+    ax.plot(x[front], y[front], color=_FRONT, linewidth=1, drawstyle="steps-post", zorder=1, label="Pareto front")
+    ax.set_xscale("log")
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.xaxis.set_major_formatter(EngFormatter(sep=" "))
+    ax.xaxis.set_minor_locator(NullLocator())
+    _set_limits(ax, x, known, baselines)
+    ax.set(xlabel=f"{SIZE_NAMES[size]} (log scale)", ylabel=f"{score_name}, %")
+    ax.set_title("Up and left is better; black steps: no other model is both smaller and better")
+    ax.grid(axis="y")
+    text = style.sample_text(n_clips, n_groups, table["n_seeds"], unit=unit, resampled_by=resampled_by,
+                             interval="Vertical lines")  # fmt: skip
+    if lost := sorted(set(networks["cell"]) - set(known["cell"])):
+        text += f" Not drawn, size or score unknown: {', '.join(style.name_text(name) for name in lost)}."
+    style.note_sample(fig, text)
+    _label_baselines(ax, baselines)
+    style.note_data(fig, synthetic, leaky)
+    strokes = [(a, 100 * low, a, 100 * high) for a, low, high in zip(x, known["low"], known["high"], strict=True)]
+    strokes += [(*ax.get_xlim()[:1], 100 * mean, ax.get_xlim()[1], 100 * mean) for mean in baselines["mean"]]
+    names = [style.name_text(name) for name in known["cell"]]
+    on_front = [_FRONT if i in set(front) else colour for i in range(len(x))]
+    label_points(ax, x, y, names, colours=on_front, lines=[line for line in strokes if np.isfinite(line).all()])
+    return fig, ax
+
+
+def _set_limits(ax, x, known, baselines) -> None:
+    """Leave room for names at either side; the height is that of the networks, and of baselines above them."""
+    if len(x):
+        factor = max((x.max() / x.min()) ** 0.22, 1.6)
+        ax.set_xlim(x.min() / factor, x.max() * factor)
+    values = 100 * (known if len(known) else baselines)[["low", "high", "mean"]].to_numpy(float).ravel()
+    values = values[np.isfinite(values)]
+    if len(values):
+        top = max(values.max(), 100 * baselines["mean"].max()) if len(baselines) else values.max()
+        margin = max(0.08 * (top - values.min()), 2)
+        ax.set_ylim(max(values.min() - margin, 0), top + margin)
+
+
+def _label_baselines(ax, baselines) -> None:
+    """Draw the baselines as lines and name them in the right margin, moved apart; those far below by an arrow."""
+    low, high = ax.get_ylim()
+    height = ax.figure.get_size_inches()[1] * ax.get_position().height * 72  # points
+    values = 100 * baselines["mean"].to_numpy(float)
+    places = spread(values, 12 * (high - low) / height, low, high)
+    for value, place, name in zip(values, places, baselines["cell"], strict=True):
+        text = f"{style.name_text(name, 22)} {value:.1f}" + (" ↓" if value < low else "")
+        look = {"va": "center", "fontsize": 8, "color": "#444444"}
+        line = {"arrowstyle": "-", "color": style.STRONGEST, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 0}
+        if value >= low:
+            ax.axhline(value, color=style.STRONGEST, linestyle="--", linewidth=1, zorder=0.9)
+        ends = {"xycoords": ("axes fraction", "data"), "textcoords": ("axes fraction", "data")}
+        ax.annotate(text, (1, max(value, low)), (1.03, place), **ends, **look,
+                    arrowprops=line if value >= low else None)  # fmt: skip

@@ -1,0 +1,318 @@
+"""Paired comparisons of cells: which differences the test clips support, and which would go unseen.
+
+A difference of macro-F1 is tested with a t-test whose standard error has two parts. One is the bootstrap over whole
+groups, the same draw for both cells, since clips of one group are alike; it is widened by sqrt(G / (G - 1)) and held
+against t with G - 1 degrees of freedom, because a percentile interval of a few groups is too short (Hesterberg 2015,
+"What teachers should know about the bootstrap", American Statistician 69; Cameron and Miller 2015, "A practitioner's
+guide to cluster-robust inference", Journal of Human Resources 50). The other is the spread over seeds, since two
+trainings of one architecture differ too; it is pooled over the networks of a study, since two or three seeds of one say
+little of it. Both together: Welch (1947) and Satterthwaite (1946).
+
+McNemar's exact test stands beside it and decides nothing: it tests accuracy, not macro-F1, and takes the clips for
+independent. A clip has one answer in it, the mean over seeds: clips that counted once a seed would make p too small.
+"""
+
+import math
+from collections.abc import Collection, Iterable
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+
+from poseemo_lib.evaluation import probability_columns
+from poseemo_lib.pairing import Predictions, check_same_clips, mean_over_seeds
+from poseemo_lib.resampling import Resampled, SeedSpread, draw_groups, pool_spreads, resample, seed_parts
+
+ALPHA = 0.05
+POWER = 0.8
+# Below this many groups no difference is claimed: between equal cells, 6 groups gave 7.5 % false claims, 8 gave 4 %.
+MIN_GROUPS = 8
+
+
+def mcnemar(a_right: np.ndarray, b_right: np.ndarray) -> tuple[int, int, float]:
+    """Test whether two classifiers are right equally often (McNemar 1947), exactly.
+
+    Parameters
+    ----------
+    a_right, b_right : bool array (N,)
+        Whether each was right on a clip. Clips count as independent.
+
+    Returns
+    -------
+    n_a_only, n_b_only : int
+        Clips that one of them got right and the other did not.
+    p : float
+        Two-sided.
+    """
+    from statsmodels.stats.contingency_tables import mcnemar as test
+
+    a_right, b_right = np.asarray(a_right, bool), np.asarray(b_right, bool)
+    n_a, n_b = int((a_right & ~b_right).sum()), int((b_right & ~a_right).sum())
+    both, neither = int((a_right & b_right).sum()), int((~a_right & ~b_right).sum())
+    return n_a, n_b, float(test([[both, n_a], [n_b, neither]], exact=True).pvalue)
+
+
+def p_above_share(successes: int, n: int, share: float) -> float:
+    """Probability of at least so many successes if each came with the given share: one-sided exact binomial test.
+
+    For a published accuracy against a constant such as the share of the largest class. Clips count as independent.
+    """
+    from scipy.stats import binomtest
+
+    return float(binomtest(successes, n, share, alternative="greater").pvalue)
+
+
+def holm(p: Iterable[float]) -> np.ndarray:
+    """Adjust p-values for their number (Holm 1979); NaN stands for no test and stays."""
+    from statsmodels.stats.multitest import multipletests
+
+    p = np.asarray(list(p), dtype=np.float64)
+    out, tested = np.full(p.shape, np.nan), np.isfinite(p)
+    if tested.any():
+        out[tested] = multipletests(p[tested], method="holm")[1] if tested.sum() > 1 else p[tested]
+    return out
+
+
+def compare_cells(
+    predictions: dict[str, Predictions],
+    classes: tuple[str, ...],
+    *,
+    metric: str = "macro_f1",
+    pairs: Iterable[tuple[str, str]] | None = None,
+    fixed: Collection[str] = (),
+    pool: Collection[str] = (),
+    n_bootstrap: int = 10_000,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Compare cells that were tested on the same clips, pair by pair.
+
+    Parameters
+    ----------
+    predictions : dict
+        Cell -> seed -> predictions table.
+    classes : tuple of str
+    metric : {"macro_f1", "balanced_accuracy", "accuracy"}
+    pairs : iterable of (str, str), optional
+        What to compare, chosen before looking: Holm's correction is for their number. Default: all pairs.
+    fixed : collection of str
+        Cells that one seed speaks for, since they come out the same with every seed or stand for themselves only.
+        Any other cell with one seed is never called different: one seed ranks no architecture.
+    pool : collection of str
+        Cells whose spread over seeds is pooled with that of the compared ones that are not `fixed`: networks that
+        were tested on the same clips.
+    n_bootstrap, seed : int
+        Number of draws of groups, and their seed.
+
+    Returns
+    -------
+    DataFrame
+        One row a pair:
+
+        - a, b, metric; difference: mean over seeds of a minus that of b; low, high: 95 % interval (not adjusted);
+          se, df: standard error and degrees of freedom
+        - p_bootstrap, p_bootstrap_holm: of the difference, and adjusted for all rows
+        - n_a_only, n_b_only, p_mcnemar, p_mcnemar_holm: of the accuracy of the answers averaged over seeds
+        - different: p_bootstrap_holm < 0.05, and nothing in `limit`. McNemar has no say in it: see the module
+        - limit: "groups" where there are fewer than 8, "seeds" where a cell that is not `fixed` has one, else ""
+        - detectable: see :func:`smallest_detectable_difference`, at Holm's strictest level
+        - n_clips, n_groups, n_seeds_a, n_seeds_b, n_comparisons, paired
+
+    Raises
+    ------
+    PoseemoError
+        Two cells, or two seeds of one, were tested on different clips, or a table is not sound.
+    """
+    pairs = list(combinations(predictions, 2) if pairs is None else pairs)
+    names = list(dict.fromkeys([*(name for pair in pairs for name in pair), *pool]))
+    averaged = {name: mean_over_seeds(predictions[name], classes, name) for name in names}
+    for name in names:
+        check_same_clips(averaged[names[0]], averaged[name], names[0], name)
+    # The same draws of groups for all cells and seeds: that is what pairs them.
+    weights = draw_groups(averaged[names[0]], n_bootstrap, seed) if names else None
+    scores = {name: resample(predictions[name], classes, metric, weights) for name in names}
+    spread = pool_spreads(cell for name, cell in scores.items() if name not in fixed)
+    right = {name: _answers_right(averaged[name], classes) for name in names}
+    rows = []
+    for a, b in pairs:
+        one, other = scores[a], scores[b]
+        n_a, n_b, p = mcnemar(right[a], right[b])
+        group_part = _group_variance(one.drawn - other.drawn, one.n_groups), max(one.n_groups - 1, 1)
+        parts = [group_part, *_seed_parts({a: one, b: other}, fixed, spread)]
+        row = _difference(one, other, parts) | {"n_a_only": n_a, "n_b_only": n_b, "p_mcnemar": p}
+        rows.append({"a": a, "b": b, "metric": metric, **row, "limit": _limit(a, b, one, other, fixed), "paired": True})
+    return adjusted(rows)
+
+
+def compare_apart(
+    a: tuple[str, Predictions],
+    b: tuple[str, Predictions],
+    classes: tuple[str, ...],
+    *,
+    metric: str = "macro_f1",
+    fixed: Collection[str] = (),
+    n_bootstrap: int = 10_000,
+    seed: int = 0,
+) -> dict:
+    """Compare two cells that were tested on different clips, as under two splits of one dataset.
+
+    Both are resampled by themselves. Where the two test parts share groups the interval is too long rather than too
+    short, as long as what is easy for one cell is easy for the other.
+
+    Parameters
+    ----------
+    a, b : (str, dict of DataFrame)
+        Name, and seed -> predictions table.
+    classes, metric, fixed, n_bootstrap, seed
+        See :func:`compare_cells`.
+
+    Returns
+    -------
+    dict
+        A row for :func:`adjusted`, which makes of several the table that :func:`compare_cells` returns; without a
+        McNemar test, and with the clips and groups of the smaller part.
+    """
+    sides = []
+    for (name, predictions), draws in zip((a, b), (seed, seed + 1), strict=True):
+        averaged = mean_over_seeds(predictions, classes, name)
+        sides.append(resample(predictions, classes, metric, draw_groups(averaged, n_bootstrap, draws)))
+    one, other = sides
+    group_parts = [(_group_variance(cell.drawn, cell.n_groups), max(cell.n_groups - 1, 1)) for cell in sides]
+    both = {a[0]: one, b[0]: other}
+    spread = pool_spreads(cell for name, cell in both.items() if name not in fixed)
+    row = _difference(one, other, [*group_parts, *_seed_parts(both, fixed, spread)])
+    row |= {"n_a_only": None, "n_b_only": None, "p_mcnemar": np.nan}
+    limit = _limit(a[0], b[0], one, other, fixed)
+    return {"a": a[0], "b": b[0], "metric": metric, **row, "limit": limit, "paired": False}
+
+
+def adjusted(rows: Iterable[dict]) -> pd.DataFrame:
+    """Make comparisons one family: Holm's correction over all of them, and what follows from it.
+
+    Parameters
+    ----------
+    rows : iterable of dict
+        Of :func:`compare_apart`, or rows of :func:`compare_cells` (`table.to_dict("records")`).
+
+    Returns
+    -------
+    DataFrame
+        See :func:`compare_cells`.
+    """
+    table = pd.DataFrame(list(rows), columns=_COLUMNS)
+    table["n_comparisons"] = len(table)
+    for column in ("p_bootstrap", "p_mcnemar"):
+        table[f"{column}_holm"] = holm(table[column])
+    table["different"] = (table["p_bootstrap_holm"] < ALPHA) & (table["limit"] == "")
+    levels = ALPHA / max(len(table), 1)
+    table["detectable"] = [
+        smallest_detectable_difference(se, df, alpha=levels) for se, df in zip(table["se"], table["df"], strict=True)
+    ]
+    return table.astype({"n_a_only": "Int64", "n_b_only": "Int64"})
+
+
+_COLUMNS = (
+    *("a", "b", "metric", "difference", "low", "high", "se", "df", "p_bootstrap", "p_bootstrap_holm"),
+    *("n_a_only", "n_b_only", "p_mcnemar", "p_mcnemar_holm", "different", "limit", "detectable"),
+    *("n_clips", "n_groups", "n_seeds_a", "n_seeds_b", "n_comparisons", "paired"),
+)
+
+
+def _answers_right(averaged: pd.DataFrame, classes: tuple[str, ...]) -> np.ndarray:
+    labels = pd.Index(classes).get_indexer(averaged["label"])
+    return averaged[probability_columns(classes)].to_numpy().argmax(1) == labels
+
+
+def _group_variance(drawn: np.ndarray, n_groups: int) -> float:
+    # A bootstrap of G units has (G - 1) / G of the variance.
+    return float(drawn.var(ddof=1)) * n_groups / max(n_groups - 1, 1)
+
+
+def _limit(a: str, b: str, one: Resampled, other: Resampled, fixed: Collection[str]) -> str:
+    if min(one.n_groups, other.n_groups) < MIN_GROUPS:
+        return "groups"
+    single = [name for name, cell in ((a, one), (b, other)) if len(cell.by_seed) < 2 and name not in fixed]
+    return "seeds" if single else ""
+
+
+def _seed_parts(cells: dict[str, Resampled], fixed: Collection[str], spread: SeedSpread) -> list[tuple[float, int]]:
+    alone = [cell for name, cell in cells.items() if name in fixed]
+    return seed_parts([cell for name, cell in cells.items() if name not in fixed], alone, spread)
+
+
+def _difference(one: Resampled, other: Resampled, parts: list[tuple[float, int]]) -> dict:
+    """Welch's t of the difference of two means over seeds, from its variance in parts with their degrees of freedom."""
+    from scipy.stats import t
+
+    difference = float(one.by_seed.mean() - other.by_seed.mean())
+    variance = sum(part for part, _ in parts)
+    n_groups = min(one.n_groups, other.n_groups)
+    se = math.sqrt(variance)
+    if se < 1e-12:
+        # Every group says the same: what is left is the chance that all of them have the same sign.
+        df, p = float(n_groups - 1), 1.0 if abs(difference) < 1e-12 else 2.0 ** (1 - n_groups)
+    else:
+        df = variance**2 / sum(part**2 / freedom for part, freedom in parts)
+        p = float(2 * t.sf(abs(difference) / se, df))
+    half = float(t.ppf(1 - ALPHA / 2, df)) * se if se else 0.0
+    counts = {"n_clips": min(one.n_clips, other.n_clips), "n_groups": n_groups}
+    counts |= {"n_seeds_a": len(one.by_seed), "n_seeds_b": len(other.by_seed)}
+    interval = {"low": difference - half, "high": difference + half}
+    return {"difference": difference, **interval, "se": se, "df": df, "p_bootstrap": p, **counts}
+
+
+def smallest_detectable_difference(se: float, df: float, *, alpha: float = ALPHA, power: float = POWER) -> float:
+    """Difference that a two-sided test would find with the given probability.
+
+    Bloom 1995, "Minimum detectable effects", Evaluation Review 19.
+
+    Parameters
+    ----------
+    se, df : float
+        Standard error and degrees of freedom of the difference, as :func:`compare_cells` returns them.
+    alpha : float
+        Level of the test; divide by the number of comparisons for Holm's strictest one.
+    power : float
+        0.5 to 1, exclusive.
+
+    Returns
+    -------
+    float
+        In the unit of the standard error.
+    """
+    from scipy.stats import t
+
+    return float((t.ppf(1 - alpha / 2, df) + t.ppf(power, df)) * se) if se else 0.0
+
+
+def detectable_accuracy_difference(
+    n_clips: int, n_discordant: int, *, alpha: float = ALPHA, power: float = POWER
+) -> float:
+    """Smallest difference of accuracy that the exact McNemar test would find, given how often two cells disagree.
+
+    Parameters
+    ----------
+    n_clips : int
+    n_discordant : int
+        Clips that exactly one of the two got right: `n_a_only + n_b_only`. The exact test is conditional on it.
+    alpha, power : float
+
+    Returns
+    -------
+    float
+        0 to 1. NaN if no outcome would be significant, as with fewer than 6 discordant clips at 0.05.
+    """
+    from scipy.optimize import brentq
+    from scipy.stats import binom
+
+    # Largest smaller count whose two-sided p is at most alpha; -1 where even 0 is not enough.
+    counts = np.arange(n_discordant // 2 + 1)
+    critical = int((2 * binom.cdf(counts, n_discordant, 0.5) <= alpha).sum()) - 1
+    if critical < 0:
+        return float("nan")
+
+    def missing_power(share: float) -> float:
+        found = binom.cdf(critical, n_discordant, share) + binom.sf(n_discordant - critical - 1, n_discordant, share)
+        return found - power
+
+    share = brentq(missing_power, 0.5, 1)
+    return float(n_discordant * (2 * share - 1) / n_clips)

@@ -1,0 +1,406 @@
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import binom, binomtest, ttest_1samp
+from scipy.stats import t as student
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
+
+from poseemo_lib import statistics
+from poseemo_lib.errors import PoseemoError
+from poseemo_lib.evaluation import cell_scores, probability_columns, wilson_interval
+from poseemo_lib.pairing import mean_over_seeds, paired_tables
+from poseemo_lib.ranking import rank_table
+from poseemo_lib.resampling import Resampled, SeedSpread, pool_spreads, seed_parts
+
+CLASSES = ("a", "b", "c")
+# The published 31.16 % run: rows true, columns predicted (angry, disgust, fear, happy, neutral, sad, surprise).
+PUBLISHED = np.array(
+    [
+        [9, 1, 4, 17, 46, 14, 6],
+        [3, 27, 18, 7, 21, 12, 1],
+        [4, 1, 21, 3, 14, 7, 2],
+        [17, 4, 1, 36, 85, 40, 6],
+        [17, 0, 8, 26, 159, 59, 15],
+        [9, 2, 1, 9, 50, 21, 7],
+        [13, 0, 1, 12, 34, 15, 4],
+    ]
+)
+
+
+def make_table(labels, answers, groups, classes=CLASSES):
+    n = len(classes)
+    table = pd.DataFrame(
+        {
+            "clip_id": [f"clip-{i:04d}" for i in range(len(labels))],
+            "split": "test",
+            "label": [classes[i] for i in labels],
+            "group_id": groups,
+            "source_id": [f"source-{i}" for i in range(len(labels))],
+        }
+    )
+    table[probability_columns(classes)] = np.eye(n)[answers] * 0.9 + 0.1 / n
+    return table
+
+
+def make_labels(rng, n_groups, n_each):
+    return rng.integers(0, 3, n_groups * n_each)
+
+
+def make_cell(rng, labels, n_groups, *, skill=0.5, seeds=2, group_sd=0.2, seed_sd=0.03):
+    """Right with a probability that differs by group and by seed; wrong answers are drawn at random."""
+    n_each = len(labels) // n_groups
+    by_group = np.repeat(rng.normal(0, group_sd, n_groups), n_each)
+    tables = {}
+    for seed in range(seeds):
+        right = rng.random(len(labels)) < skill + by_group + rng.normal(0, seed_sd)
+        answers = np.where(right, labels, (labels + rng.integers(1, 3, len(labels))) % 3)
+        tables[seed] = make_table(labels, answers, np.repeat([f"g{i:02d}" for i in range(n_groups)], n_each))
+    return tables
+
+
+@pytest.fixture
+def cells():
+    rng = np.random.default_rng(3)
+    labels = make_labels(rng, 8, 15)
+    return {name: make_cell(rng, labels, 8, skill=skill) for name, skill in (("x", 0.75), ("y", 0.5), ("z", 0.45))}
+
+
+def answers_of(table):
+    return np.array(CLASSES)[table[probability_columns(CLASSES)].to_numpy().argmax(1)]
+
+
+def shuffled(cell, seed=0):
+    return {k: table.sample(frac=1, random_state=seed + k) for k, table in reversed(cell.items())}
+
+
+def test_the_difference_is_that_of_the_reported_means(cells):
+    table = statistics.compare_cells(cells, CLASSES, n_bootstrap=50)
+    means = {
+        name: cell_scores(cell, CLASSES, n_bootstrap=2).scores.set_index("metric").loc["macro_f1", "mean"]
+        for name, cell in cells.items()
+    }
+    for row in table.itertuples():
+        assert row.difference == pytest.approx(means[row.a] - means[row.b])
+        by_hand = [
+            np.mean([f1_score(one["label"], answers_of(one), average="macro") for one in cells[name].values()])
+            for name in (row.a, row.b)
+        ]
+        assert row.difference == pytest.approx(by_hand[0] - by_hand[1])
+
+
+def sklearn_score(metric, table):
+    labels, answers = table["label"], answers_of(table)
+    if metric == "macro_f1":
+        return f1_score(labels, answers, average="macro", labels=np.unique(labels))
+    return {"balanced_accuracy": balanced_accuracy_score, "accuracy": accuracy_score}[metric](labels, answers)
+
+
+@pytest.mark.parametrize("metric", ["macro_f1", "balanced_accuracy", "accuracy"])
+def test_the_standard_error_equals_a_naive_loop_with_scikit_learn(cells, metric):
+    row = statistics.compare_cells(cells, CLASSES, pairs=[("x", "y")], metric=metric, n_bootstrap=30, seed=4).iloc[0]
+    groups = sorted(cells["x"][0]["group_id"].unique())
+    differences = []
+    for draw in np.random.default_rng(4).multinomial(8, np.full(8, 1 / 8), 30):
+        times = dict(zip(groups, draw, strict=True))
+        means = [
+            np.mean(
+                [sklearn_score(metric, t.loc[t.index.repeat(t["group_id"].map(times))]) for t in cells[name].values()]
+            )
+            for name in "xy"
+        ]
+        differences.append(means[0] - means[1])
+    single = [[sklearn_score(metric, table) for table in cells[name].values()] for name in "xy"]
+    own = [np.var(scores, ddof=1) for scores in single]
+    # each cell's own variance over two seeds, or the mean of both where that is larger; two degrees of freedom
+    parts = [np.var(differences, ddof=1) * 8 / 7, sum(max(one, np.mean(own)) / 2 for one in own)]
+    df = sum(parts) ** 2 / (parts[0] ** 2 / 7 + parts[1] ** 2 / 2)
+    assert (row["se"], row["df"]) == (pytest.approx(np.sqrt(sum(parts))), pytest.approx(df))
+    assert row["difference"] == pytest.approx(np.mean(single[0]) - np.mean(single[1]))
+    assert row["p_bootstrap"] == pytest.approx(2 * student.sf(abs(row["difference"]) / row["se"], df))
+    half = student.ppf(0.975, df) * row["se"]
+    assert [row["low"], row["high"]] == pytest.approx([row["difference"] - half, row["difference"] + half])
+
+
+def test_with_equal_groups_and_one_seed_it_is_the_paired_t_test_of_group_means():
+    rng = np.random.default_rng(0)
+    labels = make_labels(rng, 12, 20)
+    pair = {name: make_cell(rng, labels, 12, seeds=1) for name in "xy"}
+    row = statistics.compare_cells(pair, CLASSES, metric="accuracy", fixed="xy", n_bootstrap=40_000).iloc[0]
+    right = {name: (answers_of(cell[0]) == cell[0]["label"]).to_numpy(float) for name, cell in pair.items()}
+    wanted = ttest_1samp((right["x"] - right["y"]).reshape(12, 20).mean(1), 0)
+    assert row["difference"] / row["se"] == pytest.approx(wanted.statistic, rel=0.02)
+    assert row["p_bootstrap"] == pytest.approx(wanted.pvalue, rel=0.1)
+    assert row["df"] == pytest.approx(wanted.df)
+
+
+def test_mcnemar_is_the_exact_binomial_test_of_the_discordant_clips(cells):
+    row = statistics.compare_cells(cells, CLASSES, pairs=[("x", "y")], n_bootstrap=10).iloc[0]
+    pairs = paired_tables(cells["x"], cells["y"], CLASSES)
+    n_x, n_y = (pairs["a_right"] & ~pairs["b_right"]).sum(), (pairs["b_right"] & ~pairs["a_right"]).sum()
+    assert (row["n_a_only"], row["n_b_only"]) == (n_x, n_y) and len(pairs) == row["n_clips"] == 120
+    assert row["p_mcnemar"] == pytest.approx(binomtest(int(n_x), int(n_x + n_y)).pvalue)
+    answers = np.mean([t.sort_values("clip_id")[probability_columns(CLASSES)] for t in cells["x"].values()], axis=0)
+    assert pairs["a"].tolist() == [CLASSES[i] for i in answers.argmax(1)]
+    assert pairs["a_right"].mean() == accuracy_score(pairs["label"], pairs["a"])
+
+
+def test_order_of_cells_rows_and_seeds_does_not_matter(cells):
+    how = {"n_bootstrap": 200, "seed": 1}
+    once = statistics.compare_cells(cells, CLASSES, **how)
+    again = statistics.compare_cells({name: shuffled(cells[name]) for name in "xyz"}, CLASSES, **how)
+    pd.testing.assert_frame_equal(once, again)
+    backwards = statistics.compare_cells({name: cells[name] for name in "zyx"}, CLASSES, **how)
+    for row in once.itertuples():
+        other = backwards[(backwards["a"] == row.b) & (backwards["b"] == row.a)].iloc[0]
+        assert other["difference"] == pytest.approx(-row.difference) and other["low"] == pytest.approx(-row.high)
+        assert (other["n_a_only"], other["n_b_only"]) == (row.n_b_only, row.n_a_only)
+        same = ["se", "df", "p_bootstrap", "p_bootstrap_holm", "p_mcnemar", "p_mcnemar_holm", "detectable"]
+        assert other[same].tolist() == pytest.approx([getattr(row, name) for name in same])
+        assert other["different"] == row.different
+
+
+def test_identical_predictions_have_no_difference(cells):
+    row = statistics.compare_cells({"x": cells["x"], "same": shuffled(cells["x"])}, CLASSES, n_bootstrap=100).iloc[0]
+    assert row["difference"] == pytest.approx(0, abs=1e-12)
+    assert (row["n_a_only"], row["n_b_only"], row["p_mcnemar"]) == (0, 0, 1)
+    assert row["p_bootstrap"] == row["p_bootstrap_holm"] == 1 and not row["different"]
+    one = {"x": {0: cells["x"][0]}, "same": {5: cells["x"][0]}}
+    row = statistics.compare_cells(one, CLASSES, fixed=one, n_bootstrap=100).iloc[0]
+    assert (row["se"], row["p_bootstrap"], row["low"], row["high"]) == (0, 1, 0, 0)
+
+
+def test_groups_that_all_say_the_same_leave_the_chance_of_equal_signs():
+    labels = np.tile([0, 1, 2], 7)
+    groups = np.repeat([f"g{i}" for i in range(7)], 3)
+    pair = {
+        "right": {0: make_table(labels, labels, groups)},
+        "wrong": {0: make_table(labels, (labels + 1) % 3, groups)},
+    }
+    row = statistics.compare_cells(pair, CLASSES, fixed=pair, n_bootstrap=100).iloc[0]
+    assert (row["difference"], row["se"], row["p_bootstrap"]) == (1, 0, 2.0**-6)
+
+
+def test_few_groups_or_one_seed_support_no_claim():
+    rng = np.random.default_rng(0)
+    for n_groups, seeds, limit in ((5, 2, "groups"), (1, 2, "groups"), (8, 1, "seeds"), (8, 2, "")):
+        labels = make_labels(rng, n_groups, 40)
+        pair = {
+            "good": make_cell(rng, labels, n_groups, skill=0.95, seeds=seeds, group_sd=0.01, seed_sd=0),
+            "bad": make_cell(rng, labels, n_groups, skill=0.1, seeds=seeds, group_sd=0.01, seed_sd=0),
+        }
+        row = statistics.compare_cells(pair, CLASSES, n_bootstrap=200).iloc[0]
+        assert row["limit"] == limit and row["different"] == (limit == "")
+        if limit == "seeds":  # both speak for themselves only
+            assert statistics.compare_cells(pair, CLASSES, fixed=pair, n_bootstrap=200).iloc[0]["different"]
+            assert not statistics.compare_cells(pair, CLASSES, fixed=["bad"], n_bootstrap=200).iloc[0]["different"]
+
+
+def test_equal_cells_are_rarely_called_different_where_pooled_seeds_and_percentiles_often_do():
+    """Clustered clips, trainings that differ by seed: 120 pairs of cells of the same true skill."""
+    rng = np.random.default_rng(7)
+    names = [f"n{i}" for i in range(20)]
+    pairs = list(zip(names[::2], names[1::2], strict=True))
+    claimed, pooled, percentile, family = [], [], [], []
+    for _ in range(12):
+        labels = make_labels(rng, 10, 12)
+        same = {name: make_cell(rng, labels, 10, seeds=2) for name in names}
+        table = statistics.compare_cells(same, CLASSES, pairs=pairs, n_bootstrap=300)
+        claimed += (table["p_bootstrap"] < 0.05).tolist()
+        family.append(table["different"].any())
+        right = {name: np.array([answers_of(t) == t["label"] for t in cell.values()]) for name, cell in same.items()}
+        weights = np.random.default_rng(0).multinomial(10, np.full(10, 0.1), 300)
+        for a, b in pairs:
+            pooled.append(statistics.mcnemar(right[a].ravel(), right[b].ravel())[2] < 0.05)
+            by_group = (right[a].astype(float) - right[b]).reshape(2, 10, 12).mean((0, 2))
+            low, high = np.percentile(weights @ by_group, [2.5, 97.5])
+            percentile.append(low > 0 or high < 0)
+    # At 5 %, 13 or more of 120 pairs come by chance in 0.7 % of such tests, 4 or more of 12 families in 0.3 %.
+    assert sum(claimed) <= 12 and sum(family) <= 3
+    # What the usual shortcuts would claim: McNemar over (clip, seed) pairs, and percentiles of ten groups.
+    assert np.mean(pooled) > 0.15 and np.mean(percentile) > 0.08
+
+
+def test_a_better_cell_is_found_and_more_seeds_find_smaller_differences():
+    rng = np.random.default_rng(1)
+    found, detectable = {2: 0, 4: 0}, {2: [], 4: []}
+    for _ in range(8):
+        labels = make_labels(rng, 20, 20)
+        for seeds in found:
+            pair = {
+                name: make_cell(rng, labels, 20, skill=skill, group_sd=0.1, seeds=seeds)
+                for name, skill in (("x", 0.75), ("y", 0.5))
+            }
+            row = statistics.compare_cells(pair, CLASSES, n_bootstrap=200).iloc[0]
+            found[seeds] += row["different"] and row["difference"] > 0
+            detectable[seeds].append(row["detectable"])
+    assert found[4] == 8 and found[2] >= 6
+    assert np.median(detectable[4]) < np.median(detectable[2]) < 0.25
+
+
+def test_power_at_the_smallest_detectable_difference():
+    """Shifted by it, a t-distributed estimate is significant four times in five."""
+    se, df = 0.03, 9.0
+    size = statistics.smallest_detectable_difference(se, df, alpha=0.05)
+    drawn = size + se * np.random.default_rng(0).standard_t(df, 100_000)
+    assert (drawn / se > student.ppf(0.975, df)).mean() == pytest.approx(0.8, abs=0.01)
+    assert statistics.smallest_detectable_difference(se, df, alpha=0.005) > size
+    # z of 1.96 and 0.84 where the degrees of freedom are many
+    assert statistics.smallest_detectable_difference(1.0, 1e9) == pytest.approx(2.8016, abs=1e-3)
+
+
+def test_detectable_accuracy_by_simulated_mcnemar_tests():
+    n, discordant = 100, 30
+    size = statistics.detectable_accuracy_difference(n, discordant)
+    share = (1 + size * n / discordant) / 2
+    p = [binomtest(k, discordant).pvalue for k in range(discordant + 1)]
+    power = binom.pmf(np.arange(discordant + 1), discordant, share)[np.array(p) <= 0.05].sum()
+    assert power == pytest.approx(0.8, abs=1e-6)
+    assert np.isnan(statistics.detectable_accuracy_difference(100, 5))  # 2 * 0.5**5 > 0.05
+    assert statistics.detectable_accuracy_difference(100, 6) == pytest.approx(0.06, abs=0.01)
+    assert np.isnan(statistics.detectable_accuracy_difference(100, 0))
+
+
+def test_the_spread_over_seeds_is_pooled_over_cells_but_an_unsteady_one_keeps_its_own():
+    def cell(*scores):
+        return Resampled(np.array(scores), np.zeros(3), 10, 5)
+
+    steady, unsteady, single = cell(0.5, 0.52), cell(0.3, 0.6), cell(0.4)
+    spread = pool_spreads([steady, unsteady, single])
+    assert spread == SeedSpread(pytest.approx((0.0002 + 0.045) / 2), 2)
+    many = pool_spreads([steady] * 9 + [unsteady])
+    assert many.df == 10 and many.variance == pytest.approx((9 * 0.0002 + 0.045) / 10)
+    # variances of means over two seeds, in one part with the pooled degrees of freedom
+    assert seed_parts([steady, unsteady], [], many) == [(pytest.approx(many.variance / 2 + 0.045 / 2), 10)]
+    assert seed_parts([], [unsteady], many) == [(pytest.approx(0.045 / 2), 1)]
+    assert seed_parts([], [single], many) == [] and pool_spreads([single]) == SeedSpread()
+
+
+def test_holm_by_hand():
+    # sorted 0.01, 0.02, 0.03, 0.04 times 4, 3, 2, 1, then never falling
+    np.testing.assert_allclose(statistics.holm([0.04, 0.01, 0.03, 0.02]), [0.06, 0.04, 0.06, 0.06])
+    np.testing.assert_allclose(statistics.holm([0.5, np.nan, 0.01]), [0.5, np.nan, 0.02])
+    assert statistics.holm([]).shape == (0,)
+
+
+def test_adjustment_counts_the_planned_pairs_only(cells):
+    every = statistics.compare_cells(cells, CLASSES, n_bootstrap=100)
+    # The spread over seeds is that of all cells either way.
+    planned = statistics.compare_cells(cells, CLASSES, pairs=[("x", "y")], pool=cells, n_bootstrap=100)
+    assert every["n_comparisons"].tolist() == [3, 3, 3] and planned["n_comparisons"].tolist() == [1]
+    assert planned["p_bootstrap"].iloc[0] == pytest.approx(every["p_bootstrap"].iloc[0])
+    assert planned["p_bootstrap_holm"].iloc[0] == planned["p_bootstrap"].iloc[0] <= every["p_bootstrap_holm"].iloc[0]
+    np.testing.assert_allclose(every["p_bootstrap_holm"], statistics.holm(every["p_bootstrap"]))
+    pd.testing.assert_frame_equal(statistics.adjusted(every.to_dict("records")), every)
+    assert statistics.compare_cells({}, CLASSES).empty
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.iloc[1:], "x and y: wanted predictions of the same clips .*1 clips of x only and 0 of y only"),
+        (lambda t: t.assign(label="a"), "x and y: wanted one label a clip"),
+        (lambda t: t.assign(group_id="g"), "x and y: wanted one group_id a clip"),
+    ],
+)
+def test_cells_that_were_tested_on_other_clips_are_refused(cells, change, message):
+    other = {seed: change(table) for seed, table in cells["y"].items()}
+    for compare in (
+        lambda: statistics.compare_cells({"x": cells["x"], "y": other}, CLASSES, n_bootstrap=10),
+        lambda: paired_tables(cells["x"], other, CLASSES, ("x", "y")),
+    ):
+        with pytest.raises(PoseemoError, match=message):
+            compare()
+
+
+def test_seeds_that_were_tested_on_other_clips_are_refused(cells):
+    halves = {0: cells["x"][0].iloc[:60], 1: cells["x"][1].iloc[60:]}
+    with pytest.raises(PoseemoError, match="x and its seed 1: wanted predictions of the same clips"):
+        mean_over_seeds(halves, CLASSES, "x")
+    with pytest.raises(PoseemoError, match="x: wanted the predictions of at least one seed"):
+        mean_over_seeds({}, CLASSES, "x")
+
+
+def test_unknown_groups_are_equal_to_each_other(cells):
+    blank = {name: {k: t.assign(group_id=None) for k, t in cells[name].items()} for name in "xy"}
+    row = statistics.compare_cells(blank, CLASSES, n_bootstrap=50).iloc[0]
+    assert row["n_groups"] == 1 and row["limit"] == "groups"
+
+
+def test_cells_with_different_clips_are_compared_apart():
+    rng = np.random.default_rng(5)
+    parts = []
+    for skill, prefix in ((0.9, "u"), (0.4, "v")):
+        labels = make_labels(rng, 9, 20)
+        cell = make_cell(rng, labels, 9, skill=skill, group_sd=0.05)
+        parts.append(
+            {k: t.assign(clip_id=prefix + t["clip_id"], group_id=prefix + t["group_id"]) for k, t in cell.items()}
+        )
+    row = statistics.compare_apart(("u", parts[0]), ("v", parts[1]), CLASSES, n_bootstrap=1000)
+    table = statistics.adjusted([row])
+    one = table.iloc[0]
+    assert one["different"] and 0.3 < one["difference"] < 0.7 and not one["paired"] and pd.isna(one["n_a_only"])
+    assert list(table.columns) == list(statistics.compare_cells({"u": parts[0], "w": parts[0]}, CLASSES, n_bootstrap=9))
+    # its variance is the sum of the two: each interval of `cell_scores` knows one of them
+    means = [cell_scores(part, CLASSES, n_bootstrap=1000).scores.set_index("metric").loc["macro_f1"] for part in parts]
+    assert one["difference"] == pytest.approx(means[0]["mean"] - means[1]["mean"])
+    assert one["se"] > np.hypot(*[(mean["high"] - mean["low"]) / 4 for mean in means])
+
+
+def test_the_published_accuracy_is_not_shown_to_be_above_the_largest_class():
+    assert pytest.approx(0.3397, abs=1e-4) == 302 / 889 and pytest.approx(0.3195, abs=1e-4) == 284 / 889
+    assert statistics.p_above_share(302, 889, 284 / 889) == pytest.approx(0.10, abs=0.005)
+    assert statistics.p_above_share(302, 889, 284 / 889) == pytest.approx(binom.sf(301, 889, 284 / 889))
+    assert [round(100 * end, 1) for end in wilson_interval(302, 889)] == [30.9, 37.1]
+
+
+def test_the_published_run_against_majority_clip_by_clip():
+    """Its confusion matrix says which clips majority gets right: the neutral ones."""
+    labels, answers = (np.repeat(index.ravel(), PUBLISHED.ravel()) for index in np.indices(PUBLISHED.shape))
+    right, majority_right = labels == answers, labels == 4
+    assert (right.sum(), majority_right.sum(), len(labels)) == (277, 284, 889)
+    n_run, n_majority, p = statistics.mcnemar(right, majority_right)
+    assert (n_run, n_majority) == (277 - 159, 284 - 159)
+    assert p == pytest.approx(binomtest(118, 243).pvalue) and p > 0.6
+    # The difference of accuracy that it could have shown is six times the 0.8 points that there are.
+    assert 0.04 < statistics.detectable_accuracy_difference(889, 243) < 0.06
+
+
+def random_comparisons(rng, names):
+    rows = [
+        {"a": a, "b": b, "difference": rng.normal(), "different": bool(rng.random() < 0.5)}
+        for a, b in combinations(names, 2)
+    ]
+    return pd.DataFrame(rows)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_cells_share_a_letter_exactly_where_they_cannot_be_told_apart(seed):
+    rng = np.random.default_rng(seed)
+    names = [f"n{i}" for i in range(7)]
+    table = random_comparisons(rng, names)
+    ranks = rank_table(pd.Series(rng.random(7), index=names), table).set_index("cell")
+    letters = {name: set(ranks.loc[name, "letters"].split()) for name in names}
+    for row in table.itertuples():
+        assert bool(letters[row.a] & letters[row.b]) != row.different
+    assert ranks["score"].is_monotonic_decreasing and all(letters.values())
+    # no letter says only what another one says
+    members = [{name for name in names if letter in letters[name]} for letter in set().union(*letters.values())]
+    assert not any(one < other for one in members for other in members)
+
+
+def test_ranks_that_the_comparisons_leave_open():
+    table = pd.DataFrame(
+        [("x", "y", 0.1, False), ("x", "z", 0.4, True), ("z", "y", -0.3, False)],
+        columns=["a", "b", "difference", "different"],
+    )
+    ranks = rank_table(pd.Series({"z": 0.1, "x": 0.5, "y": 0.4}), table)
+    assert ranks["cell"].tolist() == ["x", "y", "z"] and ranks["letters"].tolist() == ["a", "a b", "b"]
+    assert ranks[["rank_low", "rank_high"]].to_numpy().tolist() == [[1, 2], [1, 3], [2, 3]]
+    with pytest.raises(PoseemoError, match="missing x with z"):
+        rank_table(pd.Series({"x": 0.5, "z": 0.4}), table.iloc[[0]])
+    many = [f"n{i:02d}" for i in range(30)]
+    apart = pd.DataFrame([(a, b, 0.1, True) for a, b in combinations(many, 2)], columns=table.columns)
+    letters = rank_table(pd.Series(np.arange(30.0)[::-1], index=many), apart)["letters"]
+    assert letters.tolist()[:2] + letters.tolist()[25:28] == ["a", "b", "z", "aa", "ab"] and letters.is_unique
