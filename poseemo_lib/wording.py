@@ -146,6 +146,26 @@ def not_run(kinds: dict[str, bool]) -> str:
     return f"**Not run** in this study: {', '.join(missing)}." if missing else ""
 
 
+def regimes(table: pd.DataFrame) -> str:
+    """Say for each regime against imbalance how it treats the most frequent class; what was measured, no test.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From :func:`poseemo_lib.factors.imbalance_table`.
+    """
+    largest = table.loc[table["true"].idxmax(), "class"]
+    share = table["true"].max()
+    lines = [f"The most frequent class, {html.escape(str(largest))}, is {_percent(share)} of the test clips."]
+    for row in table[table["class"] == largest].to_dict("records"):
+        interval = f"[{100 * row['low']:.1f}, {100 * row['high']:.1f}]"
+        answered = (
+            "never answered" if row["predicted"] == 0 else f"the answer for {_percent(row['predicted'])} of clips"
+        )
+        lines.append(f"- {html.escape(row['regime'])}: {answered}, recall {_percent(row['recall'])} {interval}")
+    return "\n".join([lines[0], "", *lines[1:]])
+
+
 def caution(results: Results) -> str:
     """Say what makes the intervals of this study weak, where something does."""
     scores = results.best().scores

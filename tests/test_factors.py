@@ -117,6 +117,16 @@ def test_regimes_come_from_the_parameters_and_in_order(imbalance):
     assert f"none: recall of {rarest}" in alt_texts.describe_imbalance(table)
 
 
+def test_the_regimes_are_told_by_the_most_frequent_class(imbalance):
+    table = factors.imbalance_table(imbalance)
+    text = wording.regimes(table)
+    assert "The most frequent class, neutral, is" in text and len(text.splitlines()) == 8
+    never = table.assign(predicted=0.0, recall=0.0, low=0.0, high=0.0)
+    assert "- focal loss: never answered, recall 0.0 % [0.0, 0.0]" in wording.regimes(never)
+    one = table[(table["cell"] == "none") & (table["class"] == "neutral")].iloc[0]
+    assert f"- none: the answer for {100 * one['predicted']:.1f} % of the clips, recall" in text
+
+
 def test_models_under_two_splits_are_paired(leakage):
     table, leaks = factors.leakage_table(leakage)
     assert set(table["model"]) == {"majority", "deep_residual"} and set(table["split"]) == {"random", "grouped"}
