@@ -123,7 +123,7 @@ def test_the_regimes_are_told_by_the_most_frequent_class(imbalance):
     assert "The most frequent class, neutral, is" in text and len(text.splitlines()) == 8
     never = table.assign(predicted=0.0, recall=0.0, low=0.0, high=0.0)
     assert "- focal loss: never answered, recall 0.0 % [0.0, 0.0]" in wording.regimes(never)
-    one = table[(table["cell"] == "none") & (table["class"] == "neutral")].iloc[0]
+    one = table[(table["regime"] == "none") & (table["class"] == "neutral")].iloc[0]
     assert f"- none: the answer for {100 * one['predicted']:.1f} % of the clips, recall" in text
 
 
