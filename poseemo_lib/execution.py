@@ -5,7 +5,6 @@ import logging
 import os
 import signal
 import sys
-import tempfile
 import uuid
 import warnings
 from pathlib import Path
@@ -14,9 +13,12 @@ from poseemo_lib import errors
 from poseemo_lib.errors import PoseemoError, UsageError
 from poseemo_lib.parameters import nearest
 from poseemo_lib.paths import NOTEBOOKS
+from poseemo_lib.scratch import scratch_folder
 
 KERNEL_START_ATTEMPTS = 2
 _PR_SET_PDEATHSIG = 1
+# Loaded here: between fork and exec, where it is used, nothing may be loaded.
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 def die_with_parent() -> None:
@@ -24,16 +26,25 @@ def die_with_parent() -> None:
 
     On other systems ipykernel's own watch of the parent does it within a second.
     """
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if _LIBC is not None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class NotebookError(PoseemoError):
-    """A cell of a notebook failed; ends a command as the error in the cell would have."""
+    """A cell of a notebook failed; ends a command as the error in the cell would have.
 
-    def __init__(self, message: str, exit_code: int = PoseemoError.exit_code):
-        super().__init__(message)
-        self.exit_code = exit_code
+    Parameters
+    ----------
+    reason : str
+        What the cell said.
+    notebook : Path, optional
+        The notebook as executed.
+    exit_code : int
+    """
+
+    def __init__(self, reason: str, notebook: Path | None = None, exit_code: int = PoseemoError.exit_code):
+        super().__init__(f"{reason} (executed notebook: {notebook})" if notebook else reason)
+        self.reason, self.notebook, self.exit_code = reason, notebook, exit_code
 
 
 def check_notebook(notebook: Path, parameters: dict) -> None:
@@ -89,23 +100,39 @@ def execute_notebook(notebook: str | Path, output: str | Path, parameters: dict,
         See :func:`check_notebook`; no kernel was started.
     NotebookError
         A cell failed. The message is the error's, and names the executed notebook.
+    PoseemoError
+        The kernel did not start, or the notebook cannot be written.
     """
     from papermill.exceptions import PapermillExecutionError
 
     notebook, output = NOTEBOOKS / notebook, Path(output)
     check_notebook(notebook, parameters)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    temporary = output.with_name(f".{output.name}-{uuid.uuid4().hex[:8]}")
+    temporary = output.with_name(f".tmp-{os.getpid()}-{output.name}")
     try:
+        output.parent.mkdir(parents=True, exist_ok=True)
         _execute(notebook, temporary, parameters, show_output)
+        os.replace(temporary, output)
     except PapermillExecutionError as error:
         # Our own errors say all; others need their kind.
         own = getattr(errors, error.ename, None)
-        message = error.evalue if own else f"{error.ename}: {error.evalue}"
-        raise NotebookError(f"{message} (executed notebook: {output})", getattr(own, "exit_code", 1)) from None
+        reason = error.evalue if own else f"{error.ename}: {error.evalue}"
+        kept = _keep_failed(temporary, output)
+        raise NotebookError(reason, kept, getattr(own, "exit_code", 1)) from None
+    except NotebookError as error:
+        raise NotebookError(error.reason, _keep_failed(temporary, output)) from None
+    except OSError as error:
+        where = f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
+        raise PoseemoError(f"{notebook.name}: {where} (working in {output.parent})") from None
     finally:
-        if temporary.exists():
-            os.replace(temporary, output)
+        temporary.unlink(missing_ok=True)
+
+
+def _keep_failed(temporary: Path, output: Path) -> Path | None:
+    """Give the executed notebook its name; None where the disk was too full for it."""
+    if not temporary.exists() or not temporary.stat().st_size:
+        return None
+    os.replace(temporary, output)
+    return output
 
 
 def _execute(notebook: Path, output: Path, parameters: dict, show_output: bool) -> None:
@@ -139,9 +166,10 @@ def _execute(notebook: Path, output: Path, parameters: dict, show_output: bool) 
 def _kernel_config():
     from traitlets.config import Config
 
-    # TCP ports race between kernels that start together, and IPC's default addresses collide in one folder.
-    address = f"{tempfile.gettempdir()}/pk-{uuid.uuid4().hex}"
-    return Config({"KernelManager": {"transport": "ipc", "ip": address}})
+    # TCP ports race between kernels that start together, and IPC's default addresses collide in one folder; here they
+    # lie beside the connection file, whose name is unique.
+    connection = scratch_folder() / f"{uuid.uuid4().hex[:12]}.json"
+    return Config({"KernelManager": {"transport": "ipc", "connection_file": str(connection)}})
 
 
 def _kernel_manager():

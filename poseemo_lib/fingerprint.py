@@ -36,7 +36,7 @@ def code_hash(architecture: str) -> str:
         own = (PACKAGE / "baselines.py",)
     files = {PACKAGE / ALONE}
     for root in (*own, *(PACKAGE / name for name in ROOTS)):
-        _collect(root, files)
+        collect_files(root, files)
     digest = hashlib.sha256()
     for path in sorted(files):
         digest.update(
@@ -56,14 +56,14 @@ def plain_code(source: str) -> str:
     return ast.unparse(tree)
 
 
-def _collect(path: Path, files: set[Path]) -> None:
+def collect_files(path: Path, files: set[Path]) -> None:
     """Add a file and, over and over, what it imports from this package."""
     if path in files:
         return
     files.add(path)
     for name in _imports(path.read_text(encoding="utf-8")):
         if (found := _file(name)) is not None:
-            _collect(found, files)
+            collect_files(found, files)
 
 
 def _imports(source: str) -> set[str]:

@@ -1,31 +1,35 @@
-"""A study: cells x folds x seeds -> runs, in parallel, resumable.
+"""A study: cells x folds x seeds -> runs, in parallel, resumable, shared by the processes that are started on it.
 
-`study_plan` lists the runs; every one is an execution of `notebooks/03_train.ipynb` in a kernel of its own. A run that
-is complete with the same parameters, dataset, split and library version is not made again; one that was interrupted
-goes on from its checkpoint; one of other parameters is set aside, not overwritten.
+`study_plan` lists the runs; every one is an execution of `notebooks/03_train.ipynb` in a kernel of its own, made by a
+`run_process`. A run that is complete with the same code, parameters, dataset and split is not made again; one that was
+interrupted goes on from its checkpoint; one of other parameters is set aside, not overwritten.
 """
 
+import json
 import os
-import signal
-import uuid
-from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, field
-from multiprocessing import get_context
+import time
+from collections import Counter, deque
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from queue import SimpleQueue
 
-from poseemo_lib.errors import PoseemoError
-from poseemo_lib.execution import NotebookError, die_with_parent, execute_notebook
+from poseemo_lib.claims import GOING, is_busy, remove_leftovers
+from poseemo_lib.errors import PoseemoError, UsageError
 from poseemo_lib.files import write_json
-from poseemo_lib.parameters import RunParameters
-from poseemo_lib.recipes import ensure_dataset
+from poseemo_lib.run_process import Order, Result, RunProcess
 from poseemo_lib.runs import STUDY_FILE, read_record
 from poseemo_lib.study_plan import PlannedRun
 
-NOTEBOOK = "03_train.ipynb"
-# A worker that dies takes the pool with it; a run that killed its worker this often is given up.
-WORKER_ATTEMPTS = 2
+__all__ = ["LocalSlots", "Outcome", "default_jobs", "run_study", "write_plan"]
+
+GPU_VARIABLE = "CUDA_VISIBLE_DEVICES"
+# A run that its process died over this often is given up.
+ATTEMPTS = 2
+# How often to look after the runs of other processes, and to draw the progress, seconds.
+TICK = 1.0
 
 
 @dataclass
@@ -34,162 +38,208 @@ class Outcome:
 
     skipped: list[PlannedRun] = field(default_factory=list)
     done: list[PlannedRun] = field(default_factory=list)
-    failed: list[tuple[PlannedRun, str]] = field(default_factory=list)
+    elsewhere: list[PlannedRun] = field(default_factory=list)
+    failed: list[tuple[PlannedRun, Result]] = field(default_factory=list)
 
 
-def run_study(
-    runs: list[PlannedRun], out: Path, *, jobs: int, report: Callable[[PlannedRun, str | None], None] | None = None
-) -> Outcome:
+class LocalSlots:
+    """Places on this machine where runs are made, each a `run_process`.
+
+    Parameters
+    ----------
+    environments : list of dict
+        One place each: the variables that its kernels get.
+    """
+
+    def __init__(self, environments: list[dict[str, str]]):
+        self.capacity = len(environments)
+        self.processes = [RunProcess() for _ in environments]
+        self._free: SimpleQueue = SimpleQueue()
+        for place in zip(self.processes, environments, strict=True):
+            self._free.put(place)
+        self._pool = ThreadPoolExecutor(self.capacity)
+
+    def describe(self) -> str:
+        """Say where the runs are made."""
+        return f"{self.capacity} at a time, {max(1, cores() // self.capacity)} threads each"
+
+    def submit(self, order: Order) -> Future:
+        """Have a run made in the next free place."""
+        return self._pool.submit(self._make, order)
+
+    def width(self) -> int:
+        """Count the runs that are made at a time."""
+        return self.capacity
+
+    def stop(self) -> None:
+        """Kill the processes, idle or at work."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        for process in self.processes:
+            process.stop()
+        self._pool.shutdown()
+
+    def _make(self, order: Order) -> Result:
+        process, environment = self._free.get()
+        parameters = dict(order.parameters)
+        parameters["threads"] = parameters["threads"] or max(1, cores() // self.capacity)
+        if GPU_VARIABLE in environment and parameters["device"] == "auto":
+            parameters["device"] = "cuda"  # without it, a GPU that cannot be used would become the CPU in silence
+        try:
+            return process.make(replace(order, parameters=parameters, environment=environment))
+        finally:
+            self._free.put((process, environment))
+
+
+def run_study(runs: list[PlannedRun], out: Path, slots, *, only: set[str] | None = None, display=None) -> Outcome:
     """Make the runs that are missing.
 
     Parameters
     ----------
     runs : list of PlannedRun
+        All runs of the study.
     out : Path
         Folder of the study's runs.
-    jobs : int
-        Runs at a time, each in a kernel of its own.
-    report : callable, optional
-        Called with each run that ended and its error, or None.
+    slots : LocalSlots or ClusterSlots
+        Where they are made.
+    only : set of str, optional
+        The cells to make.
+    display : Display, optional
+        Gets each run that ended and its result, and a look at the rest now and then.
 
     Returns
     -------
     Outcome
         A failed run does not stop the others.
-    """
-    outcome = Outcome(skipped=[run for run in runs if run.complete])
-    missing = [run for run in runs if not run.complete]
-    out.mkdir(parents=True, exist_ok=True)
-    write_json(out / STUDY_FILE, {"runs": [run.plan(out) for run in runs]})
-    for run, error in _execute_all(missing, jobs):
-        if error is None:
-            outcome.done.append(run)
-        else:
-            outcome.failed.append((run, error))
-        if report:
-            report(run, error)
-    return outcome
-
-
-def _execute_all(runs: list[PlannedRun], jobs: int) -> Iterator[tuple[PlannedRun, str | None]]:
-    """Execute runs in worker processes; yield each with its error or None as it ends."""
-    waiting, deaths = list(runs), {run.name: 0 for run in runs}
-    while waiting:
-        pool = ProcessPoolExecutor(min(jobs, len(waiting)), get_context("spawn"), initializer=_start_worker)
-        futures: dict[Future, PlannedRun] = {}
-        try:
-            # No more in the pool than it works on: if a worker dies, these few are the suspects.
-            while waiting or futures:
-                while waiting and len(futures) < jobs:
-                    run = waiting.pop(0)
-                    futures[pool.submit(_execute_run, run)] = run
-                for future in wait(futures, return_when=FIRST_COMPLETED).done:
-                    run = futures[future]
-                    result = future.result()
-                    del futures[future]
-                    yield run, result
-        except BrokenProcessPool:
-            for run in futures.values():
-                deaths[run.name] += 1
-                if deaths[run.name] < WORKER_ATTEMPTS:
-                    waiting.insert(0, run)
-                else:
-                    yield run, "its worker process died twice (killed, or out of memory?)"
-        finally:
-            _stop(pool)
-
-
-def _stop(pool: ProcessPoolExecutor) -> None:
-    """End a pool at once: its workers die, and their kernels with them; then wait until it has noticed."""
-    for process in list((pool._processes or {}).values()):
-        process.kill()
-    pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _start_worker() -> None:
-    die_with_parent()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
-
-
-def _execute_run(run: PlannedRun) -> str | None:
-    os.environ["OMP_NUM_THREADS"] = str(run.parameters.threads)
-    try:
-        execute_run_notebook(run.parameters, run.folder, run.cell)
-    except PoseemoError as error:
-        return str(error)
-    except Exception as error:  # a full disk, a file in the way: this run has failed, the others go on
-        return f"{type(error).__name__}: {error}"
-    return None
-
-
-def execute_run_notebook(parameters: RunParameters, folder: Path, cell: str, *, show_output: bool = False) -> None:
-    """Execute the training notebook for one run; it is kept in the run's folder, also when it fails.
-
-    Parameters
-    ----------
-    parameters : RunParameters
-    folder : Path
-    cell : str
-    show_output : bool
-        Print what the notebook prints.
 
     Raises
     ------
-    NotebookError
-        A cell failed.
+    PoseemoError
+        No run can be made.
     """
-    folder = Path(folder).absolute()
-    values = parameters.model_dump() | {"out": str(folder), "cell": cell}
-    values["dataset"] = ensure_dataset(parameters.dataset, progress=False)
-    attempt = folder.parent / f".notebook-{folder.name}-{uuid.uuid4().hex[:8]}.ipynb"
-    before = (read_record(folder) or {}).get("finished")
+    outcome, missing = Outcome(), []
+    chosen = [run for run in runs if only is None or run.cell in only]
+    for run in chosen:
+        (outcome.skipped if run.complete else missing).append(run)
+    write_plan(runs, out)
+    for run in chosen:
+        remove_leftovers(run.folder)
     try:
-        execute_notebook(NOTEBOOK, attempt, values, show_output=show_output)
-    except NotebookError as error:
-        kept = folder / ("notebook-failed.ipynb" if _is_finished(folder) else "notebook.ipynb")
-        message = str(error).replace(str(attempt), str(kept))
-        _keep(attempt, kept)
-        raise NotebookError(message, error.exit_code) from None
-    # A run that was complete already keeps the notebook that made it.
-    if read_record(folder)["finished"] != before or not (folder / "notebook.ipynb").exists():
-        _keep(attempt, folder / "notebook.ipynb")
-    attempt.unlink(missing_ok=True)
+        for run, result in _make_all(missing, slots, display):
+            if result.state == "refused":
+                raise (UsageError if result.exit_code == UsageError.exit_code else PoseemoError)(result.error)
+            if result.state == "done":
+                outcome.done.append(run)
+            elif result.state == "elsewhere":
+                outcome.elsewhere.append(run)
+            else:
+                outcome.failed.append((run, result))
+            if display:
+                display.ended(run, result)
+    finally:
+        slots.stop()
+        for run in missing:
+            remove_leftovers(run.folder, GOING)
+    return outcome
 
 
-def _is_finished(folder: Path) -> bool:
-    return (read_record(folder) or {}).get("status") == "complete"
+def write_plan(runs: list[PlannedRun], out: Path) -> None:
+    """Note which runs a study consists of; a complete one may lie where nothing can be written.
+
+    Raises
+    ------
+    PoseemoError
+        The folder cannot be written.
+    """
+    plan = {"runs": [run.plan(out) for run in runs]}
+    with suppress(OSError, json.JSONDecodeError):
+        if json.loads((out / STUDY_FILE).read_text(encoding="utf-8")) == plan:
+            return
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        write_json(out / STUDY_FILE, plan)
+    except OSError as error:
+        raise PoseemoError(f"{out}: {error.strerror}; wanted a folder to write in; choose one with --out") from None
 
 
-def _keep(notebook: Path, target: Path) -> None:
-    if notebook.exists():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(notebook, target)
+def _make_all(runs: list[PlannedRun], slots, display) -> Iterator[tuple[PlannedRun, Result]]:
+    """Make runs, leaving those to other processes that these are working on; yield each as it ends."""
+    waiting, left, running = deque(runs), [], {}
+    deaths: Counter = Counter()
+    # A run that fails in another process from now on is not tried here again.
+    seen = {run.name: (read_record(run.folder) or {}).get("finished") for run in runs}
+    while waiting or left or running:
+        while waiting and len(running) < slots.capacity:
+            run = waiting.popleft()
+            running[slots.submit(_order(run, seen[run.name]))] = (run, time.monotonic())
+        if not running:
+            time.sleep(TICK)
+        for future in wait(running, TICK, FIRST_COMPLETED).done:
+            run, _ = running.pop(future)
+            result = future.result()
+            deaths[run.name] += result.state == "died"
+            if result.state == "busy":
+                left.append(run)
+            elif result.state == "died" and deaths[run.name] < ATTEMPTS:
+                waiting.appendleft(run)
+            else:
+                yield run, result
+        # Those that another process has made, or died over, are ours to look at again.
+        free = [run for run in left if not is_busy(run.folder)]
+        left = [run for run in left if run not in free]
+        waiting.extend(free)
+        if display:
+            display.look([*waiting], [*running.values()], left, slots.width())
+
+
+def _order(run: PlannedRun, seen: str | None) -> Order:
+    parameters = run.parameters.model_dump() | {"dataset": run.dataset}
+    return Order(parameters, str(run.folder), run.cell, run.identity, seen)
+
+
+def cores() -> int:
+    """Count the cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def gpu_environments(gpus: list[int], jobs_per_gpu: int) -> list[dict[str, str]]:
+    """Lay runs out over GPUs: one environment a run at a time, in which its kernel sees one GPU only.
+
+    Parameters
+    ----------
+    gpus : list of int
+        Which ones, counted as this process sees them.
+    jobs_per_gpu : int
+        Runs at a time on each.
+
+    Returns
+    -------
+    list of dict
+        GPUs in turn, so that a few runs spread over all of them.
+    """
+    visible = [name for name in os.environ.get(GPU_VARIABLE, "").split(",") if name]
+    names = [visible[gpu] if visible else str(gpu) for gpu in gpus]
+    return [{GPU_VARIABLE: name} for _ in range(jobs_per_gpu) for name in names]
+
+
+def check_gpus(gpus: list[int], runs: list[PlannedRun]) -> None:
+    """Refuse GPUs that are not there, and runs that choose their GPU themselves.
+
+    Raises
+    ------
+    UsageError
+        What is there is named.
+    """
+    import torch
+
+    there = [f"{i} ({torch.cuda.get_device_name(i)})" for i in range(torch.cuda.device_count())]
+    if missing := [str(gpu) for gpu in gpus if gpu >= len(there)]:
+        raise UsageError(f"--gpus: {', '.join(missing)}: not there; this machine has {', '.join(there) or 'no GPU'}")
+    if own := [run for run in runs if run.parameters.device.startswith("cuda:")]:
+        raise UsageError(f"--gpus: {own[0].name}: device: wanted auto, got {own[0].parameters.device}")
 
 
 def default_jobs() -> int:
     """Choose how many runs to make at a time: one a core, or one in all where there is a GPU."""
     import torch
 
-    if torch.cuda.is_available():
-        return 1
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def status_lines(runs: list[PlannedRun]) -> list[str]:
-    """Describe how far each cell of a study is, one line a cell."""
-    lines = []
-    for cell in dict.fromkeys(run.cell for run in runs):
-        mine = [run for run in runs if run.cell == cell]
-        states = [_state(run) for run in mine]
-        counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
-        lines.append(f"{cell}: {counts} of {len(mine)}")
-    return lines
-
-
-def _state(run: PlannedRun) -> str:
-    record = read_record(run.folder)
-    if record is None:
-        return "missing"
-    if record["identity"] != run.identity:
-        return "stale"
-    return "started" if record["status"] == "running" else record["status"]
+    return 1 if torch.cuda.is_available() else cores()

@@ -10,12 +10,13 @@ from urllib.parse import quote
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from poseemo_lib.dataset import Dataset
+from poseemo_lib.dataset import INFO_FILE, Dataset
 from poseemo_lib.errors import PoseemoError, UsageError
 from poseemo_lib.parameters import RunParameters, check_parameters, nearest, read_yaml
-from poseemo_lib.paths import PARAMETERS
-from poseemo_lib.recipes import ensure_dataset
-from poseemo_lib.runs import is_complete, run_identity
+from poseemo_lib.paths import PARAMETERS, PROJECT
+from poseemo_lib.recipes import ensure_dataset, recipe_names
+from poseemo_lib.run_process import has_run
+from poseemo_lib.runs import run_identity
 
 FOLD_SPLIT = "leave_one_group_out"
 # No separators, no leading dot: a name becomes a folder that a report can find.
@@ -68,12 +69,16 @@ class PlannedRun:
     parameters : RunParameters
     folder : Path
     identity : str
+        Empty where the dataset is missing.
+    dataset : str
+        Where the dataset is.
     """
 
     cell: str
     parameters: RunParameters
     folder: Path
     identity: str
+    dataset: str
 
     @property
     def name(self) -> str:
@@ -89,8 +94,8 @@ class PlannedRun:
 
     @property
     def complete(self) -> bool:
-        """Whether its folder holds it already."""
-        return is_complete(self.folder, self.identity)
+        """Whether its folder holds it already, with its notebook."""
+        return has_run(self.folder, self.identity)
 
 
 def load_study(path: str | Path) -> Study:
@@ -139,24 +144,73 @@ def plan_runs(study: Study, where: str | Path, out: str | Path, *, progress: boo
     UsageError
         A parameter is wrong; the file, the cell and the key are named.
     """
-    cells = {name: _cell_values(study, name, Path(where)) for name in study.cells}
-    # A first look at all cells, before a dataset is made for them.
-    for name, values in cells.items():
-        check_parameters(_with_fold(values, "?"), f"{where}: cells.{name}")
-    dataset = Dataset(ensure_dataset(study.dataset, progress=progress))
+    cells = _checked_cells(study, where)  # all of them, before a dataset is made for them
+    place = ensure_dataset(study.dataset, progress=progress)
+    dataset = Dataset(place)
     table, splits = dataset.table(), {}
     runs = []
     for name, values in cells.items():
         for seed in study.cells[name].seeds or study.seeds:
             for fold in _folds(table, values):
-                values_here = _with_fold(values, fold) | {"seed": seed, "dataset": study.dataset}
-                parameters = check_parameters(values_here, f"{where}: cells.{name}")
+                parameters = _parameters(study, where, name, values, fold, seed)
                 try:
                     identity = _identity(parameters, dataset, table, splits)
                 except PoseemoError as error:
                     raise type(error)(f"{where}: cells.{name}: {error}") from None
-                runs.append(PlannedRun(name, parameters, _folder(Path(out), name, fold, seed), identity))
+                runs.append(PlannedRun(name, parameters, _folder(Path(out), name, fold, seed), identity, place))
     return sorted(runs, key=lambda run: run.parameters.seed)
+
+
+def look_at_runs(study: Study, where: str | Path, out: str | Path) -> tuple[list[PlannedRun], str]:
+    """List the runs of a study without making anything.
+
+    Returns
+    -------
+    list of PlannedRun
+        See :func:`plan_runs`; without its dataset a study's folds are not known, and one stands for them.
+    str
+        Why the dataset cannot be used; empty where it can.
+
+    Raises
+    ------
+    UsageError
+        A parameter is wrong.
+    """
+    cells = _checked_cells(study, where)
+    if not (fault := _dataset_fault(study.dataset)):
+        return plan_runs(study, where, out, progress=False), ""
+    runs = []
+    for name, values in cells.items():
+        fold = values.get("fold", "")
+        for seed in study.cells[name].seeds or study.seeds:
+            parameters = _parameters(study, where, name, values, fold or "?", seed)
+            runs.append(PlannedRun(name, parameters, _folder(Path(out), name, fold, seed), "", ""))
+    return runs, fault
+
+
+def _dataset_fault(name: str) -> str:
+    """Say why a dataset cannot be used as it is, or nothing."""
+    recipe = name.removeprefix("data/")
+    places = (Path(name), PROJECT / "data" / recipe)
+    if recipe in recipe_names() and not any((place / INFO_FILE).exists() for place in places):
+        return f"{name}: the dataset is not made yet"
+    try:
+        Dataset(ensure_dataset(name, progress=False))
+    except PoseemoError as error:
+        return str(error)
+    return ""
+
+
+def _checked_cells(study: Study, where: str | Path) -> dict[str, dict]:
+    cells = {name: _cell_values(study, name, Path(where)) for name in study.cells}
+    for name, values in cells.items():
+        check_parameters(_with_fold(values, "?"), f"{where}: cells.{name}")
+    return cells
+
+
+def _parameters(study: Study, where: str | Path, name: str, values: dict, fold: str, seed: int) -> RunParameters:
+    values_here = _with_fold(values, fold) | {"seed": seed, "dataset": study.dataset}
+    return check_parameters(values_here, f"{where}: cells.{name}")
 
 
 def _cell_values(study: Study, name: str, where: Path) -> dict:

@@ -159,9 +159,7 @@ def regimes(table: pd.DataFrame) -> str:
     lines = [f"The most frequent class, {html.escape(str(largest))}, is {_percent(share)} of the test clips."]
     for row in table[table["class"] == largest].to_dict("records"):
         interval = f"[{100 * row['low']:.1f}, {100 * row['high']:.1f}]"
-        answered = (
-            "never answered" if row["predicted"] == 0 else f"the answer for {_percent(row['predicted'])} of clips"
-        )
+        answered = f"the answer for {_percent(row['predicted'])} of the clips" if row["predicted"] else "never answered"
         lines.append(f"- {html.escape(row['regime'])}: {answered}, recall {_percent(row['recall'])} {interval}")
     return "\n".join([lines[0], "", *lines[1:]])
 

@@ -1,14 +1,18 @@
+import json
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 
 import nbformat
 import pytest
 
-from poseemo_lib.errors import UsageError
+from poseemo_lib.errors import PoseemoError, UsageError
 from poseemo_lib.execution import NotebookError, execute_notebook
+from poseemo_lib.scratch import PREFIX, clear_scratch
 
 
 def make_notebook(path, *cells, tag="parameters"):
@@ -71,6 +75,66 @@ def test_a_kernel_that_is_killed_is_named(tmp_path):
     notebook = make_notebook(tmp_path / "n.ipynb", "a = 1", "import os\nos.kill(os.getpid(), 9)")
     with pytest.raises(NotebookError, match="n.ipynb: the kernel died"):
         execute_notebook(notebook, tmp_path / "o.ipynb", {})
+
+
+def fake_kernel(tmp_path, monkeypatch, script):
+    """Put a kernel named python3 before the real one: a script that may become the real one."""
+    folder = tmp_path / "jupyter" / "kernels" / "python3"
+    folder.mkdir(parents=True)
+    program = tmp_path / "kernel.sh"
+    program.write_text(f"#!/bin/sh\necho >> {tmp_path}/starts\n{script}\n")
+    program.chmod(0o755)
+    spec = {"argv": [str(program), "{connection_file}"], "display_name": "Python 3", "language": "python"}
+    (folder / "kernel.json").write_text(json.dumps(spec))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
+
+
+def starts(tmp_path):
+    return len((tmp_path / "starts").read_text().splitlines())
+
+
+def test_a_kernel_that_does_not_come_up_is_started_once_more(tmp_path, monkeypatch):
+    real = f'exec {sys.executable} -m ipykernel_launcher -f "$1"'
+    fake_kernel(tmp_path, monkeypatch, f"[ $(wc -l < {tmp_path}/starts) = 1 ] && exit 3\n{real}")
+    notebook = make_notebook(tmp_path / "n.ipynb", "a = 1", "print('a is', a)")
+    execute_notebook(notebook, tmp_path / "o.ipynb", {"a": 5})
+    assert "a is 5" in outputs(tmp_path / "o.ipynb") and starts(tmp_path) == 2
+
+
+def test_a_kernel_that_never_comes_up_is_an_error(tmp_path, monkeypatch):
+    fake_kernel(tmp_path, monkeypatch, "exit 3")
+    notebook = make_notebook(tmp_path / "n.ipynb", "a = 1")
+    with pytest.raises(PoseemoError, match="n.ipynb: the kernel did not start: Kernel died before replying"):
+        execute_notebook(notebook, tmp_path / "o.ipynb", {"a": 5})
+    assert starts(tmp_path) == 2 and not list(tmp_path.glob("*o.ipynb*"))
+
+
+def test_a_kernel_whose_program_is_missing_is_named(tmp_path, monkeypatch):
+    fake_kernel(tmp_path, monkeypatch, "")
+    (tmp_path / "kernel.sh").unlink()
+    notebook = make_notebook(tmp_path / "n.ipynb", "a = 1")
+    with pytest.raises(PoseemoError, match=r"n.ipynb: No such file or directory: .*kernel.sh"):
+        execute_notebook(notebook, tmp_path / "o.ipynb", {"a": 5})
+
+
+def test_sockets_lie_in_a_folder_that_goes_with_its_process(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    code = "from poseemo_lib.scratch import scratch_folder as s; print(s(), flush=True); input()"
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "env": environment}
+    killed, living, ended = [subprocess.Popen([sys.executable, "-c", code], **pipes) for _ in range(3)]
+    folders = {process: Path(process.stdout.readline().strip()) for process in (killed, living, ended)}
+    foreign = tmp_path / f"{PREFIX}results"
+    foreign.mkdir()
+    (foreign / "a file").touch()
+    killed.kill()
+    killed.communicate()
+    ended.communicate("\n")
+    assert folders[killed].exists() and not folders[ended].exists()
+    clear_scratch()
+    assert not folders[killed].exists()
+    assert folders[living].exists() and foreign.exists()  # one that lives, and one that is not ours
+    living.communicate("\n")
 
 
 def alive(pid):

@@ -1,3 +1,6 @@
+import os
+import re
+import signal
 import subprocess
 import sys
 import time
@@ -7,12 +10,14 @@ import pytest
 import yaml
 from conftest import SMALL
 
+from poseemo_lib.claims import claimed
 from poseemo_lib.errors import PoseemoError
 from poseemo_lib.paths import PARAMETERS
 from poseemo_lib.results import format_scores, load_results
 from poseemo_lib.runs import read_record
-from poseemo_lib.study import run_study, status_lines
-from poseemo_lib.study_plan import load_study, plan_runs
+from poseemo_lib.study import LocalSlots, run_study
+from poseemo_lib.study_plan import load_study, look_at_runs, plan_runs
+from poseemo_lib.study_progress import status_table
 
 BASE = SMALL | {"epochs": 1}
 
@@ -85,57 +90,133 @@ def test_mistakes_in_a_study_are_named(tiny, tmp_path, changes, message):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.fixture(scope="module")
-def killed_and_finished(tiny, tmp_path_factory):
-    """A study with a cell that fails, killed in the middle and started again: its folder, and the second start."""
-    room = tmp_path_factory.mktemp("study")
-    bad = {"architecture": "deep_residual", "device": "cuda:77", "seeds": [0]}
-    net = {"architecture": "deep_residual"}
-    cells = {"bad": bad, "net": net, "majority": {"architecture": "majority", "seeds": [0], "model": {}}}
-    base = SMALL | {"epochs": 25}  # long enough to be killed in the middle
-    path, out = write_study(room / "s.yaml", tiny, cells=cells, base=base), room / "out"
-    command = [sys.executable, "-m", "poseemo_lib.cli", "study", str(path), "--out", str(out), "--jobs", "2"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
-    deadline = time.monotonic() + 100
-    while not list(out.rglob("run.json")) and time.monotonic() < deadline and process.poll() is None:
-        time.sleep(0.01)
+def start(path, out, *more):
+    command = [sys.executable, "-m", "poseemo_lib.cli", "study", str(path), "--out", str(out), "--jobs", "1", *more]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.Popen(command, text=True, start_new_session=True, **pipes)
+
+
+def wait_until(condition, process):
+    deadline = time.monotonic() + 120
+    while not (there := condition()):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.02)
+    return there
+
+
+def kernels_below(process):
+    return [
+        one for one in psutil.Process(process.pid).children(recursive=True) if "ipykernel" in " ".join(one.cmdline())
+    ]
+
+
+def stop_group(process, number):
+    """Send a signal to a study's process group, as a terminal does; return what it said when all of it had gone."""
     below = psutil.Process(process.pid).children(recursive=True)
-    assert any("ipykernel" in " ".join(child.cmdline()) for child in below)
-    process.kill()
-    process.wait()
-    _, alive = psutil.wait_procs(below, timeout=3)
-    assert not alive
+    os.killpg(process.pid, number)
+    said = process.communicate(timeout=20)
+    assert not psutil.wait_procs(below, timeout=5)[1]
+    return said
+
+
+def litter(out):
+    return [path for pattern in (".notebook-*", ".tmp-*") for path in out.rglob(pattern)]
+
+
+@pytest.fixture(scope="module")
+def history(tiny, tmp_path_factory):
+    """A study with a cell that fails: stopped by Ctrl-C, then by kill -9, then finished by two processes together."""
+    room = tmp_path_factory.mktemp("study")
+    net = {"architecture": "deep_residual"}
+    cells = {"net": net, "majority": {"architecture": "majority", "seeds": [0], "model": {}}}
+    cells["bad"] = net | {"lr": 1e30, "seeds": [0]}
+    base = SMALL | {"epochs": 20}  # long enough to be stopped in the middle
+    path, out = write_study(room / "s.yaml", tiny, cells=cells, base=base), room / "out"
+    seen = {"path": path, "out": out, "before": status_table(look_at_runs(load_study(path), path, out)[0])}
+    assert not out.exists()
+
+    process = start(path, out)
+    wait_until(lambda: list(out.rglob("checkpoint.pt")), process)
+    said = stop_group(process, signal.SIGINT)
+    seen["interrupted"] = (process.returncode, said[1], litter(out))
+
+    process = start(path, out)
+    wait_until(lambda: kernels_below(process) and litter(out), process)
+    stop_group(process, signal.SIGKILL)
     statuses = [read_record(path.parent)["status"] for path in out.rglob("run.json")]
-    assert "running" in statuses
-    return path, out, subprocess.run(command, capture_output=True, text=True)
+    assert "running" in statuses and "complete" not in [read_record(out / "net" / "seed-0")["status"]]
+
+    runs = plan(path, out)
+    with claimed(runs[-1].folder):  # a third process, which dies over it
+        together = [start(path, out) for _ in range(2)]
+        wait_until(lambda: (out / "net" / "seed-0" / "notebook.ipynb").exists(), together[0])
+        seen["meanwhile"] = status_table(runs)
+    seen["together"] = [(*one.communicate(timeout=200), one.returncode) for one in together]
+    return seen
 
 
-def test_after_kill_9_no_kernel_is_left_and_the_same_command_goes_on(killed_and_finished):
-    path, out, _ = killed_and_finished
-    results = load_results(out)
-    assert len(results.runs) == 3 and results.incomplete == ["bad/seed-0"]
-    assert status_lines(plan(path, out)) == ["bad: 1 missing of 1", "net: 2 complete of 2", "majority: 1 complete of 1"]
+def test_a_look_at_a_study_makes_nothing(history):
+    assert history["before"].splitlines()[-1].split() == ["all", "0", "0", "0", "0", "0", "4"]
 
 
-def test_a_failing_cell_keeps_its_notebook_and_the_rest_goes_on(killed_and_finished):
-    _, out, second = killed_and_finished
-    assert second.returncode == 1
-    assert "bad seed 0: FAILED: device: wanted auto" in second.stdout
-    assert "1 of 4 runs failed: bad seed 0" in second.stderr and "Traceback" not in second.stderr
-    assert (out / "bad" / "seed-0" / "notebook.ipynb").exists()
-    assert (out / "majority" / "seed-0" / "notebook.ipynb").exists()
+def test_ctrl_c_stops_at_once_and_leaves_nothing_half_written(history):
+    code, said, left = history["interrupted"]
+    assert code == 130 and not left
+    assert said.strip().splitlines()[-1] == "poseemo: stopped; what was done is kept, the same command goes on"
+    assert "Traceback" not in said
 
 
-def test_what_is_complete_is_not_made_again(killed_and_finished):
-    path, out, _ = killed_and_finished
-    good = [run for run in plan(path, out) if run.cell != "bad"]
-    outcome = run_study(good, out, jobs=2)
+def test_after_ctrl_c_and_kill_9_the_numbers_are_those_of_a_run_that_was_left_alone(history, tmp_path):
+    from poseemo_lib.experiment import execute_run
+
+    run = plan(history["path"], history["out"])[0]
+    assert run.name == "net seed 0"
+    alone = execute_run(run.parameters, tmp_path / "alone")
+    for name in ("predictions.parquet", "weights.safetensors", "metrics.json"):
+        assert (alone / name).read_bytes() == (run.folder / name).read_bytes()
+
+
+def test_two_processes_share_a_study(history):
+    said = [out for out, _, _ in history["together"]]
+    for name in ("net seed 0", "net seed 1", "majority seed 0"):
+        made = [len(re.findall(rf"\] {name}: done in", text)) for text in said]
+        known = [len(re.findall(rf"\] {name}: made by another", text)) for text in said]
+        assert sum(made) == 1 and sum(known) <= 1
+    # The last was another's: both waited, and one of them took it over when that had died.
+    row = dict(line.split(maxsplit=1) for line in history["meanwhile"].splitlines())["net"].split()
+    assert row[1] == "1"
+    assert not litter(history["out"])
+
+
+def test_a_failing_cell_keeps_its_notebook_and_the_rest_goes_on(history):
+    notebook = history["out"] / "bad" / "seed-0" / "notebook.ipynb"
+    for out, error, code in history["together"]:
+        assert code == 1 and "Traceback" not in error
+        assert "bad seed 0: FAILED: " in out
+        assert re.search(rf"^bad +- +0 .*loss.* {notebook}$", out, re.M)
+        assert error.startswith("poseemo: 1 of 4 runs failed (see above); the others are in ")
+    # What fails in one of them is not tried again by the other.
+    assert sum("(in another process)" in out for out, _, _ in history["together"]) <= 1
+    assert notebook.exists() and (history["out"] / "majority" / "seed-0" / "notebook.ipynb").exists()
+
+
+def test_status_after_all(history):
+    table = status_table(plan(history["path"], history["out"]))
+    rows = {row.split()[0]: row.split()[1:] for row in table.splitlines()}
+    assert rows["bad"] == ["0", "0", "0", "0", "1", "0"] and rows["net"][0] == "2" and rows["majority"][0] == "1"
+
+
+def test_what_is_complete_is_not_made_again(history):
+    runs, out = plan(history["path"], history["out"]), history["out"]
+    before = (out / "study.json").stat().st_mtime_ns
+    outcome = run_study(runs, out, LocalSlots([{}]), only={"net", "majority"})
+    assert (out / "study.json").stat().st_mtime_ns == before
     assert len(outcome.skipped) == 3 and not outcome.done and not outcome.failed
 
 
-def test_results_of_a_study(killed_and_finished):
-    _, out, _ = killed_and_finished
-    results = load_results(out)
+def test_results_of_a_study(history):
+    results = load_results(history["out"])
+    assert len(results.runs) == 3 and results.incomplete == ["bad/seed-0"]
     assert [cell.name for cell in results.cells] == ["majority", "net"]
     assert results.best().name == "net" and results["net"].seeds == [0, 1]
     assert results.synthetic and results.leaks == {}
@@ -145,8 +226,33 @@ def test_results_of_a_study(killed_and_finished):
     assert table.loc["majority", "balanced accuracy"].startswith(f"{100 / there:.1f} [")
 
 
+@pytest.mark.slow
+def test_a_full_disk_costs_no_run_that_was_there(tiny, tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", disk], capture_output=True).returncode:
+        pytest.skip("wants the right to mount a small disk")
+    try:
+        cells = {"small": {"architecture": "majority", "model": {}}}
+        cells["big"] = {"architecture": "deep_residual", "model": {"hidden": 128, "blocks": 2}}
+        path = write_study(tmp_path / "s.yaml", tiny, cells=cells, seeds=[0], base=SMALL)
+        process = start(path, disk / "out")
+        said, error = process.communicate(timeout=200)
+        assert process.returncode == 1 and "Traceback" not in error
+        where = re.escape(str(disk / "out" / "big"))
+        assert re.search(rf"^big .*No space left on device \(working in {where}\)", said, re.M)
+        assert "[1/2] small seed 0: done" in said and not litter(disk)
+        subprocess.run(["mount", "-o", "remount,size=20m", disk], check=True)
+        process = start(path, disk / "out")
+        said, _ = process.communicate(timeout=200)
+        assert process.returncode == 0 and "2 runs, 1 complete, 1 to make" in said
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
 @pytest.mark.parametrize("path", sorted(PARAMETERS.glob("studies/*.yaml")), ids=lambda p: p.stem)
 def test_every_study_file_is_valid(path):
     study = load_study(path)
     assert study.name == path.stem
-    assert (PARAMETERS / "datasets" / f"{study.dataset}.yaml").exists()
+    # Its dataset has a recipe, or is one that the user brings.
+    assert study.dataset.startswith("data/") or (PARAMETERS / "datasets" / f"{study.dataset}.yaml").exists()

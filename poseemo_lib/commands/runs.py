@@ -26,7 +26,7 @@ def train(
     """
     from poseemo_lib.parameters import check_parameters, describe_parameters, read_yaml
     from poseemo_lib.recipes import ensure_dataset
-    from poseemo_lib.study import execute_run_notebook
+    from poseemo_lib.run_process import execute_run_notebook
 
     if list_parameters:
         for name, kind, default, text in describe_parameters():

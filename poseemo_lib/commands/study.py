@@ -1,15 +1,21 @@
 """The command that makes a study's runs."""
 
-import time
+import signal
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from poseemo_lib.commands.shared import say, short_path
-from poseemo_lib.errors import PoseemoError
+from poseemo_lib.errors import PoseemoError, UsageError
 
 app = typer.Typer()
+STOPPED = "poseemo: stopped; what was done is kept, the same command goes on"
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came."""
 
 
 @app.command()
@@ -19,43 +25,148 @@ def study(
     jobs: Annotated[
         int | None, typer.Option(min=1, help="Runs at a time; default: one a core, one with a GPU.")
     ] = None,
+    gpus: Annotated[str | None, typer.Option(help="GPUs to use, e.g. 0,1; each run sees one of them only.")] = None,
+    jobs_per_gpu: Annotated[int, typer.Option(min=1, help="Runs at a time on each of --gpus.")] = 1,
+    cluster: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="A Dask scheduler that makes the runs (docs/cluster.md).")
+    ] = None,
+    resource: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=N", help="What a run takes of a Dask worker, e.g. GPU=1.")
+    ] = None,
+    only: Annotated[str | None, typer.Option(metavar="CELL[,CELL]", help="Make the runs of these cells.")] = None,
     status: Annotated[bool, typer.Option("--status", help="Print how far it is and stop.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Name the runs that would be made and stop.")] = False,
 ) -> None:
     """Make the runs of a study that are not there yet; goes on where it was stopped.
 
-    A run that fails keeps its notebook, the others go on, and the command exits 1.
+    Made again is only what has other code, parameters or data. A run that fails keeps its notebook, and the
+    others go on. Processes that are started on one study, here or on hosts that share its folder, share its runs.
 
     Example: poseemo study parameters/studies/demo.yaml --jobs 2
+
+    Two runs on each of two GPUs: poseemo study STUDY.yaml --gpus 0,1 --jobs-per-gpu 2
+
+    On a Dask cluster: poseemo study STUDY.yaml --cluster tcp://10.0.0.1:8786 --resource GPU=1
     """
-    from tqdm import tqdm
+    from poseemo_lib.study import LocalSlots, check_gpus, default_jobs, gpu_environments, write_plan
+    from poseemo_lib.study_plan import load_study, look_at_runs, plan_runs
 
-    from poseemo_lib.study import default_jobs, run_study, status_lines
-    from poseemo_lib.study_plan import load_study, plan_runs
+    with _stoppable():
+        gpu_list = _numbers(gpus, "--gpus")
+        _check_together(jobs, gpu_list, jobs_per_gpu, cluster, resource)
+        plan = load_study(file)
+        out = (out or Path("runs") / plan.name).resolve()
+        cells = _cells(only, plan)
+        if status or dry_run:
+            runs, fault = look_at_runs(plan, file, out)
+            _look([run for run in runs if run.cell in cells], fault, status)
+            return
+        if gpu_list:
+            check_gpus(gpu_list, [])  # before a dataset is made for them
+        runs = plan_runs(plan, file, out)
+        chosen = [run for run in runs if run.cell in cells]
+        todo = sum(not run.complete for run in chosen)
+        say(f"{plan.name}: {len(chosen)} runs, {len(chosen) - todo} complete, {todo} to make, in {out}")
+        if todo:
+            if cluster:
+                from poseemo_lib.cluster import ClusterSlots
 
-    plan = load_study(file)
-    out = (out or Path("runs") / plan.name).resolve()
-    runs = plan_runs(plan, file, out)
-    if status:
-        say("\n".join(status_lines(runs)))
-        return
-    todo = sum(not run.complete for run in runs)
-    jobs = jobs or default_jobs()
-    say(f"{plan.name}: {len(runs)} runs, {len(runs) - todo} complete, {todo} to make, {jobs} at a time, in {out}")
-    started = time.monotonic()
-    # disable=None: a bar in a terminal, plain lines elsewhere.
-    with tqdm(total=todo, unit="run", disable=None) as bar:
-        ended = 0
+                slots = ClusterSlots(cluster, out, runs[0].dataset, _amounts(resource or []))
+            else:
+                if gpu_list:
+                    check_gpus(gpu_list, chosen)
+                places = gpu_environments(gpu_list, jobs_per_gpu) if gpu_list else [{}] * (jobs or default_jobs())
+                slots = LocalSlots(places)
+            say(slots.describe())
+            _make(runs, chosen, todo, out, slots, cells)
+        else:
+            write_plan(runs, out)
+        say(f"{plan.name}: complete; `poseemo report {short_path(out)}` makes the report")
 
-        def report(run, error):
-            nonlocal ended
-            ended += 1
-            left = (time.monotonic() - started) / ended * (todo - ended) / 60
-            bar.update()
-            state = "done" if error is None else f"FAILED: {error}"
-            bar.write(f"[{ended}/{todo}, about {left:.0f} min left] {run.name}: {state}")
 
-        outcome = run_study(runs, out, jobs=jobs, report=report)
+def _make(runs: list, chosen: list, todo: int, out: Path, slots, cells: set[str]) -> None:
+    from poseemo_lib.study import run_study
+    from poseemo_lib.study_progress import Display, failure_table
+
+    display = Display(chosen, todo)
+    try:
+        outcome = run_study(runs, out, slots, only=cells, display=display)
+    finally:
+        display.close()
     if outcome.failed:
-        names = ", ".join(run.name for run, _ in outcome.failed)
-        raise PoseemoError(f"{len(outcome.failed)} of {len(runs)} runs failed: {names}; the others are in {out}")
-    say(f"{plan.name}: complete; `poseemo report {short_path(out)}` makes the report")
+        say(failure_table(outcome.failed))
+        raise PoseemoError(
+            f"{len(outcome.failed)} of {len(chosen)} runs failed (see above); the others are in {short_path(out)}, "
+            "and the same command tries these again"
+        )
+    if outcome.elsewhere:
+        say(f"{len(outcome.elsewhere)} of {len(chosen)} runs were made by another process")
+
+
+def _look(runs: list, fault: str, status: bool) -> None:
+    from poseemo_lib.study_progress import run_state, status_table
+
+    if fault:
+        say(f"{fault}; so no run can be complete")
+    if status:
+        say(status_table(runs))
+        return
+    for run in runs:
+        if not run.complete:
+            say(f"{run.name}: {run_state(run)}, would be made in {short_path(run.folder)}")
+
+
+class _stoppable:
+    """Turn Ctrl-C and SIGTERM into one line and exit code 130 or 143, after all processes were stopped."""
+
+    def __enter__(self) -> None:
+        def stop(*_):
+            raise Terminated
+
+        with suppress(ValueError):  # not in the main thread
+            self.before = signal.signal(signal.SIGTERM, stop)
+
+    def __exit__(self, kind, *_) -> None:
+        with suppress(AttributeError):
+            signal.signal(signal.SIGTERM, self.before)
+        if kind and issubclass(kind, KeyboardInterrupt):
+            typer.echo(STOPPED, err=True)
+            raise typer.Exit(143 if kind is Terminated else 130)
+
+
+def _check_together(jobs, gpus: list[int], jobs_per_gpu: int, cluster, resource) -> None:
+    if gpus and jobs:
+        raise UsageError("--jobs: with --gpus say --jobs-per-gpu instead")
+    if jobs_per_gpu > 1 and not gpus:
+        raise UsageError("--jobs-per-gpu: wants --gpus too, e.g. --gpus 0,1")
+    if cluster and (jobs or gpus):
+        raise UsageError("--cluster: its workers say how many runs they take; leave --jobs and --gpus out")
+    if resource and not cluster:
+        raise UsageError("--resource: is for --cluster; here say --gpus")
+
+
+def _numbers(text: str | None, option: str) -> list[int]:
+    parts = text.split(",") if text is not None else []
+    if not all(part.strip().isdecimal() for part in parts) or len(set(parts)) != len(parts):
+        raise UsageError(f"{option}: wanted different numbers such as 0,1, got {text!r}")
+    return [int(part) for part in parts]
+
+
+def _amounts(texts: list[str]) -> dict[str, float]:
+    from poseemo_lib.commands.shared import read_pairs
+
+    amounts = read_pairs(texts, "--resource", parse=True)
+    for name, amount in amounts.items():
+        if not isinstance(amount, int | float) or isinstance(amount, bool) or amount <= 0:
+            raise UsageError(f"--resource: {name}: wanted a number above 0, got {amount!r}")
+    return amounts
+
+
+def _cells(only: str | None, plan) -> set[str]:
+    from poseemo_lib.parameters import nearest
+
+    names = [name.strip() for name in only.split(",")] if only else list(plan.cells)
+    for name in names:
+        if name not in plan.cells:
+            raise UsageError(f"--only: {name}: unknown cell; {nearest(name, plan.cells)}")
+    return set(names)

@@ -1,0 +1,253 @@
+"""The runs of a study on a Dask cluster: one task a run, made by a `run_process` on the worker that it falls to.
+
+A worker that dies takes its run's process with it; the scheduler gives the run to another worker, where it goes on
+from its checkpoint. Client and workers share the project, the dataset and the folder of the runs.
+"""
+
+import fcntl
+import hashlib
+import os
+import platform
+import threading
+import uuid
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import asdict, replace
+from importlib.metadata import version
+from pathlib import Path
+
+from poseemo_lib.claims import GOING, remove_leftovers
+from poseemo_lib.errors import PoseemoError, UsageError
+from poseemo_lib.fingerprint import PACKAGE, collect_files, plain_code
+from poseemo_lib.paths import NOTEBOOKS, PROJECT
+from poseemo_lib.run_process import DIED, NOTEBOOK, Order, Result, RunProcess
+
+# Seconds until a scheduler that does not answer is given up.
+CONNECT = 10
+# How often a task looks whether its study still wants it, seconds.
+LOOK = 0.5
+PACKAGES = ("torch", "numpy", "scikit-learn")
+# On a worker: the code that it was found to have, so that not every run looks again.
+_agreed: set[str] = set()
+
+
+class ClusterSlots:
+    """The workers of a Dask cluster, as places where runs are made.
+
+    Parameters
+    ----------
+    address : str
+        Of the scheduler, such as tcp://10.0.0.1:8786.
+    out : Path
+        Folder of the study's runs, on a file system that all workers share.
+    dataset : str
+        Where the dataset is, for all of them.
+    resources : dict of str to float
+        What a run takes of its worker's resources.
+
+    Raises
+    ------
+    UsageError
+        Dask is not installed, or no worker has these resources.
+    PoseemoError
+        The scheduler does not answer, or a worker has other code or does not see the folder.
+    """
+
+    capacity = 2**31  # all are handed over at once, so that a cluster that adapts sees what there is to do
+
+    def __init__(self, address: str, out: Path, dataset: str, resources: dict[str, float]):
+        self.client = _connect(address)
+        self.address, self.resources = address, resources
+        self.probe = _Probe(out, dataset)
+        try:
+            self._check_workers()
+        except BaseException:
+            self.stop()
+            raise
+
+    def describe(self) -> str:
+        """Say where the runs are made."""
+        workers = self.client.scheduler_info(n_workers=-1)["workers"]
+        if not workers:
+            return f"{self.address}: no worker yet; the runs wait for one"
+        return f"{self.address}: {len(workers)} worker(s), {self.width()} at a time"
+
+    def submit(self, order: Order) -> Future:
+        """Hand a run over to the cluster."""
+        key = "-".join(["poseemo", *Path(order.folder).parts[-3:], order.identity[:12], uuid.uuid4().hex[:8]])
+        options = {"key": key, "pure": False, "resources": self.resources or None}
+        task = self.client.submit(make_run_here, asdict(order), self.probe.expected, **options)
+        future: Future = Future()
+        task.add_done_callback(lambda task: _pass_on(task, future))
+        future.task = task  # a task that nobody holds is dropped
+        return future
+
+    def width(self) -> int:
+        """Count the runs that are made at a time."""
+        workers = self.client.scheduler_info(n_workers=-1)["workers"].values()
+        return max(1, sum(_places(worker, self.resources) for worker in workers))
+
+    def stop(self) -> None:
+        """Give up what is not done; the workers kill what they are at."""
+        with suppress(Exception):  # the scheduler may have gone
+            self.client.close(timeout=CONNECT)
+        self.probe.close()
+
+    def _check_workers(self) -> None:
+        """Refuse workers that are there and cannot make the runs; one that comes later is checked by its tasks."""
+        workers = self.client.scheduler_info(n_workers=-1)["workers"]
+        if self.resources and workers and not any(_places(one, self.resources) for one in workers.values()):
+            there = {name: amount for one in workers.values() for name, amount in one["resources"].items()}
+            raise UsageError(f"--resource: wanted a worker with {self.resources}, the workers have {there or 'none'}")
+        faults = self.client.run(worker_fault, self.probe.expected, on_error="return")
+        for worker, fault in faults.items():
+            if isinstance(fault, Exception):
+                fault = f"poseemo_lib cannot be used there: {type(fault).__name__}: {fault}"
+            if fault:
+                raise PoseemoError(f"worker {worker}: {fault}")
+
+
+class _Probe:
+    """A file in the folder of the runs that workers must find, locked as long as this process lives."""
+
+    def __init__(self, out: Path, dataset: str):
+        try:
+            out.mkdir(parents=True, exist_ok=True)
+            for old in out.glob(".probe-*"):
+                _remove_unlocked(old)
+            self.path = out / f".probe-{uuid.uuid4().hex[:12]}"
+            self.file = open(self.path, "w")  # noqa: SIM115
+            fcntl.flock(self.file, fcntl.LOCK_EX)
+        except OSError as error:
+            raise PoseemoError(f"{out}: {error.strerror}; wanted a folder to write in; choose one with --out") from None
+        self.expected = facts() | {"probe": str(self.path), "dataset": dataset}
+
+    def close(self) -> None:
+        self.path.unlink(missing_ok=True)
+        self.file.close()
+
+
+def _remove_unlocked(path: Path) -> None:
+    with suppress(OSError), open(path) as file:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        path.unlink()
+
+
+def _connect(address: str):
+    try:
+        import distributed
+    except ImportError:
+        raise UsageError("--cluster: wants Dask; run `pip install 'poseemo[cluster]'`") from None
+    import logging
+    import warnings
+
+    for name in [name for name in logging.root.manager.loggerDict if name.startswith("distributed")]:
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # what matters is raised
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # versions are compared below, in our words
+        try:
+            return distributed.Client(address, timeout=CONNECT, set_as_default=False)
+        except (OSError, ValueError, TypeError) as error:
+            text = " ".join(str(error).split())
+            raise PoseemoError(f"--cluster: {address}: no Dask scheduler answers there: {text}") from None
+
+
+def _places(worker: dict, resources: dict[str, float]) -> int:
+    """Count the runs that a worker takes at a time."""
+    return min([worker["nthreads"], *(int(worker["resources"].get(name, 0) // n) for name, n in resources.items())])
+
+
+def _pass_on(task, future: Future) -> None:
+    """Turn the end of a task into a result."""
+    if task.status == "finished":
+        future.set_result(Result(**task.result()))
+    elif task.status == "cancelled":
+        future.set_exception(PoseemoError("lost the Dask scheduler; what was done is kept, the same command goes on"))
+    else:
+        error = task.exception()
+        died = type(error).__name__ == "KilledWorker"
+        text = DIED if died else f"{type(error).__name__}: {error}"
+        future.set_result(Result("died" if died else "failed", " ".join(text.split())))
+
+
+def facts() -> dict:
+    """Name what must be alike where the runs of one study are made: the code that decides numbers, and the versions."""
+    files = {PACKAGE / "experiment.py"}
+    for path in (*(PACKAGE / "models").glob("*.py"), PACKAGE / "baselines.py", PACKAGE / "training.py"):
+        collect_files(path, files)
+    digest = hashlib.sha256()
+    for path in sorted(files):
+        digest.update(path.name.encode() + plain_code(path.read_text(encoding="utf-8")).encode())
+    digest.update((NOTEBOOKS / NOTEBOOK).read_bytes())
+    versions = {"python": ".".join(platform.python_version_tuple()[:2])}
+    for name in PACKAGES:
+        versions[name] = version(name).split("+")[0]  # a client may have no GPU
+    return {"code": digest.hexdigest()[:12], "project": str(PROJECT), "versions": versions}
+
+
+def worker_fault(expected: dict) -> str:
+    """Say why this worker cannot make the runs of a study; empty where it can.
+
+    Parameters
+    ----------
+    expected : dict
+        The client's facts, and its probe file.
+    """
+    probe = Path(expected["probe"])
+    mine = expected if expected["code"] in _agreed else facts()
+    ours, theirs = mine["versions"], expected["versions"]
+    if different := [f"{name} {ours[name]} instead of {theirs[name]}" for name in theirs if ours[name] != theirs[name]]:
+        return f"has {', '.join(different)}; wanted the versions of the client"
+    if mine["code"] != expected["code"]:
+        return f"the code in {mine['project']} differs from the client's in {expected['project']}; wanted the same"
+    _agreed.add(expected["code"])
+    if not probe.exists():
+        return f"does not see {probe.parent}; wanted a folder that client and workers share (--out)"
+    if not os.access(probe.parent, os.W_OK):
+        return f"cannot write in {probe.parent}"
+    if "://" not in expected["dataset"] and not Path(expected["dataset"]).exists():
+        return f"does not see the dataset {expected['dataset']}; wanted a folder that client and workers share"
+    return ""
+
+
+def make_run_here(values: dict, expected: dict) -> dict:
+    """Make the run of an order on this worker, in a process of its own that dies with it.
+
+    Parameters
+    ----------
+    values : dict
+        An `Order`.
+    expected : dict
+        See :func:`worker_fault`.
+
+    Returns
+    -------
+    dict
+        A `Result`.
+    """
+    from distributed import get_worker
+
+    worker = get_worker()
+    if fault := worker_fault(expected):
+        return asdict(Result("failed", f"worker {worker.address}: {fault}"))
+    order = Order(**values)
+    # A nanny sets one; what has the machine to itself may set more.
+    threads = order.parameters["threads"] or int(os.environ.get("OMP_NUM_THREADS", 1))
+    process, ended = RunProcess(), threading.Event()
+    look = (worker, worker.get_current_task(), process, ended)
+    threading.Thread(target=_stop_unwanted, args=look, daemon=True).start()
+    try:
+        return asdict(process.make(replace(order, parameters=order.parameters | {"threads": threads})))
+    finally:
+        ended.set()
+        process.stop()
+        remove_leftovers(Path(order.folder), GOING)
+
+
+def _stop_unwanted(worker, key: str, process: RunProcess, ended: threading.Event) -> None:
+    """Kill the process of a task whose study has stopped, or whose worker is closing."""
+    while not ended.wait(LOOK):
+        task = worker.state.tasks.get(key)
+        if task is None or task.state in ("cancelled", "released") or worker.status.name.startswith("clos"):
+            process.stop()
+            return
