@@ -4,8 +4,8 @@
 
 Classes of CAER's sizes: 79 shows of unequal length, scenes of 1 to 5 clips, numbered in the order of the shows. The
 clips go to the folders train, validation and test in one of three ways, are numbered anew in each folder, and are split
-by `poseemo_lib.neighbours`. Printed in percent: test clips with a clip of the same scene, and of the same show, in
-train (lowest and highest class), and clips that are not used.
+by `poseemo_lib.neighbours`. Printed in percent: test clips with a clip in train of the same scene, of the same show in
+the same class, and of the same show (lowest and highest class); and clips that are not used.
 """
 
 import argparse
@@ -24,8 +24,8 @@ SIZES = np.array(
 )
 N_SHOWS = 79
 FRACTIONS = (0.8, 0.1, 0.1)
-# Blocks a class and gap; None: the folders themselves, the official split.
-CUTS = {"official": None, "40 blocks, no gap": (40, 0.0), "10 blocks, 5 % gap": (10, 0.05)}
+# Blocks and gap; None: the folders themselves, the official split.
+CUTS = {"official": None, "10 blocks, 5 % gap": (10, 0.05), "5 blocks, 10 % gap": (5, 0.1)}
 
 
 def folders(way: str, sizes: np.ndarray, show: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -57,12 +57,13 @@ def numbered_clips(way: str, rng: np.random.Generator) -> pd.DataFrame:
 
 
 def crossing(clips: pd.DataFrame, part: np.ndarray) -> np.ndarray:
-    """Share of each class's test clips with a clip of their scene, and of their show, in train: (classes, 2)."""
+    """Share of each class's test clips with a clip in train: of their scene, their show in their class, their show."""
     rows = []
     for label in range(len(SIZES)):
         one = clips[clips["label"] == label]
         mine = part[one.index]
-        rows.append([one[what][mine == TEST].isin(one[what][mine == TRAIN]).mean() for what in ("scene", "show")])
+        within = [one[what][mine == TEST].isin(one[what][mine == TRAIN]).mean() for what in ("scene", "show")]
+        rows.append([*within, one["show"][mine == TEST].isin(clips["show"][part == TRAIN]).mean()])
     return np.array(rows)
 
 
@@ -92,8 +93,8 @@ def main() -> None:
             share, unused = measure(way, cut, n_draws)
             low, high = 100 * share.min(0), 100 * share.max(0)
             print(  # noqa: T201
-                f"{way:36s} {name:20s} scene {low[0]:3.0f}-{high[0]:3.0f}  show {low[1]:3.0f}-{high[1]:3.0f}  "
-                f"unused {100 * unused:4.1f}",
+                f"{way:36s} {name:20s} scene {low[0]:3.0f}-{high[0]:3.0f}  show in class {low[1]:3.0f}-{high[1]:3.0f}  "
+                f"show {low[2]:3.0f}-{high[2]:3.0f}  unused {100 * unused:4.1f}",
                 flush=True,
             )
 

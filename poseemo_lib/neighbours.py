@@ -1,9 +1,9 @@
 """Blocks of neighbouring clip numbers, for datasets that do not name their shows, such as CAER.
 
 CAER's clips are numbered within folders (`train/Anger/0012`), and neighbouring numbers are likely scenes of one show.
-So a class is laid out along its numbers: a clip's place is its rank among the numbers of its folder over their count,
-0 to 1, and the same place in the folders of train, validation and test counts as the same show. The class is cut into
-ten blocks of neighbours, and clips near a border between two parts are left out.
+So each class is laid out along its numbers: a clip's place is its rank among the numbers of its folder over their
+count, 0 to 1, and the same place counts as the same show, in the folders of train, validation and test and in all
+classes. The places are cut into five blocks, and clips near a border between two parts are left out.
 
 This is an assumption about how the clips were numbered, weaker than knowing the shows: where the numbers say nothing,
 the split is as leaky as one by clip. docs/caer.md says how much of a show still crosses in simulated numberings.
@@ -16,8 +16,8 @@ from poseemo_lib.blocks import connected_blocks
 from poseemo_lib.dealing import UNUSED, all_parts, deal_blocks
 from poseemo_lib.errors import DatasetError
 
-N_BLOCKS = 10  # a class
-GUARD = 0.05  # of a class: how near to another part's block a clip is left out
+N_BLOCKS = 5
+GUARD = 0.1  # of all places: how near to another part's block a clip is left out
 
 
 def split_neighbours(rows: pd.DataFrame, blocks: np.ndarray, fractions, rng: np.random.Generator) -> np.ndarray:
@@ -45,7 +45,7 @@ def split_neighbours(rows: pd.DataFrame, blocks: np.ndarray, fractions, rng: np.
     """
     place = number_places(rows)
     labels = rows["label"].to_numpy()
-    bins = _bin(labels, place)
+    bins = _bin(place)
     joined = connected_blocks(rows.assign(group_id=bins, source_id=blocks))
     if joined.max() < 2:
         raise DatasetError(
@@ -54,16 +54,16 @@ def split_neighbours(rows: pd.DataFrame, blocks: np.ndarray, fractions, rng: np.
         )
     parts = deal_blocks(labels, joined, fractions, rng)
     # A bin is in one part as a whole; an empty one, which none of its neighbours can leak into, has none.
-    part_of_bin = np.full((labels.max() + 1) * N_BLOCKS, UNUSED)
+    part_of_bin = np.full(N_BLOCKS, UNUSED)
     part_of_bin[bins] = parts
-    nearby = [part_of_bin[_bin(labels, place + shift)] for shift in (-GUARD, GUARD)]
+    nearby = [part_of_bin[_bin(place + shift)] for shift in (-GUARD, GUARD)]
     # Only the earlier part gives way, so that test keeps every clip.
     return all_parts(np.where(np.max(nearby, axis=0) > parts, UNUSED, parts), "blocks of neighbouring clip numbers")
 
 
-def _bin(labels: np.ndarray, place: np.ndarray) -> np.ndarray:
-    # The small number keeps a place on a border, such as 0.25 + 0.05, from falling to either side by rounding.
-    return labels * N_BLOCKS + np.clip(np.floor(place * N_BLOCKS + 1e-9), 0, N_BLOCKS - 1).astype(np.int64)
+def _bin(place: np.ndarray) -> np.ndarray:
+    # The small number keeps a place on a border, such as 0.5 + 0.1, from falling to either side by rounding.
+    return np.clip(np.floor(place * N_BLOCKS + 1e-9), 0, N_BLOCKS - 1).astype(np.int64)
 
 
 def number_places(rows: pd.DataFrame) -> np.ndarray:

@@ -45,12 +45,12 @@ def test_neighbours_have_one_place_in_every_folder_whatever_the_order_of_the_row
 @pytest.mark.parametrize("seed", range(4))
 def test_few_shows_are_cut_where_the_official_split_cuts_all(seed):
     table = caer_like(seed=seed)
-    keys = table.assign(show=table["label"] + table["show"].astype(str))
     official, split = make_split(table, "official"), make_split(table, "neighbours", seed=seed)
-    assert straddling(keys, official, "show") == 120
-    assert straddling(keys, split, "show") <= 3
+    # A show is one show in all classes.
+    assert straddling(table, official, "show") == table["show"].nunique()
+    assert straddling(table, split, "show") <= 1
     parts = split.value_counts()
-    assert 0.05 < parts["val"] / len(table) < 0.12 and 0.08 < parts["test"] / len(table) < 0.12
+    assert 0.09 < parts["val"] / len(table) < 0.21 and 0.19 < parts["test"] / len(table) < 0.21
     assert (pd.crosstab(table["label"].to_numpy(), split.to_numpy()) > 0).all(axis=None)
 
 
@@ -58,7 +58,7 @@ def test_clips_near_a_border_between_parts_are_left_out_and_test_keeps_its_block
     table = caer_like()
     split, place = make_split(table, "neighbours", seed=1).to_numpy(), number_places(table)
     unused = pd.isna(split)
-    assert 0 < unused.mean() < 0.25
+    assert 0 < unused.mean() < 0.35
     for label in set(table["label"]):
         inside = (table["label"] == label).to_numpy()
         for part, later in (("train", ("val", "test")), ("val", ("test",))):
@@ -94,7 +94,7 @@ def test_what_the_numbers_cannot_split_is_named():
     with pytest.raises(DatasetError, match="at least 3 blocks.*got 1; use the split grouped"):
         make_split(scattered, "neighbours")
     few = table[table["clip_id"].isin(["train/Happy/0001", "test/Happy/0001", "train/Sad/0001"])]
-    with pytest.raises(DatasetError, match="at least 3 blocks.*got 2"):
+    with pytest.raises(DatasetError, match="at least 3 blocks.*got 1"):
         make_split(few, "neighbours")
 
 
