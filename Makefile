@@ -14,10 +14,10 @@ report: $(INSTALLED)
 	$(BIN)/poseemo report runs/demo --out report
 
 test: $(INSTALLED)
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest -m "not slow" -n auto --dist loadfile
 
 test-all: $(INSTALLED)
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist loadfile
 
 lab: $(INSTALLED)
 	$(BIN)/jupyter lab notebooks

@@ -67,9 +67,13 @@ def execute_run(
         if old is not None and old["identity"] != inputs.identity:
             set_aside(folder)
         elif old is not None:
-            # Sums of floats depend on the number of threads: a run goes on with the number that it began with.
-            torch.set_num_threads(old["threads"])
-            record |= {"started": old["started"], "threads": old["threads"]}
+            # Sums of floats depend on the kind of device and on the number of threads: on another kind a run begins
+            # anew, and with other threads it goes on with the number that it began with.
+            if old["device_type"] != record["device_type"]:
+                (folder / "checkpoint.pt").unlink(missing_ok=True)
+            else:
+                torch.set_num_threads(old["threads"])
+                record |= {"started": old["started"], "threads": old["threads"]}
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / RUN_FILE, record)
         started = time.perf_counter()
@@ -111,6 +115,7 @@ def _new_record(parameters: RunParameters, inputs: Inputs, cell: str) -> dict:
         "clips": {part: int((inputs.table["part"] == part).sum()) for part in PARTS},
         "leaks": inputs.leaks,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        "device_type": device.type,
         "visible_gpus": os.environ.get("CUDA_VISIBLE_DEVICES"),
         "threads": torch.get_num_threads(),
         "host": socket.gethostname(),

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
-ALONE = "experiment.py"  # what puts a run together; what it imports for reading and reporting does not count
+ALONE = ("experiment.py", "inputs.py")  # what puts a run together; what they import for reading does not count
 ROOTS = ("batching.py", "training.py")
 
 
@@ -34,7 +34,7 @@ def code_hash(architecture: str) -> str:
         own = (_file(MODELS[architecture].__module__), PACKAGE / "models" / "standardised.py")
     else:
         own = (PACKAGE / "baselines.py",)
-    files = {PACKAGE / ALONE}
+    files = {PACKAGE / name for name in ALONE}
     for root in (*own, *(PACKAGE / name for name in ROOTS)):
         collect_files(root, files)
     digest = hashlib.sha256()

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 
 import pandas as pd
@@ -50,10 +51,17 @@ def library_commit() -> str:
     return commit + ("-dirty" if changed.stdout.strip() else "")
 
 
+@cache
+def numeric_versions() -> dict[str, str]:
+    """Versions of the libraries whose arithmetic decides a run's numbers; the kind of build (`+cpu`) is left out."""
+    return {name: version(name).partition("+")[0] for name in ("torch", "numpy", "scikit-learn")}
+
+
 def run_identity(parameters: dict, dataset_hash: str, split_hash: str) -> str:
     """Hash of everything that decides a run's numbers: two runs with one identity are the same run.
 
-    That is the version and the code of the library (:mod:`poseemo_lib.fingerprint`), the parameters and the data.
+    That is the version and the code of the library (:mod:`poseemo_lib.fingerprint`), the versions of what it computes
+    with, the parameters and the data.
 
     Parameters
     ----------
@@ -68,7 +76,7 @@ def run_identity(parameters: dict, dataset_hash: str, split_hash: str) -> str:
     """
     kept = {name: value for name, value in parameters.items() if name not in PLACE_PARAMETERS}
     code = code_hash(parameters["architecture"])
-    text = json.dumps([__version__, code, kept, dataset_hash, split_hash], sort_keys=True)
+    text = json.dumps([__version__, numeric_versions(), code, kept, dataset_hash, split_hash], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -274,7 +274,7 @@ def validate(model: nn.Module, data: PreparedClips, val: Tensor, n_classes: int,
 
 def _save_checkpoint(path: Path, identity: str, state: dict, progress: Progress) -> None:
     content = {name: part.state_dict() for name, part in state.items()}
-    temporary = path.with_suffix(".tmp")
+    temporary = path.with_name(f".tmp-{os.getpid()}-{path.name}")
     torch.save({"identity": identity, "progress": vars(progress), **content}, temporary)
     os.replace(temporary, path)
 

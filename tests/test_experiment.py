@@ -201,6 +201,21 @@ def test_a_run_goes_on_with_the_threads_that_it_began_with(tiny, tmp_path):
     assert read_record(execute_run(parameters(tiny, threads=1), tmp_path / "other"))["threads"] == 1
 
 
+def test_a_run_begun_on_another_kind_of_device_begins_anew(tiny, tmp_path):
+    folder, epochs = tmp_path / "r", []
+
+    def stop(row):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        execute_run(parameters(tiny), folder, report=stop)
+    record = read_record(folder)
+    assert record["device_type"] == "cpu" and (folder / "checkpoint.pt").exists()
+    (folder / "run.json").write_text(json.dumps(record | {"device_type": "cuda"}))
+    execute_run(parameters(tiny), folder, report=lambda row: epochs.append(row["epoch"]))
+    assert epochs == [1, 2] and read_record(folder)["device_type"] == "cpu"
+
+
 def test_a_guess_is_made_anew_in_every_fold(tiny, tmp_path):
     values = {"split": "leave_one_group_out", "architecture": "stratified", "model": {}, "n_frames": 16}
     guesses = []

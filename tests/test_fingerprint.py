@@ -40,6 +40,7 @@ ALL = {"deep_residual", "bilstm", "extra_trees"}
         ("losses.py", ALL),
         ("metrics.py", ALL),
         ("experiment.py", ALL),
+        ("inputs.py", ALL),
         ("models/pooling.py", {"deep_residual", "bilstm"}),
         ("models/standardised.py", {"deep_residual", "bilstm"}),
         ("models/bilstm.py", {"bilstm"}),

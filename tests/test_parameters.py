@@ -35,6 +35,7 @@ def test_a_number_in_scientific_notation_is_a_number(tmp_path):
         ({"model": {"pooling": "sum"}}, "model.pooling: wanted one of attention, mean, max, mean_std, got 'sum'"),
         ({"model": {"hidden": 0}}, "model: wanted whole numbers of 1 or more"),
         ({"architecture": "extra_trees", "normalisation": "frame"}, "a baseline measures lengths and angles"),
+        ({"architecture": "st_gcn", "model": {"hidden": 3}}, "model.hidden: wanted 4 or more"),
         ({"smoothing": 4}, "smoothing: wanted an odd number of frames, got 4"),
         ({"architecture": "lstm"}, "architecture: wanted one of deep_residual, bilstm.*extra_trees, got 'lstm'"),
         ({"model": {"hiden": 3}}, "model.hiden: unknown for deep_residual; did you mean hidden?"),

@@ -69,7 +69,9 @@ def streams(x: Tensor, seen: Tensor, stream: str) -> Tensor:
     """Give the joints' channels, the bones', or both.
 
     A bone is the difference of a joint's channels to the mean of those of its neighbours nearest to the body's centre
-    that were seen, with the smaller of the two confidences; 0 where an end was not seen.
+    that were seen, with the smaller of the two confidences; 0 where an end was not seen. In training the channels are
+    standardised joint by joint before they come here, so a bone is a difference of standardised channels, not a limb's
+    vector: walking changes it a little.
 
     Parameters
     ----------

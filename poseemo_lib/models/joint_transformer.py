@@ -2,7 +2,7 @@
 
 After Plizzari et al. 2021 ("Skeleton-based action recognition via spatial and temporal transformer networks": joints
 and frames attend in turn) and Zhu et al. 2023 ("MotionBERT": a spatial and a temporal block, joint embeddings). A token
-is a joint over a few frames, as the segments of Do and Kim 2025 ("SkateFormer") or the tubelets of Arnab et al. 2021
+is a joint over a few frames, as the segments of Do and Kim 2024 ("SkateFormer") or the tubelets of Arnab et al. 2021
 ("ViViT"), which keeps it cheap. A joint that was not seen in any of them is no token: nothing attends to it, and it is
 not pooled.
 """

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from poseemo_lib.errors import UsageError
 from poseemo_lib.features import CHANNEL_NAMES
 from poseemo_lib.models.graph import STREAMS, partitioned_adjacency, streams
 from poseemo_lib.models.people import (
@@ -59,6 +60,8 @@ class STGCN(nn.Module):
         super().__init__()
         check_choice("stream", stream, STREAMS)
         check_choice("people", people, PEOPLE_POOLINGS)
+        if hidden < 4:
+            raise UsageError(f"hidden: wanted 4 or more, a channel for each branch over time, got {hidden}")
         self.stream, self.people, self.patch = stream, people, patch
         widths = [hidden * 2 ** (3 * i // blocks) for i in range(blocks)]
         self.embed = nn.Linear(len(CHANNEL_NAMES) * (2 if stream == "both" else 1) * patch, hidden)
