@@ -2,6 +2,7 @@
 
 import os
 import resource
+import shutil
 import socket
 import time
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from poseemo_lib import __version__
 from poseemo_lib.augmentation import Augmentation
 from poseemo_lib.batching import evaluation_batch, evaluation_windows, window_keypoints
 from poseemo_lib.evaluation import average_by_source, probability_columns
-from poseemo_lib.files import write_json, write_table, write_text
+from poseemo_lib.files import replacing, write_json, write_table, write_text
 from poseemo_lib.inputs import PARTS, Inputs, load_inputs
 from poseemo_lib.metrics import score_predictions
 from poseemo_lib.models import build_model
@@ -64,9 +65,9 @@ def execute_run(
             return folder
         record = _new_record(parameters, inputs, cell)
         old = read_record(folder)
-        if old is not None and old["identity"] != inputs.identity:
-            set_aside(folder)
-        elif old is not None:
+        if old is None or old["identity"] != inputs.identity:
+            set_aside(folder)  # also one whose record cannot be read
+        else:
             # Sums of floats depend on the kind of device and on the number of threads: on another kind a run begins
             # anew, and with other threads it goes on with the number that it began with.
             if old["device_type"] != record["device_type"]:
@@ -200,8 +201,9 @@ def _model(parameters: RunParameters, folder: Path, inputs: Inputs, report) -> t
         report=count,
     )
     _save_history(folder, progress)
-    save_file(progress.best_weights, folder / ".tmp-weights.safetensors")
-    os.replace(folder / ".tmp-weights.safetensors", folder / "weights.safetensors")
+    with replacing(folder / "weights.safetensors") as temporary:
+        save_file(progress.best_weights, temporary)
+        shutil.copymode(folder / RUN_FILE, temporary)  # safetensors lets nobody else read
     # The test split is predicted once, here, with the weights that validation chose.
     how = (parameters.n_frames, parameters.eval_crops, parameters.precision)
     probabilities = {

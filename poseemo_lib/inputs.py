@@ -149,9 +149,20 @@ def load_inputs(parameters: RunParameters) -> Inputs:
     )
     table = everything.set_index("clip_id").loc[data.clip_ids].reset_index()
     table["part"] = used.loc[data.clip_ids].to_numpy()
+    _check_classes(parameters, table)
     hashes = (dataset.info.content_hash, split_hash(split))
     identity = run_identity(parameters.model_dump(), *hashes)
     return Inputs(dataset, table, leaks, data, identity, hashes[1])
+
+
+def _check_classes(parameters: RunParameters, table: pd.DataFrame) -> None:
+    """Refuse to learn from one class."""
+    labels = table.loc[table["part"] == "train", "label"].unique()
+    if len(labels) < 2:
+        raise UsageError(
+            f"{parameters.dataset}: wanted training clips of two classes or more, got {len(table)} clips in all, with "
+            f"{', '.join(map(str, labels)) or 'none'} in the training part of the {parameters.split} split"
+        )
 
 
 def _check_sources(dataset: Dataset) -> None:

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import subprocess
+from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -81,11 +82,13 @@ def run_identity(parameters: dict, dataset_hash: str, split_hash: str) -> str:
 
 
 def read_record(folder: Path) -> dict | None:
-    """Content of a folder's `run.json`, or None where there is none that can be read."""
+    """Content of a folder's `run.json`, or None where there is none that can be read and has a run's keys."""
     try:
-        return json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError):
+        record = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # no file, no text, or no JSON
         return None
+    sound = isinstance(record, dict) and record.keys() >= {"status", "identity", "parameters", "cell"}
+    return record if sound else None
 
 
 def is_complete(folder: Path, identity: str) -> bool:
@@ -162,21 +165,30 @@ class Run:
 
     def predictions(self, split: str = "test") -> pd.DataFrame:
         """Read the predictions of `val` or `test`: one row a clip, one probability a class (`p_<class>`)."""
-        table = pd.read_parquet(self.folder / "predictions.parquet")
+        table = self._read(pd.read_parquet, "predictions.parquet")
         return table[table["split"] == split].reset_index(drop=True)
 
     def split(self) -> pd.DataFrame:
         """Read which clip was in which part: clip_id, part, label, group_id, source_id."""
-        return pd.read_parquet(self.folder / "split.parquet")
+        return self._read(pd.read_parquet, "split.parquet")
+
+    def _read(self, reader: Callable, name: str):
+        try:
+            return reader(self.folder / name)
+        except (OSError, ValueError) as error:
+            fault = str(error).splitlines()[0].rstrip(".")
+            raise PoseemoError(
+                f"{self.folder / name}: cannot be read ({fault}); remove the run's folder and start the study again"
+            ) from None
 
     def history(self) -> pd.DataFrame:
         """Read the history, one row an epoch; empty for a baseline."""
         path = self.folder / "history.csv"
-        return pd.read_csv(path) if path.exists() else pd.DataFrame()
+        return self._read(pd.read_csv, path.name) if path.exists() else pd.DataFrame()
 
     def metrics(self) -> dict:
         """Read `metrics.json`."""
-        return json.loads((self.folder / "metrics.json").read_text(encoding="utf-8"))
+        return self._read(lambda path: json.loads(path.read_text(encoding="utf-8")), "metrics.json")
 
 
 def find_runs(root: str | Path) -> tuple[list[Run], list[Path]]:

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -49,6 +50,8 @@ def test_the_folder_holds_what_the_contract_says(run):
     weights = load_file(run.folder / "weights.safetensors")
     assert record["n_parameters"] == sum(a.size for name, a in weights.items() if name not in ("mean", "std"))
     assert {"mean", "std"} < set(weights)
+    modes = {path.stat().st_mode for path in run.folder.iterdir() if path.is_file()}
+    assert len(modes) == 1  # whoever may read one file may read all
     assert len(run.history()) == 2
 
 
@@ -144,6 +147,38 @@ def test_a_failed_run_says_so_and_can_be_made_again(tiny, tmp_path):
     assert record["status"] == "failed" and record["error"] == "the power went"
     assert find_runs(tmp_path) == ([], [tmp_path / "r"])
     assert read(execute_run(parameters(tiny), tmp_path / "r")).record["status"] == "complete"
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", '{"status": "complete"}', "{", b"\xff\xfe\x00"])
+def test_a_run_whose_record_is_damaged_is_set_aside_and_made_again(run, tiny, tmp_path, text):
+    folder = tmp_path / "cell" / "seed-0"
+    shutil.copytree(run.folder, folder)
+    (folder / "run.json").write_bytes(text if isinstance(text, bytes) else text.encode())
+    assert read_record(folder) is None and find_runs(tmp_path) == ([], [folder])
+    assert read(execute_run(parameters(tiny, architecture="majority", model={}), folder)).record["status"] == "complete"
+    (aside,) = (tmp_path / "cell" / ".stale").iterdir()
+    assert (aside / "weights.safetensors").exists()
+
+
+@pytest.mark.parametrize("name", ["predictions.parquet", "split.parquet", "history.csv", "metrics.json"])
+def test_a_damaged_file_of_a_run_is_named_with_what_to_do(run, tmp_path, name):
+    shutil.copytree(run.folder, tmp_path / "r")
+    (tmp_path / "r" / name).write_bytes(b"" if name == "history.csv" else b"xx")
+    damaged = read(tmp_path / "r")
+    with pytest.raises(PoseemoError, match=f"{name}: cannot be read .*remove the run's folder and start the study"):
+        {"predictions": damaged.predictions, "split": damaged.split, "history": damaged.history}.get(
+            name.split(".")[0], damaged.metrics
+        )()
+
+
+def test_one_class_is_refused(tiny, tmp_path):
+    with DatasetWriter(tmp_path / "one", Dataset(tiny).info) as writer:
+        for clip in Dataset(tiny).clips():
+            writer.write(clip.with_(label="sad"))
+    with pytest.raises(
+        UsageError, match="training clips of two classes or more, got 120 clips in all, with sad"
+    ):
+        load_inputs(parameters(tmp_path / "one"))
 
 
 def test_two_processes_do_not_work_on_one_run(tiny, tmp_path):
