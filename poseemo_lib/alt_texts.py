@@ -19,16 +19,16 @@ def _interval(row) -> str:
 
 
 def describe_sizes(table: pd.DataFrame, size: str = "n_parameters") -> str:
-    """Text for score against size: the models that no other beats in both, and the rest."""
+    """Text for score against size: the networks on the Pareto front of the means, and the rest."""
     from poseemo_lib.plots.size import pareto_front
 
     networks = table[~table["is_baseline"].astype(bool)].dropna(subset=[size, "mean"]).reset_index(drop=True)
     front = networks.loc[pareto_front(networks[size], networks["mean"])]
     named = "; ".join(f"{row['cell']}, {row[size]:,.0f}, {_interval(row)}" for _, row in front.iterrows())
     others = [name for name in networks["cell"] if name not in set(front["cell"])]
-    rest = f". Beaten by one that is no larger: {', '.join(others)}" if others else ""
+    rest = f". A lower mean than one that is no larger: {', '.join(others)}" if others else ""
     what = size.replace("n_", "").replace("_", "-")
-    return f"Score against {what}. No other network is smaller and better than: {named}{rest}"
+    return f"Score against {what}. No network that is no larger has a mean as high: {named}{rest}"
 
 
 def describe_ablation(table: pd.DataFrame) -> str:
@@ -50,12 +50,11 @@ def describe_imbalance(table: pd.DataFrame) -> str:
     return "Regimes against uneven classes. " + "; ".join(parts)
 
 
-def describe_leakage(table: pd.DataFrame, leaks: dict[str, dict[str, int]], metric: str = "macro_f1") -> str:
+def describe_leakage(table: pd.DataFrame, leaks: dict[str, dict[str, int]]) -> str:
     """Text for the same models under several splits."""
-    rows = table[table["metric"] == metric]
-    each = "; ".join(f"{row['model']}, {row['split']} split, {_interval(row)}" for _, row in rows.iterrows())
+    each = "; ".join(f"{row['model']}, {row['split']} split, {_interval(row)}" for _, row in table.iterrows())
     found = "; ".join(f"{split}: {sum(kinds.values())} leaks" for split, kinds in leaks.items())
-    return f"The same models under several splits ({found}). {metric.replace('_', ' ')}: {each}"
+    return f"The same models under several splits ({found}). Balanced accuracy: {each}"
 
 
 def describe_confusion(confusion: np.ndarray, classes: tuple[str, ...]) -> str:

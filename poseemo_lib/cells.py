@@ -12,6 +12,8 @@ from poseemo_lib.runs import Run
 
 # Baselines that come out the same with every seed: more seeds of them are no more evidence.
 DETERMINISTIC = ("majority", "logistic_regression")
+# Architecture of `ensembles.Ensemble`, a cell that is made of others.
+ENSEMBLE = "ensemble"
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,11 @@ class Cell:
     def is_baseline(self) -> bool:
         """Whether it is one of the baselines."""
         return is_baseline(self.architecture)
+
+    @property
+    def is_network(self) -> bool:
+        """Whether it is a trained network by itself: neither a baseline nor made of other cells."""
+        return not self.is_baseline and self.architecture != ENSEMBLE
 
     @property
     def n_parameters(self) -> int | None:
@@ -142,3 +149,13 @@ class Cell:
         """Mean macro-F1 on validation, over seeds: what a choice between cells may look at."""
         scores = cell_scores(self.predictions("val"), self.classes, n_bootstrap=1).scores
         return float(scores.set_index("metric").loc["macro_f1", "mean"])
+
+
+def chosen(cells: list[Cell]) -> Cell:
+    """Return the network with the best validation macro-F1, one without a leak if there is one.
+
+    The test part plays no role in it. A leak raises the score on validation as it does that on test. An ensemble is
+    never the one, since its members were chosen on the same validation part. Without a network it is another cell.
+    """
+    networks = [cell for cell in cells if cell.is_network]
+    return max(networks or cells, key=lambda cell: (not cell.leaks, cell.validation_macro_f1))

@@ -13,7 +13,6 @@ import uuid
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import asdict, replace
-from importlib.metadata import version
 from pathlib import Path
 
 from poseemo_lib.claims import GOING, remove_leftovers
@@ -21,12 +20,13 @@ from poseemo_lib.errors import PoseemoError, UsageError
 from poseemo_lib.fingerprint import PACKAGE, collect_files, plain_code
 from poseemo_lib.paths import NOTEBOOKS, PROJECT
 from poseemo_lib.run_process import DIED, NOTEBOOK, Order, Result, RunProcess
+from poseemo_lib.runs import numeric_versions
 
 # Seconds until a scheduler that does not answer is given up.
 CONNECT = 10
 # How often a task looks whether its study still wants it, seconds.
 LOOK = 0.5
-PACKAGES = ("torch", "numpy", "scikit-learn")
+LOST = "lost the Dask scheduler; what was done is kept, the same command goes on"
 # On a worker: the code that it was found to have, so that not every run looks again.
 _agreed: set[str] = set()
 
@@ -158,16 +158,25 @@ def _places(worker: dict, resources: dict[str, float]) -> int:
 
 
 def _pass_on(task, future: Future) -> None:
-    """Turn the end of a task into a result."""
-    if task.status == "finished":
-        future.set_result(Result(**task.result()))
-    elif task.status == "cancelled":
-        future.set_exception(PoseemoError("lost the Dask scheduler; what was done is kept, the same command goes on"))
-    else:
-        error = task.exception()
-        died = type(error).__name__ == "KilledWorker"
-        text = DIED if died else f"{type(error).__name__}: {error}"
-        future.set_result(Result("died" if died else "failed", " ".join(text.split())))
+    """Turn the end of a task into a result or an exception, whatever happens: the study waits for it."""
+    try:
+        future.set_result(_result_of(task))
+    except PoseemoError as error:
+        future.set_exception(error)
+    except BaseException as error:  # the scheduler went after the task had ended; what Dask raises then varies
+        future.set_exception(PoseemoError(f"{LOST} ({type(error).__name__})"))
+
+
+def _result_of(task) -> Result:
+    if task.status == "cancelled":
+        raise PoseemoError(LOST)
+    if task.status != "error":
+        return Result(**task.result())
+    error = task.exception()
+    if type(error).__name__ == "KilledWorker":
+        return Result("died", DIED)
+    # A run's own errors are results; this is the worker's, and would meet all runs that wait.
+    return Result("refused", " ".join(f"a worker cannot make runs: {type(error).__name__}: {error}".split()))
 
 
 def facts() -> dict:
@@ -179,20 +188,25 @@ def facts() -> dict:
     for path in sorted(files):
         digest.update(path.name.encode() + plain_code(path.read_text(encoding="utf-8")).encode())
     digest.update((NOTEBOOKS / NOTEBOOK).read_bytes())
-    versions = {"python": ".".join(platform.python_version_tuple()[:2])}
-    for name in PACKAGES:
-        versions[name] = version(name).split("+")[0]  # a client may have no GPU
+    versions = {"python": ".".join(platform.python_version_tuple()[:2])} | numeric_versions()
     return {"code": digest.hexdigest()[:12], "project": str(PROJECT), "versions": versions}
 
 
 def worker_fault(expected: dict) -> str:
-    """Say why this worker cannot make the runs of a study; empty where it can.
+    """Say why this worker cannot make the runs of a study; empty where it can. No error leaves this.
 
     Parameters
     ----------
     expected : dict
         The client's facts, and its probe file.
     """
+    try:
+        return _fault(expected)
+    except Exception as error:  # such as a notebook that is missing
+        return f"poseemo_lib cannot be used there: {type(error).__name__}: {error}"
+
+
+def _fault(expected: dict) -> str:
     probe = Path(expected["probe"])
     mine = expected if expected["code"] in _agreed else facts()
     ours, theirs = mine["versions"], expected["versions"]
@@ -223,13 +237,14 @@ def make_run_here(values: dict, expected: dict) -> dict:
     Returns
     -------
     dict
-        A `Result`.
+        A `Result`; refused where this worker has a fault.
     """
     from distributed import get_worker
 
     worker = get_worker()
     if fault := worker_fault(expected):
-        return asdict(Result("failed", f"worker {worker.address}: {fault}"))
+        # Not "failed": this worker would be free at once, and fail all that wait.
+        return asdict(Result("refused", f"worker {worker.address}: {fault}"))
     order = Order(**values)
     # A nanny sets one; what has the machine to itself may set more.
     threads = order.parameters["threads"] or int(os.environ.get("OMP_NUM_THREADS", 1))

@@ -4,16 +4,18 @@ Lakshminarayanan et al. 2017, "Simple and scalable predictive uncertainty estima
 chosen by validation, in each fold by that fold's own, so that the tested group has no say.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
-from poseemo_lib.cells import Cell
+from poseemo_lib.cells import ENSEMBLE, Cell
 from poseemo_lib.errors import PoseemoError, UsageError
 from poseemo_lib.evaluation import probability_columns
 from poseemo_lib.pairing import Predictions, check_same_clips, mean_over_seeds
 from poseemo_lib.results import Results
+from poseemo_lib.runs import Run
 
 
 def ensemble_predictions(cells: dict[str, Predictions], classes: tuple[str, ...]) -> Predictions:
@@ -81,10 +83,10 @@ def best_by_validation(results: Results, n: int = 3, *, per_fold: bool = True) -
     PoseemoError
         The networks have different folds.
     """
-    networks = [cell for cell in results.cells if not cell.is_baseline]
+    networks = [cell for cell in results.cells if cell.is_network]
     if n < 1 or not networks:
         raise UsageError(f"ensemble: wanted n of at least 1 and a network, got n = {n} and {len(networks)} networks")
-    folds = {cell.name: sorted({run.fold for run in cell.runs}) for cell in networks}
+    folds = {cell.name: sorted({run.fold for run in _counting(cell)}) for cell in networks}
     every = folds[networks[0].name]
     for name, mine in folds.items():
         if mine != every:
@@ -98,8 +100,13 @@ def best_by_validation(results: Results, n: int = 3, *, per_fold: bool = True) -
     return {fold: best for fold in every}
 
 
+def _counting(cell: Cell) -> list[Run]:
+    """Return the runs of the seeds that count: one that lacks a fold would have a say in the others."""
+    return [run for run in cell.runs if run.seed in cell.seeds]
+
+
 def _within(cell: Cell, fold: str) -> Cell:
-    return Cell(cell.name, [run for run in cell.runs if run.fold == fold])
+    return Cell(cell.name, [run for run in _counting(cell) if run.fold == fold])
 
 
 def _best(cells: list[Cell], n: int) -> list[str]:
@@ -131,14 +138,14 @@ class Ensemble(Cell):
     @property
     def architecture(self) -> str:
         """No model's name."""
-        return "ensemble"
+        return ENSEMBLE
 
     @property
     def n_parameters(self) -> None:
         """Its members may differ from fold to fold."""
         return None
 
-    @property
+    @cached_property
     def seeds(self) -> list[int]:
         """Seeds, sorted."""
         return sorted(self.predictions("test"))
@@ -177,3 +184,33 @@ def ensemble_cell(results: Results, n: int = 3, *, per_fold: bool = True, all_se
     runs = [run for fold, cells in members.items() for cell in cells for run in _within(cell, fold).runs]
     name = f"ensemble of {max(map(len, members.values()))}" + (" and all seeds" if all_seeds else "")
     return Ensemble(name, runs, members, all_seeds)
+
+
+def with_ensemble(results: Results, name: str, n: int = 3) -> Results:
+    """Add the ensemble of the best networks by each fold's own validation to the cells, to hold it against one of them.
+
+    Parameters
+    ----------
+    results : Results
+    name : str
+        A cell. The members are among the networks that were tested on the same clips as it was; with fewer than two
+        of them nothing is added.
+    n : int
+        See :func:`best_by_validation`.
+
+    Returns
+    -------
+    Results
+
+    Raises
+    ------
+    UsageError
+        There is no cell of that name.
+    PoseemoError
+        The members have no seed in common.
+    """
+    clips = results[name].tested_on
+    part = replace(results, cells=[cell for cell in results.cells if cell.tested_on == clips])
+    if sum(cell.is_network for cell in part.cells) < 2:
+        return results
+    return replace(results, cells=[*results.cells, ensemble_cell(part, n)])

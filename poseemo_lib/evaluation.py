@@ -32,9 +32,8 @@ class CellScores:
         Sum over seeds; rows are the true class.
     n_clips, n_groups, n_seeds, n_bootstrap : int
         Clips and groups are counted once, also where several seeds predict them.
-    resampled_by : {"group", "clip"}
-        What was drawn with replacement: "clip" only where there is a single group, and then the interval knows
-        nothing of the differences between groups.
+    resampled_by : {"group", "recording", "clip"}
+        See :func:`resampled_by`. Only with "group" does the interval know of the differences between groups.
     """
 
     scores: pd.DataFrame
@@ -170,7 +169,7 @@ def cell_scores(
     tables = list(predictions_by_seed.values())
     for number, table in predictions_by_seed.items():
         check_predictions(table, classes, f"predictions of seed {number}")
-    every = pd.concat([table[["clip_id", "group_id"]] for table in tables])
+    every = pd.concat([table[["clip_id", "group_id", "source_id"]] for table in tables])
     unit, units = resampling_units(every)
     sums = _stack([_unit_sums(table, classes, units.get_indexer(table[unit])) for table in tables], len(units))
     weights = draw_units(len(units), n_bootstrap, seed)
@@ -185,7 +184,7 @@ def cell_scores(
         n_groups=every["group_id"].nunique(dropna=False),
         n_seeds=len(tables),
         n_bootstrap=n_bootstrap,
-        resampled_by="group" if unit == "group_id" else "clip",
+        resampled_by=resampled_by(every),
     )
 
 
@@ -205,6 +204,28 @@ def resampling_units(table: pd.DataFrame) -> tuple[str, pd.Index]:
     """
     column = "group_id" if table["group_id"].nunique(dropna=False) > 1 else "clip_id"
     return column, pd.Index(table[column].unique()).sort_values()
+
+
+def resampled_by(table: pd.DataFrame) -> str:
+    """Name what the draws of :func:`resampling_units` are draws of.
+
+    A dataset that does not know its groups has each recording, or each clip, as a group of its own. Then clips of one
+    show or actor are drawn apart, and the draws do not know how alike those are.
+
+    Parameters
+    ----------
+    table : DataFrame
+        With clip_id, group_id and source_id; clips may come several times.
+
+    Returns
+    -------
+    {"group", "recording", "clip"}
+        "group" only where groups are known: there are several, and they hold several recordings.
+    """
+    n_clips, n_groups, n_sources = (table[name].nunique(dropna=False) for name in ("clip_id", "group_id", "source_id"))
+    if n_groups in (1, n_clips):
+        return "clip"
+    return "recording" if n_groups == n_sources else "group"
 
 
 def draw_units(n_units: int, n_bootstrap: int, seed: int) -> np.ndarray:

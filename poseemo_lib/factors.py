@@ -11,7 +11,7 @@ import pandas as pd
 
 from poseemo_lib.cells import Cell
 from poseemo_lib.errors import UsageError
-from poseemo_lib.results import SHOWN_METRICS, Results
+from poseemo_lib.results import Results
 from poseemo_lib.runs import PLACE_PARAMETERS
 
 IMBALANCE, SPLIT, AUGMENTATION = "imbalance", "split", "augmentation"
@@ -32,7 +32,8 @@ def settings(cell: Cell) -> dict:
     except UsageError:  # a model that this version of the library does not have
         model = {}
     values = {name: value for name, value in cell.parameters.items() if name not in (*_NOT_COMPARED, "model")}
-    return values | {f"model.{name}": value for name, value in (model | cell.parameters["model"]).items()}
+    values |= {f"model.{name}": value for name, value in (model | cell.parameters["model"]).items()}
+    return values | {"architecture": cell.architecture}  # that of an ensemble is not its members'
 
 
 def differing_factors(one: dict, other: dict) -> set[str]:
@@ -74,7 +75,7 @@ def base_cell(results: Results) -> Cell | None:
 
 
 def _networks(results: Results) -> dict[str, dict]:
-    return {cell.name: settings(cell) for cell in results.cells if not cell.is_baseline}
+    return {cell.name: settings(cell) for cell in results.cells if cell.is_network}
 
 
 def _variations(networks: dict[str, dict], base: str) -> dict[str, str]:
@@ -95,13 +96,14 @@ def ablation_table(results: Results, metric: str = "macro_f1", tests: pd.DataFra
     results : Results
     metric : str
     tests : DataFrame, optional
-        From :func:`poseemo_lib.findings.comparisons` with the base: which cells can be told from it.
+        From :func:`poseemo_lib.findings.comparisons`: which cells can be told from the base, if they were held
+        against it.
 
     Returns
     -------
     DataFrame
-        factor, value, is_base, cell, mean, low, high, sd, n_seeds, and `different` with tests. The base comes once in
-        each factor, in the place of its value. Empty where there is no base.
+        factor, value, is_base, cell, mean, low, high, sd, n_seeds, and `different` with such tests. The base comes once
+        in each factor, in the place of its value. Empty where there is no base.
     """
     base, networks = base_cell(results), _networks(results)
     columns = ["factor", "value", "is_base", "cell", "mean", "low", "high", "sd", "n_seeds"]
@@ -118,7 +120,9 @@ def ablation_table(results: Results, metric: str = "macro_f1", tests: pd.DataFra
             row |= {key: score[key] for key in ("mean", "low", "high", "sd", "n_seeds")}
             rows.append(row)
     table = pd.DataFrame(rows, columns=columns)
-    return table if tests is None else table.assign(different=table["cell"].isin(set(tests.query("different")["a"])))
+    if tests is None or not len(held := tests[(tests["family"] == "base") & (tests["b"] == base.name)]):
+        return table
+    return table.assign(different=table["cell"].isin(set(held[held["different"]]["a"])))
 
 
 def _rank(factor: str, values: dict, is_base: bool) -> tuple:
@@ -197,19 +201,22 @@ def split_groups(results: Results) -> list[list[Cell]]:
     groups, used = [], set()
     for name in every:
         same = [other for other in every if differing_factors(every[name], every[other]) <= {SPLIT}]
-        if name not in used and len({_split_name(results[other]) for other in same}) > 1:
+        if name not in used and len({split_name(results[other]) for other in same}) > 1:
             groups.append([results[other] for other in same])
         used |= set(same)
     return groups
 
 
-def _split_name(cell: Cell) -> str:
+def split_name(cell: Cell) -> str:
+    """Name a cell's split, with its seed where that is not 0."""
     values = cell.parameters
     return values["split"] + (f", seed {values['split_seed']}" if values["split_seed"] else "")
 
 
 def leakage_table(results: Results) -> tuple[pd.DataFrame, dict[str, dict[str, int]]]:
     """Scores of the models that were trained under several splits, and what the audit found in each split.
+
+    Balanced accuracy alone: the test parts differ, and the others move with the shares of the classes in them.
 
     Returns
     -------
@@ -223,14 +230,12 @@ def leakage_table(results: Results) -> tuple[pd.DataFrame, dict[str, dict[str, i
     rows, leaks = [], {}
     for name, group in zip(names, groups, strict=True):
         for cell in group:
-            split = _split_name(cell)
+            split = split_name(cell)
             leaks[split] = leaks.get(split) or cell.leaks
             facts = {"n_clips": cell.scores.n_clips, "n_groups": cell.scores.n_groups}
-            for _, score in cell.scores.scores.iterrows():
-                if score["metric"] in SHOWN_METRICS:
-                    values = {key: score[key] for key in ("metric", "mean", "low", "high", "n_seeds")}
-                    chance = cell.chance if score["metric"] == "balanced_accuracy" else float("nan")
-                    rows.append({"model": name, "split": split, "cell": cell.name, **values, "chance": chance} | facts)
+            score = cell.scores.scores.set_index("metric", drop=False).loc["balanced_accuracy"]
+            values = {key: score[key] for key in ("metric", "mean", "low", "high", "n_seeds")}
+            rows.append({"model": name, "split": split, "cell": cell.name, **values, "chance": cell.chance} | facts)
     columns = ["model", "split", "cell", "metric", "mean", "low", "high", "n_seeds", "chance", "n_clips", "n_groups"]
     return pd.DataFrame(rows, columns=columns), leaks
 

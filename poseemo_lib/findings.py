@@ -11,18 +11,16 @@ from itertools import combinations
 
 import pandas as pd
 
-from poseemo_lib.cells import Cell
-from poseemo_lib.errors import UsageError
+from poseemo_lib.cells import ENSEMBLE, Cell, chosen
+from poseemo_lib.factors import split_groups, split_name
 from poseemo_lib.ranking import rank_table
-from poseemo_lib.results import Results
-from poseemo_lib.runs import PLACE_PARAMETERS
+from poseemo_lib.results import Results, format_p
 from poseemo_lib.statistics import MIN_GROUPS, adjusted, compare_apart, compare_cells
 
 METRIC_NAMES = {"macro_f1": "macro-F1", "balanced_accuracy": "balanced accuracy", "accuracy": "accuracy"}
-SPLIT_PARAMETERS = ("split", "split_seed", "allow_leak", "fold", "seed", *PLACE_PARAMETERS)
 MOST_PAIRS = 12
-# Architecture of `ensembles.Ensemble`.
-ENSEMBLE = "ensemble"
+# Two splits have two test parts. Macro-F1 would move with the shares of the classes in them alone.
+SPLITS_METRIC = "balanced_accuracy"
 
 
 def comparisons(
@@ -37,7 +35,7 @@ def comparisons(
         Name of a cell. With it, every other cell that was tested on the same clips is compared with it, and nothing
         else but splits: a few planned comparisons find more than all pairs do.
     metric, n_bootstrap
-        See :func:`poseemo_lib.statistics.compare_cells`.
+        See :func:`poseemo_lib.statistics.compare_cells`. The family "splits" is compared by balanced accuracy.
 
     Returns
     -------
@@ -51,23 +49,30 @@ def comparisons(
         There is no cell called `base`.
     """
     cells = {cell.name: cell for cell in results.cells}
-    if base is not None and base not in cells:
-        raise UsageError(f"base: wanted one of {', '.join(cells)}, got {base!r}")
+    if base is not None:
+        base = results[base].name  # raises where there is none
     predictions = {name: cell.predictions("test") for name, cell in cells.items()}
-    # A baseline is what it is, and so is the average of all seeds; the seed of another cell could have been another.
-    fixed = {name for name, cell in cells.items() if cell.is_baseline or cell.architecture == ENSEMBLE}
-    how = {"metric": metric, "fixed": fixed, "n_bootstrap": n_bootstrap}
+    fixed = {name for name, cell in cells.items() if _stands_for_itself(cell)}
+    how = {"fixed": fixed, "n_bootstrap": n_bootstrap}
     tables = []
     for number, part in enumerate(results.parts()):
         for family, pairs in _planned(part.cells, base).items():
-            networks = [cell.name for cell in part.cells if not cell.is_baseline]
-            table = compare_cells(predictions, results.classes, pairs=pairs, pool=networks, **how)
+            networks = [cell.name for cell in part.cells if cell.is_network]
+            table = compare_cells(predictions, results.classes, pairs=pairs, pool=networks, metric=metric, **how)
             tables.append(table.assign(family=family, clips=number))
     apart = [
-        compare_apart((a, predictions[a]), (b, predictions[b]), results.classes, **how)
-        for a, b in _split_pairs(results.cells)
+        compare_apart((a, predictions[a]), (b, predictions[b]), results.classes, metric=SPLITS_METRIC, **how)
+        for a, b in _split_pairs(results)
     ]
     return pd.concat([*tables, adjusted(apart).assign(family="splits", clips=-1)], ignore_index=True)
+
+
+def _stands_for_itself(cell: Cell) -> bool:
+    """Whether one seed of it says all: a baseline is what it is, and so is the average of all seeds of several cells.
+
+    The single seed of another cell could have been another. An ensemble of several seeds has a spread of its own.
+    """
+    return cell.is_baseline or (cell.architecture == ENSEMBLE and (cell.all_seeds or len(cell.seeds) > 1))
 
 
 def _planned(cells: list[Cell], base: str | None) -> dict[str, list[tuple[str, str]]]:
@@ -85,30 +90,13 @@ def _planned(cells: list[Cell], base: str | None) -> dict[str, list[tuple[str, s
     }
 
 
-def chosen(cells: list[Cell]) -> Cell:
-    """Return the network with the best validation macro-F1, one without a leak if there is one.
-
-    An ensemble is never the one: its members were chosen on the same validation part.
-    """
-    networks = [cell for cell in cells if not cell.is_baseline]
-    single = [cell for cell in networks if cell.architecture != ENSEMBLE]
-    return max(single or networks, key=lambda cell: (not cell.leaks, cell.validation_macro_f1))
-
-
-def _split_pairs(cells: list[Cell]) -> list[tuple[str, str]]:
+def _split_pairs(results: Results) -> list[tuple[str, str]]:
     """Cells that differ in nothing but the split and have other test clips; a leaky one comes first."""
-
-    def settings(cell: Cell) -> dict:
-        kept = {name: value for name, value in cell.parameters.items() if name not in SPLIT_PARAMETERS}
-        return kept | {"architecture": cell.architecture}
-
-    def split(cell: Cell) -> tuple:
-        return cell.parameters["split"], cell.parameters["split_seed"]
-
     return [
         (b.name, a.name) if b.leaks and not a.leaks else (a.name, b.name)
-        for a, b in combinations(cells, 2)
-        if a.tested_on != b.tested_on and split(a) != split(b) and settings(a) == settings(b)
+        for group in split_groups(results)
+        for a, b in combinations(group, 2)
+        if a.tested_on != b.tested_on and split_name(a) != split_name(b)
     ]
 
 
@@ -220,8 +208,8 @@ def _difference(row: Mapping) -> str:
 
 
 def _p(row: Mapping) -> str:
-    p, n = row["p_bootstrap_holm"], row["n_comparisons"]
-    text = "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+    p, n = format_p(row["p_holm"]), row["n_comparisons"]
+    text = f"p {p}" if p.startswith("<") else f"p = {p}"
     return text if n == 1 else f"{text} after Holm's correction for {n} comparisons"
 
 
@@ -232,6 +220,8 @@ def _counts(row: Mapping, unit: str) -> str:
 
 def _why(row: Mapping) -> str:
     """Why no difference is claimed."""
+    if row["limit"] == "groups" and row["n_groups"] >= MIN_GROUPS:
+        return "no difference is claimed where groups are not known"
     if row["limit"] == "groups":
         return f"no difference is claimed without at least {MIN_GROUPS} groups"
     if row["limit"] == "seeds":
@@ -300,7 +290,9 @@ def _between_splits(row: Mapping, cells: dict[str, Cell]) -> str:
     a, b = cells[row["a"]], cells[row["b"]]
     text = f"One model, two splits, different test clips. {pair_sentence(row, _unit(a))}"
     if row["different"] and row["difference"] > 0 and a.leaks and not b.leaks:
+        copies = ", and the leaky one has copies in it" if a.leaks.get("augmented") else ""
         text += (
-            f" The split of **{html.escape(a.name)}** leaks: what it has above the clean one is the leak's, not skill."
+            f" The split of **{html.escape(a.name)}** leaks. The two test parts differ{copies}: the difference is what "
+            "such an evaluation would have reported, not skill."
         )
     return text

@@ -70,39 +70,3 @@ def check_same_clips(a: pd.DataFrame, b: pd.DataFrame, name_a: str, name_b: str)
             raise PoseemoError(
                 f"{name_a} and {name_b}: wanted one {column} a clip to compare them, clip {differing.iloc[0]!r} has two"
             )
-
-
-def paired_tables(
-    a: Predictions, b: Predictions, classes: tuple[str, ...], names: tuple[str, str] = ("a", "b")
-) -> pd.DataFrame:
-    """Pair the answers of two cells on the same clips.
-
-    The answer to a clip is the most probable class of the mean over seeds. What is compared is thus the average of
-    all trainings, which is often a little better than the mean of their scores.
-
-    Parameters
-    ----------
-    a, b : dict of DataFrame
-        Seed -> predictions table.
-    classes : tuple of str
-    names : tuple of str
-        Of the cells, for messages.
-
-    Returns
-    -------
-    DataFrame
-        One row a clip, sorted: clip_id, label, group_id, a, b (answers), a_right, b_right (bool).
-
-    Raises
-    ------
-    PoseemoError
-        The cells were tested on different clips.
-    """
-    first, second = mean_over_seeds(a, classes, names[0]), mean_over_seeds(b, classes, names[1])
-    check_same_clips(first, second, *names)
-    out = first[["clip_id", "label", "group_id"]].copy()
-    for column, table in (("a", first), ("b", second)):
-        answers = table[probability_columns(classes)].to_numpy().argmax(1)
-        out[column] = np.array(classes, dtype=object)[answers]
-        out[f"{column}_right"] = out[column].to_numpy() == out["label"].to_numpy()
-    return out

@@ -48,7 +48,7 @@ class Figures:
         plt.close(fig)
 
 
-def make_report(runs: str | Path, out: str | Path) -> Path:
+def make_report(runs: str | Path, out: str | Path, base: str = "") -> Path:
     """Execute the report notebook on a study's runs and export it.
 
     Parameters
@@ -57,6 +57,9 @@ def make_report(runs: str | Path, out: str | Path) -> Path:
         Folder of the runs.
     out : str or Path
         Folder of the report: `report.html`, the executed notebook and `figures/`.
+    base : str
+        Name of a cell: every other one, and the ensemble of the best three networks, is compared with it. Empty: the
+        comparisons that the study's parameters call for.
 
     Returns
     -------
@@ -66,14 +69,16 @@ def make_report(runs: str | Path, out: str | Path) -> Path:
     Raises
     ------
     UsageError
-        There are no runs.
+        There are no runs, or no cell called `base`.
     PoseemoError
         None is complete, or the notebook failed.
     """
-    load_results(runs)  # a clear error before a kernel starts
+    results = load_results(runs)  # a clear error before a kernel starts
+    if base:
+        base = results[base].name
     out = Path(out).resolve()
     notebook = out / "report.ipynb"
-    parameters = {"runs": str(Path(runs).resolve()), "figures": str(out / "figures")}
+    parameters = {"runs": str(Path(runs).resolve()), "figures": str(out / "figures"), "base": base}
     execute_notebook(NOTEBOOK, notebook, parameters)
     page = out / "report.html"
     temporary = out / f".{page.name}-{uuid.uuid4().hex[:8]}"

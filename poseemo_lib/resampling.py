@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from poseemo_lib import metrics
-from poseemo_lib.evaluation import draw_units, probability_columns, resampling_units
+from poseemo_lib.evaluation import draw_units, probability_columns, resampled_by, resampling_units
 from poseemo_lib.pairing import Predictions
 
 
@@ -29,12 +29,15 @@ class Resampled:
     drawn : array (draws,)
         The mean over seeds.
     n_clips, n_groups : int
+    groups_known : bool
+        Whether its groups are more than its recordings, each by itself: see `evaluation.resampled_by`.
     """
 
     by_seed: np.ndarray
     drawn: np.ndarray
     n_clips: int
     n_groups: int
+    groups_known: bool = True
 
     @property
     def spread(self) -> SeedSpread:
@@ -93,7 +96,7 @@ def resample(predictions: Predictions, classes: tuple[str, ...], metric: str, we
         by_seed.append(_score(sums.sum(0)[None], metric, n)[0])
         drawn += _score(weights @ sums, metric, n) / len(tables)
     n_groups = tables[0]["group_id"].nunique(dropna=False)
-    return Resampled(np.array(by_seed), drawn, len(tables[0]), n_groups)
+    return Resampled(np.array(by_seed), drawn, len(tables[0]), n_groups, resampled_by(tables[0]) == "group")
 
 
 def _score(confusion: np.ndarray, metric: str, n_classes: int) -> np.ndarray:

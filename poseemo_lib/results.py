@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from poseemo_lib.cells import Cell
-from poseemo_lib.errors import PoseemoError
+from poseemo_lib.cells import ENSEMBLE, Cell, chosen
+from poseemo_lib.errors import PoseemoError, UsageError
 from poseemo_lib.evaluation import cell_scores
 from poseemo_lib.runs import PLACE_PARAMETERS, STUDY_FILE, Run, find_runs
 
@@ -32,12 +32,16 @@ class Results:
     incomplete: list[str]
 
     def __getitem__(self, name: str) -> Cell:
-        return next(cell for cell in self.cells if cell.name == name)
+        """Return a cell by its name."""
+        cells = {cell.name: cell for cell in self.cells}
+        if name not in cells:
+            raise UsageError(f"{self.root}: wanted one of its cells, {', '.join(cells)}; got {name!r}")
+        return cells[name]
 
     @property
     def runs(self) -> list[Run]:
-        """All completed runs."""
-        return [run for cell in self.cells for run in cell.runs]
+        """All completed runs. Those of an ensemble are its members'."""
+        return [run for cell in self.cells if cell.architecture != ENSEMBLE for run in cell.runs]
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -82,12 +86,8 @@ class Results:
         return sorted(parts, key=lambda part: (bool(part.leaks), -len(part.cells)))
 
     def best(self) -> Cell:
-        """Return the network with the best validation macro-F1; the test split plays no part.
-
-        It is one without a leak, if there is one: validation leaks as the test part does.
-        """
-        networks = [cell for cell in self.cells if not cell.is_baseline] or self.cells
-        return max(networks, key=lambda cell: (not cell.leaks, cell.validation_macro_f1))
+        """Return the cell that validation chooses: see :func:`poseemo_lib.cells.chosen`."""
+        return chosen(self.cells)
 
     def score_table(self) -> pd.DataFrame:
         """Scores of all cells, long: cell, is_baseline, is_majority, metric, mean, sd, low, high, n_seeds, chance."""
@@ -290,16 +290,18 @@ def format_comparisons(tests: pd.DataFrame) -> pd.DataFrame:
         "compared in": tests["family"],
         "a": tests["a"],
         "b": tests["b"],
+        "score": tests["metric"].str.replace("_", " ").str.replace("macro f1", "macro-F1"),
         "a - b, points": interval,
-        "p": tests["p_bootstrap_holm"].map(_p_text),
+        "p": tests["p_holm"].map(format_p),
         "can be told apart": tests["different"].map({True: "yes", False: "no"}),
         "found 4 times in 5, points": (100 * tests["detectable"]).map("{:.1f}".format),
-        "p, McNemar": tests["p_mcnemar_holm"].map(_p_text),
+        "p, McNemar": tests["p_mcnemar_holm"].map(format_p),
     }
     return pd.DataFrame(columns).reset_index(drop=True)
 
 
-def _p_text(p: float) -> str:
+def format_p(p: float) -> str:
+    """Write a p-value: `< 0.001`, `0.012`; `–` where there is none."""
     if pd.isna(p):
         return "–"
     return "< 0.001" if p < 0.001 else f"{p:.3f}"

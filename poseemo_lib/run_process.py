@@ -27,6 +27,7 @@ from poseemo_lib.scratch import clear_scratch
 
 NOTEBOOK = "03_train.ipynb"
 KEPT_NOTEBOOK = "notebook.ipynb"
+FAILED_NOTEBOOK = "notebook-failed.ipynb"
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 DIED = "the process that made it died (killed, or out of memory?)"
 
@@ -115,17 +116,22 @@ def execute_run_notebook(parameters: RunParameters, folder: Path, cell: str, *, 
 def _execute(parameters: dict, folder: Path, cell: str, show_output: bool = False) -> None:
     # Beside the folder, which may be set aside meanwhile.
     attempt = folder.parent / f".notebook-{folder.name}.ipynb"
-    before = (read_record(folder) or {}).get("finished")
+    before = read_record(folder) or {}
+    if before.get("status") != "complete":
+        # Of an attempt that failed: beside the record that this one completes it would pass for the run's own.
+        with suppress(FileNotFoundError):
+            os.replace(folder / KEPT_NOTEBOOK, folder / FAILED_NOTEBOOK)
     try:
         execute_notebook(NOTEBOOK, attempt, parameters | {"out": str(folder), "cell": cell}, show_output=show_output)
         # A run that was complete already keeps the notebook that made it.
-        if read_record(folder)["finished"] != before or not (folder / KEPT_NOTEBOOK).exists():
+        if read_record(folder)["finished"] != before.get("finished") or not (folder / KEPT_NOTEBOOK).exists():
             os.replace(attempt, folder / KEPT_NOTEBOOK)
+        (folder / FAILED_NOTEBOOK).unlink(missing_ok=True)
     except NotebookError as error:
         kept = None
         if error.notebook:
             finished = (read_record(folder) or {}).get("status") == "complete"
-            kept = folder / ("notebook-failed.ipynb" if finished else KEPT_NOTEBOOK)
+            kept = folder / (FAILED_NOTEBOOK if finished else KEPT_NOTEBOOK)
             folder.mkdir(parents=True, exist_ok=True)
             os.replace(attempt, kept)
         raise NotebookError(error.reason, kept, error.exit_code) from None

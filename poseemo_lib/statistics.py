@@ -64,12 +64,11 @@ def p_above_share(successes: int, n: int, share: float) -> float:
 
 def holm(p: Iterable[float]) -> np.ndarray:
     """Adjust p-values for their number (Holm 1979); NaN stands for no test and stays."""
-    from statsmodels.stats.multitest import multipletests
-
+    # By hand: `statsmodels.stats.multitest.multipletests` collects garbage in every call, which takes longer than all
+    # else in a comparison.
     p = np.asarray(list(p), dtype=np.float64)
-    out, tested = np.full(p.shape, np.nan), np.isfinite(p)
-    if tested.any():
-        out[tested] = multipletests(p[tested], method="holm")[1] if tested.sum() > 1 else p[tested]
+    out, order = np.full(p.shape, np.nan), np.argsort(p)[: np.isfinite(p).sum()]  # NaN comes last
+    out[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(order), 0, -1)), 1)
     return out
 
 
@@ -110,10 +109,11 @@ def compare_cells(
 
         - a, b, metric; difference: mean over seeds of a minus that of b; low, high: 95 % interval (not adjusted);
           se, df: standard error and degrees of freedom
-        - p_bootstrap, p_bootstrap_holm: of the difference, and adjusted for all rows
+        - p, p_holm: of the difference, and adjusted for all rows
         - n_a_only, n_b_only, p_mcnemar, p_mcnemar_holm: of the accuracy of the answers averaged over seeds
-        - different: p_bootstrap_holm < 0.05, and nothing in `limit`. McNemar has no say in it: see the module
-        - limit: "groups" where there are fewer than 8, "seeds" where a cell that is not `fixed` has one, else ""
+        - different: p_holm < 0.05, and nothing in `limit`. McNemar has no say in it: see the module
+        - limit: "groups" where there are fewer than 8 or they are not known, "seeds" where a cell that is not `fixed`
+          has one, else ""
         - detectable: see :func:`smallest_detectable_difference`, at Holm's strictest level
         - n_clips, n_groups, n_seeds_a, n_seeds_b, n_comparisons, paired
 
@@ -134,12 +134,12 @@ def compare_cells(
     right = {name: _answers_right(averaged[name], classes) for name in names}
     rows = []
     for a, b in pairs:
-        one, other = scores[a], scores[b]
+        one, other, both = scores[a], scores[b], {a: scores[a], b: scores[b]}
         n_a, n_b, p = mcnemar(right[a], right[b])
         group_part = _group_variance(one.drawn - other.drawn, one.n_groups), max(one.n_groups - 1, 1)
-        parts = [group_part, *_seed_parts({a: one, b: other}, fixed, spread)]
+        parts = [group_part, *_seed_parts(both, fixed, spread)]
         row = _difference(one, other, parts) | {"n_a_only": n_a, "n_b_only": n_b, "p_mcnemar": p}
-        rows.append({"a": a, "b": b, "metric": metric, **row, "limit": _limit(a, b, one, other, fixed), "paired": True})
+        rows.append({"a": a, "b": b, "metric": metric, **row, "limit": _limit(both, fixed), "paired": True})
     return adjusted(rows)
 
 
@@ -181,8 +181,57 @@ def compare_apart(
     spread = pool_spreads(cell for name, cell in both.items() if name not in fixed)
     row = _difference(one, other, [*group_parts, *_seed_parts(both, fixed, spread)])
     row |= {"n_a_only": None, "n_b_only": None, "p_mcnemar": np.nan}
-    limit = _limit(a[0], b[0], one, other, fixed)
-    return {"a": a[0], "b": b[0], "metric": metric, **row, "limit": limit, "paired": False}
+    return {"a": a[0], "b": b[0], "metric": metric, **row, "limit": _limit(both, fixed), "paired": False}
+
+
+def compare_with_constant(
+    name: str,
+    predictions: dict[str, Predictions],
+    constant: float,
+    classes: tuple[str, ...],
+    *,
+    metric: str = "balanced_accuracy",
+    fixed: Collection[str] = (),
+    n_bootstrap: int = 10_000,
+    seed: int = 0,
+) -> dict:
+    """Compare one cell, chosen before looking, with a number that has no spread, such as chance.
+
+    Parameters
+    ----------
+    name : str
+        Of the cell.
+    predictions : dict
+        Cell -> seed -> predictions table: its own, and those of other networks that were tested on the same clips,
+        whose spread over seeds is pooled with its own.
+    constant : float
+        In the unit of the metric.
+    classes, metric, fixed, n_bootstrap, seed
+        See :func:`compare_cells`.
+
+    Returns
+    -------
+    dict
+        a, metric, constant, difference, low, high, se, df, p, different, limit, n_clips, n_groups, n_seeds: see
+        :func:`compare_cells`.
+
+    Raises
+    ------
+    PoseemoError
+        Cells or seeds were tested on different clips, or a table is not sound.
+    """
+    averaged = {one: mean_over_seeds(tables, classes, one) for one, tables in predictions.items()}
+    for other, table in averaged.items():
+        check_same_clips(averaged[name], table, name, other)
+    weights = draw_groups(averaged[name], n_bootstrap, seed)
+    scores = {one: resample(tables, classes, metric, weights) for one, tables in predictions.items()}
+    spread = pool_spreads(cell for one, cell in scores.items() if one not in fixed)
+    cell, own = scores[name], {name: scores[name]}
+    parts = [(_group_variance(cell.drawn, cell.n_groups), max(cell.n_groups - 1, 1)), *_seed_parts(own, fixed, spread)]
+    row = _t_test(float(cell.by_seed.mean()) - constant, cell.n_groups, parts)
+    row |= {"limit": _limit(own, fixed), "n_clips": cell.n_clips, "n_groups": cell.n_groups}
+    row |= {"n_seeds": len(cell.by_seed), "different": row["p"] < ALPHA and not row["limit"]}
+    return {"a": name, "metric": metric, "constant": constant, **row}
 
 
 def adjusted(rows: Iterable[dict]) -> pd.DataFrame:
@@ -200,9 +249,9 @@ def adjusted(rows: Iterable[dict]) -> pd.DataFrame:
     """
     table = pd.DataFrame(list(rows), columns=_COLUMNS)
     table["n_comparisons"] = len(table)
-    for column in ("p_bootstrap", "p_mcnemar"):
+    for column in ("p", "p_mcnemar"):
         table[f"{column}_holm"] = holm(table[column])
-    table["different"] = (table["p_bootstrap_holm"] < ALPHA) & (table["limit"] == "")
+    table["different"] = (table["p_holm"] < ALPHA) & (table["limit"] == "")
     levels = ALPHA / max(len(table), 1)
     table["detectable"] = [
         smallest_detectable_difference(se, df, alpha=levels) for se, df in zip(table["se"], table["df"], strict=True)
@@ -211,7 +260,7 @@ def adjusted(rows: Iterable[dict]) -> pd.DataFrame:
 
 
 _COLUMNS = (
-    *("a", "b", "metric", "difference", "low", "high", "se", "df", "p_bootstrap", "p_bootstrap_holm"),
+    *("a", "b", "metric", "difference", "low", "high", "se", "df", "p", "p_holm"),
     *("n_a_only", "n_b_only", "p_mcnemar", "p_mcnemar_holm", "different", "limit", "detectable"),
     *("n_clips", "n_groups", "n_seeds_a", "n_seeds_b", "n_comparisons", "paired"),
 )
@@ -227,11 +276,10 @@ def _group_variance(drawn: np.ndarray, n_groups: int) -> float:
     return float(drawn.var(ddof=1)) * n_groups / max(n_groups - 1, 1)
 
 
-def _limit(a: str, b: str, one: Resampled, other: Resampled, fixed: Collection[str]) -> str:
-    if min(one.n_groups, other.n_groups) < MIN_GROUPS:
+def _limit(cells: dict[str, Resampled], fixed: Collection[str]) -> str:
+    if any(cell.n_groups < MIN_GROUPS or not cell.groups_known for cell in cells.values()):
         return "groups"
-    single = [name for name, cell in ((a, one), (b, other)) if len(cell.by_seed) < 2 and name not in fixed]
-    return "seeds" if single else ""
+    return "seeds" if any(len(cell.by_seed) < 2 for name, cell in cells.items() if name not in fixed) else ""
 
 
 def _seed_parts(cells: dict[str, Resampled], fixed: Collection[str], spread: SeedSpread) -> list[tuple[float, int]]:
@@ -240,12 +288,17 @@ def _seed_parts(cells: dict[str, Resampled], fixed: Collection[str], spread: See
 
 
 def _difference(one: Resampled, other: Resampled, parts: list[tuple[float, int]]) -> dict:
-    """Welch's t of the difference of two means over seeds, from its variance in parts with their degrees of freedom."""
+    n_groups = min(one.n_groups, other.n_groups)
+    counts = {"n_clips": min(one.n_clips, other.n_clips), "n_groups": n_groups}
+    counts |= {"n_seeds_a": len(one.by_seed), "n_seeds_b": len(other.by_seed)}
+    return _t_test(float(one.by_seed.mean() - other.by_seed.mean()), n_groups, parts) | counts
+
+
+def _t_test(difference: float, n_groups: int, parts: list[tuple[float, int]]) -> dict:
+    """Welch's t of a difference, from its variance in parts with their degrees of freedom."""
     from scipy.stats import t
 
-    difference = float(one.by_seed.mean() - other.by_seed.mean())
     variance = sum(part for part, _ in parts)
-    n_groups = min(one.n_groups, other.n_groups)
     se = math.sqrt(variance)
     if se < 1e-12:
         # Every group says the same: what is left is the chance that all of them have the same sign.
@@ -254,10 +307,8 @@ def _difference(one: Resampled, other: Resampled, parts: list[tuple[float, int]]
         df = variance**2 / sum(part**2 / freedom for part, freedom in parts)
         p = float(2 * t.sf(abs(difference) / se, df))
     half = float(t.ppf(1 - ALPHA / 2, df)) * se if se else 0.0
-    counts = {"n_clips": min(one.n_clips, other.n_clips), "n_groups": n_groups}
-    counts |= {"n_seeds_a": len(one.by_seed), "n_seeds_b": len(other.by_seed)}
     interval = {"low": difference - half, "high": difference + half}
-    return {"difference": difference, **interval, "se": se, "df": df, "p_bootstrap": p, **counts}
+    return {"difference": difference, **interval, "se": se, "df": df, "p": p}
 
 
 def smallest_detectable_difference(se: float, df: float, *, alpha: float = ALPHA, power: float = POWER) -> float:
@@ -282,37 +333,3 @@ def smallest_detectable_difference(se: float, df: float, *, alpha: float = ALPHA
     from scipy.stats import t
 
     return float((t.ppf(1 - alpha / 2, df) + t.ppf(power, df)) * se) if se else 0.0
-
-
-def detectable_accuracy_difference(
-    n_clips: int, n_discordant: int, *, alpha: float = ALPHA, power: float = POWER
-) -> float:
-    """Smallest difference of accuracy that the exact McNemar test would find, given how often two cells disagree.
-
-    Parameters
-    ----------
-    n_clips : int
-    n_discordant : int
-        Clips that exactly one of the two got right: `n_a_only + n_b_only`. The exact test is conditional on it.
-    alpha, power : float
-
-    Returns
-    -------
-    float
-        0 to 1. NaN if no outcome would be significant, as with fewer than 6 discordant clips at 0.05.
-    """
-    from scipy.optimize import brentq
-    from scipy.stats import binom
-
-    # Largest smaller count whose two-sided p is at most alpha; -1 where even 0 is not enough.
-    counts = np.arange(n_discordant // 2 + 1)
-    critical = int((2 * binom.cdf(counts, n_discordant, 0.5) <= alpha).sum()) - 1
-    if critical < 0:
-        return float("nan")
-
-    def missing_power(share: float) -> float:
-        found = binom.cdf(critical, n_discordant, share) + binom.sf(n_discordant - critical - 1, n_discordant, share)
-        return found - power
-
-    share = brentq(missing_power, 0.5, 1)
-    return float(n_discordant * (2 * share - 1) / n_clips)

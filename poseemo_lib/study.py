@@ -231,9 +231,10 @@ def check_gpus(gpus: list[int], runs: list[PlannedRun]) -> None:
     """
     import torch
 
-    there = [f"{i} ({torch.cuda.get_device_name(i)})" for i in range(torch.cuda.device_count())]
-    if missing := [str(gpu) for gpu in gpus if gpu >= len(there)]:
-        raise UsageError(f"--gpus: {', '.join(missing)}: not there; this machine has {', '.join(there) or 'no GPU'}")
+    there = torch.cuda.device_count()  # to ask for their names would take memory of each as long as the study lasts
+    if missing := [str(gpu) for gpu in gpus if gpu >= there]:
+        numbers = ", ".join(map(str, range(there)))
+        raise UsageError(f"--gpus: {', '.join(missing)}: not there; this machine has {numbers or 'no GPU'}")
     if own := [run for run in runs if run.parameters.device.startswith("cuda:")]:
         raise UsageError(f"--gpus: {own[0].name}: device: wanted auto, got {own[0].parameters.device}")
 
@@ -242,4 +243,4 @@ def default_jobs() -> int:
     """Choose how many runs to make at a time: one a core, or one in all where there is a GPU."""
     import torch
 
-    return 1 if torch.cuda.is_available() else cores()
+    return 1 if torch.cuda.device_count() else cores()

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from poseemo_lib.claims import is_busy
-from poseemo_lib.run_process import KEPT_NOTEBOOK, Result
+from poseemo_lib.run_process import FAILED_NOTEBOOK, KEPT_NOTEBOOK, Result
 from poseemo_lib.runs import read_record
 from poseemo_lib.study_plan import PlannedRun
 
@@ -134,7 +134,8 @@ def run_state(run: PlannedRun) -> str:
         return "running"
     record = read_record(run.folder)
     if record is None:  # it may have failed before it began
-        return "failed" if (run.folder / KEPT_NOTEBOOK).exists() else "missing"
+        kept = [run.folder / name for name in (KEPT_NOTEBOOK, FAILED_NOTEBOOK)]
+        return "failed" if any(notebook.exists() for notebook in kept) else "missing"
     if not run.identity:
         return "missing"
     if record["identity"] != run.identity:

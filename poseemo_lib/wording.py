@@ -9,7 +9,8 @@ from collections import Counter
 import pandas as pd
 
 from poseemo_lib.cells import Cell
-from poseemo_lib.results import Results
+from poseemo_lib.results import Results, format_p
+from poseemo_lib.statistics import MIN_GROUPS, compare_with_constant
 
 PERCENT = "{:.1f} %"
 # What the audit counts (`audit.KINDS`).
@@ -94,26 +95,30 @@ def _names(cells: list[Cell]) -> str:
 
 
 def _among(results: Results) -> str:
-    networks = sum(not cell.is_baseline for cell in results.cells)
+    networks = sum(cell.is_network for cell in results.cells)
     if not networks:
         return f"by validation among {len(results.cells)} baselines (there is no network in this study)"
     return f"by validation among {networks} networks" if networks > 1 else "as the only network"
 
 
 def _counted(cell: Cell) -> str:
-    return f"{counted(cell.scores.n_clips, cell.unit)} in {counted(cell.scores.n_groups, 'group')}"
+    n_clips, groups = counted(cell.scores.n_clips, cell.unit), counted(cell.scores.n_groups, "group")
+    return f"{n_clips} in {groups}" if groups_known(cell) or cell.scores.n_groups == 1 else f"{n_clips}, groups unknown"
+
+
+def groups_known(cell: Cell) -> bool:
+    """Whether its test part has groups that are more than single recordings."""
+    return cell.scores.resampled_by == "group"
 
 
 def against_chance(results: Results) -> str:
-    """Hold the best network against chance and against the majority baseline's numbers."""
+    """Hold the best network against chance, by a test, and against the majority baseline's numbers."""
     best, majority = results.best(), _majority(results)
-    score = _score(best, "balanced_accuracy")
-    if score["low"] > results.chance:
-        text = "Its balanced accuracy is above chance: the interval lies above it."
-    elif score["high"] < results.chance:
-        text = "Its balanced accuracy is below chance: the interval lies below it."
-    else:
-        text = "Its balanced accuracy cannot be told from chance: the interval contains it."
+    networks = {cell.name: cell for cell in results.cells if cell.is_network} | {best.name: best}
+    fixed = {best.name} if best.is_baseline else ()
+    predictions = {name: cell.predictions("test") for name, cell in networks.items()}
+    row = compare_with_constant(best.name, predictions, best.chance, results.classes, fixed=fixed)
+    text = f"Its balanced accuracy {_beside_chance(row)}"
     if majority is None:
         text += " The majority baseline was not run."
     else:
@@ -122,6 +127,21 @@ def against_chance(results: Results) -> str:
             f"and a macro-F1 of {_percent(_score(majority, 'macro_f1')['mean'])}."
         )
     return text
+
+
+def _beside_chance(row: dict) -> str:
+    """Say what a row of :func:`poseemo_lib.statistics.compare_with_constant` supports."""
+    if row["limit"] == "groups" and row["n_groups"] >= MIN_GROUPS:
+        return "cannot be told from chance: nothing is claimed where groups are not known."
+    if row["limit"] == "groups":
+        return f"cannot be told from chance: nothing is claimed without at least {MIN_GROUPS} groups."
+    if row["limit"] == "seeds":
+        return "cannot be told from chance: nothing is claimed from one seed."
+    where = ("above" if row["difference"] > 0 else "below") if row["different"] else ""
+    interval = f"{100 * row['difference']:+.1f} points [{100 * row['low']:+.1f}, {100 * row['high']:+.1f}]"
+    p = format_p(row["p"])
+    tested = f"({interval}, p {p if p.startswith('<') else f'= {p}'}, with groups and seeds as what varies)"
+    return f"is {where} chance {tested}." if where else f"cannot be told from chance {tested}."
 
 
 def choice(results: Results) -> str:
@@ -173,21 +193,37 @@ def caution(results: Results) -> str:
     if any(run.fold for run in results.runs):
         lines.append(
             "Every group is tested in one fold and trains or validates in the others, so a choice between networks by "
-            "validation has seen all groups; only within a fold has the test part no say."
+            "validation has seen all groups; only within a fold has the test part no say. Networks of different folds "
+            "were trained on mostly the same clips, so the groups' scores are not independent, and neither intervals "
+            "nor tests know how much other training clips would change them (Bengio and Grandvalet 2004; Nadeau and "
+            "Bengio 2003)."
         )
     if len(parts := results.parts()) > 1:
         each = "; ".join(
             f"{counted(part.cells[0].scores.n_clips, part.cells[0].unit)}: {_names(part.cells)}" for part in parts
         )
         lines.append(f"Not all cells were tested on the same clips ({each}); compare only those that were.")
-    if scores.n_groups < 10:
+    if scores.n_groups < 10 and scores.resampled_by == "group":
         lines.append(f"With {scores.n_groups} groups they are rough and probably too short.")
-    if scores.resampled_by == "clip":
-        lines.append("There is one group only, so they are resampled by clip and too short.")
+    if scores.resampled_by != "group":
+        why = "There is one group only" if scores.n_groups == 1 else "Groups are not known"
+        lines.append(
+            f"{why}, so they are resampled by {scores.resampled_by} and too short where clips of one show or actor are "
+            "alike."
+        )
     if scores.n_seeds < 3:
         tell = "tells nothing" if scores.n_seeds == 1 else "tell little"
         lines.append(f"{counted(scores.n_seeds, 'seed').capitalize()} {tell} about the spread over seeds.")
     return " ".join(lines)
+
+
+def shared_by_parts(cell: Cell) -> str:
+    """Say whether train, validation and test of a cell's splits can share a show, an actor or content."""
+    if cell.leaks:
+        return f"Parts share clips or groups: {found_by_audit(cell.leaks)}."
+    if groups_known(cell):
+        return "Parts share no group: no show, actor or content is in two of them."
+    return "Groups are not known, so nothing says whether a show or an actor is in two parts."
 
 
 def limits(results: Results) -> str:

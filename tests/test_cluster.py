@@ -1,9 +1,12 @@
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
+from itertools import pairwise
 
 import psutil
 import pytest
@@ -13,8 +16,10 @@ from conftest import SMALL
 from poseemo_lib import cluster
 from poseemo_lib.cluster import ClusterSlots, facts, worker_fault
 from poseemo_lib.errors import PoseemoError, UsageError
+from poseemo_lib.fingerprint import PACKAGE
+from poseemo_lib.paths import NOTEBOOKS
 from poseemo_lib.results import load_results
-from poseemo_lib.study import run_study
+from poseemo_lib.study import _order, run_study
 from poseemo_lib.study_plan import load_study, plan_runs
 
 pytest.importorskip("distributed")
@@ -26,7 +31,7 @@ def wait_until(condition, seconds=90):
     deadline = time.monotonic() + seconds
     while not (there := condition()):
         assert time.monotonic() < deadline
-        time.sleep(0.02)
+        time.sleep(0.1)
     return there
 
 
@@ -41,16 +46,16 @@ class Cluster:
         self.address = yaml.safe_load(note.read_text())["address"]
         self.workers = [self.worker() for _ in range(workers)]
 
-    def dask(self, *arguments):
+    def dask(self, *arguments, **environment):
         command = [sys.executable, "-m", "dask", *map(str, arguments)]
-        log = open(self.folder / "log", "a")  # noqa: SIM115
-        self.processes.append(subprocess.Popen(command, stdout=log, stderr=log, cwd=self.folder))
-        log.close()
+        with open(self.folder / "log", "a") as log:
+            options = {"stdout": log, "stderr": log, "cwd": self.folder, "env": os.environ | environment}
+            self.processes.append(subprocess.Popen(command, **options))
         return self.processes[-1]
 
-    def worker(self):
-        options = ("--nthreads", "1", "--no-nanny", "--no-dashboard", "--local-directory", self.folder)
-        return self.dask("worker", self.address, *options)
+    def worker(self, *more, threads=1, **environment):
+        options = ("--nthreads", threads, "--no-nanny", "--no-dashboard", "--local-directory", self.folder)
+        return self.dask("worker", self.address, *options, *more, **environment)
 
     def stop(self):
         for process in self.processes:
@@ -65,6 +70,27 @@ def small_cluster(tmp_path):
     one.stop()
 
 
+@pytest.fixture
+def empty_cluster(tmp_path):
+    one = Cluster(tmp_path, workers=0)
+    yield one
+    one.stop()
+
+
+@pytest.fixture
+def slots_of(monkeypatch):
+    """Make slots that end with the test."""
+    made = []
+
+    def make(*arguments):
+        made.append(ClusterSlots(*arguments))
+        return made[-1]
+
+    yield make
+    for slots in made:
+        slots.stop()
+
+
 def write_study(path, tiny, **changes):
     cells = {"net": {"architecture": "deep_residual"}}
     study = {"name": "s", "dataset": str(tiny), "seeds": [0], "base": SMALL, "cells": cells} | changes
@@ -76,23 +102,99 @@ def command(path, out, address, *more):
     return [sys.executable, "-m", "poseemo_lib.cli", "study", str(path), "--out", str(out), "--cluster", address, *more]
 
 
-def test_runs_on_a_cluster_and_what_it_refuses(tiny, tmp_path, small_cluster):
-    path, out = (
-        write_study(tmp_path / "s.yaml", tiny, cells={"m": {"architecture": "majority", "model": {}}}),
-        tmp_path / "o",
-    )
-    slots = ClusterSlots(small_cluster.address, out, str(tiny), {})
-    slots.client.wait_for_workers(1, timeout=60)
-    assert slots.describe() == f"{small_cluster.address}: 1 worker(s), 1 at a time"
-    outcome = run_study(plan_runs(load_study(path), path, out), out, slots)
+def test_runs_on_a_cluster_and_what_it_refuses(tiny, tmp_path, empty_cluster, slots_of):
+    """Two workers: one that takes two runs at a time and has one GPU, and one without."""
+    cells = {"m": {"architecture": "majority", "model": {}}}
+    path, out = write_study(tmp_path / "s.yaml", tiny, cells=cells), tmp_path / "o"
+    address = empty_cluster.address
+    empty_cluster.worker("--resources", "GPU=1", "--name", "with-gpu", threads=2)
+    empty_cluster.worker("--name", "without")
+    slots = slots_of(address, out, str(tiny), {})
+    slots.client.wait_for_workers(2, timeout=60)
+    assert slots.describe() == f"{address}: 2 worker(s), 3 at a time"
+    runs = plan_runs(load_study(path), path, out)
+    outcome = run_study(runs, out, slots)
     assert [run.name for run in outcome.done] == ["m seed 0"] and not outcome.failed
     assert not list(out.rglob(".probe-*")) and not list(out.rglob(".notebook-*"))
-    with pytest.raises(UsageError, match=r"--resource: wanted a worker with \{'GPU': 1\}, the workers have none"):
-        ClusterSlots(small_cluster.address, out, str(tiny), {"GPU": 1})
-    with pytest.raises(
-        PoseemoError, match="does not see the dataset /no/where; wanted a folder that client and workers"
-    ):
-        ClusterSlots(small_cluster.address, out, "/no/where", {})
+
+    slots = slots_of(address, out, str(tiny), {"GPU": 1})
+    slots.client.get_task_stream()  # from now on
+    assert slots.width() == 1
+    futures = [slots.submit(_order(runs[0], None)) for _ in range(2)]  # it is complete: nothing is made again
+    assert [future.result(60).state for future in futures] == ["elsewhere"] * 2
+    tasks = [task for task in slots.client.get_task_stream() if task["key"].startswith("poseemo")]
+    names = {worker: about["name"] for worker, about in slots.client.scheduler_info()["workers"].items()}
+    assert [names[task["worker"]] for task in tasks] == ["with-gpu"] * 2
+    spans = sorted((part["start"], part["stop"]) for task in tasks for part in task["startstops"])
+    assert len(spans) >= 2 and all(stop <= start for (_, stop), (start, _) in pairwise(spans))
+
+    slots.probe.expected["dataset"] = "/no/where"  # as a worker that came after the look at all of them
+    result = slots.submit(_order(runs[0], None)).result(60)
+    assert result.state == "refused"
+    assert re.match(r"worker tcp://\S+: does not see the dataset /no/where; wanted a folder that", result.error)
+
+    with pytest.raises(UsageError, match=r"--resource: wanted a worker with \{'TPU': 1\}, the workers have \{'GPU'"):
+        ClusterSlots(address, out, str(tiny), {"TPU": 1})
+    with pytest.raises(PoseemoError, match="does not see the dataset /no/where; wanted a folder that client and"):
+        ClusterSlots(address, out, "/no/where", {})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("code", "the code in .*bad differs from the client's in .*; wanted the same"),
+        ("notebooks", "poseemo_lib cannot be used there: FileNotFoundError: .*03_train.ipynb"),
+    ],
+)
+def test_a_bad_worker_that_comes_late_stops_the_study_and_fails_no_run(tiny, tmp_path, empty_cluster, fault, said):
+    bad = tmp_path / "bad"
+    shutil.copytree(PACKAGE, bad / "poseemo_lib", ignore=shutil.ignore_patterns("__pycache__"))
+    if fault != "notebooks":
+        shutil.copytree(NOTEBOOKS, bad / "notebooks")
+    with open(bad / "poseemo_lib" / "training.py", "a") as file:
+        file.write("\nX = 1\n")
+    path, out = write_study(tmp_path / "s.yaml", tiny, seeds=[0, 1, 2]), tmp_path / "o"
+    slots = ClusterSlots(empty_cluster.address, out, str(tiny), {})
+    assert slots.describe().endswith(": no worker yet; the runs wait for one")
+    empty_cluster.worker(PYTHONPATH=str(bad))
+    runs = plan_runs(load_study(path), path, out)
+    with pytest.raises(PoseemoError, match=rf"^worker tcp://\S+: {said}"):
+        run_study(runs, out, slots)
+    assert not list(out.rglob("run.json")) and not list(out.rglob(".probe-*"))
+
+
+@pytest.mark.slow
+def test_a_scheduler_that_dies_ends_the_study(tiny, tmp_path, small_cluster):
+    path, out = write_study(tmp_path / "s.yaml", tiny, base=SMALL | {"epochs": 500, "patience": 0}), tmp_path / "o"
+    pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    study = subprocess.Popen(command(path, out, small_cluster.address), text=True, **pipes)
+    wait_until(lambda: list(out.rglob("checkpoint.pt")))
+    below = psutil.Process(small_cluster.workers[0].pid).children(recursive=True)
+    small_cluster.processes[0].kill()
+    said = study.communicate(timeout=60)[1]
+    assert study.returncode == 1 and "Traceback" not in said
+    assert "poseemo: lost the Dask scheduler; what was done is kept, the same command goes on" in said
+    assert not psutil.wait_procs(below, timeout=90)[1]  # the worker has given up too
+
+
+@pytest.mark.slow
+def test_a_scheduler_that_dies_before_a_result_was_fetched_ends_the_study(
+    tiny, tmp_path, small_cluster, slots_of, monkeypatch
+):
+    path, out = write_study(tmp_path / "s.yaml", tiny), tmp_path / "o"
+    run = replace(plan_runs(load_study(path), path, out)[0], identity="another")  # fails, which is a result too
+    slots, pass_on, seen = slots_of(small_cluster.address, out, str(tiny), {}), cluster._pass_on, []
+
+    def late(task, future):
+        seen.append(task.status)
+        small_cluster.stop()
+        pass_on(task, future)
+
+    monkeypatch.setattr(cluster, "_pass_on", late)
+    with pytest.raises(PoseemoError, match="lost the Dask scheduler; what was done is kept"):
+        slots.submit(_order(run, None)).result(120)
+    assert seen == ["finished"]
 
 
 def test_a_scheduler_that_is_not_there_is_named(tmp_path, monkeypatch):

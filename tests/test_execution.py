@@ -58,10 +58,10 @@ def test_what_is_no_notebook_is_refused(tmp_path):
 
 
 def test_a_failing_cell_keeps_the_notebook_and_says_where_it_is(tmp_path):
-    notebook = make_notebook(tmp_path / "n.ipynb", "a = 1", "print('before')\nraise KeyError('lost')")
+    notebook = make_notebook(tmp_path / "n.ipynb", "a = 1", "print('a is', a)\nraise KeyError('lost')")
     with pytest.raises(NotebookError, match=r"KeyError: 'lost' \(executed notebook: .*o.ipynb\)"):
         execute_notebook(notebook, tmp_path / "o.ipynb", {"a": 2})
-    assert "before" in outputs(tmp_path / "o.ipynb")
+    assert "a is 2" in outputs(tmp_path / "o.ipynb")
 
 
 def test_an_error_of_ours_is_told_in_its_own_words(tmp_path):
@@ -101,6 +101,7 @@ def test_a_kernel_that_does_not_come_up_is_started_once_more(tmp_path, monkeypat
     assert "a is 5" in outputs(tmp_path / "o.ipynb") and starts(tmp_path) == 2
 
 
+@pytest.mark.slow
 def test_a_kernel_that_never_comes_up_is_an_error(tmp_path, monkeypatch):
     fake_kernel(tmp_path, monkeypatch, "exit 3")
     notebook = make_notebook(tmp_path / "n.ipynb", "a = 1")
@@ -145,6 +146,7 @@ def alive(pid):
         return False
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 def test_the_kernel_dies_with_a_launcher_that_is_killed(tmp_path):
     note = tmp_path / "pid"

@@ -175,9 +175,7 @@ def test_one_class_is_refused(tiny, tmp_path):
     with DatasetWriter(tmp_path / "one", Dataset(tiny).info) as writer:
         for clip in Dataset(tiny).clips():
             writer.write(clip.with_(label="sad"))
-    with pytest.raises(
-        UsageError, match="training clips of two classes or more, got 120 clips in all, with sad"
-    ):
+    with pytest.raises(UsageError, match="training clips of two classes or more, got 120 clips in all, with sad"):
         load_inputs(parameters(tmp_path / "one"))
 
 

@@ -1,13 +1,15 @@
+import itertools
 import re
 from dataclasses import replace
 
+import made_studies
 import numpy as np
 import pandas as pd
 import pytest
-from made_runs import write_cell
+from made_runs import answers, make_table, write_cell, write_run
 
-from poseemo_lib import findings
-from poseemo_lib.ensembles import ensemble_cell
+from poseemo_lib import alt_texts, factors, findings, wording
+from poseemo_lib.ensembles import ensemble_cell, with_ensemble
 from poseemo_lib.errors import UsageError
 from poseemo_lib.results import load_results
 
@@ -24,7 +26,7 @@ def random_row(rng, a="<a>", b="b&b"):
     limit = str(rng.choice(["", "", "groups", "seeds"]))
     return {
         "a": a, "b": b, "metric": str(rng.choice(list(findings.METRIC_NAMES))), "difference": difference,
-        "low": difference - half, "high": difference + half, "p_bootstrap_holm": rng.random(),
+        "low": difference - half, "high": difference + half, "p_holm": rng.random(),
         "different": not limit and bool(rng.random() < 0.5), "limit": limit, "detectable": abs(rng.normal(0, 0.3)),
         "n_clips": int(rng.integers(1, 900)), "n_groups": int(rng.integers(1, 90)),
         "n_seeds_a": int(rng.integers(1, 5)), "n_seeds_b": int(rng.integers(1, 5)),
@@ -107,7 +109,7 @@ def test_with_a_base_every_other_cell_is_held_against_it(study):
     text = " ".join(findings.findings(study, base="fair", table=table))
     assert claims(text) == {("good", "fair"), ("fair", "floor")}
     assert "Cannot be told apart from **fair** by macro-F1: **trees** (" in text and "**alike** (" in text
-    with pytest.raises(UsageError, match="base: wanted one of floor, trees, .*, got 'nobody'"):
+    with pytest.raises(UsageError, match="wanted one of its cells, floor, trees, .*; got 'nobody'"):
         findings.comparisons(study, base="nobody")
 
 
@@ -130,7 +132,7 @@ def test_synthetic_data_are_said_first(tmp_path):
 
 
 def test_a_leak_is_said_first_and_what_it_pays(tmp_path):
-    for split, share, leaks in (("grouped", 0.5, {}), ("random", 0.9, {"near_duplicate": 3})):
+    for split, share, leaks in (("grouped", 0.5, {}), ("random", 0.9, {"augmented": 3})):
         for name, architecture in (("net", "gru"), ("floor", "majority")):
             one = share if name == "net" else 0.3
             more = {"architecture": architecture, "split": split, "leaks": leaks, "prefix": split}
@@ -140,8 +142,10 @@ def test_a_leak_is_said_first_and_what_it_pays(tmp_path):
     assert table.groupby("family").size().to_dict() == {"baselines": 2, "splits": 2}
     sentences = findings.findings(results, table=table)
     assert sentences[0].startswith("Leaky split: the scores of floor_random, net_random are too high")
-    (paid,) = [text for text in sentences if "the leak's, not skill" in text]
-    assert "**net_random** has a higher macro-F1 than **net_grouped**" in paid and "at least 120 clips" in paid
+    (paid,) = [text for text in sentences if "not skill" in text]
+    assert "**net_random** has a higher balanced accuracy than **net_grouped**" in paid and "at least 120 clips" in paid
+    assert "the leaky one has copies in it: the difference is what such an evaluation would have reported" in paid
+    assert table.set_index("family").loc["splits", "metric"].unique().tolist() == ["balanced_accuracy"]
     for text in sentences[1:]:
         if "**net_random** has" in text and "One model, two splits" not in text:
             assert text.startswith("On a leaky split, so no estimate of anything")
@@ -173,3 +177,71 @@ def test_baselines_alone_are_not_ranked(tmp_path):
     results = load_results(tmp_path)
     assert findings.comparisons(results).empty
     assert not claims(" ".join(findings.findings(results)))
+
+
+def test_unknown_groups_claim_nothing(tmp_path):
+    for name, share in (("good", 0.99), ("bad", 0.05)):
+        write_cell(tmp_path, name, share, n_groups=90, n_each=1, lr=share)
+    results = load_results(tmp_path)
+    text = " ".join(findings.findings(results, table=findings.comparisons(results, **FAST)))
+    assert "no difference is claimed where groups are not known" in text and not claims(text)
+    assert not WORDS.findall(text)
+
+
+def test_what_no_test_supports_is_said_by_no_text_of_a_report(study, tmp_path):
+    """Outside the sentences of the tests such words are about means, and say so."""
+    tables = study.score_table(), study.size_table()
+    sizes = tables[1].assign(n_parameters=[np.nan, np.nan, 1e3, 2e3, 3e3])
+    texts = [alt_texts.describe_scores(tables[0]), alt_texts.describe_sizes(sizes)]
+    kinds = {"IMBALANCE": {}, "LEAKAGE": {"leaks": made_studies.LEAKS}}
+    made = {kind: load_results(made_studies.made_study(tmp_path / kind, getattr(made_studies, kind), **more))
+            for kind, more in kinds.items()}  # fmt: skip
+    regimes = factors.imbalance_table(made["IMBALANCE"])
+    texts += [alt_texts.describe_imbalance(regimes), wording.regimes(regimes)]
+    texts.append(alt_texts.describe_leakage(*factors.leakage_table(made["LEAKAGE"])))
+    for results in (study, *made.values()):
+        texts += [wording.opening(results), wording.choice(results), wording.caution(results)]
+        texts.append(wording.shared_by_parts(results.best()))
+    assert "A lower mean than one that is no larger" in texts[1]
+    for text in texts:
+        unsupported = re.sub(r"is above chance \(\+[^)]*p (<|=) 0\.0[0-4]|[Aa] lower mean than", "", text)
+        assert not WORDS.findall(unsupported), text
+
+
+def test_an_added_ensemble_is_never_the_chosen_cell(study):
+    wider = with_ensemble(study, "trees")
+    assert wider.cells[-1].name == "ensemble of 3" and wider.best().name == study.best().name == "good"
+    assert len(wider.runs) == len(study.runs) and factors.base_cell(wider) == factors.base_cell(study)
+    with pytest.raises(UsageError, match="got 'nobody'"):
+        with_ensemble(study, "nobody")
+    # one seed of an ensemble could have been another, as one of a network
+    single = replace(study, cells=[replace(cell, runs=cell.runs[:1]) for cell in study.cells])
+    table = findings.comparisons(with_ensemble(single, "trees"), base="trees", **FAST).set_index("a")
+    assert table.loc["ensemble of 3", "limit"] == "seeds"
+
+
+def test_a_study_with_missing_runs_is_held_against_a_base(tmp_path):
+    """Three folds; one network lacks a fold, another one a fold of its second seed."""
+    labels = np.tile([0, 1, 2], 12)
+    missing = {("slow", "z", 0), ("slow", "z", 1), ("late", "z", 1)}
+    for name in ("first", "late", "slow", "trees"):
+        for fold, seed in itertools.product("xyz", (0, 1)):
+            if (name, fold, seed) in missing:
+                continue
+            rng = np.random.default_rng([seed, *name.encode(), *fold.encode()])
+            tables = {
+                split: make_table(
+                    labels, answers(labels, 0.7, rng), np.repeat([f"{fold}{i}" for i in range(4)], 9), split, fold
+                )
+                for split in ("val", "test")
+            }
+            architecture = {"trees": "extra_trees"}.get(name, "gru")
+            write_run(tmp_path / name / fold / f"{seed}", name, tables, seed=seed, fold=fold, architecture=architecture,
+                      lr=name)  # fmt: skip
+    results = with_ensemble(load_results(tmp_path), "trees")
+    ensemble = results.cells[-1]
+    assert ensemble.name == "ensemble of 2" and ensemble.seeds == [0] and len(ensemble.tested_on) == 108
+    table = findings.comparisons(results, base="trees", **FAST)
+    assert set(table["a"]) == {"first", "late", "ensemble of 2"}
+    text = " ".join(findings.findings(results, base="trees", table=table))
+    assert "want of one with the same test clips: slow" in text

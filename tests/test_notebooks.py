@@ -1,4 +1,5 @@
 import ast
+import re
 
 import made_studies
 import nbformat
@@ -56,7 +57,7 @@ def test_the_training_notebook_has_every_parameter_with_its_default():
     assert [type(v) for v in values.values()] == [type(f.default) for f in RunParameters.model_fields.values()]
 
 
-@pytest.mark.parametrize("name", ["01_data", "02_features"])
+@pytest.mark.parametrize("name", ["01_data", pytest.param("02_features", marks=pytest.mark.slow)])
 def test_it_runs_on_another_dataset(name, tiny, tmp_path):
     execute_notebook(f"{name}.ipynb", tmp_path / "o.ipynb", {"dataset": str(tiny)})
     executed = nbformat.read(tmp_path / "o.ipynb", 4)
@@ -68,9 +69,9 @@ def test_it_runs_on_another_dataset(name, tiny, tmp_path):
         assert "twice is the identity: True" in text and "vx reversed: True" in text and "vy kept:     True" in text
 
 
-def run_notebook(name, runs, where):
+def run_notebook(name, runs, where, **parameters):
     """Execute a notebook on a study; return its texts and its number of pictures."""
-    execute_notebook(f"{name}.ipynb", where, {"runs": str(runs)})
+    execute_notebook(f"{name}.ipynb", where, {"runs": str(runs), **parameters})
     outputs = [output for cell in nbformat.read(where, 4).cells for output in cell.get("outputs", [])]
     assert not [output for output in outputs if output.get("name") == "stderr"]
     texts = [
@@ -82,10 +83,22 @@ def run_notebook(name, runs, where):
 def test_04_compares_only_what_was_tested_on_the_same_clips(tmp_path):
     cells = made_studies.LEAKAGE | {"other_grouped": {"architecture": "bilstm", "skill": 0.05}}
     runs = made_studies.made_study(tmp_path / "runs", cells, leaks=made_studies.LEAKS)
-    text, pictures = run_notebook("04_compare", runs, tmp_path / "o.ipynb")
+    text, pictures = run_notebook("04_compare", runs, tmp_path / "o.ipynb", base="majority_grouped")
     assert pictures == 2 + 2 + 1  # a comparison for each split, two of sizes, the leak
-    assert "ensemble of 2" in text and "One model, two splits" in text
+    assert "One model, two splits" in text
+    # with a base, every cell that was tested on the same clips is held against it, and the ensemble too
+    for name in ("ensemble of 2", "net_grouped", "other_grouped"):
+        assert re.search(
+            rf"\*\*{name}\*\* (has a higher|and|\().*majority_grouped|majority_grouped.*\*\*{name}\*\* \(", text
+        )
     assert "**Not run** in this study: an ablation, regimes against rare classes." in text
+
+
+@pytest.mark.slow
+def test_the_report_holds_every_cell_against_a_base(tmp_path):
+    runs = made_studies.made_study(tmp_path / "runs", made_studies.IMBALANCE)
+    text, pictures = run_notebook("07_report", runs, tmp_path / "o.ipynb", base="focal")
+    assert pictures == 6 and "ensemble of 3" in text and "No ranks" in text
 
 
 @pytest.mark.slow

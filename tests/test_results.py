@@ -5,6 +5,7 @@ import made_studies
 import numpy as np
 import pandas as pd
 import pytest
+from made_runs import write_cell
 from sklearn.metrics import balanced_accuracy_score, f1_score
 
 from poseemo_lib import wording
@@ -73,13 +74,37 @@ def test_chance_is_that_of_the_classes_in_the_test_part(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("predicted", "words"),
-    [(LABELS, "is above chance"), (["happy", "sad", "angry"] * 8, "is below chance"), (["sad"] * 24, "cannot be told")],
+    ("share", "more", "words"),
+    [
+        (0.9, {}, "is above chance (+"),
+        (0.0, {}, "is below chance (-"),
+        (1 / 3, {}, "cannot be told from chance ("),
+        (0.9, {"n_groups": 7}, "cannot be told from chance: nothing is claimed without at least 8 groups"),
+        (0.9, {"seeds": [0]}, "cannot be told from chance: nothing is claimed from one seed"),
+        (
+            0.9,
+            {"n_groups": 90, "n_each": 1},
+            "cannot be told from chance: nothing is claimed where groups are not known",
+        ),
+    ],
 )
-def test_the_words_follow_the_interval(tmp_path, predicted, words):
-    write_run(tmp_path / "a", "a", LABELS, predicted)
+def test_above_chance_takes_a_test_and_groups_and_seeds(tmp_path, share, more, words):
+    write_cell(tmp_path, "a", share, **more)
     text = wording.against_chance(load_results(tmp_path))
     assert words in text and "majority baseline was not run" in text
+
+
+def test_unknown_groups_are_said(tmp_path):
+    write_cell(tmp_path / "unknown", "a", 0.9, n_groups=90, n_each=1)
+    write_cell(tmp_path / "known", "a", 0.9)
+    for place, known in (("unknown", False), ("known", True)):
+        results = load_results(tmp_path / place)
+        assert ("Groups are not known, so they are resampled by clip" in wording.caution(results)) != known
+        assert ("90 clips, groups unknown" in wording._counted(results.best())) != known
+        assert ("Parts share no group" in wording.shared_by_parts(results.best())) == known
+    write_cell(tmp_path / "leaky", "a", 0.9, leaks={"group": 2})
+    text = wording.shared_by_parts(load_results(tmp_path / "leaky").best())
+    assert text == "Parts share clips or groups: 2 groups in two parts."
 
 
 def test_the_majority_baseline_is_known_by_what_it_is(tmp_path):
@@ -95,7 +120,7 @@ def test_cells_that_were_tested_on_other_clips_are_pointed_out(tmp_path):
     write_run(tmp_path / "b" / "x", "b", LABELS, LABELS, fold="x")
     text = wording.caution(load_results(tmp_path))
     assert "Not all cells were tested on the same clips (48 clips: a; 24 clips: b)" in text
-    assert "only within a fold has the test part no say" in text
+    assert "only within a fold has the test part no say" in text and "Nadeau and Bengio 2003" in text
 
 
 def test_datasets_are_not_mixed(tmp_path):

@@ -1,16 +1,22 @@
 import fcntl
 import json
 import os
+import signal
+import subprocess
+import sys
 import threading
 import time
+from dataclasses import asdict
+from pathlib import Path
 
+import nbformat
 import pytest
 from conftest import SMALL
 
 from poseemo_lib.claims import claimed, is_busy, leftovers, remove_leftovers
 from poseemo_lib.errors import PoseemoError, UsageError
 from poseemo_lib.parameters import check_parameters
-from poseemo_lib.run_process import Order, RunProcess, make_run
+from poseemo_lib.run_process import Order, RunProcess, has_run, make_run
 from poseemo_lib.runs import read_record
 from poseemo_lib.study import LocalSlots, check_gpus, gpu_environments
 
@@ -23,12 +29,10 @@ def order(tiny, tmp_path):
 
 def write_record(folder, **record):
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "run.json").write_text(json.dumps(record))
+    (folder / "run.json").write_text(json.dumps({"cell": "c", "parameters": {}} | record))
 
 
 def folder_of(order):
-    from pathlib import Path
-
     return Path(order.folder)
 
 
@@ -109,6 +113,48 @@ def test_a_notebook_without_its_parameters_cell_stops_the_study(order, tmp_path,
     assert "wanted a cell with the tag `parameters`, found none" in result.error
 
 
+def write_notebook(folder, order, *cells):
+    """Put a light notebook in the place of the one that trains."""
+    names = [*order.parameters, "out", "cell"]
+    cells = ["\n".join(f"{name} = None" for name in names), *cells]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    notebook.cells[0].metadata["tags"] = ["parameters"]
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(notebook, folder / "03_train.ipynb")
+
+
+def test_the_notebook_of_an_attempt_that_failed_never_passes_for_the_run(order, tmp_path, monkeypatch):
+    """It failed; the next attempts complete the record and then are killed, or fail in a later cell."""
+    monkeypatch.setattr("poseemo_lib.execution.NOTEBOOKS", tmp_path)
+    folder = folder_of(order)
+    kept, failed = folder / "notebook.ipynb", folder / "notebook-failed.ipynb"
+    write_record(folder, status="failed", identity=order.identity, error="no space", finished="1")
+    kept.write_text("the old one")
+    order = Order(order.parameters, order.folder, order.cell, order.identity, seen="1")
+
+    record = {"status": "complete", "identity": order.identity, "finished": "2", "cell": "c", "parameters": {}}
+    complete = f"import os\nopen(out + '/run.json', 'w').write({json.dumps(record)!r})"
+    write_notebook(tmp_path, order, complete, f"os.kill(os.getppid(), {signal.SIGKILL:d})\nwhile True: pass")
+    code = (
+        "import json, sys\nfrom pathlib import Path\nfrom poseemo_lib import execution, run_process\n"
+        f"execution.NOTEBOOKS = Path({str(tmp_path)!r})\n"
+        "run_process.make_run(run_process.Order(**json.loads(sys.argv[1])))"
+    )
+    command = [sys.executable, "-c", code, json.dumps(asdict(order))]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    assert read_record(folder) == record and not has_run(folder, order.identity)
+    assert not kept.exists() and failed.read_text() == "the old one"
+
+    write_notebook(tmp_path, order, "raise ValueError('no figure')")
+    result = make_run(order)
+    assert (result.state, result.error, result.notebook) == ("failed", "ValueError: no figure", str(failed))
+    assert not has_run(folder, order.identity) and "no figure" in failed.read_text()
+
+    write_notebook(tmp_path, order, "1")
+    assert make_run(order).state == "done"
+    assert has_run(folder, order.identity) and not failed.exists()
+
+
 def test_a_process_that_dies_is_told_and_replaced(order):
     process, results = RunProcess(), []
     thread = threading.Thread(target=lambda: results.append(process.make(order)))
@@ -124,6 +170,7 @@ def test_a_process_that_dies_is_told_and_replaced(order):
     assert process.make(order).state == "died"  # a stopped one takes no orders
 
 
+@pytest.mark.slow
 def test_each_run_sees_its_gpu_and_its_share_of_the_cores(order):
     slots = LocalSlots(gpu_environments([7], 1))
     values = order.parameters | {"threads": 0, "device": "cpu"}

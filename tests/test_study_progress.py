@@ -18,7 +18,9 @@ def planned(folder, cell="a", seed=0, identity="i"):
 
 def write(run, notebook=False, **record):
     run.folder.mkdir(parents=True)
-    (run.folder / "run.json").write_text(json.dumps({"identity": run.identity} | record))
+    (run.folder / "run.json").write_text(
+        json.dumps({"identity": run.identity, "cell": run.cell, "parameters": {}} | record)
+    )
     if notebook:
         (run.folder / "notebook.ipynb").touch()
     return run

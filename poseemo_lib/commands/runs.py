@@ -45,6 +45,7 @@ def train(
 def report(
     runs: Annotated[Path, typer.Argument(help="Folder of a study's runs, e.g. runs/demo.")],
     out: Annotated[Path, typer.Option(help="Folder of the report.")] = Path("report"),
+    base: Annotated[str, typer.Option(help="CELL that all others are compared with, e.g. extra_trees.")] = "",
 ) -> None:
     """Make the report of a study: figures and one HTML file that opens offline.
 
@@ -52,7 +53,7 @@ def report(
     """
     from poseemo_lib.report import make_report
 
-    page = make_report(runs, out)
+    page = make_report(runs, out, base)
     say(f"{page}: open it in a browser")
 
 

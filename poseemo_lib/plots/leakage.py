@@ -1,10 +1,9 @@
 """Figure of what a leak is worth: the same model under two splits."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 
 from poseemo_lib.plots import style
-from poseemo_lib.plots.scores import METRIC_NAMES, limit_scores, write_value
+from poseemo_lib.plots.scores import limit_scores, write_value
 
 _CLEAN = "#0072B2"
 
@@ -17,50 +16,42 @@ def leakage_comparison(
     synthetic: bool,
     unit: str = "clip",
     resampled_by: str = "group",
-    metrics: dict[str, str] = METRIC_NAMES,
-    axes=None,
+    ax=None,
 ):
-    """Scores of each model under each split, and what the audit found in the splits.
+    """Balanced accuracy of each model under each split, and what the audit found in the splits.
+
+    The splits have other test parts with other shares of the classes, which move accuracy and macro-F1 by themselves.
 
     Parameters
     ----------
     table : DataFrame
-        One row a model, split and metric: model, split, metric, mean, low, high, chance (shares, 0 to 1), n_seeds,
-        n_clips, n_groups.
+        One row a model and split: model, split, mean, low, high, chance (shares, 0 to 1), n_seeds, n_clips, n_groups.
     audits : dict
         Split -> what the audit found, in words; empty: nothing.
     synthetic : bool
         See :func:`poseemo_lib.plots.style.note_data`. The leaky split is named in the figure.
     unit, resampled_by : str
         What was scored, and what the intervals were drawn over.
-    metrics : dict
-        Metric -> title, one panel each.
-    axes : sequence of Axes, optional
-        As many as metrics.
+    ax : Axes, optional
 
     Returns
     -------
-    fig, axes
+    fig, ax
     """
     splits = sorted(table["split"].unique(), key=lambda split: bool(audits.get(split)), reverse=True)
     rows = [(model, split) for model in table["model"].unique() for split in splits
             if ((table["model"] == model) & (table["split"] == split)).any()]  # fmt: skip
-    if axes is None:
-        size = (3.0 * len(metrics) + 2.6, 1.9 + 0.16 * len(splits) + 0.42 * len(rows))
-        _, axes = plt.subplots(1, len(metrics), figsize=size, sharey=True, squeeze=False, layout="constrained")
-        axes = axes[0]
-    fig = axes[0].figure
-    for ax, (metric, title) in zip(axes, metrics.items(), strict=True):
-        _split_panel(ax, table[table["metric"] == metric].set_index(["model", "split"]), rows, audits)
-        ax.set_title(f"{title}, %")
+    fig, ax = style.axes_or_new(ax, width=7.2, height=2.1 + 0.2 * len(splits) + 0.42 * len(rows))
+    _split_panel(ax, table.set_index(["model", "split"]), rows, audits)
+    ax.set_title("balanced accuracy, %")
     names = [f"{style.name_text(model, 24)}, {style.name_text(split, 16)}" for model, split in rows]
-    axes[0].set_yticks(range(len(rows)), names)
-    axes[0].set_ylim(len(rows) - 0.4, -0.6)
+    ax.set_yticks(range(len(rows)), names)
+    ax.set_ylim(len(rows) - 0.4, -0.6)
     if any(audits.get(split) for split in splits):
         style.title_figure(fig, "Orange, hatched: the audit found a leak in the split")
     style.note_sample(fig, _facts(table, splits, audits, unit, resampled_by))
     style.note_data(fig, synthetic)
-    return fig, axes
+    return fig, ax
 
 
 def _split_panel(ax, scores, rows, audits) -> None:
@@ -96,5 +87,6 @@ def _facts(table, splits, audits, unit: str, resampled_by: str) -> str:
     dotted = " Dotted: chance." if table["chance"].notna().any() else ""
     return (
         f"{' '.join(texts)} {seeds} a model. Lines: 95 % bootstrap interval of the mean over seeds, resampled by "
-        f"{resampled_by}. The splits test other clips, so no pair of bars is a paired test.{dotted}"
+        f"{resampled_by}. The splits test other clips, so a difference is what such an evaluation would have reported, "
+        f"not skill.{dotted}"
     )

@@ -85,7 +85,7 @@ def score_against_size(
     ax.xaxis.set_minor_locator(NullLocator())
     _set_limits(ax, x, known, baselines)
     ax.set(xlabel=f"{SIZE_NAMES[size]} (log scale)", ylabel=f"{score_name}, %")
-    ax.set_title("Up and left is better; black steps: no other model is both smaller and better")
+    ax.set_title("Black steps: no other network that is no larger has a mean as high")
     ax.grid(axis="y")
     text = style.sample_text(n_clips, n_groups, table["n_seeds"], unit=unit, resampled_by=resampled_by,
                              interval="Vertical lines")  # fmt: skip
