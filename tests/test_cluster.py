@@ -7,6 +7,7 @@ import sys
 import time
 from dataclasses import replace
 from itertools import pairwise
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -189,7 +190,7 @@ def test_a_scheduler_that_dies_before_a_result_was_fetched_ends_the_study(
     def late(task, future):
         seen.append(task.status)
         small_cluster.stop()
-        pass_on(task, future)
+        pass_on(SimpleNamespace(status=seen[0], result=task.result), future)  # as seen just before
 
     monkeypatch.setattr(cluster, "_pass_on", late)
     with pytest.raises(PoseemoError, match="lost the Dask scheduler; what was done is kept"):

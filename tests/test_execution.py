@@ -93,6 +93,7 @@ def starts(tmp_path):
     return len((tmp_path / "starts").read_text().splitlines())
 
 
+@pytest.mark.slow
 def test_a_kernel_that_does_not_come_up_is_started_once_more(tmp_path, monkeypatch):
     real = f'exec {sys.executable} -m ipykernel_launcher -f "$1"'
     fake_kernel(tmp_path, monkeypatch, f"[ $(wc -l < {tmp_path}/starts) = 1 ] && exit 3\n{real}")

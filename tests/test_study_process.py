@@ -123,6 +123,7 @@ def write_notebook(folder, order, *cells):
     nbformat.write(notebook, folder / "03_train.ipynb")
 
 
+@pytest.mark.slow
 def test_the_notebook_of_an_attempt_that_failed_never_passes_for_the_run(order, tmp_path, monkeypatch):
     """It failed; the next attempts complete the record and then are killed, or fail in a later cell."""
     monkeypatch.setattr("poseemo_lib.execution.NOTEBOOKS", tmp_path)
