@@ -192,9 +192,15 @@ def load_results(root: str | Path) -> Results:
 
 def _planned_only(root: Path, complete: list[Run]) -> tuple[list[Run], list[str]]:
     """Keep the runs that the study consists of now; also name those of its runs that are not complete."""
-    planned = json.loads((root / STUDY_FILE).read_text(encoding="utf-8"))["runs"]
     by_identity = {(run.cell, run.record["identity"]): run for run in complete}
-    kept = [by_identity.get((one["cell"], one["identity"])) for one in planned]
+    try:
+        planned = json.loads((root / STUDY_FILE).read_text(encoding="utf-8"))["runs"]
+        kept = [by_identity.get((one["cell"], one["identity"])) for one in planned]
+    except (OSError, ValueError, TypeError, KeyError):
+        raise PoseemoError(
+            f"{root / STUDY_FILE}: wanted the list of the study's runs, cannot read it; start the study again, which "
+            "writes it anew and keeps the runs"
+        ) from None
     missing = [one["folder"] for one, run in zip(planned, kept, strict=True) if run is None]
     return [run for run in kept if run is not None], missing
 

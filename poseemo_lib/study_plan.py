@@ -20,7 +20,7 @@ from poseemo_lib.runs import run_identity
 
 FOLD_SPLIT = "leave_one_group_out"
 # No separators, no leading dot: a name becomes a folder that a report can find.
-NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$"
+NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$"
 
 
 def _distinct(seeds: list[int]) -> list[int]:

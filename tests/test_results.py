@@ -45,6 +45,14 @@ def write_run(folder, cell, labels, predicted, *, architecture="deep_residual", 
 LABELS = ["angry", "happy", "sad"] * 8
 
 
+@pytest.mark.parametrize("text", ["[1]", "{", '{"runs": [3]}', "{}"])
+def test_a_damaged_list_of_runs_is_named_with_what_to_do(tmp_path, text):
+    root = made_studies.made_study(tmp_path, made_studies.IMBALANCE)
+    (root / "study.json").write_text(text)
+    with pytest.raises(PoseemoError, match="study.json: wanted the list of the study's runs.*start the study again"):
+        load_results(root)
+
+
 def test_runs_of_one_cell_that_differ_in_more_than_the_seed_are_not_pooled(tmp_path):
     write_run(tmp_path / "a" / "seed-0", "a", LABELS, LABELS, lr=1.0)
     write_run(tmp_path / "a" / "seed-1", "a", LABELS, LABELS, seed=1, lr=2.0)

@@ -81,7 +81,10 @@ def study(
             _make(runs, chosen, todo, out, slots, cells)
         else:
             write_plan(runs, out)
-        say(f"{plan.name}: complete; `poseemo report {short_path(out)}` makes the report")
+        if left := sum(not run.complete for run in runs):
+            say(f"{plan.name}: the chosen cells are complete; {left} of {len(runs)} runs of the study are not")
+        else:
+            say(f"{plan.name}: complete; `poseemo report {short_path(out)}` makes the report")
 
 
 def _make(runs: list, chosen: list, todo: int, out: Path, slots, cells: set[str]) -> None:

@@ -178,6 +178,7 @@ def confusion_matrix(
     """
     confusion = np.asarray(confusion)
     n = len(classes)
+    classes = [style.name_text(name) for name in classes]
     fig, ax = style.axes_or_new(ax, width=2.4 + 0.62 * n, height=1.9 + 0.55 * n)
     support = confusion.sum(1, keepdims=True)
     share = 100 * confusion / np.maximum(support, 1)
