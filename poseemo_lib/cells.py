@@ -1,10 +1,12 @@
 """One cell of a study: its completed runs as predictions, scores and facts."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
 import pandas as pd
 
+from poseemo_lib.calibration import calibrated, calibration_of
 from poseemo_lib.errors import UsageError
 from poseemo_lib.evaluation import CellScores, average_by_source, cell_scores
 from poseemo_lib.parameters import RunParameters, is_baseline
@@ -111,21 +113,41 @@ class Cell:
 
     def predictions(self, split: str = "test") -> dict[int, pd.DataFrame]:
         """Pool the predictions of a split over the folds: seed -> table, one row a clip (or recording, as scored)."""
-        by_seed = {}
+        return self._pooled(lambda run: self._units(run, split))
+
+    def calibrated(self, split: str = "test") -> dict[int, pd.DataFrame]:
+        """As :meth:`predictions`, with the probabilities of each run scaled by the temperature of its validation."""
+        return self._pooled(
+            lambda run: calibrated(self._units(run, split), self.classes, self.calibration(run)["temperature"])
+        )
+
+    def calibration(self, run: Run) -> dict:
+        """Return a run's `calibration.json`, or make its content where the run was made without it."""
+        return run.calibration() or calibration_of(self._units(run, "val"), self.classes)
+
+    def _units(self, run: Run, split: str) -> pd.DataFrame:
+        table = run.predictions(split)
+        return average_by_source(table, self.classes) if self.unit == "recording" else table
+
+    def _pooled(self, read: Callable[[Run], pd.DataFrame]) -> dict[int, pd.DataFrame]:
+        """Read a table of every run of the seeds that count, and pool the folds."""
+        by_seed: dict[int, list[pd.DataFrame]] = {}
         for run in self.runs:
-            if run.seed not in self.seeds:
-                continue
-            table = run.predictions(split)
-            if self.unit == "recording":
-                table = average_by_source(table, self.classes)
-            # In validation a clip is predicted in several folds.
-            by_seed.setdefault(run.seed, []).append(table.assign(clip_id=run.fold + "/" + table["clip_id"]))
+            if run.seed in self.seeds:
+                table = read(run)
+                # In validation a clip is predicted in several folds.
+                by_seed.setdefault(run.seed, []).append(table.assign(clip_id=run.fold + "/" + table["clip_id"]))
         return {seed: pd.concat(tables, ignore_index=True) for seed, tables in sorted(by_seed.items())}
 
     @cached_property
     def scores(self) -> CellScores:
         """Scores on the test split, with intervals."""
         return cell_scores(self.predictions("test"), self.classes)
+
+    @cached_property
+    def calibrated_scores(self) -> CellScores:
+        """Scores on the test split of the calibrated probabilities: the answers stay, ECE and likelihood change."""
+        return cell_scores(self.calibrated("test"), self.classes)
 
     @cached_property
     def tested_on(self) -> frozenset[str]:

@@ -129,6 +129,26 @@ def average_by_source(predictions: pd.DataFrame, classes: tuple[str, ...]) -> pd
     return out[[*ID_COLUMNS, "n_clips", *columns]]
 
 
+def scored_units(predictions: pd.DataFrame, split: str, classes: tuple[str, ...], score_by: str) -> pd.DataFrame:
+    """Give the rows of one split in the unit that a run is scored by: clips, or the recordings they were cut from.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        A run's predictions of several splits.
+    split : str
+    classes : tuple of str
+    score_by : {"clip", "source"}
+
+    Returns
+    -------
+    DataFrame
+        A predictions table of that split.
+    """
+    table = predictions[predictions["split"] == split].reset_index(drop=True)
+    return average_by_source(table, classes) if score_by == "source" else table
+
+
 def cell_scores(
     predictions_by_seed: dict[int, pd.DataFrame],
     classes: tuple[str, ...],
@@ -307,24 +327,3 @@ def _per_class_table(summary: dict, classes: tuple[str, ...], support: np.ndarra
         for name in PER_CLASS_SCORES
     ]
     return pd.concat(tables, ignore_index=True)
-
-
-def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Wilson's score interval of a share (Wilson 1927), for independent clips.
-
-    Parameters
-    ----------
-    successes, n : int
-        0 <= successes <= n, n >= 1.
-    confidence : float
-        0 to 1, exclusive.
-
-    Returns
-    -------
-    low, high : float
-        Shares, 0 to 1.
-    """
-    from scipy.stats import binomtest
-
-    interval = binomtest(successes, n).proportion_ci(confidence, method="wilson")
-    return float(interval.low), float(interval.high)

@@ -16,7 +16,8 @@ import torch
 from poseemo_lib import __version__
 from poseemo_lib.augmentation import Augmentation
 from poseemo_lib.batching import evaluation_batch, evaluation_windows, window_keypoints
-from poseemo_lib.evaluation import average_by_source, probability_columns
+from poseemo_lib.calibration import calibration_of
+from poseemo_lib.evaluation import probability_columns, scored_units
 from poseemo_lib.files import replacing, write_json, write_table, write_text
 from poseemo_lib.inputs import PARTS, Inputs, load_inputs
 from poseemo_lib.metrics import score_predictions
@@ -133,6 +134,8 @@ def _fit_and_save(parameters: RunParameters, folder: Path, inputs: Inputs, repor
     write_table(folder / "split.parquet", inputs.table[["clip_id", "part", "label", "group_id", "source_id"]])
     write_table(folder / "predictions.parquet", predictions)
     write_json(folder / "metrics.json", score_run(predictions, inputs.classes, parameters.score_by))
+    validation = scored_units(predictions, "val", inputs.classes, parameters.score_by)
+    write_json(folder / "calibration.json", calibration_of(validation, inputs.classes))
     return more
 
 
@@ -153,8 +156,7 @@ def score_run(predictions: pd.DataFrame, classes: tuple[str, ...], score_by: str
     """
     scores = {}
     for part in ("val", "test"):
-        table = predictions[predictions["split"] == part]
-        table = average_by_source(table, classes) if score_by == "source" else table
+        table = scored_units(predictions, part, classes, score_by)
         labels = table["label"].map({name: i for i, name in enumerate(classes)}).to_numpy()
         probabilities = table[probability_columns(classes)].to_numpy()
         scores[part] = score_predictions(labels, probabilities, classes)

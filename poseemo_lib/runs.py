@@ -1,9 +1,9 @@
 """The run folder: everything one training leaves behind, readable without this code.
 
 `runs/<study>/<cell>/seed-<k>/`, or `runs/<study>/<cell>/fold-<group>/seed-<k>/` where a cell has folds, holds
-`run.json`, `split.parquet`, `history.csv`, `predictions.parquet`, `metrics.json`, `weights.safetensors` (models) and
-`notebook.ipynb`; `checkpoint.pt` is there while it runs. Every file is written under a temporary name and renamed,
-and the status `complete` is written last.
+`run.json`, `split.parquet`, `history.csv`, `predictions.parquet`, `metrics.json`, `calibration.json`,
+`weights.safetensors` (models) and `notebook.ipynb`; `checkpoint.pt` is there while it runs. Every file is written under
+a temporary name and renamed, and the status `complete` is written last.
 """
 
 import fcntl
@@ -188,7 +188,14 @@ class Run:
 
     def metrics(self) -> dict:
         """Read `metrics.json`."""
-        return self._read(lambda path: json.loads(path.read_text(encoding="utf-8")), "metrics.json")
+        return self._json("metrics.json")
+
+    def calibration(self) -> dict | None:
+        """Read `calibration.json`; None where the run was made without it."""
+        return self._json("calibration.json") if (self.folder / "calibration.json").exists() else None
+
+    def _json(self, name: str) -> dict:
+        return self._read(lambda path: json.loads(path.read_text(encoding="utf-8")), name)
 
 
 def find_runs(root: str | Path) -> tuple[list[Run], list[Path]]:

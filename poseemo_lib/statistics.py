@@ -52,16 +52,6 @@ def mcnemar(a_right: np.ndarray, b_right: np.ndarray) -> tuple[int, int, float]:
     return n_a, n_b, float(test([[both, n_a], [n_b, neither]], exact=True).pvalue)
 
 
-def p_above_share(successes: int, n: int, share: float) -> float:
-    """Probability of at least so many successes if each came with the given share: one-sided exact binomial test.
-
-    For a published accuracy against a constant such as the share of the largest class. Clips count as independent.
-    """
-    from scipy.stats import binomtest
-
-    return float(binomtest(successes, n, share, alternative="greater").pvalue)
-
-
 def holm(p: Iterable[float]) -> np.ndarray:
     """Adjust p-values for their number (Holm 1979); NaN stands for no test and stays."""
     # By hand: `statsmodels.stats.multitest.multipletests` collects garbage in every call, which takes longer than all

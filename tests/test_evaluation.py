@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 
 from poseemo_lib import evaluation, metrics
+from poseemo_lib.binomial import wilson_interval
 from poseemo_lib.errors import PoseemoError
 
 CLASSES = ("a", "b", "c")
@@ -185,7 +186,7 @@ def test_average_by_source_refuses_a_recording_with_two_labels():
 
 
 def test_wilson_interval():
-    low, high = evaluation.wilson_interval(302, 889)
+    low, high = wilson_interval(302, 889)
     assert (round(100 * low, 1), round(100 * high, 1)) == (30.9, 37.1)
-    assert evaluation.wilson_interval(0, 10)[0] == 0
-    assert evaluation.wilson_interval(5, 10, 0.99)[0] < evaluation.wilson_interval(5, 10, 0.95)[0]
+    assert wilson_interval(0, 10)[0] == 0
+    assert wilson_interval(5, 10, 0.99)[0] < wilson_interval(5, 10, 0.95)[0]

@@ -40,7 +40,8 @@ def run(tiny, tmp_path_factory):
 def test_the_folder_holds_what_the_contract_says(run):
     names = {path.name for path in run.folder.iterdir() if not path.name.startswith(".")}
     assert names == {
-        "run.json", "split.parquet", "history.csv", "predictions.parquet", "metrics.json", "weights.safetensors",
+        "run.json", "split.parquet", "history.csv", "predictions.parquet", "metrics.json", "calibration.json",
+        "weights.safetensors",
     }  # fmt: skip
     record = run.record
     assert record["status"] == "complete" and run.cell == "mine" and run.seed == 0

@@ -9,8 +9,9 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 from statsmodels.stats.multitest import multipletests
 
 from poseemo_lib import statistics
+from poseemo_lib.binomial import p_above_share, wilson_interval
 from poseemo_lib.errors import PoseemoError
-from poseemo_lib.evaluation import cell_scores, probability_columns, wilson_interval
+from poseemo_lib.evaluation import cell_scores, probability_columns
 from poseemo_lib.pairing import mean_over_seeds
 from poseemo_lib.ranking import rank_table
 from poseemo_lib.resampling import Resampled, SeedSpread, pool_spreads, seed_parts
@@ -341,8 +342,8 @@ def test_cells_with_different_clips_are_compared_apart():
 
 def test_the_published_accuracy_is_not_shown_to_be_above_the_largest_class():
     assert pytest.approx(0.3397, abs=1e-4) == 302 / 889 and pytest.approx(0.3195, abs=1e-4) == 284 / 889
-    assert statistics.p_above_share(302, 889, 284 / 889) == pytest.approx(0.10, abs=0.005)
-    assert statistics.p_above_share(302, 889, 284 / 889) == pytest.approx(binom.sf(301, 889, 284 / 889))
+    assert p_above_share(302, 889, 284 / 889) == pytest.approx(0.10, abs=0.005)
+    assert p_above_share(302, 889, 284 / 889) == pytest.approx(binom.sf(301, 889, 284 / 889))
     assert [round(100 * end, 1) for end in wilson_interval(302, 889)] == [30.9, 37.1]
 
 

@@ -3,6 +3,7 @@
 from torch import Tensor, nn
 
 from poseemo_lib.features import N_FEATURES
+from poseemo_lib.models.layers import classification_head, frame_embedding
 from poseemo_lib.models.masked import run_recurrent
 from poseemo_lib.models.pooling import build_pooling
 
@@ -33,16 +34,11 @@ class BiLSTM(nn.Module):
         dropout: float = 0.3,
     ):
         super().__init__()
-        self.embed = nn.Sequential(nn.Linear(n_features, hidden), nn.LayerNorm(hidden), nn.ReLU(), nn.Dropout(dropout))
+        self.embed = frame_embedding(n_features, hidden, dropout)
         between = dropout if layers > 1 else 0.0
         self.lstm = nn.LSTM(hidden, hidden, layers, batch_first=True, bidirectional=True, dropout=between)
         self.pool = build_pooling(pooling, 2 * hidden, hidden)
-        self.head = nn.Sequential(
-            nn.Linear(2 * hidden * self.pool.expansion, hidden),
-            nn.ReLU(),
-            nn.Dropout(dropout),
-            nn.Linear(hidden, n_classes),
-        )
+        self.head = classification_head(2 * hidden * self.pool.expansion, hidden, n_classes, dropout)
 
     def forward(self, features: Tensor, mask: Tensor) -> Tensor:
         """Classify windows.

@@ -3,6 +3,7 @@
 from torch import Tensor, nn
 
 from poseemo_lib.features import N_FEATURES
+from poseemo_lib.models.layers import classification_head, frame_embedding
 from poseemo_lib.models.masked import ConvNorm
 from poseemo_lib.models.pooling import build_pooling
 
@@ -40,17 +41,12 @@ class Conv1d(nn.Module):
         dropout: float = 0.3,
     ):
         super().__init__()
-        self.embed = nn.Sequential(nn.Linear(n_features, hidden), nn.ReLU(), nn.Dropout(dropout))
+        self.embed = frame_embedding(n_features, hidden, dropout, norm=False)
         widths = ((hidden, hidden), (hidden, 2 * hidden), (2 * hidden, 2 * hidden))
         self.convs = nn.ModuleList(ConvNorm(n_in, n_out, kernel) for n_in, n_out in widths)
         self.dropout = nn.Dropout(dropout)
         self.pool = build_pooling(pooling, 2 * hidden, hidden)
-        self.head = nn.Sequential(
-            nn.Linear(2 * hidden * self.pool.expansion, hidden),
-            nn.ReLU(),
-            nn.Dropout(dropout),
-            nn.Linear(hidden, n_classes),
-        )
+        self.head = classification_head(2 * hidden * self.pool.expansion, hidden, n_classes, dropout)
 
     def forward(self, features: Tensor, mask: Tensor) -> Tensor:
         """Classify windows.

@@ -7,6 +7,7 @@ did it for body-worn sensors.
 from torch import Tensor, nn
 
 from poseemo_lib.features import N_FEATURES
+from poseemo_lib.models.layers import classification_head, frame_embedding
 from poseemo_lib.models.masked import ConvNorm, run_recurrent
 
 
@@ -44,13 +45,11 @@ class ConvLSTM(nn.Module):
         dropout: float = 0.3,
     ):
         super().__init__()
-        self.embed = nn.Sequential(nn.Linear(n_features, hidden), nn.LayerNorm(hidden), nn.ReLU(), nn.Dropout(dropout))
+        self.embed = frame_embedding(n_features, hidden, dropout)
         self.convs = nn.ModuleList(ConvNorm(hidden, hidden, kernel) for _ in range(blocks))
         self.dropout = nn.Dropout(dropout)
         self.lstm = nn.LSTM(hidden, hidden, batch_first=True, bidirectional=True)
-        self.head = nn.Sequential(
-            nn.Linear(2 * hidden, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, n_classes)
-        )
+        self.head = classification_head(2 * hidden, hidden, n_classes, dropout)
 
     def forward(self, features: Tensor, mask: Tensor) -> Tensor:
         """Classify windows.

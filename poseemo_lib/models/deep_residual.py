@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from poseemo_lib.errors import UsageError
 from poseemo_lib.features import N_FEATURES
+from poseemo_lib.models.layers import classification_head, frame_embedding
 from poseemo_lib.models.pooling import build_pooling, masked_mean
 
 
@@ -45,15 +46,10 @@ class DeepResidual(nn.Module):
         super().__init__()
         if block not in BLOCKS:
             raise UsageError(f"block: wanted one of {', '.join(BLOCKS)}, got {block!r}")
-        self.embed = nn.Sequential(nn.Linear(n_features, hidden), nn.LayerNorm(hidden), nn.ReLU(), nn.Dropout(dropout))
+        self.embed = frame_embedding(n_features, hidden, dropout)
         self.blocks = nn.ModuleList(Residual(hidden, block, dropout, squeeze_excitation) for _ in range(blocks))
         self.pool = build_pooling(pooling, hidden, hidden // 2)
-        self.head = nn.Sequential(
-            nn.Linear(hidden * self.pool.expansion, hidden),
-            nn.ReLU(),
-            nn.Dropout(dropout),
-            nn.Linear(hidden, n_classes),
-        )
+        self.head = classification_head(hidden * self.pool.expansion, hidden, n_classes, dropout)
 
     def forward(self, features: Tensor, mask: Tensor) -> Tensor:
         """Classify windows.

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from poseemo_lib.features import N_FEATURES
+from poseemo_lib.models.layers import classification_head, frame_embedding
 from poseemo_lib.models.masked import MaskedBatchNorm, TemporalConv
 from poseemo_lib.models.pooling import build_pooling
 
@@ -37,18 +38,13 @@ class MultiScale(nn.Module):
     ):
         super().__init__()
         width = hidden // 2
-        self.embed = nn.Sequential(nn.Linear(n_features, hidden), nn.ReLU(), nn.Dropout(dropout))
+        self.embed = frame_embedding(n_features, hidden, dropout, norm=False)
         self.branches = nn.ModuleList(TemporalConv(hidden, width, kernel) for kernel in KERNELS)
         joined = len(KERNELS) * width
         self.norm = MaskedBatchNorm(joined)
         self.dropout = nn.Dropout(dropout)
         self.pool = build_pooling(pooling, joined, hidden)
-        self.head = nn.Sequential(
-            nn.Linear(joined * self.pool.expansion, hidden),
-            nn.ReLU(),
-            nn.Dropout(dropout),
-            nn.Linear(hidden, n_classes),
-        )
+        self.head = classification_head(joined * self.pool.expansion, hidden, n_classes, dropout)
 
     def forward(self, features: Tensor, mask: Tensor) -> Tensor:
         """Classify windows.

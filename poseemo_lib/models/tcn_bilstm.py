@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from poseemo_lib.errors import UsageError
 from poseemo_lib.features import N_FEATURES
+from poseemo_lib.models.layers import frame_embedding
 from poseemo_lib.models.masked import ConvNorm, run_recurrent
 from poseemo_lib.models.pooling import AttentionPooling, masked_max
 
@@ -53,7 +54,7 @@ class TcnBiLSTM(nn.Module):
         super().__init__()
         if hidden % 2 or hidden % heads:
             raise UsageError(f"hidden: wanted an even number that heads, {heads}, divides, got {hidden}")
-        self.embed = nn.Sequential(nn.Linear(n_features, hidden), nn.LayerNorm(hidden), nn.ReLU(), nn.Dropout(dropout))
+        self.embed = frame_embedding(n_features, hidden, dropout)
         self.blocks = nn.ModuleList(TemporalBlock(hidden, kernel, 2**i, dropout) for i in range(blocks))
         self.lstm = nn.LSTM(hidden, hidden // 2, batch_first=True, bidirectional=True)
         self.lstm_norm = nn.LayerNorm(hidden)
