@@ -1,7 +1,7 @@
 """The runs of a study as tables: predictions pooled over folds, scores with intervals, the choice of the best cell."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
@@ -25,11 +25,14 @@ class Results:
         Baselines first.
     incomplete : list of str
         Runs of the study that are not there or not complete.
+    not_run : list of str
+        Cells of the study that have no completed run at all.
     """
 
     root: Path
     cells: list[Cell]
     incomplete: list[str]
+    not_run: list[str] = field(default_factory=list)
 
     def __getitem__(self, name: str) -> Cell:
         """Return a cell by its name."""
@@ -82,7 +85,7 @@ class Results:
         by_clips: dict[frozenset, list[Cell]] = {}
         for cell in self.cells:
             by_clips.setdefault(cell.tested_on, []).append(cell)
-        parts = [Results(self.root, cells, []) for cells in by_clips.values()]
+        parts = [replace(self, cells=cells, incomplete=[], not_run=[]) for cells in by_clips.values()]
         return sorted(parts, key=lambda part: (bool(part.leaks), -len(part.cells)))
 
     def best(self) -> Cell:
@@ -173,9 +176,9 @@ def load_results(root: str | Path) -> Results:
         No run is complete, or runs of different datasets lie together.
     """
     complete, others = find_runs(root)
-    incomplete = [str(folder.relative_to(root)) for folder in others]
+    incomplete, planned = [str(folder.relative_to(root)) for folder in others], []
     if (Path(root) / STUDY_FILE).exists():
-        complete, incomplete = _planned_only(Path(root), complete)
+        complete, incomplete, planned = _planned_only(Path(root), complete)
     if not complete:
         raise PoseemoError(f"{root}: wanted completed runs, found {len(incomplete)} that are not; run the study again")
     hashes = {run.record["dataset"]["content_hash"]: run for run in complete}
@@ -187,11 +190,11 @@ def load_results(root: str | Path) -> Results:
     for cell in cells:
         _check_alike(cell)
     cells.sort(key=lambda cell: not cell.is_baseline)
-    return Results(Path(root), cells, incomplete)
+    return Results(Path(root), cells, incomplete, [name for name in planned if name not in names])
 
 
-def _planned_only(root: Path, complete: list[Run]) -> tuple[list[Run], list[str]]:
-    """Keep the runs that the study consists of now; also name those of its runs that are not complete."""
+def _planned_only(root: Path, complete: list[Run]) -> tuple[list[Run], list[str], list[str]]:
+    """Keep the runs that the study consists of now; also name those that are not complete, and all its cells."""
     by_identity = {(run.cell, run.record["identity"]): run for run in complete}
     try:
         planned = json.loads((root / STUDY_FILE).read_text(encoding="utf-8"))["runs"]
@@ -202,7 +205,8 @@ def _planned_only(root: Path, complete: list[Run]) -> tuple[list[Run], list[str]
             "writes it anew and keeps the runs"
         ) from None
     missing = [one["folder"] for one, run in zip(planned, kept, strict=True) if run is None]
-    return [run for run in kept if run is not None], missing
+    cells = list(dict.fromkeys(one["cell"] for one in planned))
+    return [run for run in kept if run is not None], missing, cells
 
 
 def _check_alike(cell: Cell) -> None:

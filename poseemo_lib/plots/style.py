@@ -155,3 +155,27 @@ def note_data(fig: Figure, synthetic: bool, leaky: bool = False) -> None:
     box = {"boxstyle": "round,pad=0.25", "facecolor": "#FFF2CC", "edgecolor": "#B45F06", "linewidth": 0.8}
     font = {"fontsize": 9, "color": "#7F3F00", "weight": "bold"}
     fig.text(1 - 0.1 / width, 1 - band / 2, text, ha="right", va="center", bbox=box, **font)
+
+
+def write_not_run(ax: Axes, why: str = "") -> None:
+    """Turn axes into an empty panel that says that nothing was run for it.
+
+    Parameters
+    ----------
+    ax : Axes
+    why : str
+        What was not run, or what would make it.
+    """
+    ax.set(xticks=[], yticks=[])
+    ax.spines[:].set(visible=True, color="#bbbbbb", linestyle=(0, (4, 4)))
+    text = "\n".join(["not run", *textwrap.wrap(why, 44)])
+    ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", color="#555555", fontsize=9)
+
+
+@in_style
+def empty_figure(title: str, why: str) -> Figure:
+    """Draw one empty panel that says that nothing was run for it."""
+    fig, ax = axes_or_new(None, 6.4, 2.4)
+    write_not_run(ax, why)
+    title_figure(fig, title)
+    return fig

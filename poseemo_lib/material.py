@@ -1,0 +1,151 @@
+"""What a report is made from: studies, the tests among their cells, and the dataset where it can be found."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+
+from poseemo_lib import factors
+from poseemo_lib.cells import Cell
+from poseemo_lib.dataset import Dataset
+from poseemo_lib.ensembles import with_ensemble
+from poseemo_lib.errors import PoseemoError, UsageError
+from poseemo_lib.findings import comparisons
+from poseemo_lib.paths import PROJECT, resolve
+from poseemo_lib.results import Results, load_results
+
+
+@dataclass(frozen=True)
+class Material:
+    """Studies and what a report needs of them, each thing made once and when it is asked for.
+
+    Parameters
+    ----------
+    studies : tuple of Results
+        The first is the one that the report is about. The others may add an ablation, regimes against uneven classes,
+        or a leak.
+    base : str
+        Name of a cell that every other one is compared with; empty: what the study calls for.
+    """
+
+    studies: tuple[Results, ...]
+    base: str = ""
+
+    @property
+    def results(self) -> Results:
+        """The study that the report is about, all of its cells."""
+        return self.studies[0]
+
+    @cached_property
+    def main(self) -> Results:
+        """Its cells that can be compared with the best one: those tested on the same clips."""
+        best = self.results.best()
+        return next(part for part in self.results.parts() if any(cell.name == best.name for cell in part.cells))
+
+    @cached_property
+    def best(self) -> Cell:
+        """The cell that validation chooses."""
+        return self.results.best()
+
+    @cached_property
+    def held_against(self) -> str | None:
+        """Name of the cell that all others are compared with, or None."""
+        ablated = factors.base_cell(self.results)
+        return self.base or (ablated.name if ablated else None)
+
+    @cached_property
+    def tests(self) -> pd.DataFrame:
+        """Comparisons among the cells of the study: see :func:`poseemo_lib.findings.comparisons`."""
+        return comparisons(self.results, self.held_against)
+
+    @cached_property
+    def ablation(self) -> tuple[Results, pd.DataFrame]:
+        """The first study that is an ablation, and :func:`poseemo_lib.factors.ablation_table` of it, maybe empty."""
+        return self._first(lambda study: factors.ablation_table(study, tests=self._tests_of(study)))
+
+    @cached_property
+    def imbalance(self) -> tuple[Results, pd.DataFrame]:
+        """The first study with regimes against uneven classes, and its table, maybe empty."""
+        return self._first(factors.imbalance_table)
+
+    @cached_property
+    def leakage(self) -> tuple[Results, pd.DataFrame]:
+        """The first study with one model under several splits, and its table, maybe empty."""
+        return self._first(lambda study: factors.leakage_table(study)[0])
+
+    def _first(self, table: Callable[[Results], pd.DataFrame]) -> tuple[Results, pd.DataFrame]:
+        for study in self.studies:
+            if len(found := table(study)):
+                return study, found
+        return self.results, table(self.results)
+
+    def _tests_of(self, study: Results) -> pd.DataFrame | None:
+        if study is self.results:
+            return self.tests
+        base = factors.base_cell(study)
+        return comparisons(study, base.name) if base else None
+
+    @cached_property
+    def dataset(self) -> Dataset | None:
+        """The dataset of the best cell; None where it is not found."""
+        return find_dataset(self.best)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The labels, in order."""
+        return self.results.classes
+
+
+def load_material(runs: str | Path | Sequence[str | Path], base: str = "") -> Material:
+    """Read one or more studies.
+
+    Parameters
+    ----------
+    runs : str, Path or sequence of them
+        Folders of runs; the report is about the first.
+    base : str
+        See :class:`Material`. With it the ensemble of the three best networks is one more cell.
+
+    Returns
+    -------
+    Material
+
+    Raises
+    ------
+    UsageError
+        A folder has no runs, or there is no cell called `base`.
+    PoseemoError
+        No run of a folder is complete.
+    """
+    folders = [runs] if isinstance(runs, str | Path) else list(runs)
+    if not folders:
+        raise UsageError("runs: wanted at least one folder of runs, got none")
+    first, *others = (load_results(resolve(folder)) for folder in folders)
+    first = with_ensemble(first, first[base].name) if base else first
+    return Material((first, *others), base)
+
+
+def find_dataset(cell: Cell) -> Dataset | None:
+    """Find the dataset that a cell's runs were made with: where they were made, or in the project's `data/`.
+
+    Parameters
+    ----------
+    cell : Cell
+
+    Returns
+    -------
+    Dataset or None
+        One with the same content hash; nothing is made or downloaded.
+    """
+    record = cell.runs[0].record
+    places = [record["parameters"]["dataset"], *sorted((PROJECT / "data").glob("*"))]
+    for place in places:
+        try:
+            dataset = Dataset(resolve(place))
+        except PoseemoError:
+            continue
+        if dataset.info.content_hash == record["dataset"]["content_hash"]:
+            return dataset
+    return None
