@@ -16,7 +16,7 @@ from poseemo_lib.evaluation import probability_columns
 
 ABSTAIN_BELOW = 0.5
 # Softer or sharper than this is no calibration but a missing signal, as with one-hot answers.
-TEMPERATURE_RANGE = (0.05, 20.0)
+TEMPERATURE_RANGE = (0.05, 100.0)
 # Smallest probability before its logarithm is divided.
 LEAST_PROBABILITY = 1e-7
 
