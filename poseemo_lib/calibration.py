@@ -18,7 +18,7 @@ ABSTAIN_BELOW = 0.5
 # Softer or sharper than this is no calibration but a missing signal, as with one-hot answers.
 TEMPERATURE_RANGE = (0.05, 100.0)
 # Smallest probability before its logarithm is divided.
-LEAST_PROBABILITY = 1e-7
+LEAST_PROBABILITY = 1e-12
 
 
 def scale_probabilities(probabilities: np.ndarray, temperature: float) -> np.ndarray:
