@@ -92,6 +92,13 @@ class Material:
         """The dataset of the best cell; None where it is not found."""
         return find_dataset(self.best)
 
+    @cached_property
+    def interpretation(self):
+        """What the best cell looks at: :func:`poseemo_lib.interpretation.interpret`; None without network or data."""
+        from poseemo_lib.interpretation import interpret
+
+        return interpret(self.best, self.dataset)
+
     @property
     def classes(self) -> tuple[str, ...]:
         """The labels, in order."""
@@ -123,7 +130,9 @@ def load_material(runs: str | Path | Sequence[str | Path], base: str = "") -> Ma
     if not folders:
         raise UsageError("runs: wanted at least one folder of runs, got none")
     first, *others = (load_results(resolve(folder)) for folder in folders)
-    first = with_ensemble(first, first[base].name) if base else first
+    if base:
+        base = first[base].name  # raises where there is none
+        first = with_ensemble(first, base)
     return Material((first, *others), base)
 
 
