@@ -79,3 +79,20 @@ def describe_curves(histories: dict[int, pd.DataFrame], chosen: dict[int, int]) 
 def describe_clips(record: dict) -> str:
     """Text for the picture of the split."""
     return "Clips of every class: " + ", ".join(f"{part} {count}" for part, count in record["clips"].items())
+
+
+def describe_runs(table: pd.DataFrame) -> str:
+    """Text for the runs as lines: how many, and the best by validation."""
+    best = table.loc[table["val_macro_f1"].idxmax()]
+    return (
+        f"{len(table)} runs of {table['cell'].nunique()} cells, one line each. Best on validation: {best['cell']}, seed "
+        f"{best['seed']}, macro-F1 {100 * best['val_macro_f1']:.1f} % there and {100 * best['test_macro_f1']:.1f} % on "
+        "the test part"
+    )
+
+
+def describe_player(clips) -> str:
+    """Text for the skeleton player: every clip, what it shows, and what was answered with which probability."""
+    each = "; ".join(f"{clip.name}, {clip.label}, highest probability {100 * clip.probabilities.max():.0f} %"
+                     for clip in clips)  # fmt: skip
+    return f"Player of {len(clips)} clips with the attention over time and the probabilities: {each}"

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from poseemo_lib.clips import EMOTIONS
+from poseemo_lib.experiment import score_run
 from poseemo_lib.models import build_model
 from poseemo_lib.parameters import check_parameters, is_baseline
 
@@ -41,7 +42,10 @@ def _write(folder, cell, parameters, skill, n_groups, per_group, leaks):
     split = pd.concat([_clips(part, parameters["split"], n_groups, per_group) for part in PARTS], ignore_index=True)
     split.to_parquet(folder / "split.parquet")
     held_out = split[split["part"] != "train"].rename(columns={"part": "split"})
-    _predict(held_out, cell, parameters, skill).to_parquet(folder / "predictions.parquet")
+    predictions = _predict(held_out, cell, parameters, skill)
+    predictions.to_parquet(folder / "predictions.parquet")
+    scores = score_run(predictions, EMOTIONS, parameters["score_by"])
+    (folder / "metrics.json").write_text(json.dumps(scores))
     record = {
         "status": "complete", "cell": cell, "identity": f"{cell}-{parameters['seed']}", "parameters": parameters,
         "classes": list(EMOTIONS), "leaks": leaks, "device": "cpu", "seconds": 1.0,
