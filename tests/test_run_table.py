@@ -17,7 +17,7 @@ def test_a_row_is_a_run_with_the_scores_of_its_own_clips(results):
     assert len(table) == 6 and table["n_parameters"].isna().sum() == 2
     for row in table.itertuples():
         run = next(run for run in results.runs if (run.cell, run.seed) == (row.cell, row.seed))
-        answered = run.predictions("test").filter(like="p_").idxmax(axis=1).str.removeprefix("p_")
+        answered = run.predictions("test").filter(regex="^p_").idxmax(axis=1).str.removeprefix("p_")
         assert row.test_accuracy == pytest.approx((answered == run.predictions("test")["label"]).mean())
     by_cell = table.groupby("cell")["test_macro_f1"].mean()
     scores = results["better"].scores.scores.set_index("metric")["mean"]
