@@ -84,10 +84,10 @@ def describe_clips(record: dict) -> str:
 def describe_runs(table: pd.DataFrame) -> str:
     """Text for the runs as lines: how many, and the best by validation."""
     best = table.loc[table["val_macro_f1"].idxmax()]
+    scores = f"{100 * best['val_macro_f1']:.1f} % there and {100 * best['test_macro_f1']:.1f} % on the test part"
     return (
         f"{len(table)} runs of {table['cell'].nunique()} cells, one line each. Best on validation: {best['cell']}, "
-        f"seed {best['seed']}, macro-F1 {100 * best['val_macro_f1']:.1f} % there and {100 * best['test_macro_f1']:.1f} % "
-        "on the test part"
+        f"seed {best['seed']}, macro-F1 {scores}"
     )
 
 
