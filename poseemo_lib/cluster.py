@@ -17,7 +17,7 @@ from pathlib import Path
 
 from poseemo_lib.claims import GOING, remove_leftovers
 from poseemo_lib.errors import PoseemoError, UsageError
-from poseemo_lib.fingerprint import PACKAGE, collect_files, plain_code
+from poseemo_lib.fingerprint import PACKAGE, collect_files, hash_code
 from poseemo_lib.paths import NOTEBOOKS, PROJECT
 from poseemo_lib.run_process import DIED, NOTEBOOK, Order, Result, RunProcess
 from poseemo_lib.runs import numeric_versions
@@ -184,10 +184,7 @@ def facts() -> dict:
     files = {PACKAGE / "experiment.py"}
     for path in (*(PACKAGE / "models").glob("*.py"), PACKAGE / "baselines.py", PACKAGE / "training.py"):
         collect_files(path, files)
-    digest = hashlib.sha256()
-    for path in sorted(files):
-        digest.update(path.name.encode() + plain_code(path.read_text(encoding="utf-8")).encode())
-    digest.update((NOTEBOOKS / NOTEBOOK).read_bytes())
+    digest = hashlib.sha256(hash_code(files).encode() + (NOTEBOOKS / NOTEBOOK).read_bytes())
     versions = {"python": ".".join(platform.python_version_tuple()[:2])} | numeric_versions()
     return {"code": digest.hexdigest()[:12], "project": str(PROJECT), "versions": versions}
 

@@ -37,11 +37,15 @@ def code_hash(architecture: str) -> str:
     files = {PACKAGE / name for name in ALONE}
     for root in (*own, *(PACKAGE / name for name in ROOTS)):
         collect_files(root, files)
+    return hash_code(files)
+
+
+def hash_code(files: set[Path]) -> str:
+    """Hash the code of files of this package, in the order of their names: 64 hexadecimal digits."""
     digest = hashlib.sha256()
     for path in sorted(files):
-        digest.update(
-            f"{path.relative_to(PACKAGE).as_posix()}\n{plain_code(path.read_text(encoding='utf-8'))}\n".encode()
-        )
+        code = plain_code(path.read_text(encoding="utf-8"))
+        digest.update(f"{path.relative_to(PACKAGE).as_posix()}\n{code}\n".encode())
     return digest.hexdigest()
 
 
