@@ -113,7 +113,7 @@ def ablation_table(results: Results, metric: str = "macro_f1", tests: pd.DataFra
     factors = _variations(networks, base.name)
     for factor in dict.fromkeys(factors.values()):
         cells = [base.name, *(name for name, own in factors.items() if own == factor)]
-        texts = {name: _value(factor, networks[name], networks[base.name]) for name in cells}
+        texts = {name: value_text(factor, networks[name], networks[base.name]) for name in cells}
         for name in sorted(cells, key=lambda name: _rank(factor, networks[name], name == base.name)):
             score = results[name].scores.scores.set_index("metric").loc[metric]
             row = {"factor": factor, "value": texts[name], "is_base": name == base.name, "cell": name}
@@ -132,7 +132,8 @@ def _rank(factor: str, values: dict, is_base: bool) -> tuple:
     return (value,) if number else (not is_base,)
 
 
-def _value(factor: str, values: dict, base: dict) -> str:
+def value_text(factor: str, values: dict, base: dict) -> str:
+    """Write the value that a factor has in some settings; an augmentation is described beside the base's."""
     if factor == AUGMENTATION:
         return _augmentation_text(values, base)
     value = values.get(factor, values.get(f"model.{factor}"))

@@ -1,16 +1,20 @@
 """Sentences of the report, made from runs: every number in them is computed here from what the runs left behind.
 
+How far answers and importances can be trusted is in `trust`, what cannot be done with them in `limits`, what made the
+runs in `provenance`, the published study in `published`.
 Names that come from data are escaped, since the sentences end up in Markdown and HTML.
 """
 
 import html
-from collections import Counter
+from collections.abc import Mapping
 
 import pandas as pd
 
 from poseemo_lib.cells import Cell
+from poseemo_lib.findings import METRIC_NAMES
+from poseemo_lib.material import Material
 from poseemo_lib.results import Results, format_p
-from poseemo_lib.statistics import MIN_GROUPS, compare_with_constant
+from poseemo_lib.statistics import MIN_GROUPS, compare_cells, compare_with_constant
 
 PERCENT = "{:.1f} %"
 # What the audit counts (`audit.KINDS`).
@@ -21,11 +25,31 @@ LEAK_WORDS = {
     "augmented": ("family of copies", "families of copies"),
     "near": ("near-duplicate", "near-duplicates"),
 }
+# How many names are listed before the rest is counted.
+MOST_NAMES = 3
 NO_RANKS = "No ranks: they take at least two networks, and a test of every pair of them."
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
+    """Write a share, 0 to 1, in percent."""
     return PERCENT.format(100 * share)
+
+
+def with_interval(row: pd.Series, name: str) -> str:
+    """Write a share with its interval, or why it has none.
+
+    Parameters
+    ----------
+    row : Series
+        `name`, low and high: shares, 0 to 1; low and high NaN where there are too few groups.
+    name : str
+        Where the share is.
+    """
+    if pd.isna(row[name]):
+        return "not defined"
+    if pd.isna(row["low"]):
+        return f"{percent(row[name])} (no interval: too few groups)"
+    return f"{percent(row[name])} [{100 * row['low']:.1f}, {100 * row['high']:.1f}]"
 
 
 def _score(cell: Cell, metric: str) -> pd.Series:
@@ -33,16 +57,34 @@ def _score(cell: Cell, metric: str) -> pd.Series:
 
 
 def _with_interval(cell: Cell, metric: str) -> str:
-    score = _score(cell, metric)
-    return f"{_percent(score['mean'])} [{100 * score['low']:.1f}, {100 * score['high']:.1f}]"
+    return with_interval(_score(cell, metric), "mean")
 
 
 def _majority(results: Results) -> Cell | None:
     return next((cell for cell in results.cells if cell.architecture == "majority"), None)
 
 
-def opening(results: Results) -> str:
-    """Answer first: the best network by validation, its scores with intervals, and what they are to be held against."""
+def opening(material: Material) -> str:
+    """Answer first: the network that validation chooses, its scores, and what they are to be held against.
+
+    Parameters
+    ----------
+    material : Material
+
+    Returns
+    -------
+    str
+        Markdown, a paragraph a line: warnings about the data and the runs, then at most five lines.
+    """
+    best = material.best
+    lines = [_answer(material.main), *_against_baselines(material)]
+    if best.leaks:
+        lines = [f"On a leaky split, so no estimate of anything: {line}" for line in lines]
+    return "\n\n".join([*_warnings(material.results), *lines, _rests_on(best)])
+
+
+def _warnings(results: Results) -> list[str]:
+    """Say what a reader must know before any number."""
     lines = []
     if results.synthetic:
         lines.append(
@@ -56,21 +98,110 @@ def opening(results: Results) -> str:
             f"({found_by_audit(results.leaks)}). Their scores are too high and no estimate of anything.</div>"
         )
     if results.incomplete:
-        names = ", ".join(html.escape(name) for name in results.incomplete[:10])
-        more = f" and {len(results.incomplete) - 10} more" if len(results.incomplete) > 10 else ""
-        lines.append(f"**Not run, or not complete**, and left out: {names}{more}.")
-    part = comparable(results)
+        names = ", ".join(html.escape(name) for name in results.incomplete[:MOST_NAMES])
+        left = len(results.incomplete) - MOST_NAMES
+        lines.append(f"**Not run, or not complete**, and left out: {names}{f' and {left} more' if left > 0 else ''}.")
+    return lines
+
+
+def _answer(part: Results) -> str:
     best = part.best()
-    over = f"means over {len(best.seeds)} seeds" if len(best.seeds) > 1 else "from one seed"
-    lines.append(
-        f"**{html.escape(best.name)}**, chosen {_among(part)}, reaches a balanced accuracy of "
-        f"**{_with_interval(best, 'balanced_accuracy')}** on the test part "
-        f"(chance {_percent(best.chance)}), an accuracy of {_with_interval(best, 'accuracy')} and a macro-F1 of "
-        f"{_with_interval(best, 'macro_f1')}: {over}, with 95 % intervals resampled by "
-        f"{best.scores.resampled_by} ({_counted(best)})."
+    return (
+        f"**{html.escape(best.name)}**, chosen {_among(part)}, reaches a macro-F1 of "
+        f"**{_with_interval(best, 'macro_f1')}** and a balanced accuracy of "
+        f"**{_with_interval(best, 'balanced_accuracy')}** (chance {percent(best.chance)}) on the test part. "
+        f"Its accuracy is {_with_interval(best, 'accuracy')}."
     )
-    lines.append(against_chance(part))
-    return "\n\n".join(lines)
+
+
+def _against_baselines(material: Material) -> list[str]:
+    """Hold the chosen cell against always answering the largest class, and against the strongest other baseline."""
+    best, majority = material.best, _majority(material.main)
+    lines = [] if majority is None else [_largest_class(majority)]
+    if best.is_baseline:
+        return lines
+    rows = baseline_tests(material).to_dict("records")
+    floor = [row for row in rows if material.results[row["b"]].is_majority]
+    others = [row for row in rows if row not in floor]
+    lines = [f"{lines[0]} {_brief(floor[0])}"] if floor else [*lines, against_chance(material.main)]
+    if not others:
+        return [*lines, "No other baseline was run."] if floor else lines
+    # That with the highest score on the test part: the hardest to be ahead of.
+    strongest = min(others, key=lambda row: row["difference"])
+    score = percent(_score(material.results[strongest["b"]], strongest["metric"])["mean"])
+    name = METRIC_NAMES[strongest["metric"]]
+    return [*lines, f"Strongest other baseline: {html.escape(strongest['b'])}, {name} {score}. {_brief(strongest)}"]
+
+
+def _brief(row: Mapping) -> str:
+    """Say what a row of :func:`baseline_tests` supports; :func:`poseemo_lib.findings.pair_sentence` says more."""
+    a, b, name = html.escape(row["a"]), html.escape(row["b"]), METRIC_NAMES[row["metric"]]
+    points = f"{100 * row['difference']:+.1f} points [{100 * row['low']:+.1f}, {100 * row['high']:+.1f}]"
+    if row["different"]:
+        word = "higher" if row["difference"] > 0 else "lower"
+        return f"**{a}** has a {word} {name} than **{b}** ({points}, {_holm(row)})."
+    return f"**{a}** and **{b}** cannot be told apart by {name} ({points}; {_why_not(row) or _holm(row)})."
+
+
+def _why_not(row: Mapping) -> str:
+    """Why a comparison claims nothing, whatever its p; empty where it could."""
+    if row["limit"] == "groups" and row["n_groups"] >= MIN_GROUPS:
+        return "nothing is claimed where groups are not known"
+    if row["limit"] == "groups":
+        return f"nothing is claimed without at least {MIN_GROUPS} groups"
+    return "nothing is claimed from one seed" if row["limit"] == "seeds" else ""
+
+
+def _holm(row: Mapping) -> str:
+    n = row["n_comparisons"]
+    return _p(row["p_holm"]) + (f" after Holm's correction for {n} comparisons" if n > 1 else "")
+
+
+def _p(value: float) -> str:
+    text = format_p(value)
+    return f"p {text}" if text.startswith("<") else f"p = {text}"
+
+
+def baseline_tests(material: Material) -> pd.DataFrame:
+    """Compare the chosen network with each baseline that was tested on the same clips.
+
+    Parameters
+    ----------
+    material : Material
+
+    Returns
+    -------
+    DataFrame
+        Rows of :func:`poseemo_lib.statistics.compare_cells`, `a` the chosen network: those of `material.tests` where
+        they are there, which they are not where all cells are held against one base. Empty without a baseline.
+    """
+    best, tests = material.best, material.tests
+    planned = tests[(tests["family"] == "baselines") & (tests["a"] == best.name)]
+    baselines = [cell for cell in material.main.cells if cell.is_baseline]
+    if len(planned) or not baselines or best.is_baseline:
+        return planned
+    networks = [cell for cell in material.main.cells if cell.is_network]
+    return compare_cells(
+        {cell.name: cell.predictions("test") for cell in [*networks, *baselines]},
+        material.classes,
+        pairs=[(best.name, cell.name) for cell in baselines],
+        fixed=[cell.name for cell in baselines],
+        pool=[cell.name for cell in networks],
+    )
+
+
+def _largest_class(majority: Cell) -> str:
+    return (
+        f"Always answering the largest class gets an accuracy of {percent(_score(majority, 'accuracy')['mean'])} "
+        f"and a macro-F1 of {percent(_score(majority, 'macro_f1')['mean'])}."
+    )
+
+
+def _rests_on(cell: Cell) -> str:
+    """Say what the scores are means of and how their intervals came about."""
+    over = f"means over {len(cell.seeds)} seeds" if len(cell.seeds) > 1 else "from one seed"
+    resampled = f"resampled by {cell.scores.resampled_by} ({_counted(cell)})"
+    return f"These scores are {over}, with 95 % intervals {resampled}."
 
 
 def comparable(results: Results) -> Results:
@@ -122,32 +253,24 @@ def against_chance(results: Results) -> str:
     if majority is None:
         text += " The majority baseline was not run."
     else:
-        text += (
-            f" Always answering the largest class gets an accuracy of {_percent(_score(majority, 'accuracy')['mean'])} "
-            f"and a macro-F1 of {_percent(_score(majority, 'macro_f1')['mean'])}."
-        )
+        text += f" {_largest_class(majority)}"
     return text
 
 
 def _beside_chance(row: dict) -> str:
     """Say what a row of :func:`poseemo_lib.statistics.compare_with_constant` supports."""
-    if row["limit"] == "groups" and row["n_groups"] >= MIN_GROUPS:
-        return "cannot be told from chance: nothing is claimed where groups are not known."
-    if row["limit"] == "groups":
-        return f"cannot be told from chance: nothing is claimed without at least {MIN_GROUPS} groups."
-    if row["limit"] == "seeds":
-        return "cannot be told from chance: nothing is claimed from one seed."
+    if why := _why_not(row):
+        return f"cannot be told from chance: {why}."
     where = ("above" if row["difference"] > 0 else "below") if row["different"] else ""
     interval = f"{100 * row['difference']:+.1f} points [{100 * row['low']:+.1f}, {100 * row['high']:+.1f}]"
-    p = format_p(row["p"])
-    tested = f"({interval}, p {p if p.startswith('<') else f'= {p}'}, with groups and seeds as what varies)"
+    tested = f"({interval}, {_p(row['p'])}, with groups and seeds as what varies)"
     return f"is {where} chance {tested}." if where else f"cannot be told from chance {tested}."
 
 
 def choice(results: Results) -> str:
     """Say how the best cell was chosen, and its epochs."""
     best = comparable(results).best()
-    text = f"**{html.escape(best.name)}** was chosen by its validation macro-F1, {_percent(best.validation_macro_f1)}."
+    text = f"**{html.escape(best.name)}** was chosen by its validation macro-F1, {percent(best.validation_macro_f1)}."
     epochs = [run.record["best_epoch"] for run in best.runs if run.record.get("best_epoch")]
     if not epochs:
         return text
@@ -176,11 +299,11 @@ def regimes(table: pd.DataFrame) -> str:
     """
     largest = table.loc[table["true"].idxmax(), "class"]
     share = table["true"].max()
-    lines = [f"The most frequent class, {html.escape(str(largest))}, is {_percent(share)} of the test clips."]
+    lines = [f"The most frequent class, {html.escape(str(largest))}, is {percent(share)} of the test clips."]
     for row in table[table["class"] == largest].to_dict("records"):
         interval = f"[{100 * row['low']:.1f}, {100 * row['high']:.1f}]"
-        answered = f"the answer for {_percent(row['predicted'])} of the clips" if row["predicted"] else "never answered"
-        lines.append(f"- {html.escape(row['regime'])}: {answered}, recall {_percent(row['recall'])} {interval}")
+        answered = f"the answer for {percent(row['predicted'])} of the clips" if row["predicted"] else "never answered"
+        lines.append(f"- {html.escape(row['regime'])}: {answered}, recall {percent(row['recall'])} {interval}")
     return "\n".join([lines[0], "", *lines[1:]])
 
 
@@ -224,44 +347,3 @@ def shared_by_parts(cell: Cell) -> str:
     if groups_known(cell):
         return "Parts share no group: no show, actor or content is in two of them."
     return "Groups are not known, so nothing says whether a show or an actor is in two parts."
-
-
-def limits(results: Results) -> str:
-    """Say what the method cannot do, and where its use is unlawful."""
-    lines = [
-        "- A posture is not a feeling. The labels say what annotators saw in acted or broadcast scenes, and reading "
-        "emotion from posture is uncertain and bound to culture.",
-        "- The scores hold for clips like these. Other cameras, other people and other pose estimators lower them.",
-        "- Do not use it to judge a person. In the European Union inferring emotions at work or in education is "
-        "prohibited (AI Act, Article 5(1)(f)), with narrow exceptions for medical and safety reasons.",
-    ]
-    if results.synthetic:
-        lines.insert(0, "- The data are synthetic: nothing here is evidence about people.")
-    return "\n".join(lines)
-
-
-def provenance(results: Results) -> dict[str, str]:
-    """Collect what made the runs: dataset, versions, devices, time."""
-    records = [run.record for run in results.runs]
-
-    def every(*keys) -> str:
-        values = Counter()
-        for record in records:
-            value = record
-            for key in keys:
-                value = value[key]
-            values[str(value)] += 1
-        return ", ".join(html.escape(value) for value in sorted(values)) or "unknown"
-
-    return {
-        "runs": f"{len(records)} complete, {len(results.incomplete)} not",
-        "dataset": every("dataset", "name"),
-        "dataset content hash": every("dataset", "content_hash"),
-        "split": every("parameters", "split"),
-        "poseemo": every("poseemo_version"),
-        "commit": every("commit"),
-        "torch": every("torch_version"),
-        "device": every("device"),
-        "time of all runs": f"{sum(record['seconds'] for record in records) / 60:.1f} minutes",
-        "first and last": f"{min(r['started'] for r in records)} to {max(r['finished'] for r in records)}",
-    }

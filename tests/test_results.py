@@ -11,6 +11,7 @@ from sklearn.metrics import balanced_accuracy_score, f1_score
 from poseemo_lib import wording
 from poseemo_lib.errors import PoseemoError
 from poseemo_lib.findings import comparisons
+from poseemo_lib.material import Material
 from poseemo_lib.results import format_comparisons, format_ranks, load_results
 from poseemo_lib.runs import STUDY_FILE
 
@@ -71,7 +72,7 @@ def test_only_the_runs_of_the_study_count_and_the_missing_ones_are_named(tmp_pat
     results = load_results(tmp_path)
     assert [run.record["identity"] for run in results.runs] == [kept["identity"]]
     assert results.incomplete == ["b/<seed>-0"]
-    assert "Not run, or not complete**, and left out: b/&lt;seed&gt;-0." in wording.opening(results)
+    assert "Not run, or not complete**, and left out: b/&lt;seed&gt;-0." in wording.opening(Material((results,)))
 
 
 def test_chance_is_that_of_the_classes_in_the_test_part(tmp_path):
@@ -184,7 +185,7 @@ def test_two_splits_are_two_parts_and_the_clean_one_decides(tmp_path):
     assert clean.facts["leaky"] is False and leaky.facts["leaky"] is True
     assert results["net_random"].validation_macro_f1 > results["net_grouped"].validation_macro_f1
     assert results.best().name == "net_grouped" == wording.comparable(results).best().name
-    text = wording.opening(results)
+    text = wording.opening(Material((results,)))
     assert "Some runs (majority_random, net_random) were allowed" in text and "**net_grouped**" in text
     assert "12 recordings, 30 groups, 8 families of copies in two parts" in text
 
@@ -245,7 +246,7 @@ def test_the_choice_of_the_epoch_is_explained(tmp_path, values, words):
 
 def test_one_seed_is_called_one(tmp_path):
     results = load_results(made_studies.made_study(tmp_path, {"a": {}}, seeds=[0]))
-    text = wording.opening(results) + wording.caution(results)
+    text = wording.opening(Material((results,))) + wording.caution(results)
     assert "from one seed, with 95 % intervals" in text and "1 seed tells nothing about the spread over seeds" in text
     assert "1 seeds" not in text
 

@@ -24,6 +24,7 @@ def ablation_panels(
     resampled_by: str = "group",
     score_name: str = "macro-F1",
     factors: tuple[str, ...] = FACTORS,
+    title: str = "",
     axes=None,
 ):
     """One panel a factor: the score of each of its values, all else as in the base setting.
@@ -42,6 +43,8 @@ def ablation_panels(
     score_name : str
     factors : tuple of str
         A panel each, also where nothing was run; other factors of the table come after them.
+    title : str
+        Above all panels.
     axes : sequence of Axes, optional
         As many as panels.
 
@@ -68,6 +71,8 @@ def ablation_panels(
     _set_limits(axes[0], table)
     for ax in axes[::_COLUMNS]:
         ax.set_ylabel(f"{score_name}, %")
+    if title:
+        style.title_figure(fig, title)
     tested = (
         " Filled: differs from the base (Holm-corrected); open: cannot be told from it." if "different" in table else ""
     )
@@ -80,7 +85,9 @@ def ablation_panels(
 
 def _factor_panel(ax, rows, base) -> None:
     if rows["is_base"].all():  # nothing beside the base, or nothing at all
-        ax.text(0.5, 0.5, "not run", transform=ax.transAxes, ha="center", va="center", fontsize=11, color="#888888")
+        # Not `style.write_not_run`: the panels share the ticks of y.
+        ax.text(0.5, 0.5, "not run", transform=ax.transAxes, ha="center", va="center", fontsize=9, color="#555555")
+        ax.spines[:].set(visible=True, color="#bbbbbb", linestyle=(0, (4, 4)))
         ax.set_xticks([])
         return
     for mean in base["mean"]:

@@ -1,12 +1,14 @@
-"""Figure of what was done about rare classes, and what came of it."""
+"""Figures of what was done about rare classes, and what came of it."""
 
 import matplotlib.pyplot as plt
 import numpy as np
 
 from poseemo_lib.plots import style
-from poseemo_lib.plots.labels import spread
+from poseemo_lib.plots.labels import LABEL_LEVEL, label_verticals, spread
+from poseemo_lib.plots.scores import METRIC_NAMES, limit_scores, write_value
 
 _WORST = "#B45F06"
+_ONCE, _DOUBLED = "#0072B2", "#D55E00"
 
 
 @style.in_style
@@ -111,3 +113,117 @@ def _share_panel(ax, predicted, true, classes) -> None:
     ax.tick_params(axis="y", length=0)
     ax.set(xlim=(0, 100), ylim=(len(rows) - 0.5, -0.5), xlabel="share of the answers, %")
     ax.set_title("What is answered, under what is true", pad=10 + 3.4 * min(max(map(len, classes)), 12))
+
+
+@style.in_style
+def regime_scores(
+    scores,
+    seeds,
+    answered,
+    *,
+    largest: str,
+    n_clips: int,
+    n_groups: int,
+    synthetic: bool,
+    leaky: bool = False,
+    unit: str = "clip",
+    resampled_by: str = "group",
+    doubled=(),
+    title: str = "",
+    axes=None,
+):
+    """Scores of every regime, and how often it answers the most frequent class beside how often that is true.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        One row a regime and metric, in the order to draw: regime, metric, mean, low, high (shares, 0 to 1), n_seeds.
+    seeds : DataFrame
+        regime, seed, metric, value.
+    answered : DataFrame
+        regime, seed, predicted, true: shares of the most frequent class.
+    largest : str
+        That class.
+    n_clips, n_groups : int
+        What was predicted.
+    synthetic, leaky : bool
+        See :func:`poseemo_lib.plots.style.note_data`.
+    unit, resampled_by : str
+        What was scored, and what the intervals were drawn over.
+    doubled : collection of str
+        Regimes that correct more than once; they have a colour and a hatch of their own.
+    title : str
+        Above all panels.
+    axes : sequence of Axes, optional
+        As many as metrics, and one.
+
+    Returns
+    -------
+    fig, axes
+    """
+    regimes, metrics = list(dict.fromkeys(scores["regime"])), list(dict.fromkeys(scores["metric"]))
+    if axes is None:
+        size = (2.4 + 2.5 * (len(metrics) + 1), 2.1 + 0.42 * len(regimes))
+        _, axes = plt.subplots(1, len(metrics) + 1, figsize=size, sharey=True, layout="constrained")
+    fig = axes[0].figure
+    for ax, metric in zip(axes, metrics, strict=False):
+        rows = scores[scores["metric"] == metric].set_index("regime").reindex(regimes)
+        _regime_bars(ax, rows, doubled)
+        _dots(ax, seeds[seeds["metric"] == metric], "value", regimes)
+        ax.set_title(f"{METRIC_NAMES.get(metric, metric)}, %")
+    means = answered.groupby("regime")[["predicted", "true"]].mean().reindex(regimes)
+    _answered_panel(axes[-1], means, answered, regimes, doubled)
+    axes[-1].set_title(f"answered {style.name_text(largest, 16)}, %", pad=6 + LABEL_LEVEL)
+    for ax in axes[:-1]:
+        ax.set_title(ax.get_title(loc="left"), pad=6 + LABEL_LEVEL)
+    axes[0].set_yticks(range(len(regimes)), [style.name_text(name) for name in regimes])
+    axes[0].set_ylim(len(regimes) - 0.4, -0.6)
+    if title:
+        style.title_figure(fig, title)
+    sample = style.sample_text(n_clips, n_groups, scores["n_seeds"], unit=unit, resampled_by=resampled_by,
+                               interval="Lines")  # fmt: skip
+    more = " Orange, hatched: corrected more than once." if len(doubled) else ""
+    style.note_sample(fig, f"{sample} Circles: single seeds.{more}")
+    style.note_data(fig, synthetic, leaky)
+    label_verticals(axes[-1], [(100 * share, "true", style.CHANCE) for share in means["true"].head(1)])
+    return fig, axes
+
+
+def _regime_bars(ax, rows, doubled) -> None:
+    for i, (name, row) in enumerate(rows.iterrows()):
+        if not np.isfinite(row["mean"]):
+            ax.text(0.02, i, "not defined", transform=ax.get_yaxis_transform(), va="center", fontsize=8)
+            continue
+        _bar(ax, i, row["mean"], name in doubled)
+        ax.plot([100 * row["low"], 100 * row["high"]], [i, i], color=_colour(name in doubled), linewidth=2)
+        write_value(ax, i, 100 * row["mean"], 100 * row["high"])
+    limit_scores(ax, rows[["mean", "high"]])
+    ax.tick_params(axis="y", length=0)
+
+
+def _answered_panel(ax, means, answered, regimes, doubled) -> None:
+    """Bars of the answers; a line at the truth, which regimes of one split share."""
+    for i, (name, row) in enumerate(means.iterrows()):
+        _bar(ax, i, row["predicted"], name in doubled)
+        own = answered[answered["regime"] == name]["predicted"].max()
+        write_value(ax, i, 100 * row["predicted"], 100 * own)
+    _dots(ax, answered, "predicted", regimes)
+    for share in means["true"].head(1):
+        ax.axvline(100 * share, color=style.CHANCE, linestyle="--", linewidth=1.2)
+    limit_scores(ax, [*means["predicted"], *means["true"], *answered["predicted"]])
+    ax.tick_params(axis="y", length=0)
+
+
+def _colour(is_doubled: bool) -> str:
+    return _DOUBLED if is_doubled else _ONCE
+
+
+def _bar(ax, i: int, share: float, is_doubled: bool) -> None:
+    colour = _colour(is_doubled)
+    ax.barh(i, 100 * share, height=0.68, facecolor=colour, alpha=0.4, edgecolor=colour, hatch="//" * is_doubled)
+
+
+def _dots(ax, rows, column: str, regimes: list[str]) -> None:
+    places = [regimes.index(name) for name in rows["regime"]]
+    ax.plot(100 * rows[column], places, "o", color="black", markerfacecolor="white", markersize=3.6,
+            markeredgewidth=0.8, label="seeds")  # fmt: skip

@@ -26,7 +26,7 @@ def label_points(ax, x, y, texts, *, colours, lines=(), fontsize: float = 8) -> 
         Segments in data coordinates that labels better not cover.
     fontsize : float
     """
-    fig = ax.figure
+    fig = ax.get_figure(root=True)
     fig.draw_without_rendering()
     scale = fig.dpi / 72
     dots = ax.transData.transform(np.column_stack([x, y]))

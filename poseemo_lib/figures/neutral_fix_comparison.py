@@ -1,0 +1,99 @@
+"""Comparison plot: what correcting for rare classes not at all, once and twice does to the most frequent class."""
+
+from dataclasses import replace
+
+import pandas as pd
+
+from poseemo_lib import factors
+from poseemo_lib.figures.drawn import Drawn, not_run
+from poseemo_lib.material import Material
+from poseemo_lib.plots.imbalance import regime_scores
+from poseemo_lib.plots.scores import METRIC_NAMES
+from poseemo_lib.plots.style import name_text
+from poseemo_lib.reliability import answers_table
+from poseemo_lib.results import Results
+
+TITLE = "Correcting for rare classes"
+COMMAND = (
+    "No study has one network under several corrections for rare classes; "
+    "`poseemo study parameters/studies/imbalance.yaml` makes one."
+)
+
+
+def draw(material: Material) -> Drawn:
+    """Draw scores of every regime and how often it answers the most frequent class.
+
+    Parameters
+    ----------
+    material : Material
+
+    Returns
+    -------
+    Drawn
+        Data: scores, seeds, answered.
+    """
+    study, table = material.imbalance
+    if table.empty:
+        return not_run(TITLE, COMMAND)
+    names = dict(zip(table["cell"], _regimes(table), strict=True))
+    own = replace(study, cells=[study[name] for name in names])
+    largest = table.loc[table["true"].idxmax(), "class"]
+    scores = own.score_table().assign(regime=lambda rows: rows["cell"].map(names))
+    scores = scores.set_index("metric").loc[list(METRIC_NAMES)[::-1]].reset_index()
+    data = {
+        "scores": scores[["regime", "cell", "metric", "mean", "sd", "low", "high", "n_seeds"]],
+        "seeds": own.seed_scores().assign(regime=lambda rows: rows["cell"].map(names)),
+        "answered": _answered(own, names, largest),
+    }
+    doubled = [name for cell, name in names.items() if _corrections(own[cell]) > 1]
+    title = _title(data["answered"], doubled, largest)
+    figure, _ = regime_scores(*data.values(), largest=largest, doubled=doubled, title=title, **own.facts)
+    return Drawn(figure, _describe(data, largest), data)
+
+
+def _regimes(table: pd.DataFrame) -> pd.Series:
+    """Name each cell's regime, with the cell's name where two have one."""
+    shared = table.groupby("regime")["cell"].nunique()
+    return table["regime"].where(table["regime"].map(shared) == 1, table["regime"] + " (" + table["cell"] + ")")
+
+
+def _corrections(cell) -> int:
+    values = factors.settings(cell)
+    return sum((values["sampler"] == "balanced", values["class_weights"] == "inverse",
+                values["loss"] == "logit_adjustment"))  # fmt: skip
+
+
+def _answered(study: Results, names: dict[str, str], largest: str) -> pd.DataFrame:
+    """Share of a class among the answers and among the labels, for every seed."""
+    rows = []
+    for cell in study.cells:
+        for seed, own in answers_table(cell.predictions("test"), cell.classes).groupby("seed"):
+            shares = {"predicted": (own["answer"] == largest).mean(), "true": (own["label"] == largest).mean()}
+            rows.append({"regime": names[cell.name], "cell": cell.name, "seed": seed} | shares)
+    return pd.DataFrame(rows)
+
+
+def _title(answered: pd.DataFrame, doubled: list[str], largest: str) -> str:
+    means = answered.groupby("regime")[["predicted", "true"]].mean()
+    name = name_text(largest)
+    if not doubled:
+        return f"{TITLE}: the most frequent class, {name}, is {100 * means['true'].max():.0f} % of what is tested"
+    share = means.loc[doubled[0]]
+    return (
+        f"Corrected twice, {name} is the answer for {100 * share['predicted']:.0f} % where it is true for "
+        f"{100 * share['true']:.0f} %"
+    )
+
+
+def _describe(data: dict[str, pd.DataFrame], largest: str) -> str:
+    answered = data["answered"].groupby("regime", sort=False)[["predicted", "true"]].mean()
+    parts = []
+    for regime, rows in data["scores"].groupby("regime", sort=False):
+        each = ", ".join(f"{METRIC_NAMES[row['metric']]} {_interval(row)}" for _, row in rows.iterrows())
+        parts.append(f"{regime}: {each}, {largest} answered for {100 * answered.loc[regime, 'predicted']:.0f} %")
+    share = 100 * answered["true"].iloc[0]
+    return f"Regimes against uneven classes; {largest} is true for {share:.0f} %. " + "; ".join(parts)
+
+
+def _interval(row) -> str:
+    return f"{100 * row['mean']:.1f} % ({100 * row['low']:.1f} to {100 * row['high']:.1f})"

@@ -1,0 +1,80 @@
+import made_studies
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from drawings import written
+
+from poseemo_lib.figures import best_model_analysis, error_analysis
+from poseemo_lib.material import load_material
+
+CELLS = {
+    "majority": {"architecture": "majority"},
+    "net": {"architecture": "bilstm", "skill": 0.6},
+    "worse": {"architecture": "gru", "skill": 0.1},
+}
+
+
+@pytest.fixture
+def runs(tmp_path):
+    return made_studies.made_study(tmp_path / "runs", CELLS)
+
+
+def drawn(module, runs):
+    figure, text, data = module.draw(load_material(runs))
+    words = [text.get_text() for text in written(figure)]
+    plt.close(figure)
+    return words, text, data
+
+
+def test_totals_and_the_printed_accuracy_are_those_of_the_counts(runs):
+    words, text, data = drawn(best_model_analysis, runs)
+    cell = load_material(runs).best
+    confusion = data["confusion"].to_numpy()
+    assert confusion.sum() == cell.scores.n_clips * len(cell.seeds)
+    answers = [(t.filter(regex="^p_").idxmax(axis=1).str[2:], t["label"]) for t in cell.predictions().values()]
+    by_hand = sum((answered == label).sum() for answered, label in answers)
+    assert np.trace(confusion) == by_hand
+    accuracy = f"{100 * np.trace(confusion) / confusion.sum():.1f} %"
+    assert any(accuracy in one for one in words) and accuracy in text
+    assert any(f"{by_hand:,} of {confusion.sum():,} are right" in one for one in words)
+    assert data["pairs"]["count"].sum() == confusion.sum() - np.trace(confusion)
+    assert data["answers"]["true"].sum() == pytest.approx(1) and data["answers"]["predicted"].sum() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("module", [best_model_analysis, error_analysis])
+def test_a_changed_prediction_changes_what_is_drawn(module, runs):
+    words, text, data = drawn(module, runs)
+    path = runs / "net" / "seed-0" / "predictions.parquet"
+    table = pd.read_parquet(path)
+    row = table.index[(table["split"] == "test") & (table["label"] == "happy")][0]
+    others = [name for name in table.columns if name.startswith("p_")]
+    answered = table.loc[row, others].astype(float).idxmax()
+    table.loc[row, others] = 0.05
+    table.loc[row, "p_sad" if answered != "p_sad" else "p_fear"] = 0.7
+    table.to_parquet(path)
+    words_2, text_2, data_2 = drawn(module, runs)
+    assert text_2 != text and words_2 != words
+    moved = data["pairs"].merge(data_2["pairs"], on=["true", "predicted"], how="outer").fillna(0)
+    assert (moved["count_x"] != moved["count_y"]).any()
+
+
+def test_errors_of_every_seed_are_counted_and_a_dataset_that_is_gone_is_said(runs):
+    words, text, data = drawn(error_analysis, runs)
+    cell = load_material(runs).best
+    wrong = int((~data["answers"]["right"]).sum())
+    assert len(data["answers"]) == cell.scores.n_clips * 2
+    assert wrong == data["pairs"]["count"].sum() and f"{wrong:,} of {len(data['answers']):,} answers are wrong" in text
+    assert any("The dataset of these runs was not found" in one for one in words)
+    assert data["recall_by_size"]["support"].sum() == cell.scores.n_clips
+    assert any("synthetic data" in one for one in words)
+
+
+@pytest.mark.parametrize("module", [best_model_analysis, error_analysis])
+@pytest.mark.parametrize(
+    "cells", [{"majority": {"architecture": "majority"}}, {"net": {"skill": 1.0}}], ids=["baseline", "never wrong"]
+)
+def test_one_cell_and_one_seed_are_drawn(module, cells, tmp_path):
+    runs = made_studies.made_study(tmp_path / "runs", cells, seeds=(0,), n_groups=2, per_group=5)
+    words, text, _ = drawn(module, runs)
+    assert next(iter(cells)) in text and len(words) > 10
