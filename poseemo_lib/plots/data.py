@@ -2,11 +2,13 @@
 
 import numpy as np
 import pandas as pd
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from poseemo_lib.plots import style
 from poseemo_lib.skeleton import COCO_KEYPOINTS
 
+_PART_MARKERS = {"train": "o", "val": "D", "test": "s"}
 _SPLIT_ALPHA = {"train": 1.0, "val": 0.6, "test": 0.25}
 
 
@@ -31,6 +33,7 @@ def data_distribution(table, split, classes, *, synthetic: bool, leaky: bool = F
     -------
     fig, ax
     """
+    own = ax is None
     fig, ax = style.axes_or_new(ax, width=7.0, height=1.4 + 0.4 * len(classes))
     table = pd.DataFrame({"label": list(table["label"]), "group": list(table["group_id"]), "split": list(split)})
     counts = pd.crosstab(table["label"], table["split"]).reindex(index=classes, columns=_SPLIT_ALPHA, fill_value=0)
@@ -49,7 +52,10 @@ def data_distribution(table, split, classes, *, synthetic: bool, leaky: bool = F
     ax.set_title(f"{len(table)} clips in {table['group'].nunique()} groups")
     handles = [Patch(facecolor="#444444", alpha=alpha, label=_split_label(table, name)) for name, alpha in
                _SPLIT_ALPHA.items()]  # fmt: skip
-    fig.legend(handles=handles, loc="outside lower center", ncols=3)
+    if own:
+        fig.legend(handles=handles, loc="outside lower center", ncols=3)
+    else:
+        ax.legend(handles=handles, loc="best")
     style.note_data(fig, synthetic, leaky)
     return fig, ax
 
@@ -77,14 +83,46 @@ def _percent(share: float) -> str:
 
 
 @style.in_style
-def missing_share(share, *, n_frames: int, synthetic: bool, ax=None):
+def class_shares(table, classes, *, ax=None):
+    """Share of each class within training, validation and test: alike where the parts are drawn well.
+
+    Parameters
+    ----------
+    table : DataFrame
+        One row a class, in the order of `classes`: train_share, val_share, test_share, 0 to 1.
+    classes : tuple of str
+    ax : Axes, optional
+
+    Returns
+    -------
+    fig, ax
+    """
+    fig, ax = style.axes_or_new(ax, height=1.4 + 0.4 * len(classes))
+    for i, name in enumerate(classes):
+        colour, _, _ = style.emotion_mark(name, classes)
+        shares = 100 * table[[f"{part}_share" for part in _SPLIT_ALPHA]].iloc[i]
+        ax.plot([shares.min(), shares.max()], [i, i], color=colour, linewidth=2)
+        for marker, share in zip(_PART_MARKERS.values(), shares, strict=True):
+            ax.plot(share, i, marker, color=colour, markeredgecolor="black", markersize=7, alpha=0.9)
+    ax.set_yticks(range(len(classes)), [])
+    ax.set(ylim=(len(classes) - 0.4, -0.6), xlabel="share of the part's clips, %")
+    ax.set_xlim(0, None)
+    ax.set_title("Share in each part")
+    ax.grid(axis="x")
+    look = {"color": "#888888", "markeredgecolor": "black", "linestyle": ""}
+    ax.legend(handles=[Line2D([], [], marker=marker, label=part, **look) for part, marker in _PART_MARKERS.items()])
+    return fig, ax
+
+
+@style.in_style
+def missing_share(share, *, n_frames: int | None = None, synthetic: bool, ax=None):
     """How often each joint was not seen.
 
     Parameters
     ----------
     share : array (17,)
         0 to 1, of the frames in which the person is there.
-    n_frames : int
+    n_frames : int, optional
         How many frames that is.
     synthetic : bool
     ax : Axes, optional
@@ -102,6 +140,6 @@ def missing_share(share, *, n_frames: int, synthetic: bool, ax=None):
     ax.invert_yaxis()
     ax.set_xlim(0, 110)
     ax.set_xlabel("share of frames without the joint, %")
-    ax.set_title(f"Joints that were not seen ({n_frames} frames)")
+    ax.set_title("Joints that were not seen" + (f" ({n_frames} frames)" if n_frames else ""))
     style.note_data(fig, synthetic)
     return fig, ax

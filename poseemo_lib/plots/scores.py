@@ -61,9 +61,10 @@ def architecture_comparison(
         axes = axes[0]
     fig = axes[0].figure
     for ax, metric in zip(axes, metrics, strict=True):
-        _score_panel(ax, scores[scores["metric"] == metric].set_index("cell").reindex(cells))
-        if seed_scores is not None:
-            _seed_dots(ax, seed_scores[seed_scores["metric"] == metric], cells)
+        seeds = None if seed_scores is None else seed_scores[seed_scores["metric"] == metric]
+        _score_panel(ax, scores[scores["metric"] == metric].set_index("cell").reindex(cells), seeds)
+        if seeds is not None:
+            _seed_dots(ax, seeds, cells)
     seeds = scores.groupby("cell")["n_seeds"].max()
     _name_rows(axes[0], cells, seeds, letters or {})
     more = " Circles: single seeds." if seed_scores is not None else ""
@@ -82,23 +83,31 @@ def architecture_comparison(
     return fig, axes
 
 
-def _score_panel(ax, rows) -> None:
-    for i, (_, row) in enumerate(rows.iterrows()):
+def _score_panel(ax, rows, seeds) -> None:
+    farthest = {} if seeds is None else (100 * seeds.groupby("cell")["value"].max()).to_dict()
+    for i, (name, row) in enumerate(rows.iterrows()):
         mean, low, high = 100 * row["mean"], 100 * row["low"], 100 * row["high"]
         if not np.isfinite(mean):
-            ax.text(0.02, i, "not defined", transform=ax.get_yaxis_transform(), va="center", fontsize=8)
+            ax.text(
+                0.02,
+                i,
+                "not defined" if row["n_seeds"] else "not run",
+                transform=ax.get_yaxis_transform(),
+                va="center",
+                fontsize=8,
+            )
             continue
         colour, _ = style.MODEL_KINDS["baseline" if row["is_baseline"] is True else "network"]
         ax.barh(i, mean, height=0.68, color=colour, alpha=0.45, edgecolor=colour, linewidth=0.8)
         ax.plot([low, high], [i, i], color=colour, linewidth=2, solid_capstyle="butt")
-        write_value(ax, i, mean, high)
+        write_value(ax, i, mean, max(high, farthest.get(name, high)))
     limit_scores(ax, rows[["mean", "high", "chance"]])
     ax.set_ylim(len(rows) - 0.4, -0.6)
     ax.tick_params(axis="y", length=0)
 
 
 def write_value(ax, row: float, mean: float, high: float) -> None:
-    """Write a bar's value behind the end of its interval, in percent."""
+    """Write a bar's value behind `high`, the end of its interval or a mark beyond it, in percent."""
     edge = max(value for value in (mean, high) if np.isfinite(value))
     box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5}  # keeps lines off the number
     ax.annotate(f"{mean:.1f}", (edge, row), (3, 0), textcoords="offset points", va="center", fontsize=8, bbox=box)
@@ -121,9 +130,9 @@ def _seed_dots(ax, rows, cells: list[str]) -> None:
 
 def _name_rows(ax, cells: list[str], seeds, letters: dict[str, str]) -> None:
     """Write names beside the rows, the number of seeds where it is not that of most, letters in columns."""
-    usual = seeds.mode().max()
+    usual = seeds[seeds > 0].mode().max()
     names = [
-        style.name_text(cell) + ("" if seeds[cell] == usual else f" ({style.count(int(seeds[cell]), 'seed')})")
+        style.name_text(cell) + ("" if seeds[cell] in (0, usual) else f" ({style.count(int(seeds[cell]), 'seed')})")
         for cell in cells
     ]
     columns = sorted(

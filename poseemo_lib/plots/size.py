@@ -44,6 +44,7 @@ def score_against_size(
     resampled_by: str = "group",
     size: str = "n_parameters",
     score_name: str = "macro-F1",
+    noted: bool = False,
     ax=None,
 ):
     """Score against size, with the models that no other beats in both joined to the Pareto front.
@@ -62,6 +63,8 @@ def score_against_size(
     size : str
         A key of :data:`SIZE_NAMES`.
     score_name : str
+    noted : bool
+        The figure says already what it rests on, so that nothing but this panel is drawn.
     ax : Axes, optional
 
     Returns
@@ -91,9 +94,11 @@ def score_against_size(
                              interval="Vertical lines")  # fmt: skip
     if lost := sorted(set(networks["cell"]) - set(known["cell"])):
         text += f" Not drawn, size or score unknown: {', '.join(style.name_text(name) for name in lost)}."
-    style.note_sample(fig, text)
+    if not noted:
+        style.note_sample(fig, text)
+        style.note_data(fig, synthetic, leaky)
+    fig.draw_without_rendering()  # what follows needs the final layout
     _label_baselines(ax, baselines)
-    style.note_data(fig, synthetic, leaky)
     strokes = [(a, 100 * low, a, 100 * high) for a, low, high in zip(x, known["low"], known["high"], strict=True)]
     strokes += [(*ax.get_xlim()[:1], 100 * mean, ax.get_xlim()[1], 100 * mean) for mean in baselines["mean"]]
     names = [style.name_text(name) for name in known["cell"]]

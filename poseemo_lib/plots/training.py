@@ -1,6 +1,7 @@
 """Figures of training: how losses and scores ran, and which epoch was taken."""
 
 import matplotlib.pyplot as plt
+from matplotlib.ticker import MaxNLocator
 
 from poseemo_lib.plots import style
 
@@ -41,6 +42,7 @@ def learning_curves(histories, chosen, *, synthetic: bool, leaky: bool = False, 
         _mark_epoch((loss, f1), history, chosen.get(seed), label="epoch chosen" if i == 0 else None)
     for ax, name in zip(axes, ("loss", "validation macro-F1, %", "learning rate"), strict=True):
         ax.set(xlabel="epoch", title=name)
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         ax.grid(axis="y")
     rate.ticklabel_format(axis="y", style="sci", scilimits=(0, 0), useMathText=True)
     # The power of ten stands where the title would.

@@ -1,0 +1,111 @@
+"""Figure 01: who is in which part, how even the classes are, and what the camera did not see."""
+
+import matplotlib.pyplot as plt
+import pandas as pd
+
+from poseemo_lib import plots
+from poseemo_lib.dataset_card import missing_joints
+from poseemo_lib.figures.drawn import Drawn
+from poseemo_lib.material import Material
+from poseemo_lib.plots import style
+from poseemo_lib.plots.data import class_shares
+
+PARTS = ("train", "val", "test")
+
+
+def draw(material: Material) -> Drawn:
+    """Draw clips of each class in each part, the classes' shares, and the joints that were not seen.
+
+    Parameters
+    ----------
+    material : Material
+
+    Returns
+    -------
+    Drawn
+        Data: `clips` (class, and clips, share and groups of each part) and, where the dataset was found, `missing`.
+    """
+    cell = material.best
+    run = cell.runs[0]
+    split = run.split()
+    table = part_counts(split, material.classes)
+    missing = None if material.dataset is None else missing_joints(material.dataset)
+    fig = _figure(split, table, missing, material, run.fold)
+    data = {"clips": table} | (
+        {} if missing is None else {"missing": missing.rename_axis("joint").reset_index(name="share")}
+    )
+    return Drawn(fig, _text(table, missing), data)
+
+
+def part_counts(split: pd.DataFrame, classes: tuple[str, ...]) -> pd.DataFrame:
+    """Count clips and groups of each class in each part.
+
+    Parameters
+    ----------
+    split : DataFrame
+        One row a clip: part, label, group_id.
+    classes : tuple of str
+
+    Returns
+    -------
+    DataFrame
+        One row a class: class, and for train, val and test: clips, share (of the part's clips), groups.
+    """
+    table = pd.DataFrame({"class": list(classes)})
+    for part in PARTS:
+        rows = split[split["part"] == part]
+        counts = rows["label"].value_counts().reindex(list(classes), fill_value=0)
+        groups = rows.groupby("label")["group_id"].nunique().reindex(list(classes), fill_value=0)
+        table[f"{part}_clips"], table[f"{part}_share"] = counts.to_numpy(), (counts / max(len(rows), 1)).to_numpy()
+        table[f"{part}_groups"] = groups.to_numpy()
+    return table
+
+
+@style.in_style
+def _figure(split: pd.DataFrame, table: pd.DataFrame, missing, material: Material, fold: str):
+    fig = plt.figure(figsize=(14, 5.4), layout="constrained")
+    counts, shares, unseen = fig.subplots(1, 3, width_ratios=(1.35, 0.9, 1))
+    plots.data_distribution(split, split["part"], material.classes, synthetic=False, ax=counts)
+    class_shares(table, material.classes, ax=shares)
+    if missing is None:
+        style.write_not_run(
+            unseen, "The dataset of these runs was not found, so joints that were not seen are not counted."
+        )
+        unseen.set_title("Joints that were not seen")
+    else:
+        plots.missing_share(missing, synthetic=False, ax=unseen)
+    style.title_figure(fig, _headline(table))
+    fold_text = f" Fold whose test part is {style.name_text(fold)}." if fold else ""
+    style.note_sample(
+        fig, f"All {len(split):,} clips of the split, counted, so without an interval; no seed plays a part.{fold_text}"
+    )
+    style.note_data(fig, material.results.synthetic, bool(material.best.leaks))
+    return fig
+
+
+def _headline(table: pd.DataFrame) -> str:
+    total = table[[f"{part}_clips" for part in PARTS]].sum(axis=1)
+    most, least = total.idxmax(), total.idxmin()
+    names = [style.name_text(table["class"][i], 20) for i in (most, least)]
+    return (
+        f"Classes are uneven: {names[0]} has {100 * total[most] / total.sum():.0f} % of the clips, "
+        f"{names[1]} {100 * total[least] / total.sum():.0f} %"
+        if total[most] > total[least]
+        else "Classes are even"
+    )
+
+
+def _text(table: pd.DataFrame, missing) -> str:
+    each = "; ".join(
+        f"{row['class']}: "
+        + ", ".join(f"{part} {row[f'{part}_clips']} in {row[f'{part}_groups']} groups" for part in PARTS)
+        for row in table.to_dict("records")
+    )
+    unseen = (
+        ""
+        if missing is None
+        else (
+            f". Not seen most often: {missing.idxmax().replace('_', ' ')}, in {100 * missing.max():.0f} % of the frames"
+        )
+    )
+    return f"Clips of every class. {each}{unseen}"

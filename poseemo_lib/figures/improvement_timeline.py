@@ -1,0 +1,100 @@
+"""Figure 10: the best score so far, as the study's runs were finished."""
+
+from datetime import datetime
+
+import pandas as pd
+
+from poseemo_lib.cells import Cell
+from poseemo_lib.evaluation import cell_scores
+from poseemo_lib.figures.drawn import Drawn
+from poseemo_lib.material import Material
+from poseemo_lib.plots.style import count
+from poseemo_lib.plots.timeline import improvement_timeline
+from poseemo_lib.results import Results
+
+# A study that stood still for longer than it worked is drawn by number, not by time.
+MOST_IDLE = 2.0
+
+
+def draw(material: Material) -> Drawn:
+    """Draw validation and test macro-F1 of every cell and seed of the study, when its last run was finished.
+
+    Parameters
+    ----------
+    material : Material
+
+    Returns
+    -------
+    Drawn
+        Data: `runs`.
+    """
+    table = timeline(material.results)
+    x, x_name = _places(table, material.results)
+    table.insert(0, "x", x)
+    best, scores = material.best, material.best.scores
+    tested = f"{count(scores.n_clips, best.unit)} in {count(scores.n_groups, 'group')} tested"
+    sample = (
+        f"{tested}; one value for each cell and seed, without an interval. The best so far on test is not drawn as a "
+        "line: following it would be choosing on the test part."
+    )
+    results = material.results
+    fig, _ = improvement_timeline(
+        table, x_name=x_name, sample=sample, synthetic=results.synthetic, leaky=bool(results.leaks)
+    )
+    return Drawn(fig, _text(table), {"runs": table})
+
+
+def timeline(results: Results) -> pd.DataFrame:
+    """Score every cell and seed, in the order in which they were finished.
+
+    Parameters
+    ----------
+    results : Results
+
+    Returns
+    -------
+    DataFrame
+        finished (UTC, of the last fold), cell, seed, is_baseline, val and test (macro-F1), is_new_best: whether none
+        before had as much on validation.
+    """
+    rows = [row for cell in results.cells if cell.is_baseline or cell.is_network for row in _rows(cell)]
+    table = pd.DataFrame(rows).sort_values(["finished", "cell", "seed"], kind="stable", ignore_index=True)
+    before = table["val"].cummax().shift(fill_value=-1.0)
+    return table.assign(is_new_best=table["val"] > before)
+
+
+def _rows(cell: Cell) -> list[dict]:
+    val, test = (_by_seed(cell, split) for split in ("val", "test"))
+    finished = {seed: max(run.record["finished"] for run in cell.runs if run.seed == seed) for seed in sorted(test)}
+    return [
+        {"finished": finished[seed], "cell": cell.name, "seed": seed, "is_baseline": cell.is_baseline}
+        | {"val": val[seed], "test": test[seed]}
+        for seed in finished
+    ]
+
+
+def _by_seed(cell: Cell, split: str) -> dict[int, float]:
+    """Score each seed by itself: macro-F1."""
+    scores = {}
+    for seed, table in cell.predictions(split).items():
+        found = cell_scores({seed: table}, cell.classes, n_bootstrap=1).scores.set_index("metric")
+        scores[seed] = float(found.loc["macro_f1", "mean"])
+    return scores
+
+
+def _places(table: pd.DataFrame, results: Results) -> tuple[list[float], str]:
+    """Give minutes since the first start, or numbers where the study stood still for long."""
+    start = min(datetime.fromisoformat(run.record["started"]) for run in results.runs)
+    minutes = [(datetime.fromisoformat(text) - start).total_seconds() / 60 for text in table["finished"]]
+    worked = sum(run.record["seconds"] for run in results.runs) / 60
+    if max(minutes) > MOST_IDLE * max(worked, 1):
+        return [float(i + 1) for i in range(len(table))], "number of the run, in the order in which they were finished"
+    return minutes, "minutes since the first run was started"
+
+
+def _text(table: pd.DataFrame) -> str:
+    steps = "; ".join(
+        f"{row.cell}, seed {row.seed}: {100 * row.val:.1f} % on validation, {100 * row.test:.1f} % on test"
+        for row in table[table["is_new_best"]].itertuples()
+    )
+    return f"Macro-F1 of {len(table)} cells and seeds as they were finished. New bests by validation: {steps}"

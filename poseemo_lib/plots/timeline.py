@@ -1,0 +1,75 @@
+"""Figure of a study's course: what each run reached, and the best so far by validation."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.ticker import MaxNLocator
+
+from poseemo_lib.plots import style
+from poseemo_lib.plots.labels import label_points
+
+_VALIDATION, _TEST, _BEST = "#0072B2", "#D55E00", "#000000"
+
+
+@style.in_style
+def improvement_timeline(table, *, x_name: str, sample: str, synthetic: bool, leaky: bool = False, ax=None):
+    """Draw every trained cell and seed when it was done, and a step line of the best so far by validation.
+
+    Parameters
+    ----------
+    table : DataFrame
+        One row a cell and seed, in the order in which they were done: x, cell, seed, is_baseline, val and test
+        (macro-F1, shares), is_new_best.
+    x_name : str
+        What `x` is.
+    sample : str
+        What the numbers rest on.
+    synthetic, leaky : bool
+        See :func:`poseemo_lib.plots.style.note_data`.
+    ax : Axes, optional
+
+    Returns
+    -------
+    fig, ax
+    """
+    if ax is None:
+        _, ax = plt.subplots(figsize=(11, 5.6), layout="constrained")
+    x, val, test = table["x"].to_numpy(float), 100 * table["val"].to_numpy(float), 100 * table["test"].to_numpy(float)
+    ax.vlines(x, val, test, color="#bbbbbb", linewidth=1, zorder=1)
+    networks = ~table["is_baseline"].to_numpy(bool)
+    for chosen, marker in ((networks, "o"), (~networks, "s")):
+        ax.plot(x[chosen], test[chosen], marker, color=_TEST, markerfacecolor="white", markersize=6, zorder=2)
+        ax.plot(x[chosen], val[chosen], marker, color=_VALIDATION, markersize=6, zorder=3)
+    best = np.maximum.accumulate(val)
+    right = x[-1] + max(0.04 * (x[-1] - x[0]), 0.5)
+    ax.step([*x, right], [*best, best[-1]], where="post", color=_BEST, linewidth=1.4, zorder=2.5)
+    ax.set(
+        xlabel=x_name, ylabel="macro-F1, %", ylim=(0, 1.16 * max(val.max(), test.max(), 1)), xlim=(x[0] - 0.5, right)
+    )
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.grid(axis="y")
+    _legend(ax)
+    style.title_figure(ax.figure, _headline(table))
+    style.note_sample(ax.figure, sample)
+    style.note_data(ax.figure, synthetic, leaky)
+    new = table["is_new_best"].to_numpy(bool)
+    names = [f"{style.name_text(row.cell, 24)}, seed {row.seed}" for row in table[new].itertuples()]
+    steps = [(a, b, c, b) for a, b, c in zip(x[new], val[new], [*x[new][1:], right], strict=True)]
+    label_points(ax, x[new], val[new], names, colours=["#000000"] * len(names), lines=steps)
+    return ax.figure, ax
+
+
+def _legend(ax) -> None:
+    """Say what is drawn how, above the axes and in the colours of the marks."""
+    texts = (("● validation", _VALIDATION), ("○ test", _TEST), ("— best so far by validation", _BEST),
+             ("squares: baselines", "#444444"))  # fmt: skip
+    for i, (text, colour) in enumerate(texts):
+        ax.text(0.19 * i, 1.02, text, transform=ax.transAxes, color=colour, fontsize=9, va="bottom")
+
+
+def _headline(table) -> str:
+    last = table[table["is_new_best"]].iloc[-1]
+    done = int(np.flatnonzero(table["is_new_best"])[-1]) + 1
+    return (
+        f"The best by validation came as number {done} of {len(table)}: {style.name_text(last['cell'], 24)}, "
+        f"seed {last['seed']}, {100 * last['val']:.1f} % there, {100 * last['test']:.1f} % on test"
+    )

@@ -1,0 +1,117 @@
+import json
+import shutil
+from datetime import UTC, datetime, timedelta
+
+import made_studies
+import matplotlib.pyplot as plt
+import pandas as pd
+import pytest
+from drawings import written
+
+from poseemo_lib.figures import architecture_comparison, data_distribution, improvement_timeline
+from poseemo_lib.material import load_material
+
+CELLS = {
+    "majority": {"architecture": "majority"},
+    "net": {"architecture": "bilstm", "skill": 0.6},
+    "other": {"architecture": "gru", "skill": 0.2},
+}
+MODULES = [data_distribution, architecture_comparison, improvement_timeline]
+
+
+@pytest.fixture
+def runs(tmp_path):
+    return made_studies.made_study(tmp_path / "runs", CELLS)
+
+
+def drawn(module, runs):
+    figure, text, data = module.draw(load_material(runs))
+    words = [one.get_text() for one in written(figure)]
+    plt.close(figure)
+    return words, text, data
+
+
+def edit_records(runs, change):
+    for path in sorted(runs.rglob("run.json")):
+        record = json.loads(path.read_text())
+        change(record)
+        path.write_text(json.dumps(record))
+
+
+def test_clips_are_those_of_the_split_and_shares_add_up(runs):
+    words, text, data = drawn(data_distribution, runs)
+    split = pd.read_parquet(runs / "net" / "seed-0" / "split.parquet")
+    table = data["clips"].set_index("class")
+    for part in ("train", "val", "test"):
+        rows = split[split["part"] == part]
+        assert table[f"{part}_clips"].sum() == len(rows) and table[f"{part}_share"].sum() == pytest.approx(1)
+        assert table.loc["fear", f"{part}_clips"] == (rows["label"] == "fear").sum()
+        assert table.loc["fear", f"{part}_groups"] == rows[rows["label"] == "fear"]["group_id"].nunique()
+    assert "missing" not in data and any("The dataset of these runs was not found" in word for word in words)
+    assert f"fear: train {table.loc['fear', 'train_clips']} in" in text
+
+
+def test_what_was_not_run_is_a_row_that_says_so(runs):
+    planned = [
+        {"cell": path.parents[1].name, "identity": json.loads(path.read_text())["identity"], "folder": str(path.parent)}
+        for path in sorted(runs.rglob("run.json"))
+    ]
+    (runs / "study.json").write_text(json.dumps({"runs": planned}))
+    before, text, _ = drawn(architecture_comparison, runs)
+    assert "not run" not in before and "Not run" not in text
+    shutil.rmtree(runs / "other")
+    after, text, data = drawn(architecture_comparison, runs)
+    assert after.count("not run") == 3 and "Not run: other" in text
+    assert data["scores"].query("cell == 'other'")["mean"].isna().all()
+    assert any("other" in word for word in after) or "other" in set(data["scores"]["cell"])
+
+
+def test_bars_are_the_means_over_seeds(runs):
+    _, text, data = drawn(architecture_comparison, runs)
+    means = data["seeds"].query("metric == 'macro_f1'").groupby("cell")["value"].mean()
+    drawn_means = data["scores"].query("metric == 'macro_f1'").set_index("cell")["mean"]
+    pd.testing.assert_series_equal(means, drawn_means.loc[means.index], check_names=False)
+    assert f"net {100 * means['net']:.1f} %" in text
+
+
+def test_the_line_follows_validation_in_the_order_of_the_time_stamps(runs):
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    order = {("other", 1): 1, ("net", 0): 2, ("majority", 0): 3, ("other", 0): 4, ("net", 1): 5, ("majority", 1): 6}
+
+    def stamp(record):
+        minute = order[record["cell"], record["parameters"]["seed"]]
+        record |= {"started": start.isoformat(), "finished": (start + timedelta(minutes=minute)).isoformat()}
+        record["seconds"] = 60.0
+
+    edit_records(runs, stamp)
+    words, text, data = drawn(improvement_timeline, runs)
+    table = data["runs"]
+    # One seed stands for a baseline without chance in it.
+    assert list(zip(table["cell"], table["seed"], strict=True)) == sorted(order, key=order.get)[:5]
+    assert list(table["x"]) == [1, 2, 3, 4, 5] and any("minutes since" in word for word in words)
+    best = -1.0
+    for row in table.itertuples():
+        assert row.is_new_best == (row.val > best)
+        best = max(best, row.val)
+    cell = load_material(runs).results["net"]
+    scores = cell.scores.scores.set_index("metric")["mean"]
+    assert table.query("cell == 'net'")["test"].mean() == pytest.approx(scores["macro_f1"])
+    assert "net, seed 0" in text
+
+
+def test_a_study_that_stood_still_is_drawn_by_number(runs):
+    edit_records(runs, lambda record: record.update(started="2025-01-01T00:00:00+00:00"))
+    words, _, data = drawn(improvement_timeline, runs)
+    assert list(data["runs"]["x"]) == [1, 2, 3, 4, 5] and any("number of the run" in word for word in words)
+
+
+@pytest.mark.parametrize("module", MODULES)
+@pytest.mark.parametrize(
+    "cells",
+    [{"majority": {"architecture": "majority"}}, {"net": {}}, made_studies.LEAKAGE],
+    ids=["baseline", "network", "leaks"],
+)
+def test_odd_studies_are_drawn(module, cells, tmp_path):
+    runs = made_studies.made_study(tmp_path / "runs", cells, seeds=(0,), n_groups=3, per_group=6)
+    words, text, data = drawn(module, runs)
+    assert len(text) > 30 and data and any("synthetic data" in word for word in words)
