@@ -11,7 +11,7 @@ INSTALLED := $(VENV)/.installed
 
 report: $(INSTALLED)
 	$(BIN)/poseemo study parameters/studies/demo.yaml
-	$(BIN)/poseemo report runs/demo --out report
+	$(BIN)/poseemo report runs/demo --out report --figures figures
 
 test: $(INSTALLED)
 	$(BIN)/pytest -m "not slow" -n auto --dist loadfile

@@ -67,6 +67,12 @@ def describe_confusion(confusion: np.ndarray, classes: tuple[str, ...]) -> str:
     return f"Confusion matrix. Recall: {recalls}; {worst}"
 
 
+def describe_confusions(confusions: dict[str, np.ndarray], classes: tuple[str, ...]) -> str:
+    """Text for the confusion matrices of several cells to choose from; the first is the one that is shown."""
+    name, first = next(iter(confusions.items()))
+    return f"Confusion matrices of {len(confusions)} cells, one at a time. {name}: {describe_confusion(first, classes)}"
+
+
 def describe_curves(histories: dict[int, pd.DataFrame], chosen: dict[int, int]) -> str:
     """Text for learning curves: the chosen epoch and its validation macro-F1 for every seed."""
     parts = []

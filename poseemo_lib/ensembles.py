@@ -4,6 +4,7 @@ Lakshminarayanan et al. 2017, "Simple and scalable predictive uncertainty estima
 chosen by validation, in each fold by that fold's own, so that the tested group has no say.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -152,8 +153,15 @@ class Ensemble(Cell):
 
     def predictions(self, split: str = "test") -> Predictions:
         """Average the members' predictions of a split in each fold, and pool the folds: seed -> table."""
+        return self._averaged(lambda cell: cell.predictions(split))
+
+    def calibrated(self, split: str = "test") -> Predictions:
+        """Average the members' calibrated predictions; the average itself is not calibrated once more."""
+        return self._averaged(lambda cell: cell.calibrated(split))
+
+    def _averaged(self, read: Callable[[Cell], Predictions]) -> Predictions:
         folds = [
-            ensemble_predictions({cell.name: _within(cell, fold).predictions(split) for cell in cells}, self.classes)
+            ensemble_predictions({cell.name: read(_within(cell, fold)) for cell in cells}, self.classes)
             for fold, cells in self.members.items()
         ]
         seeds = sorted(set.intersection(*(set(by_seed) for by_seed in folds)))

@@ -133,7 +133,7 @@ def answers_table(predictions: Predictions, classes: tuple[str, ...]) -> pd.Data
 
 
 def calibration_errors(cell: Cell) -> pd.DataFrame:
-    """Expected calibration error of a cell before and after its temperature.
+    """Give the expected calibration error of a cell before and after its temperature.
 
     Parameters
     ----------
@@ -157,7 +157,7 @@ def abstain_threshold(cell: Cell) -> float:
 
 
 def _units(answers: pd.DataFrame) -> tuple[np.ndarray, int]:
-    """Number the groups that are drawn: that of each answer, and how many there are."""
+    """Give the number of the group of each answer, and how many groups are drawn."""
     column, units = resampling_units(answers)
     return units.get_indexer(answers[column]), len(units)
 

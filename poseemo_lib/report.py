@@ -1,65 +1,126 @@
-"""The report: figures and the executed notebook as one HTML file that opens offline."""
+"""The report: figures, cards and the executed notebook as one HTML file that opens offline."""
 
 import os
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 
+from poseemo_lib.errors import UsageError
 from poseemo_lib.execution import execute_notebook
-from poseemo_lib.results import load_results
+from poseemo_lib.material import Material, load_material
 
 NOTEBOOK = "07_report.ipynb"
-TEMPLATES = Path(__file__).parent / "templates"
 
 
 class Figures:
-    """Show figures in a notebook, each with a text for those who cannot see it, and keep them as files.
+    """Draw the figures of a report in a notebook, each with a text for those who cannot see it, and keep them.
 
     Parameters
     ----------
+    material : Material
     folder : str or Path
-        Where `<name>.png` (300 dpi) goes; empty: nowhere. A name that comes again gets a number.
+        Where `report_figures/` and `comparison_plots/` go, with a PNG (300 dpi), an SVG and the drawn tables as CSV for
+        each figure; empty: nowhere.
     """
 
-    def __init__(self, folder: str | Path = ""):
+    def __init__(self, material: Material, folder: str | Path = ""):
+        self.material = material
         self.folder = Path(folder) if folder else None
-        self.names: list[str] = []
 
-    def __call__(self, fig, name: str, text: str) -> None:
-        """Show a figure once and save it.
+    def __call__(self, name: str) -> None:
+        """Draw, keep and show one figure.
 
         Parameters
         ----------
-        fig : matplotlib Figure
-            Closed afterwards, so that the notebook does not show it again.
         name : str
-        text : str
-            What the figure shows, with its numbers.
+            A name of :data:`poseemo_lib.figures.catalogue.CATALOGUE`.
+        """
+        from poseemo_lib.figures.catalogue import CATALOGUE
+
+        kinds = {one: (kind, draw) for kind, figures in CATALOGUE.items() for one, draw in figures.items()}
+        if name not in kinds:
+            raise UsageError(f"figure: wanted one of {', '.join(kinds)}, got {name!r}")
+        kind, draw = kinds[name]
+        figure, text, data = draw(self.material)
+        self.show(figure, name, text, data, kind)
+
+    def show(self, figure, name: str, text: str, data: dict | None = None, kind: str = "report_figures") -> None:
+        """Keep and show a figure that is drawn already.
+
+        Parameters
+        ----------
+        figure : matplotlib Figure
+            Closed afterwards, so that the notebook does not show it again.
+        name, text : str
+            Of its files, and what it shows with its numbers.
+        data : dict of DataFrame
+            The tables that it draws.
+        kind : {"report_figures", "comparison_plots"}
         """
         import matplotlib.pyplot as plt
         from IPython.display import display
 
-        self.names.append(name)
-        if (times := self.names.count(name)) > 1:
-            name = f"{name}_{times}"
         if self.folder:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            fig.savefig(self.folder / f"{name}.png", dpi=300, bbox_inches="tight", metadata={"Description": text})
-        display(fig, metadata={"image/png": {"alt": text}})
-        plt.close(fig)
+            save_figure(figure, self.folder / kind / name, text, data or {})
+        display(figure, metadata={"image/png": {"alt": text}})
+        plt.close(figure)
 
 
-def make_report(runs: str | Path, out: str | Path, base: str = "") -> Path:
-    """Execute the report notebook on a study's runs and export it.
+def save_figure(figure, path: Path, text: str, data: dict) -> None:
+    """Save a figure as PNG (300 dpi) and SVG, and its tables as `<name>-<table>.csv`.
 
     Parameters
     ----------
-    runs : str or Path
-        Folder of the runs.
+    figure : matplotlib Figure
+    path : Path
+        Without a suffix.
+    text : str
+        Kept in both pictures.
+    data : dict of DataFrame
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for old in path.parent.glob(f"{path.name}-*.csv"):
+        old.unlink()
+    figure.savefig(path.with_suffix(".png"), dpi=300, bbox_inches="tight", metadata={"Description": text})
+    figure.savefig(path.with_suffix(".svg"), bbox_inches="tight", metadata={"Description": text, "Date": None})
+    for name, table in data.items():
+        table.to_csv(path.with_name(f"{path.name}-{name}.csv"), index=False)
+
+
+def write_cards(material: Material, folder: str | Path) -> None:
+    """Write `model_card.md` and `dataset_card.md`; an empty folder name: nowhere."""
+    from poseemo_lib.cards import dataset_card, model_card
+
+    if folder:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        for name, card in (("model_card", model_card), ("dataset_card", dataset_card)):
+            (Path(folder) / f"{name}.md").write_text(card(material), encoding="utf-8")
+
+
+def make_report(
+    runs: str | Path | Sequence[str | Path],
+    out: str | Path,
+    base: str = "",
+    *,
+    figures: str | Path = "",
+    pdf: bool = False,
+) -> Path:
+    """Execute the report notebook on studies' runs and export it.
+
+    Parameters
+    ----------
+    runs : str, Path or sequence of them
+        Folders of runs. The report is about the first; the others may add an ablation, regimes against uneven
+        classes, or a leak.
     out : str or Path
-        Folder of the report: `report.html`, the executed notebook and `figures/`.
+        Folder of the report: `report.html`, `report.ipynb` as executed, `model_card.md`, `dataset_card.md`.
     base : str
         Name of a cell: every other one, and the ensemble of the best three networks, is compared with it. Empty: the
         comparisons that the study's parameters call for.
+    figures : str or Path
+        Folder of the figures; empty: `figures/` in `out`.
+    pdf : bool
+        Also print the page to `report.pdf`.
 
     Returns
     -------
@@ -71,34 +132,26 @@ def make_report(runs: str | Path, out: str | Path, base: str = "") -> Path:
     UsageError
         There are no runs, or no cell called `base`.
     PoseemoError
-        None is complete, or the notebook failed.
+        None is complete, the notebook failed, or there is no browser to print with.
     """
-    results = load_results(runs)  # a clear error before a kernel starts
-    if base:
-        base = results[base].name
+    from poseemo_lib.page import to_html, to_pdf
+
+    material = load_material(runs, base)  # a clear error before a kernel starts
     out = Path(out).resolve()
-    notebook = out / "report.ipynb"
-    parameters = {"runs": str(Path(runs).resolve()), "figures": str(out / "figures"), "base": base}
-    execute_notebook(NOTEBOOK, notebook, parameters)
-    page = out / "report.html"
+    notebook, page = out / "report.ipynb", out / "report.html"
+    execute_notebook(
+        NOTEBOOK,
+        notebook,
+        {
+            "runs": [str(study.root.resolve()) for study in material.studies],
+            "base": material.base,
+            "figures": str(Path(figures).resolve() if figures else out / "figures"),
+            "cards": str(out),
+        },
+    )
     temporary = out / f".{page.name}-{uuid.uuid4().hex[:8]}"
     temporary.write_text(to_html(notebook), encoding="utf-8")
     os.replace(temporary, page)
+    if pdf:
+        to_pdf(page, out / "report.pdf")
     return page
-
-
-def to_html(notebook: Path) -> str:
-    """Convert an executed notebook to one self-contained HTML page without code.
-
-    Parameters
-    ----------
-    notebook : Path
-
-    Returns
-    -------
-    str
-    """
-    from nbconvert import HTMLExporter
-
-    exporter = HTMLExporter(extra_template_basedirs=[str(TEMPLATES)], template_name="poseemo", exclude_input=True)
-    return exporter.from_filename(str(notebook))[0]

@@ -31,3 +31,20 @@ def run_table(results: Results) -> pd.DataFrame:
         rows.append(row | {f"test_{name}": metrics["test"][name] for name in TEST_SCORES})
     table = pd.DataFrame(rows).astype({"n_parameters": float, "best_epoch": float})
     return table.sort_values(["finished", "cell", "seed"], kind="stable", ignore_index=True)
+
+
+def readable_runs(table: pd.DataFrame) -> pd.DataFrame:
+    """Give a table of runs few columns with names and units to read: scores in percent, time in seconds.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From :func:`run_table`.
+    """
+    scores = {"val_macro_f1": "validation macro-F1, %", "test_accuracy": "test accuracy, %",
+              "test_balanced_accuracy": "test balanced accuracy, %", "test_macro_f1": "test macro-F1, %"}  # fmt: skip
+    plain = {"cell": "cell", "seed": "seed", "n_parameters": "parameters", "seconds": "seconds"}
+    out = table[[*plain, *scores]].rename(columns=plain | scores)
+    for name in scores.values():
+        out[name] = (100 * out[name]).round(1)
+    return out

@@ -3,10 +3,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from drawings import written
+from drawings import overlapping, written
 
+from poseemo_lib.clips import EMOTIONS
 from poseemo_lib.figures import best_model_analysis, error_analysis
 from poseemo_lib.material import load_material
+from poseemo_lib.plots.calibration import label_classes, recall_against_size
 
 CELLS = {
     "majority": {"architecture": "majority"},
@@ -78,3 +80,44 @@ def test_one_cell_and_one_seed_are_drawn(module, cells, tmp_path):
     runs = made_studies.made_study(tmp_path / "runs", cells, seeds=(0,), n_groups=2, per_group=5)
     words, text, _ = drawn(module, runs)
     assert next(iter(cells)) in text and len(words) > 10
+
+
+def test_a_walking_body_is_drawn_in_place_and_nothing_else_changes():
+    rng = np.random.default_rng(0)
+    body = rng.normal(size=(1, 2, 17, 3))
+    clip = np.repeat(body, 4, axis=0)
+    clip[..., :2] += 100 * np.arange(4)[:, None, None, None]
+    clip[3] = np.nan
+    before = clip.copy()
+    moved = error_analysis.centred(clip)
+    np.testing.assert_array_equal(clip, before)
+    np.testing.assert_allclose(moved[1:3, ..., :2], moved[[0, 0], ..., :2])
+    np.testing.assert_array_equal(moved[:3, ..., 2], clip[:3, ..., 2])
+    shape = clip[0, ..., :2] - moved[0, ..., :2]
+    np.testing.assert_allclose(shape, np.broadcast_to(shape[0, 0], shape.shape))
+    assert np.isnan(moved[3]).all()
+
+
+@pytest.mark.parametrize("module", [best_model_analysis, error_analysis])
+@pytest.mark.parametrize("seeds", [(0,), (0, 1)])
+def test_no_text_lies_on_another(module, seeds, tmp_path):
+    figure, _, _ = module.draw(load_material(made_studies.made_study(tmp_path / "runs", CELLS, seeds=seeds)))
+    assert not overlapping(figure)
+    plt.close(figure)
+
+
+def test_a_leader_joins_a_name_to_its_own_mark():
+    sizes = [93, 86, 51, 142, 265, 81, 92]  # not in the order of the classes, and crowded
+    recall = np.array([0.75, 0.61, 0.5, 0.82, 0.63, 0.91, 0.39])
+    table = pd.DataFrame({"class": EMOTIONS, "n_train": sizes, "recall": recall, "low": 0.0, "high": 1.0})
+    fig, ax = recall_against_size(table, EMOTIONS)
+    fig.set_layout_engine("constrained")
+    label_classes(ax, table)
+    places = {note.xy: np.array(note.get_position()) for note in ax.texts if note.get_text()}
+    leaders = [note for note in ax.texts if not note.get_text()]
+    assert leaders and len(places) == len(EMOTIONS)
+    for leader in leaders:
+        # A leader ends at the label: it points the same way, and less far.
+        label, end = places[leader.xy], np.array(leader.get_position())
+        assert label @ end > 0 and np.hypot(*end) < np.hypot(*label)
+    plt.close(fig)

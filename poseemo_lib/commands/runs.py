@@ -43,18 +43,25 @@ def train(
 
 @app.command()
 def report(
-    runs: Annotated[Path, typer.Argument(help="Folder of a study's runs, e.g. runs/demo.")],
+    runs: Annotated[
+        list[Path], typer.Argument(help="Folders of studies' runs, e.g. runs/demo; the report is about the first.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder of the report.")] = Path("report"),
     base: Annotated[str, typer.Option(help="CELL that all others are compared with, e.g. extra_trees.")] = "",
+    figures: Annotated[Path | None, typer.Option(help="Folder of the figures; default: OUT/figures.")] = None,
+    pdf: Annotated[bool, typer.Option("--pdf", help="Also print the page to report.pdf (needs Chromium).")] = False,
 ) -> None:
-    """Make the report of a study: figures and one HTML file that opens offline.
+    """Make the report of a study: sixteen figures, two cards, and one HTML file that opens offline.
 
-    Example: poseemo report runs/demo --out report
+    Further studies fill the panels that the first leaves empty: an ablation, regimes against uneven classes, a leak.
+
+    Example: poseemo report runs/architectures runs/ablations runs/imbalance runs/leakage --out report
     """
     from poseemo_lib.report import make_report
 
-    page = make_report(runs, out, base)
+    page = make_report(runs, out, base, figures=figures or "", pdf=pdf)
     say(f"{page}: open it in a browser")
+    say(f"figures in {figures or page.parent / 'figures'}; model_card.md and dataset_card.md beside the page")
 
 
 @app.command()

@@ -63,8 +63,8 @@ def part_counts(split: pd.DataFrame, classes: tuple[str, ...]) -> pd.DataFrame:
 
 @style.in_style
 def _figure(split: pd.DataFrame, table: pd.DataFrame, missing, material: Material, fold: str):
-    fig = plt.figure(figsize=(14, 5.4), layout="constrained")
-    counts, shares, unseen = fig.subplots(1, 3, width_ratios=(1.35, 0.9, 1))
+    fig = plt.figure(figsize=(14, 6.0), layout="constrained")
+    counts, shares, unseen = fig.subplots(1, 3, width_ratios=(1.25, 1, 1))
     plots.data_distribution(split, split["part"], material.classes, synthetic=False, ax=counts)
     class_shares(table, material.classes, ax=shares)
     if missing is None:
@@ -75,24 +75,36 @@ def _figure(split: pd.DataFrame, table: pd.DataFrame, missing, material: Materia
     else:
         plots.missing_share(missing, synthetic=False, ax=unseen)
     style.title_figure(fig, _headline(table))
-    fold_text = f" Fold whose test part is {style.name_text(fold)}." if fold else ""
-    style.note_sample(
-        fig, f"All {len(split):,} clips of the split, counted, so without an interval; no seed plays a part.{fold_text}"
-    )
+    style.note_sample(fig, _sample(split, missing, material, fold))
     style.note_data(fig, material.results.synthetic, bool(material.best.leaks))
     return fig
 
 
+def _sample(split: pd.DataFrame, missing, material: Material, fold: str) -> str:
+    """Say what was counted, and where a group lies in several parts."""
+    shared = int((split.groupby("group_id")["part"].nunique() > 1).sum())
+    texts = [
+        f"All {len(split):,} clips of the split, counted, so without an interval; no seed plays a part.",
+        f"Of {style.count(len({run.fold for run in material.best.runs}), 'fold')}, only the first is drawn, which "
+        f"tests {style.name_text(fold)}." if fold else "",
+        f"{style.count(shared, 'group')} with clips in more than one part: a leak." if shared else "",
+        "" if missing is None else
+        f"Joints: all frames and people of the dataset's {style.count(len(material.dataset), 'clip')}.",
+    ]  # fmt: skip
+    return " ".join(text for text in texts if text)
+
+
 def _headline(table: pd.DataFrame) -> str:
-    total = table[[f"{part}_clips" for part in PARTS]].sum(axis=1)
-    most, least = total.idxmax(), total.idxmin()
-    names = [style.name_text(table["class"][i], 20) for i in (most, least)]
-    return (
-        f"Classes are uneven: {names[0]} has {100 * total[most] / total.sum():.0f} % of the clips, "
-        f"{names[1]} {100 * total[least] / total.sum():.0f} %"
-        if total[most] > total[least]
-        else "Classes are even"
-    )
+    """Name the most and the least frequent class of training and of test; augmentation can make these differ."""
+    return "; ".join(f"{word}: {_span(table, part)}" for word, part in (("Training", "train"), ("test", "test")))
+
+
+def _span(table: pd.DataFrame, part: str) -> str:
+    share = table.set_index("class")[f"{part}_share"]
+    if share.max() == share.min():
+        return f"all classes {100 * share.max():.0f} %"
+    ends = [f"{style.name_text(name, 20)} {100 * share[name]:.0f} %" for name in (share.idxmax(), share.idxmin())]
+    return f"{ends[0]} to {ends[1]} of the clips"
 
 
 def _text(table: pd.DataFrame, missing) -> str:

@@ -64,8 +64,9 @@ def tables_of(cell: Cell) -> dict:
 
 @style.in_style
 def _figure(cell: Cell, data: dict, material: Material):
-    fig = plt.figure(figsize=(13, 8.4 + 2.1 * max(len(data["surest_mistakes"]), 1)), layout="constrained")
-    panels, clips = fig.subfigures(2, 1, height_ratios=(8.4, 2.1 * max(len(data["surest_mistakes"]), 1)))
+    strips = 2.1 * max(len(data["surest_mistakes"]) if material.dataset is not None else 0, 0.6)
+    fig = plt.figure(figsize=(13, 8.4 + strips), layout="constrained")
+    panels, clips = fig.subfigures(2, 1, height_ratios=(8.4, strips))
     (pairs, sizes, sure), (reliable, covered, spare) = panels.subplots(2, 3)
     draw_pairs(pairs, data["pairs"].head(8), int(data["pairs"]["count"].sum()))
     recall_against_size(data["recall_by_size"], cell.classes, ax=sizes)
@@ -81,7 +82,7 @@ def _figure(cell: Cell, data: dict, material: Material):
                                resampled_by=scores.resampled_by, interval="Lines, band and [ ]")  # fmt: skip
     style.note_sample(fig, f"{sample} Answers of all seeds are pooled; the temperature is fitted on validation.")
     style.note_data(fig, material.results.synthetic, bool(cell.leaks))
-    label_classes(sizes, data["recall_by_size"], cell.classes)
+    label_classes(sizes, data["recall_by_size"])
     return fig
 
 
@@ -118,13 +119,36 @@ def _draw_clips(fig, rows, material: Material) -> None:
     for row, axes in zip(rows.to_dict("records"), fig.subplots(len(rows), N_FRAMES, squeeze=False), strict=True):
         clip = found[row["dataset_clip"]]
         used = axes[: min(N_FRAMES, clip.n_frames)]
-        skeleton_strip(clip.keypoints, synthetic=False, n=len(used), fps=clip.fps, axes=used)  # marked as a whole
+        # Marked as synthetic as a whole.
+        skeleton_strip(centred(clip.keypoints), synthetic=False, n=len(used), fps=clip.fps, axes=used)
         for ax in axes[len(used) :]:
             ax.remove()
         true, answer = style.name_text(row["label"], 14), style.name_text(row["answer"], 14)
         text = f"{true},\ntaken for\n{answer},\n{100 * row['confidence']:.0f} % sure"
         axes[0].set_ylabel(text, rotation=0, ha="right", va="center", labelpad=8)
-    fig.suptitle("Surest and wrong, by the mean over seeds", x=0.008, ha="left", fontsize=11)
+    fig.suptitle(
+        "Surest and wrong, by the mean over seeds; each frame is centred on its bodies", x=0.008, ha="left", fontsize=11
+    )
+
+
+def centred(keypoints: np.ndarray) -> np.ndarray:
+    """Move each frame so that what was seen in it lies about the origin: who walks far stays large enough to see.
+
+    Parameters
+    ----------
+    keypoints : array (T, M, 17, 3)
+        x, y and confidence; missing: NaN.
+
+    Returns
+    -------
+    array (T, M, 17, 3), float64
+        A copy. A frame in which nothing was seen stays as it is.
+    """
+    moved = np.array(keypoints, dtype=np.float64)
+    xy = moved[..., :2].reshape(len(moved), -1, 2)
+    middle = (np.fmin.reduce(xy, axis=1) + np.fmax.reduce(xy, axis=1)) / 2
+    moved[..., :2] -= np.nan_to_num(middle)[:, None, None]
+    return moved
 
 
 def _text(cell: Cell, data: dict) -> str:

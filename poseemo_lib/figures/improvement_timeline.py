@@ -1,5 +1,6 @@
 """Figure 10: the best score so far, as the study's runs were finished."""
 
+from dataclasses import replace
 from datetime import datetime
 
 import pandas as pd
@@ -8,7 +9,7 @@ from poseemo_lib.cells import Cell
 from poseemo_lib.evaluation import cell_scores
 from poseemo_lib.figures.drawn import Drawn
 from poseemo_lib.material import Material
-from poseemo_lib.plots.style import count
+from poseemo_lib.plots.style import count, name_text
 from poseemo_lib.plots.timeline import improvement_timeline
 from poseemo_lib.results import Results
 
@@ -19,6 +20,8 @@ MOST_IDLE = 2.0
 def draw(material: Material) -> Drawn:
     """Draw validation and test macro-F1 of every cell and seed of the study, when its last run was finished.
 
+    Cells that were tested on other clips than the chosen one, or on a leaky split where that has none, are left out.
+
     Parameters
     ----------
     material : Material
@@ -28,20 +31,48 @@ def draw(material: Material) -> Drawn:
     Drawn
         Data: `runs`.
     """
-    table = timeline(material.results)
-    x, x_name = _places(table, material.results)
+    results = comparable(material)
+    table = timeline(results)
+    x, x_name = _places(table, results)
     table.insert(0, "x", x)
-    best, scores = material.best, material.best.scores
-    tested = f"{count(scores.n_clips, best.unit)} in {count(scores.n_groups, 'group')} tested"
-    sample = (
-        f"{tested}; one value for each cell and seed, without an interval. The best so far on test is not drawn as a "
-        "line: following it would be choosing on the test part."
-    )
-    results = material.results
     fig, _ = improvement_timeline(
-        table, x_name=x_name, sample=sample, synthetic=results.synthetic, leaky=bool(results.leaks)
+        table, x_name=x_name, sample=_sample(material, results), synthetic=results.synthetic, leaky=bool(results.leaks)
     )
     return Drawn(fig, _text(table), {"runs": table})
+
+
+def comparable(material: Material) -> Results:
+    """Return the single cells that validation may choose between: the same test clips, and no leak but the chosen's.
+
+    Parameters
+    ----------
+    material : Material
+
+    Returns
+    -------
+    Results
+    """
+    leaky = bool(material.best.leaks)
+    cells = [cell for cell in material.main.cells if cell.is_baseline or cell.is_network]
+    return replace(material.main, cells=[cell for cell in cells if leaky or not cell.leaks])
+
+
+def _sample(material: Material, results: Results) -> str:
+    """Say what the values rest on, what the line follows and what is left out."""
+    best, scores = material.best, material.best.scores
+    kept = {cell.name for cell in results.cells}
+    singles = [cell for cell in material.results.cells if cell.is_baseline or cell.is_network]
+    n_left = sum(cell.name not in kept for cell in singles)
+    texts = [
+        f"{count(scores.n_clips, best.unit)} in {count(scores.n_groups, 'group')} tested; one value for each cell and "
+        "seed, without an interval.",
+        "The line follows the networks, as the choice does." if best.is_network else "",
+        f"{name_text(best.name)} is chosen, by its mean over {count(len(best.seeds), 'seed')}: "
+        f"{100 * best.validation_macro_f1:.1f} % on validation.",
+        "The best so far on test is not drawn: following it would be choosing on the test part.",
+        f"{count(n_left, 'cell')} with other test clips or a leak left out." if n_left else "",
+    ]
+    return " ".join(text for text in texts if text)
 
 
 def timeline(results: Results) -> pd.DataFrame:
@@ -55,12 +86,13 @@ def timeline(results: Results) -> pd.DataFrame:
     -------
     DataFrame
         finished (UTC, of the last fold), cell, seed, is_baseline, val and test (macro-F1), is_new_best: whether none
-        before had as much on validation.
+        before had as much on validation. Where there are networks, a baseline is never the best: none can be chosen.
     """
-    rows = [row for cell in results.cells if cell.is_baseline or cell.is_network for row in _rows(cell)]
+    rows = [row for cell in results.cells for row in _rows(cell)]
     table = pd.DataFrame(rows).sort_values(["finished", "cell", "seed"], kind="stable", ignore_index=True)
-    before = table["val"].cummax().shift(fill_value=-1.0)
-    return table.assign(is_new_best=table["val"] > before)
+    can_be_chosen = ~table["is_baseline"] | table["is_baseline"].all()
+    reached = table["val"].where(can_be_chosen, -1.0)
+    return table.assign(is_new_best=reached > reached.cummax().shift(fill_value=-1.0))
 
 
 def _rows(cell: Cell) -> list[dict]:

@@ -55,8 +55,9 @@ def best_model_analysis(
     height = 10.4 + 0.35 * max(len(classes) - 7, 0)
     fig = plt.figure(figsize=(13, height), layout="constrained")
     top, bottom = fig.subfigures(2, 1, height_ratios=(1.12, 1))
-    shares, counts, words = top.subplots(1, 3, width_ratios=(1, 1, 0.72))
-    *scores, answers, errors = bottom.subplots(1, 5, width_ratios=(1, 1, 1, 1.5, 1.5))
+    shares, counts, words = top.subplots(1, 3, width_ratios=(1, 1, 0.8))
+    *scores, gap, answers, errors = bottom.subplots(1, 6, width_ratios=(1, 1, 1, 0.08, 1.5, 1.5))
+    gap.remove()
     draw_shares(shares, confusion, classes)
     shares.set_title("Share of each true class, %")
     draw_counts(counts, confusion, classes)
@@ -110,6 +111,7 @@ def _matrix(ax, values, texts, most: float, classes, fontsize: float) -> None:
 
 def _write_facts(ax, facts: dict[str, str]) -> None:
     """Write names and values in two columns; a long value goes on in the next line."""
+    ax.set(xticks=[], yticks=[])
     ax.axis("off")
     ax.set_title("Key facts")
     step = 1 / max(len(facts), 12)
@@ -132,7 +134,7 @@ def _class_scores(ax, rows, classes) -> None:
         ax.plot(mean, i, marker, color=colour, markersize=8, markeredgecolor="black", markeredgewidth=0.6)
         ax.annotate(f"{mean:.0f}", (1, i), (4, 0), xycoords=ax.get_yaxis_transform(), textcoords="offset points",
                     va="center", ha="left", fontsize=9)  # fmt: skip
-    ax.set(xlim=(-4, 104), ylim=(len(classes) - 0.5, -0.5), xticks=(0, 50, 100))
+    ax.set(xlim=(-4, 110), ylim=(len(classes) - 0.5, -0.5), xticks=(0, 50, 100))
     ax.grid(axis="x")
     ax.tick_params(axis="y", length=0)
 
@@ -154,8 +156,8 @@ def draw_answers(ax, confusion, classes) -> None:
                     fontsize=8.5)  # fmt: skip
     _name_classes(ax, classes)
     ax.set(xlim=(0, 1.4 * max(predicted.max(), true.max())), ylim=(len(classes) - 0.5, -0.5))
-    ax.set_xlabel("share of all answers (bar) and of all clips (line), %")
-    ax.set_title("Answered (bars) for true (black lines), %")
+    ax.set_xlabel("% of all answers")
+    ax.set_title("Answered (bar) for true (black line)")
     ax.tick_params(axis="y", length=0)
 
 

@@ -158,13 +158,13 @@ def _apart(table):
     return rows.assign(x=places)
 
 
-def label_classes(ax, table, classes) -> None:
+def label_classes(ax, table) -> None:
     """Name the marks of :func:`recall_against_size`; call it when all else is laid out."""
     from poseemo_lib.plots.labels import label_points
 
     rows = _apart(table)
     if len(rows):
-        colours = [style.emotion_mark(name, classes)[0] for name in rows["class"]]
         lines = [(row.x, 100 * row.low, row.x, 100 * row.high) for row in rows.itertuples()]
         names = [style.name_text(name, 14) for name in rows["class"]]
-        label_points(ax, rows["x"], 100 * rows["recall"], names, colours=["#222222"] * len(colours), lines=lines)
+        x, y = rows["x"].to_numpy(), 100 * rows["recall"].to_numpy()
+        label_points(ax, x, y, names, colours=["#222222"] * len(names), lines=lines)

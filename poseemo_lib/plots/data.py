@@ -45,7 +45,7 @@ def data_distribution(table, split, classes, *, synthetic: bool, leaky: bool = F
             bar.set(facecolor=colour, alpha=alpha, hatch=hatch)
         left += counts[name].to_numpy()
     _write_totals(ax, left, _mean_by_class(table["label"], missing, classes))
-    ax.set_yticks(range(len(classes)), classes)
+    ax.set_yticks(range(len(classes)), [style.name_text(name, 20) for name in classes])
     ax.invert_yaxis()
     ax.set_xlabel("clips")
     ax.set_xlim(0, (1.25 if missing is None else 1.5) * max(left.max(), 1))
@@ -55,14 +55,19 @@ def data_distribution(table, split, classes, *, synthetic: bool, leaky: bool = F
     if own:
         fig.legend(handles=handles, loc="outside lower center", ncols=3)
     else:
-        ax.legend(handles=handles, loc="best")
+        _legend_below(ax, handles, 1)
     style.note_data(fig, synthetic, leaky)
     return fig, ax
 
 
 def _split_label(table: pd.DataFrame, name: str) -> str:
     rows = table[table["split"] == name]
-    return f"{name}: {len(rows)} in {rows['group'].nunique()} groups"
+    return f"{name}: {len(rows)} in {style.count(rows['group'].nunique(), 'group')}"
+
+
+def _legend_below(ax, handles, n_columns: int) -> None:
+    """Put a legend under the name of the axis, where it lies on no data."""
+    ax.legend(handles=handles, loc="upper left", bbox_to_anchor=(-0.02, -0.13), ncols=n_columns, borderaxespad=0)
 
 
 def _mean_by_class(labels: pd.Series, values, classes) -> list[float | None]:
@@ -89,7 +94,7 @@ def class_shares(table, classes, *, ax=None):
     Parameters
     ----------
     table : DataFrame
-        One row a class, in the order of `classes`: train_share, val_share, test_share, 0 to 1.
+        One row a class, in the order of `classes`: train_clips and train_share (0 to 1), and so for val and test.
     classes : tuple of str
     ax : Axes, optional
 
@@ -104,13 +109,16 @@ def class_shares(table, classes, *, ax=None):
         ax.plot([shares.min(), shares.max()], [i, i], color=colour, linewidth=2)
         for marker, share in zip(_PART_MARKERS.values(), shares, strict=True):
             ax.plot(share, i, marker, color=colour, markeredgecolor="black", markersize=7, alpha=0.9)
-    ax.set_yticks(range(len(classes)), [])
-    ax.set(ylim=(len(classes) - 0.4, -0.6), xlabel="share of the part's clips, %")
-    ax.set_xlim(0, None)
+    counts = table[[f"{part}_clips" for part in _SPLIT_ALPHA]].to_numpy()
+    ax.set_yticks(range(len(classes)), [" / ".join(f"{n:,}" for n in row) for row in counts])
+    ax.set_ylabel(f"clips: {' / '.join(_SPLIT_ALPHA)}")
+    most = 100 * table[[f"{part}_share" for part in _SPLIT_ALPHA]].to_numpy().max()
+    ax.set(ylim=(len(classes) - 0.4, -0.6), xlim=(0, 1.08 * max(most, 1)), xlabel="share of the part's clips, %")
     ax.set_title("Share in each part")
     ax.grid(axis="x")
     look = {"color": "#888888", "markeredgecolor": "black", "linestyle": ""}
-    ax.legend(handles=[Line2D([], [], marker=marker, label=part, **look) for part, marker in _PART_MARKERS.items()])
+    handles = [Line2D([], [], marker=marker, label=part, **look) for part, marker in _PART_MARKERS.items()]
+    _legend_below(ax, handles, len(handles))
     return fig, ax
 
 

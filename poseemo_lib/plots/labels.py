@@ -26,6 +26,7 @@ def label_points(ax, x, y, texts, *, colours, lines=(), fontsize: float = 8) -> 
         Segments in data coordinates that labels better not cover.
     fontsize : float
     """
+    x, y = np.asarray(x), np.asarray(y)
     fig = ax.get_figure(root=True)
     fig.draw_without_rendering()
     scale = fig.dpi / 72

@@ -110,7 +110,7 @@ def write_value(ax, row: float, mean: float, high: float) -> None:
     """Write a bar's value behind `high`, the end of its interval or a mark beyond it, in percent."""
     edge = max(value for value in (mean, high) if np.isfinite(value))
     box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5}  # keeps lines off the number
-    ax.annotate(f"{mean:.1f}", (edge, row), (3, 0), textcoords="offset points", va="center", fontsize=8, bbox=box)
+    ax.annotate(f"{mean:.1f}", (edge, row), (5, 0), textcoords="offset points", va="center", fontsize=8, bbox=box)
 
 
 def limit_scores(ax, shares) -> None:

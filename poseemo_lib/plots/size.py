@@ -1,6 +1,7 @@
 """Figure of what a model's size buys."""
 
 import numpy as np
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 
 from poseemo_lib.plots import style
@@ -8,6 +9,7 @@ from poseemo_lib.plots.labels import label_points, spread
 
 SIZE_NAMES = {"n_parameters": "parameters", "multiply_adds": "multiply-adds for one window"}
 _FRONT = "#000000"
+_NEAR = 16  # points between a name and a point that it does not name
 
 
 def pareto_front(size, score) -> np.ndarray:
@@ -77,7 +79,7 @@ def score_against_size(
     known = networks[np.isfinite(networks[size].astype(float)) & (networks[size] > 0) & networks["mean"].notna()]
     colour, marker = style.MODEL_KINDS["network"]
     x, y = known[size].to_numpy(float), 100 * known["mean"].to_numpy(float)
-    ax.vlines(x, 100 * known["low"], 100 * known["high"], color=colour, linewidth=1.6, alpha=0.45)
+    ax.vlines(x, 100 * known["low"], 100 * known["high"], color=colour, linewidth=3, alpha=0.2)
     ax.plot(x, y, marker, color=colour, markersize=6, label="networks")
     front = pareto_front(x, y)
     ax.plot(x[front], y[front], marker, color=_FRONT, markersize=6)
@@ -103,8 +105,32 @@ def score_against_size(
     strokes += [(*ax.get_xlim()[:1], 100 * mean, ax.get_xlim()[1], 100 * mean) for mean in baselines["mean"]]
     names = [style.name_text(name) for name in known["cell"]]
     on_front = [_FRONT if i in set(front) else colour for i in range(len(x))]
+    before = set(ax.texts)
     label_points(ax, x, y, names, colours=on_front, lines=[line for line in strokes if np.isfinite(line).all()])
+    _tie_names(ax, [note for note in ax.texts if note not in before])
     return fig, ax
+
+
+def _tie_names(ax, notes) -> None:
+    """Keep lines off the names, and tie each name to its point where another point lies near it too."""
+    scale = ax.figure.dpi / 72
+    named = [note for note in notes if note.get_text()]
+    tied = {tuple(note.xy) for note in notes if not note.get_text()}
+    dots = {tuple(note.xy): ax.transData.transform(note.xy) for note in named}
+    for note in named:
+        note.set(path_effects=[withStroke(linewidth=2.5, foreground="white")], zorder=4)
+        box, place = note.get_window_extent(), tuple(note.xy)
+        others = [dot for other, dot in dots.items() if other != place]
+        near = any(np.hypot(*(dot - np.clip(dot, box.min, box.max))) < _NEAR * scale for dot in others)
+        if near and place not in tied:
+            _draw_leader(ax, place, dots[place], box, note.get_color())
+
+
+def _draw_leader(ax, place, dot, box, colour: str) -> None:
+    line = {"arrowstyle": "-", "color": colour, "linewidth": 0.8, "shrinkA": 0, "shrinkB": 0}
+    edge = (np.clip(dot, box.min, box.max) - dot) * 72 / ax.figure.dpi
+    leader = ax.annotate("", place, xytext=edge, textcoords="offset points", arrowprops=line)
+    leader.set_in_layout(False)
 
 
 def _set_limits(ax, x, known, baselines) -> None:

@@ -2,6 +2,7 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import MaxNLocator
 
 from poseemo_lib.plots import style
@@ -12,7 +13,7 @@ _VALIDATION, _TEST, _BEST = "#0072B2", "#D55E00", "#000000"
 
 @style.in_style
 def improvement_timeline(table, *, x_name: str, sample: str, synthetic: bool, leaky: bool = False, ax=None):
-    """Draw every trained cell and seed when it was done, and a step line of the best so far by validation.
+    """Draw every cell and seed when it was done, and a step line of the best so far by validation.
 
     Parameters
     ----------
@@ -39,22 +40,26 @@ def improvement_timeline(table, *, x_name: str, sample: str, synthetic: bool, le
     for chosen, marker in ((networks, "o"), (~networks, "s")):
         ax.plot(x[chosen], test[chosen], marker, color=_TEST, markerfacecolor="white", markersize=6, zorder=2)
         ax.plot(x[chosen], val[chosen], marker, color=_VALIDATION, markersize=6, zorder=3)
-    best = np.maximum.accumulate(val)
-    right = x[-1] + max(0.04 * (x[-1] - x[0]), 0.5)
-    ax.step([*x, right], [*best, best[-1]], where="post", color=_BEST, linewidth=1.4, zorder=2.5)
-    ax.set(
-        xlabel=x_name, ylabel="macro-F1, %", ylim=(0, 1.16 * max(val.max(), test.max(), 1)), xlim=(x[0] - 0.5, right)
-    )
+    new = table["is_new_best"].to_numpy(bool)
+    margin = max(0.02 * (x[-1] - x[0]), 0.1)
+    left, right = x[0] - margin, x[-1] + 2 * margin
+    ends = [*x[new][1:], right]
+    ax.step([*x[new], right], [*val[new], val[new][-1]], where="post", color=_BEST, linewidth=1.4, zorder=2.5)
+    ax.set(xlabel=x_name, ylabel="macro-F1, %", ylim=(0, 1.16 * max(val.max(), test.max(), 1)), xlim=(left, right))
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.grid(axis="y")
     _legend(ax)
     style.title_figure(ax.figure, _headline(table))
     style.note_sample(ax.figure, sample)
     style.note_data(ax.figure, synthetic, leaky)
-    new = table["is_new_best"].to_numpy(bool)
     names = [f"{style.name_text(row.cell, 24)}, seed {row.seed}" for row in table[new].itertuples()]
-    steps = [(a, b, c, b) for a, b, c in zip(x[new], val[new], [*x[new][1:], right], strict=True)]
-    label_points(ax, x[new], val[new], names, colours=["#000000"] * len(names), lines=steps)
+    steps = [(a, b, c, b) for a, b, c in zip(x[new], val[new], ends, strict=True)]
+    steps += [(b, c, b, d) for b, c, d in zip(ends, val[new], val[new][1:], strict=False)]
+    runs = [(a, b, a, c) for a, b, c in zip(x, val, test, strict=True)]
+    before = set(ax.texts)
+    label_points(ax, x[new], val[new], names, colours=["#000000"] * len(names), lines=steps + runs)
+    for note in set(ax.texts) - before:
+        note.set_path_effects([withStroke(linewidth=2.5, foreground="white")])  # keeps lines off the names
     return ax.figure, ax
 
 
@@ -62,14 +67,15 @@ def _legend(ax) -> None:
     """Say what is drawn how, above the axes and in the colours of the marks."""
     texts = (("● validation", _VALIDATION), ("○ test", _TEST), ("— best so far by validation", _BEST),
              ("squares: baselines", "#444444"))  # fmt: skip
-    for i, (text, colour) in enumerate(texts):
-        ax.text(0.19 * i, 1.02, text, transform=ax.transAxes, color=colour, fontsize=9, va="bottom")
+    for (text, colour), left in zip(texts, (0, 0.12, 0.2, 0.44), strict=True):
+        ax.text(left, 1.02, text, transform=ax.transAxes, color=colour, fontsize=9, va="bottom")
 
 
 def _headline(table) -> str:
     last = table[table["is_new_best"]].iloc[-1]
     done = int(np.flatnonzero(table["is_new_best"])[-1]) + 1
+    name = style.name_text(last["cell"], 24)
     return (
-        f"The best by validation came as number {done} of {len(table)}: {style.name_text(last['cell'], 24)}, "
-        f"seed {last['seed']}, {100 * last['val']:.1f} % there, {100 * last['test']:.1f} % on test"
+        f"The best single seed by validation came as number {done} of {len(table)}: {name}, seed {last['seed']}, {100 * last['val']:.1f} % there, "
+        f"{100 * last['test']:.1f} % on test"
     )

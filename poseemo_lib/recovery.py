@@ -1,0 +1,303 @@
+"""Do attributions find what was planted? Precision at k against chance, on synthetic clips that say where to look.
+
+The scores that are ranked are signed: contributions towards the clip's own class. Their size alone would prove little,
+because a planted movement is unusual, and what is unusual moves any network, also a random one.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.stats import rankdata
+
+from poseemo_lib.evaluation import draw_units, resampling_units
+from poseemo_lib.inference import ClipWindows
+from poseemo_lib.skeleton import JOINT
+
+GRADIENTS, ATTENTION, ATTENTION_INSIDE = "integrated gradients", "attention", "attention, share inside"
+PERMUTATION = "permutation"
+N_BOOTSTRAP = 2000
+
+
+@dataclass(frozen=True)
+class PlantedWindows:
+    """Where the emotion lies in those windows that have one.
+
+    Parameters
+    ----------
+    rows : int array (R,)
+        Their positions among the windows.
+    joints, seen : bool array (R, M, K)
+        Joints that were planted and seen in the window; all that were seen in it.
+    frames, real : bool array (R, T)
+        Frames of the planted span; all that are no padding.
+    person : int array (R,)
+        Slot of the person who shows it.
+    """
+
+    rows: np.ndarray
+    joints: np.ndarray
+    seen: np.ndarray
+    frames: np.ndarray
+    real: np.ndarray
+    person: np.ndarray
+
+    def first(self, n: int) -> "PlantedWindows":
+        """Return the first n of them."""
+        return PlantedWindows(**{name: value[:n] for name, value in vars(self).items()})
+
+
+def planted_windows(planted: pd.DataFrame, windows: ClipWindows) -> PlantedWindows | None:
+    """Find what was planted in windows.
+
+    Parameters
+    ----------
+    planted : DataFrame
+        From :func:`poseemo_lib.synthetic.read_planted`: joints, person and frames of the clips at their own rate.
+    windows : ClipWindows
+
+    Returns
+    -------
+    PlantedWindows or None
+        None where nothing was planted in any of them.
+    """
+    table = planted.set_index("clip_id")
+    rows = np.flatnonzero(np.isin(windows.clip_ids, table.index))
+    if len(rows) == 0:
+        return None
+    table = table.loc[windows.clip_ids[rows]]
+    real = windows.mask.numpy()[rows]
+    seen = windows.take(rows).seen_joints()
+    joints = np.zeros_like(seen)
+    for row, (person, names) in enumerate(zip(table["person"], table["joints"], strict=True)):
+        joints[row, person, [JOINT[name] for name in names]] = True
+    spans = zip(rows, table["start"], table["stop"], strict=True)
+    frames = np.array([planted_frames(windows, *span) for span in spans])
+    return PlantedWindows(rows, joints & seen, seen, frames, real, table["person"].to_numpy())
+
+
+def planted_frames(windows: ClipWindows, row: int, start: int, stop: int) -> np.ndarray:
+    """Tell which frames of a window lie in a span of its clip.
+
+    Parameters
+    ----------
+    windows : ClipWindows
+    row : int
+        The window.
+    start, stop : int
+        Frames of the clip at its own rate, `stop` not included.
+
+    Returns
+    -------
+    bool array (T,)
+        Whether the nearest frame of the clip is inside; padding is not.
+    """
+    seconds = (windows.start[row] + np.arange(windows.mask.shape[1])) / windows.fps
+    position = seconds * windows.original_fps[row]
+    return (position >= start - 0.5) & (position < stop - 0.5) & windows.mask[row].numpy()
+
+
+def planted_span(planted: pd.DataFrame | None, windows: ClipWindows, row: int) -> tuple[int, int] | None:
+    """First frame of what is planted in a window, and the frame behind its last; None where nothing is."""
+    found = None if planted is None else planted[planted["clip_id"] == windows.clip_ids[row]]
+    if found is None or found.empty:
+        return None
+    frames = np.flatnonzero(planted_frames(windows, row, found["start"].iloc[0], found["stop"].iloc[0]))
+    return (int(frames[0]), int(frames[-1]) + 1) if len(frames) else None
+
+
+def precision_at_k(scores: np.ndarray, wanted: np.ndarray, candidates: np.ndarray) -> tuple[float, float]:
+    """Share of wanted things among the k with the highest scores, k being the number of wanted ones.
+
+    Parameters
+    ----------
+    scores : array (...)
+    wanted, candidates : bool array (...)
+        What should come first, among what can come at all.
+
+    Returns
+    -------
+    precision, chance : float
+        Ties count as drawn at random. Chance is the precision of a random order, k / number of candidates. NaN, NaN
+        where nothing or everything is wanted: then no order is better than another.
+    """
+    scores, wanted = scores[candidates], wanted[candidates]
+    k, n = int(wanted.sum()), len(wanted)
+    if not 0 < k < n:
+        return np.nan, np.nan
+    last = np.sort(scores)[n - k]
+    above, tied = scores > last, scores == last
+    hits = wanted[above].sum() + wanted[tied].mean() * (k - above.sum())
+    return float(hits / k), k / n
+
+
+def gradient_recovery(contributions: np.ndarray, where: PlantedWindows) -> pd.DataFrame:
+    """Rank joints, frames and people by their contributions, window by window.
+
+    Parameters
+    ----------
+    contributions : array (R, T, M, K, C)
+        Signed, towards each window's own class, of the windows of `where`.
+    where : PlantedWindows
+
+    Returns
+    -------
+    DataFrame
+        One row a window and target (joints, frames, person): row, method, target, precision, chance.
+    """
+    own = np.eye(where.seen.shape[1], dtype=bool)[where.person]
+    present = where.seen.any(2)
+    parts = {
+        "joints": (contributions.sum((1, 4)), where.joints, where.seen),
+        "frames": (contributions.sum((2, 3, 4)), where.frames, where.real),
+        "person": (contributions.sum((1, 3, 4)), own & present, present),
+    }
+    return pd.concat([_rows(where, GRADIENTS, target, *part) for target, part in parts.items()], ignore_index=True)
+
+
+def attention_recovery(attention: np.ndarray, where: PlantedWindows) -> pd.DataFrame:
+    """Rank frames by attention, and add it up inside the planted span: as :func:`gradient_recovery`.
+
+    Parameters
+    ----------
+    attention : array (R, T)
+        Sum 1 over the real frames.
+    where : PlantedWindows
+    """
+    ranked = _rows(where, ATTENTION, "frames", attention, where.frames, where.real)
+    inside = np.where(ranked["chance"].notna(), (attention * where.frames).sum(1), np.nan)
+    return pd.concat([ranked, ranked.assign(method=ATTENTION_INSIDE, precision=inside)], ignore_index=True)
+
+
+def permutation_recovery(increase: np.ndarray, where: PlantedWindows) -> pd.DataFrame:
+    """Rank joints by how much their permutation raises the loss of a window: as :func:`gradient_recovery`.
+
+    A permutation exchanges a joint of both people, so that the planted joints are looked for among the 17 names.
+
+    Parameters
+    ----------
+    increase : array (R, K)
+    where : PlantedWindows
+    """
+    return _rows(where, PERMUTATION, "joints", increase, where.joints.any(1), where.seen.any(1))
+
+
+def _rows(where: PlantedWindows, method: str, target: str, scores, wanted, candidates) -> pd.DataFrame:
+    values = [precision_at_k(*one) for one in zip(scores, wanted, candidates, strict=True)]
+    table = pd.DataFrame(values, columns=["precision", "chance"])
+    return table.assign(row=where.rows, method=method, target=target)
+
+
+def correlations(one: np.ndarray, other: np.ndarray, candidates: np.ndarray) -> np.ndarray:
+    """Spearman's rank correlation of two attributions, window by window.
+
+    Parameters
+    ----------
+    one, other : array (R, ...)
+    candidates : bool array (R, ...)
+        What is ranked.
+
+    Returns
+    -------
+    array (R,)
+        NaN where fewer than three things are ranked, or all alike.
+    """
+    return np.array([_spearman(a[kept], b[kept]) for a, b, kept in zip(one, other, candidates, strict=True)])
+
+
+def _spearman(a: np.ndarray, b: np.ndarray) -> float:
+    if len(a) < 3 or np.ptp(a) == 0 or np.ptp(b) == 0:
+        return np.nan
+    return float(np.corrcoef(rankdata(a), rankdata(b))[0, 1])
+
+
+def summarise(rows: pd.DataFrame, values: list[str], *, n_bootstrap: int = N_BOOTSTRAP, seed: int = 0) -> pd.DataFrame:
+    """Mean over clips, and a 95 % interval that draws whole groups with replacement.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        clip_id, group_id and `values`; a clip may come several times, with several seeds. NaN: left out.
+    values : list of str
+        Columns.
+    n_bootstrap, seed : int
+        Of the draws.
+
+    Returns
+    -------
+    DataFrame
+        Index: `values`; mean, low, high, n_clips.
+    """
+    rows = rows.dropna(subset=values)
+    if rows.empty:
+        return pd.DataFrame({"mean": np.nan, "low": np.nan, "high": np.nan, "n_clips": 0}, index=values)
+    clips = rows.groupby(["clip_id", "group_id"], as_index=False)[values].mean()
+    column, units = resampling_units(clips)
+    by_unit = clips.assign(n=1).groupby(column)[[*values, "n"]].sum().loc[units].to_numpy(float)
+    drawn = draw_units(len(units), n_bootstrap, seed) @ by_unit
+    low, high = np.percentile(drawn[:, :-1] / drawn[:, -1:], [2.5, 97.5], axis=0)
+    table = {"mean": clips[values].mean().to_numpy(), "low": low, "high": high, "n_clips": len(clips)}
+    return pd.DataFrame(table, index=values)
+
+
+def recovery_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """Average precision and chance over clips, with 95 % intervals of precision and of the difference.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        method, target, model, clip_id, group_id, precision, chance.
+
+    Returns
+    -------
+    DataFrame
+        One row a method, target and model: precision, low, high; chance; difference, difference_low, difference_high;
+        n_clips.
+    """
+    rows = rows.assign(difference=rows["precision"] - rows["chance"])
+    groups = rows.groupby(["method", "target", "model"], sort=False)
+    return pd.DataFrame([dict(zip(groups.keys, key, strict=True)) | _recovery_row(one) for key, one in groups])
+
+
+def _recovery_row(rows: pd.DataFrame) -> dict:
+    table = summarise(rows, ["precision", "chance", "difference"])
+    ends = table.loc["precision", ["low", "high"]].to_dict()
+    apart = table.loc["difference", ["low", "high"]].add_prefix("difference_").to_dict()
+    return table["mean"].to_dict() | ends | apart | {"n_clips": int(table["n_clips"].iloc[0])}
+
+
+def format_recovery(table: pd.DataFrame) -> pd.DataFrame:
+    """Lay a recovery table out for reading, in percent and points.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From :func:`recovery_table`.
+
+    Returns
+    -------
+    DataFrame
+        One row a method and target: precision of the trained network, chance, how far trained and random networks are
+        above chance with 95 % intervals, clips.
+    """
+    wide = table.set_index(["method", "target", "model"]).unstack("model", sort=False)
+    shown = pd.DataFrame(index=wide.index)
+    shown["precision"] = (100 * wide["precision", "trained"]).map("{:.1f}".format)
+    shown["chance"] = (100 * wide["chance", "trained"]).map("{:.1f}".format)
+    for model in ("trained", "randomised"):
+        shown[f"{model}, above chance"] = _intervals(
+            wide.xs(model, axis=1, level="model"), "difference", "difference_", 100, 1
+        )
+    return shown.assign(clips=wide["n_clips", "trained"]).reset_index()
+
+
+def format_similarity(table: pd.DataFrame) -> pd.DataFrame:
+    """Lay the correlations of `Interpretation.similarity` out for reading."""
+    texts = _intervals(table, "correlation", "", 1, 2)
+    return table[["compared", "target"]].assign(correlation=texts, clips=table["n_clips"])
+
+
+def _intervals(table: pd.DataFrame, name: str, ends: str, factor: float, digits: int) -> pd.Series:
+    rows = (factor * table[[name, f"{ends}low", f"{ends}high"]]).itertuples(index=False)
+    texts = [f"{mean:+.{digits}f} [{low:+.{digits}f}, {high:+.{digits}f}]" for mean, low, high in rows]
+    return pd.Series(texts, index=table.index)
