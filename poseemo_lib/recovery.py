@@ -243,6 +243,8 @@ def summarise(rows: pd.DataFrame, values: list[str], *, n_bootstrap: int = N_BOO
 def recovery_table(rows: pd.DataFrame) -> pd.DataFrame:
     """Average precision and chance over clips, with 95 % intervals of precision and of the difference.
 
+    The intervals are over groups of clips. They hold for the networks at hand and do not cover a draw of others.
+
     Parameters
     ----------
     rows : DataFrame

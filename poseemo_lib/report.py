@@ -78,11 +78,14 @@ def save_figure(figure, path: Path, text: str, data: dict) -> None:
         Kept in both pictures.
     data : dict of DataFrame
     """
+    import matplotlib.pyplot as plt
+
     path.parent.mkdir(parents=True, exist_ok=True)
     for old in path.parent.glob(f"{path.name}-*.csv"):
         old.unlink()
     figure.savefig(path.with_suffix(".png"), dpi=300, bbox_inches="tight", metadata={"Description": text})
-    figure.savefig(path.with_suffix(".svg"), bbox_inches="tight", metadata={"Description": text, "Date": None})
+    with plt.rc_context({"svg.hashsalt": "poseemo"}):  # the same figure twice is the same file
+        figure.savefig(path.with_suffix(".svg"), bbox_inches="tight", metadata={"Description": text, "Date": None})
     for name, table in data.items():
         table.to_csv(path.with_name(f"{path.name}-{name}.csv"), index=False)
 

@@ -6,7 +6,7 @@ import made_studies
 import matplotlib.pyplot as plt
 import pandas as pd
 import pytest
-from drawings import written
+from drawings import overlapping, written
 
 from poseemo_lib.figures import architecture_comparison, data_distribution, improvement_timeline
 from poseemo_lib.material import load_material
@@ -97,6 +97,64 @@ def test_the_line_follows_validation_in_the_order_of_the_time_stamps(runs):
     scores = cell.scores.scores.set_index("metric")["mean"]
     assert table.query("cell == 'net'")["test"].mean() == pytest.approx(scores["macro_f1"])
     assert "net, seed 0" in text
+
+
+def test_no_baseline_and_no_leak_is_the_best_so_far(tmp_path):
+    cells = made_studies.LEAKAGE | {"forest": {"architecture": "extra_trees", "skill": 0.99}}
+    runs = made_studies.made_study(tmp_path / "runs", cells, leaks=made_studies.LEAKS)
+    words, text, data = drawn(improvement_timeline, runs)
+    table = data["runs"]
+    assert set(table["cell"]) == {"majority_grouped", "net_grouped", "forest"}
+    assert set(table[table["is_new_best"]]["cell"]) == {"net_grouped"} and "net_random" not in text
+    said = " ".join(words).replace("\n", " ")
+    assert "2 cells with other test clips or a leak left out" in said and "leaky split" not in said
+    validation = load_material(runs).best.validation_macro_f1
+    assert f"net_grouped is chosen, by its mean over 2 seeds: {100 * validation:.1f} % on validation" in said
+
+
+def test_baselines_alone_have_a_best(tmp_path):
+    cells = {"majority": {"architecture": "majority"}, "forest": {"architecture": "extra_trees"}}
+    _, _, data = drawn(improvement_timeline, made_studies.made_study(tmp_path / "runs", cells))
+    assert data["runs"]["is_new_best"].any()
+
+
+def test_the_headline_tells_training_from_test(runs):
+    for path in runs.rglob("split.parquet"):
+        split = pd.read_parquet(path)
+        enough = split[(split["part"] == "train") & (split["label"] != "fear")].groupby("label").head(3)
+        pd.concat([enough, split[split["part"] != "train"]]).to_parquet(path)
+    words, _, data = drawn(data_distribution, runs)
+    share = data["clips"].set_index("class")["test_share"]
+    training, test = next(word for word in words if word.startswith("Training")).split("; ")
+    assert training.endswith(" 17 % to fear 0 % of the clips")
+    ends = [f"{name} {100 * share[name]:.0f} %" for name in (share.idxmax(), share.idxmin())]
+    assert test == f"test: {ends[0]} to {ends[1]} of the clips"
+
+
+def test_the_figure_of_the_data_writes_every_count_and_names_shared_groups(runs):
+    material = load_material(runs)
+    for path in runs.rglob("split.parquet"):
+        split = pd.read_parquet(path)
+        split.loc[split["group_id"] == "val-0", "group_id"] = "train-0"
+        split.to_parquet(path)
+    figure, _, data = data_distribution.draw(material)
+    shares = figure.axes[1]
+    counts = data["clips"][["train_clips", "val_clips", "test_clips"]].to_numpy()
+    assert [label.get_text() for label in shares.get_yticklabels()] == [" / ".join(map(str, row)) for row in counts]
+    assert "1 group with clips in more than one part: a leak" in figure.get_supxlabel()
+    right = shares.get_xlim()[1]
+    assert all(max(line.get_xdata()) <= right for line in shares.lines)
+    figure.canvas.draw()
+    for ax in figure.axes[:2]:  # a legend on no data
+        assert ax.get_legend().get_window_extent().y1 < ax.bbox.y0
+    assert not overlapping(figure)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_no_texts_overlap(module, runs):
+    figure, _, _ = module.draw(load_material(runs))
+    assert not overlapping(figure)
+    plt.close(figure)
 
 
 def test_a_study_that_stood_still_is_drawn_by_number(runs):

@@ -1,18 +1,23 @@
+import ast
 import os
 import re
 import shutil
 
+import matplotlib.pyplot as plt
+import nbformat
 import numpy as np
 import pandas as pd
 import pytest
 from conftest import SMALL
+from PIL import Image
 
 from poseemo_lib import alt_texts, wording
 from poseemo_lib.errors import PoseemoError, UsageError
 from poseemo_lib.experiment import execute_run
+from poseemo_lib.figures.catalogue import CATALOGUE, COMPARISON_PLOTS, REPORT_FIGURES
 from poseemo_lib.material import Material, load_material
 from poseemo_lib.parameters import check_parameters
-from poseemo_lib.report import make_report
+from poseemo_lib.report import Figures, make_report, save_figure
 from poseemo_lib.results import load_results
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -87,15 +92,36 @@ def test_runs_that_cannot_be_reported_are_named(tmp_path, runs):
     assert not (tmp_path / "r").exists()
 
 
+def test_every_figure_is_kept_in_three_forms_and_the_cards_lie_beside_the_page(page):
+    assert len(REPORT_FIGURES) == 10 and len(COMPARISON_PLOTS) == 6
+    for kind, figures in CATALOGUE.items():
+        folder = page.parent / "figures" / kind
+        for suffix in (".png", ".svg"):
+            assert {path.stem for path in folder.glob(f"*{suffix}")} == set(figures)
+    folder = page.parent / "figures" / "report_figures"
+    with Image.open(folder / "03_best_model_analysis.png") as picture:
+        assert round(picture.info["dpi"][0]) == 300 and "net" in picture.info["Description"]
+    confusion = pd.read_csv(folder / "03_best_model_analysis-confusion.csv")
+    assert confusion.select_dtypes("number").to_numpy().sum() == 2 * load_results_of(page)["net"].scores.n_clips
+    assert "Synthetic" in (page.parent / "model_card.md").read_text(encoding="utf-8")
+    assert "Synthetic" in (page.parent / "dataset_card.md").read_text(encoding="utf-8")
+
+
+def load_results_of(page):
+    source = nbformat.read(page.parent / "report.ipynb", 4).cells
+    (injected,) = [cell.source for cell in source if "injected-parameters" in cell.metadata.get("tags", [])]
+    values = {node.targets[0].id: ast.literal_eval(node.value) for node in ast.parse(injected).body}
+    return load_results(values["runs"][0])
+
+
 def test_the_page_is_one_file_that_asks_for_nothing(page):
     text = page.read_text(encoding="utf-8")
+    assert page.stat().st_size < 15e6
     assert "<script src=" not in text and 'rel="stylesheet" href="http' not in text
-    assert "Synthetic data" in text and "mean ± " not in text.split("<body")[0]
-    assert len(re.findall(r"<img[^>]*data:image/png;base64,", text)) == 5
-    assert {p.stem for p in (page.parent / "figures").iterdir()} == {
-        "architecture_comparison", "score_against_size", "confusion_matrix", "learning_curves", "data_distribution",
-    }  # fmt: skip
-    assert "Not run" in text and "over 1 seeds" not in text and "No ranks" in text
+    pictures = re.findall(r"<img[^>]*data:image/png;base64,", text)
+    assert len(pictures) == sum(map(len, CATALOGUE.values()))
+    assert "Synthetic data" in text and "over 1 seeds" not in text and "No ranks" in text
+    assert text.count("not run") > 3  # an ablation, regimes, two splits
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (Debian: apt-get install chromium)")
@@ -106,14 +132,34 @@ def test_the_page_opens_offline_in_chromium_with_every_figure_drawn(page):
     with sync_playwright() as playwright:
         arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
-        tab = browser.new_context(offline=True).new_page()
+        tab = browser.new_context(offline=True, viewport={"width": 390, "height": 800}).new_page()
         tab.on("request", lambda request: requests.append(request.url))
         tab.on("pageerror", lambda error: errors.append(str(error)))
+        tab.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
         tab.goto(page.as_uri())
+        tab.wait_for_function("[...document.querySelectorAll('.js-plotly-plot')].every(p => p.clientHeight > 100)")
+        drawn = tab.eval_on_selector_all(".js-plotly-plot svg.main-svg", "all => all.length")
         sizes = tab.eval_on_selector_all("img", "images => images.map(i => [i.naturalWidth, i.alt])")
+        wide = tab.evaluate("document.documentElement.scrollWidth")
         text = tab.inner_text("body")
         browser.close()
-    outside = [url for url in requests if not url.startswith(("file:", "data:"))]
-    assert not outside and not errors
-    assert len(sizes) == 5 and all(width > 100 and len(alt) > 30 for width, alt in sizes)
-    assert "Synthetic data" in text and "balanced accuracy" in text and "In [" not in text
+    outside = [url for url in requests if not url.startswith(("file:", "data:", "blob:"))]
+    assert not outside and not errors and drawn >= 3 and wide <= 390
+    assert all(width > 100 and len(alt) > 30 for width, alt in sizes)
+    assert "balanced accuracy" in text and "import" not in text.split("Where the numbers come from")[-1]
+
+
+def test_an_unknown_figure_is_named(runs):
+    with pytest.raises(UsageError, match="figure: wanted one of 01_data_distribution, .*, got '17'"):
+        Figures(load_material(runs))("17")
+
+
+def test_a_figure_that_comes_again_leaves_no_old_table(tmp_path):
+    figure = plt.figure()
+    save_figure(figure, tmp_path / "k" / "01", "text", {"old": pd.DataFrame({"a": [1]})})
+    save_figure(figure, tmp_path / "k" / "01", "text", {"new": pd.DataFrame({"a": [1]})})
+    assert {path.name for path in (tmp_path / "k").iterdir()} == {"01.png", "01.svg", "01-new.csv"}
+    once = (tmp_path / "k" / "01.svg").read_bytes()
+    save_figure(figure, tmp_path / "k" / "01", "text", {})
+    assert (tmp_path / "k" / "01.svg").read_bytes() == once
+    plt.close(figure)

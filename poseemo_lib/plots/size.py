@@ -1,5 +1,7 @@
 """Figure of what a model's size buys."""
 
+from itertools import pairwise
+
 import numpy as np
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
@@ -103,6 +105,8 @@ def score_against_size(
     _label_baselines(ax, baselines)
     strokes = [(a, 100 * low, a, 100 * high) for a, low, high in zip(x, known["low"], known["high"], strict=True)]
     strokes += [(*ax.get_xlim()[:1], 100 * mean, ax.get_xlim()[1], 100 * mean) for mean in baselines["mean"]]
+    corners = [point for a, b in pairwise(front) for point in ((x[a], y[a]), (x[b], y[a]))]
+    strokes += [(*a, *b) for a, b in pairwise(corners)]
     names = [style.name_text(name) for name in known["cell"]]
     on_front = [_FRONT if i in set(front) else colour for i in range(len(x))]
     before = set(ax.texts)

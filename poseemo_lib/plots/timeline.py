@@ -75,7 +75,6 @@ def _headline(table) -> str:
     last = table[table["is_new_best"]].iloc[-1]
     done = int(np.flatnonzero(table["is_new_best"])[-1]) + 1
     name = style.name_text(last["cell"], 24)
-    return (
-        f"The best single seed by validation came as number {done} of {len(table)}: {name}, seed {last['seed']}, {100 * last['val']:.1f} % there, "
-        f"{100 * last['test']:.1f} % on test"
-    )
+    val, test = (f"{100 * last[column]:.1f} %" for column in ("val", "test"))
+    came = f"The best single seed by validation came as number {done} of {len(table)}"
+    return f"{came}: {name}, seed {last['seed']}, {val} there, {test} on test"
