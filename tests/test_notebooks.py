@@ -4,9 +4,11 @@ import re
 import made_studies
 import nbformat
 import pytest
+from conftest import SMALL
 
 from poseemo_lib.execution import execute_notebook
-from poseemo_lib.parameters import RunParameters
+from poseemo_lib.experiment import execute_run
+from poseemo_lib.parameters import RunParameters, check_parameters
 from poseemo_lib.paths import NOTEBOOKS
 
 ALL = sorted(NOTEBOOKS.glob("*.ipynb"))
@@ -69,36 +71,57 @@ def test_it_runs_on_another_dataset(name, tiny, tmp_path):
         assert "twice is the identity: True" in text and "vx reversed: True" in text and "vy kept:     True" in text
 
 
-def run_notebook(name, runs, where, **parameters):
-    """Execute a notebook on a study; return its texts and its number of pictures."""
-    execute_notebook(f"{name}.ipynb", where, {"runs": str(runs), **parameters})
+def run_notebook(name, where, **parameters):
+    """Execute a notebook; return its texts and the texts of its pictures."""
+    execute_notebook(f"{name}.ipynb", where, parameters)
     outputs = [output for cell in nbformat.read(where, 4).cells for output in cell.get("outputs", [])]
     assert not [output for output in outputs if output.get("name") == "stderr"]
     texts = [
         data.get("text/markdown", "") + data.get("text/plain", "") for data in (o.get("data", {}) for o in outputs)
     ]
-    return "\n".join(texts), sum("image/png" in output.get("data", {}) for output in outputs)
+    pictures = [output.metadata["image/png"]["alt"] for output in outputs if "image/png" in output.get("data", {})]
+    return "\n".join(texts), pictures
 
 
 def test_04_compares_only_what_was_tested_on_the_same_clips(tmp_path):
     cells = made_studies.LEAKAGE | {"other_grouped": {"architecture": "bilstm", "skill": 0.05}}
     runs = made_studies.made_study(tmp_path / "runs", cells, leaks=made_studies.LEAKS)
-    text, pictures = run_notebook("04_compare", runs, tmp_path / "o.ipynb", base="majority_grouped")
-    assert pictures == 2 + 2 + 1  # a comparison for each split, two of sizes, the leak
+    text, pictures = run_notebook("04_compare", tmp_path / "o.ipynb", runs=str(runs), base="majority_grouped")
+    assert len(pictures) == 6 and not any("net_random" in alt for alt in pictures[:2])
     assert "One model, two splits" in text
-    # with a base, every cell that was tested on the same clips is held against it, and the ensemble too
+    # With a base, every cell that was tested on the same clips is held against it, and the ensemble too
     for name in ("ensemble of 2", "net_grouped", "other_grouped"):
         assert re.search(
             rf"\*\*{name}\*\* (has a higher|and|\().*majority_grouped|majority_grouped.*\*\*{name}\*\* \(", text
         )
-    assert "**Not run** in this study: an ablation, regimes against rare classes." in text
+    not_run = [alt for alt in pictures if ": not run" in alt]
+    assert len(not_run) == 2 and "ablation" in not_run[0]
 
 
 @pytest.mark.slow
-def test_the_report_holds_every_cell_against_a_base(tmp_path):
-    runs = made_studies.made_study(tmp_path / "runs", made_studies.IMBALANCE)
-    text, pictures = run_notebook("07_report", runs, tmp_path / "o.ipynb", base="focal")
-    assert pictures == 6 and "ensemble of 3" in text and "No ranks" in text
+def test_05_looks_into_the_network_of_a_study(tiny, tmp_path):
+    for cell, seed in (("majority", 0), ("net", 0), ("net", 1)):
+        more = {"architecture": "majority", "model": {}} if cell == "majority" else {}
+        parameters = check_parameters({"dataset": str(tiny), **SMALL, "seed": seed, **more})
+        execute_run(parameters, tmp_path / "runs" / cell / f"seed-{seed}", cell=cell)
+    execute_notebook("05_interpret.ipynb", tmp_path / "o.ipynb", {"runs": str(tmp_path / "runs")})
+    outputs = [o for cell in nbformat.read(tmp_path / "o.ipynb", 4).cells for o in cell.get("outputs", [])]
+    assert any("application/vnd.plotly.v1+json" in output.get("data", {}) for output in outputs)
+    assert sum("image/png" in output.get("data", {}) for output in outputs) >= 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("base", ["", "focal"])
+def test_the_report_takes_several_studies(base, tmp_path):
+    kinds = {"imbalance": made_studies.IMBALANCE, "ablation": made_studies.ABLATION, "leakage": made_studies.LEAKAGE}
+    runs = [
+        str(made_studies.made_study(tmp_path / name, cells, leaks=made_studies.LEAKS)) for name, cells in kinds.items()
+    ]
+    text, pictures = run_notebook("07_report", tmp_path / "o.ipynb", runs=runs, base=base)
+    assert len(pictures) == 17 and ("ensemble of 3" in text) == bool(base)
+    # In these made-up runs there is no dataset, and in this study no baseline.
+    not_run = [alt.split(":")[0] for alt in pictures if ": not run" in alt]
+    assert not_run == ["Networks against baselines", "What the best model looks at"]
 
 
 @pytest.mark.slow
@@ -106,8 +129,8 @@ def test_the_report_holds_every_cell_against_a_base(tmp_path):
 @pytest.mark.parametrize("kind", ["ABLATION", "IMBALANCE", "LEAKAGE"])
 def test_every_kind_of_study_is_compared_and_reported(name, kind, tmp_path):
     runs = made_studies.made_study(tmp_path / "runs", getattr(made_studies, kind), leaks=made_studies.LEAKS)
-    text, pictures = run_notebook(name, runs, tmp_path / "o.ipynb")
-    shown = {"ABLATION": "an ablation", "IMBALANCE": "regimes against rare classes", "LEAKAGE": "two splits"}
-    missing = [words for other, words in shown.items() if other != kind]
-    assert f"**Not run** in this study: {', '.join(missing)}." in text
-    assert pictures == {"04_compare": 4, "07_report": 6}[name] + (kind == "LEAKAGE")
+    text, pictures = run_notebook(name, tmp_path / "o.ipynb", runs=str(runs))
+    assert len(pictures) == {"04_compare": 6, "07_report": 17}[name]
+    there = {"ABLATION": "Ablation, one", "IMBALANCE": "Regimes", "LEAKAGE": "The same models under several splits"}
+    for other, words in there.items():
+        assert any(alt.startswith(words) for alt in pictures) == (other == kind)
