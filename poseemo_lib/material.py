@@ -94,10 +94,26 @@ class Material:
 
     @cached_property
     def interpretation(self):
-        """What the best cell looks at: :func:`poseemo_lib.interpretation.interpret`; None without network or data."""
+        """What the best cell looks at: :func:`poseemo_lib.interpretation.interpret`; None without network or data.
+
+        Raises where the weights of a run are gone.
+        """
         from poseemo_lib.interpretation import interpret
 
         return interpret(self.best, self.dataset)
+
+    @cached_property
+    def clips_to_play(self) -> list:
+        """Clips for the player (:func:`poseemo_lib.interpretation.player_clips`); none where weights or clips are gone.
+
+        Why they are gone is what `interpretation` raises, and figure 07 says it.
+        """
+        from poseemo_lib.interpretation import player_clips
+
+        try:
+            return player_clips(self.best, self.dataset)
+        except PoseemoError:
+            return []
 
     @property
     def classes(self) -> tuple[str, ...]:

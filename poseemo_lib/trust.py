@@ -7,6 +7,7 @@ import pandas as pd
 
 from poseemo_lib.calibration import TEMPERATURE_RANGE
 from poseemo_lib.cells import Cell
+from poseemo_lib.errors import PoseemoError
 from poseemo_lib.material import Material
 from poseemo_lib.reliability import abstain_threshold, calibration_errors, coverage_table
 from poseemo_lib.wording import MOST_NAMES, counted, percent, with_interval
@@ -83,7 +84,10 @@ def importance(material: Material) -> str:
     str
         Markdown; "not run" where there is no network or no dataset.
     """
-    found = material.interpretation
+    try:
+        found = material.interpretation
+    except PoseemoError as error:
+        return f"**Not run**: {html.escape(str(error))}"
     if found is None:
         return "**Not run**: what the answers depend on takes a trained network with its weights, and its dataset."
     name = html.escape(material.best.name)

@@ -75,3 +75,21 @@ def test_the_dataset_is_the_one_of_the_runs_or_none(tiny, tmp_path):
     record["parameters"]["dataset"] = str(tmp_path / "moved away")
     path.write_text(json.dumps(record))
     assert find_dataset(load_results(runs)["net"]) is None
+
+
+def test_runs_without_weights_are_still_reported(tiny, tmp_path):
+    from conftest import SMALL
+
+    from poseemo_lib import trust
+    from poseemo_lib.experiment import execute_run
+    from poseemo_lib.figures import feature_importance
+    from poseemo_lib.parameters import check_parameters
+
+    parameters = check_parameters({"dataset": str(tiny), **SMALL})
+    folder = execute_run(parameters, tmp_path / "net" / "seed-0", cell="net")
+    assert load_material(tmp_path).clips_to_play
+    (folder / "weights.safetensors").unlink()
+    material = load_material(tmp_path)
+    assert material.clips_to_play == []
+    for text in (trust.importance(material), feature_importance.draw(material).text):
+        assert "ot run" in text and "weights.safetensors" in text
