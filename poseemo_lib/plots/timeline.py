@@ -67,7 +67,8 @@ def _legend(ax) -> None:
     """Say what is drawn how, above the axes and in the colours of the marks."""
     texts = (("● validation", _VALIDATION), ("○ test", _TEST), ("— best so far by validation", _BEST),
              ("squares: baselines", "#444444"))  # fmt: skip
-    for (text, colour), left in zip(texts, (0, 0.12, 0.2, 0.44), strict=True):
+    margins = (0, 0.12, 0.2, 0.44)
+    for (text, colour), left in zip(texts, margins, strict=True):
         ax.text(left, 1.02, text, transform=ax.transAxes, color=colour, fontsize=9, va="bottom")
 
 
