@@ -14,7 +14,7 @@ from poseemo_lib.wording import MOST_NAMES, counted, percent, with_interval
 
 # A temperature this near to an end of its range, as a share of it, counts as being there.
 AT_END = 0.1
-KIND_WORDS = {"joint": "joints", "feature": "kinds of feature", "person": "people", "time": "spans of time"}
+KIND_WORDS = {"joint": "joints", "feature": "kinds of feature", "person": "people", "time": "spans of time, seconds"}
 
 
 def calibration(material: Material) -> str:

@@ -4,10 +4,13 @@ from datetime import UTC, datetime, timedelta
 
 import made_studies
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 import pytest
 from drawings import overlapping, written
+from sklearn.metrics import f1_score
 
+from poseemo_lib.dataset import Dataset
 from poseemo_lib.figures import architecture_comparison, data_distribution, improvement_timeline
 from poseemo_lib.material import load_material
 
@@ -29,6 +32,10 @@ def drawn(module, runs):
     words = [one.get_text() for one in written(figure)]
     plt.close(figure)
     return words, text, data
+
+
+def note(figure):
+    return " ".join(figure.get_supxlabel().split())
 
 
 def edit_records(runs, change):
@@ -64,6 +71,44 @@ def test_what_was_not_run_is_a_row_that_says_so(runs):
     assert after.count("not run") == 3 and "Not run: other" in text
     assert data["scores"].query("cell == 'other'")["mean"].isna().all()
     assert any("other" in word for word in after) or "other" in set(data["scores"]["cell"])
+
+
+def test_a_cell_that_was_not_run_is_no_cell_of_no_seeds(runs):
+    material = load_material(runs)
+    material.results.not_run.append("planned")
+    figure, _, _ = architecture_comparison.draw(material)
+    assert "1 to 2 seeds a cell" in figure.get_supxlabel()
+
+
+def test_the_chosen_name_alone_is_bold(runs):
+    material = load_material(runs)
+    figure, _, _ = architecture_comparison.draw(material)
+    bold = [name.get_text() for name in figure.axes[0].get_yticklabels() if name.get_fontweight() == "bold"]
+    assert bold == [material.best.name] and "Bold: chosen by validation." in note(figure)
+
+
+def test_what_has_no_row_or_no_point_is_named(runs, tmp_path):
+    figure, text, _ = architecture_comparison.draw(load_material(runs, base="net"))
+    assert "Not drawn against size, size or score unknown: ensemble" in note(figure)
+    leaky = made_studies.made_study(tmp_path / "leaky", made_studies.LEAKAGE, leaks=made_studies.LEAKS)
+    figure, text, data = architecture_comparison.draw(load_material(leaky))
+    left = "Not comparable, tested on other clips: majority_random, net_random."
+    assert left in note(figure) and left in text
+    assert set(data["scores"]["cell"]) == {"majority_grouped", "net_grouped"}
+
+
+@pytest.mark.parametrize("module", [architecture_comparison, improvement_timeline])
+def test_a_changed_prediction_changes_the_data(module, runs):
+    _, _, before = drawn(module, runs)
+    path = runs / "net" / "seed-0" / "predictions.parquet"
+    table = pd.read_parquet(path)
+    names = [name for name in table.columns if name.startswith("p_")]
+    table.loc[:, names] = [1.0] + [0.0] * (len(names) - 1)
+    table.to_parquet(path)
+    _, _, after = drawn(module, runs)
+    name = "runs" if module is improvement_timeline else "scores"
+    changed = (before[name] != after[name]) & before[name].notna()
+    assert set(before[name].loc[changed.any(axis=1), "cell"]) == {"net"}
 
 
 def test_bars_are_the_means_over_seeds(runs):
@@ -110,6 +155,40 @@ def test_no_baseline_and_no_leak_is_the_best_so_far(tmp_path):
     assert "2 cells with other test clips or a leak left out" in said and "leaky split" not in said
     validation = load_material(runs).best.validation_macro_f1
     assert f"net_grouped is chosen, by its mean over 2 seeds: {100 * validation:.1f} % on validation" in said
+
+
+def test_folds_are_one_value_when_the_last_was_finished(tmp_path):
+    runs = made_studies.made_study(tmp_path / "runs", {"net": {"skill": 0.6}}, seeds=(0,))
+    whole = runs / "net" / "seed-0"
+    predictions = pd.read_parquet(whole / "predictions.parquet")
+    (runs / "net" / "fold-b").mkdir()
+    shutil.copytree(whole, runs / "net" / "fold-b", dirs_exist_ok=True)
+    half = predictions["group_id"].str.endswith(("0", "1", "2"))
+    for folder, fold, rows, minute in ((whole, "a", half, 7), (runs / "net" / "fold-b", "b", ~half, 3)):
+        predictions[rows].to_parquet(folder / "predictions.parquet")
+        record = json.loads((folder / "run.json").read_text())
+        record["parameters"]["fold"] = fold
+        record["finished"] = f"2026-01-01T00:0{minute}:00+00:00"
+        record["seconds"] = 400.0
+        (folder / "run.json").write_text(json.dumps(record))
+    words, _, data = drawn(improvement_timeline, runs)
+    (row,) = data["runs"].to_dict("records")
+    assert row["x"] == 7 and "pooled over its folds" in " ".join(words)
+    for part in ("val", "test"):
+        rows = predictions[predictions["split"] == part]
+        answers = rows.filter(regex="^p_").idxmax(axis=1).str.removeprefix("p_")
+        assert row[part] == pytest.approx(f1_score(rows["label"], answers, average="macro"))
+
+
+def test_joints_are_counted_where_the_dataset_is_found(tiny, tmp_path):
+    runs = made_studies.made_study(tmp_path / "runs", {"net": {"dataset": str(tiny)}}, seeds=(0,))
+    content = Dataset(tiny).info.content_hash
+    edit_records(runs, lambda record: record["dataset"].update(content_hash=content))
+    seen = [(clip.keypoints[:, :, 15, 2] > 0).ravel() for clip in Dataset(tiny).clips()]
+    _, text, data = drawn(data_distribution, runs)
+    share = data["missing"].set_index("joint").loc["left_ankle", "share"]
+    assert share == pytest.approx(1 - np.concatenate(seen).mean())
+    assert f"in {100 * data['missing']['share'].max():.0f} % of the frames" in text
 
 
 def test_baselines_alone_have_a_best(tmp_path):

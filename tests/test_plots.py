@@ -179,6 +179,40 @@ def test_learning_curves_mark_the_chosen_epoch():
     assert all(len(line.get_xdata()) == 0 for line in axes[1].lines if line.get_marker() == "*")
 
 
+def test_epochs_are_whole_numbers():
+    fig, axes = draw_curves(2, 3, True)
+    fig.canvas.draw()
+    for ax in axes:
+        assert all(tick == round(tick) for tick in ax.get_xticks())
+
+
+def test_a_number_stands_behind_the_farthest_seed():
+    scores = draw.score_table(["gru", "majority"])
+    scores["mean"], scores["low"], scores["high"] = 0.3, 0.2, 0.4
+    seeds = scores.assign(seed=0, value=np.where(scores["cell"] == "gru", 0.8, 0.3))
+    _, axes = plots.architecture_comparison(scores, **draw.COUNTS, seed_scores=seeds, synthetic=False)
+    for ax in axes:
+        assert [note.xy[0] for note in ax.texts if note.get_text() == "30.0"] == pytest.approx([80, 40])
+        assert ax.get_xlim()[1] > 80
+
+
+@pytest.mark.parametrize("n", [1, 13])
+def test_the_front_goes_on_for_larger_networks(n):
+    fig, ax = draw.sizes(n, True)
+    steps = next(line for line in ax.lines if line.get_label() == "Pareto front")
+    right, top = ax.get_xlim()[1], steps.get_ydata()[-1]
+    ends = [line.get_xydata() for line in ax.lines if len(line.get_xdata()) == 2]
+    assert any(np.allclose(end, [(steps.get_xdata()[-1], top), (right, top)]) for end in ends)
+
+
+def test_a_panel_keeps_what_its_figure_says():
+    fig, ax = plt.subplots()
+    style.note_sample(fig, "Said before.")
+    table = draw.size_table(3).assign(n_parameters=[1e5, 2e5, *[np.nan] * 5])
+    plots.score_against_size(table, **draw.COUNTS, synthetic=False, noted=True, ax=ax)
+    assert "Said before. Not drawn against size" in fig.get_supxlabel() and "889 clips" not in fig.get_supxlabel()
+
+
 def test_skeletons_have_y_down_and_no_missing_joints():
     keypoints = np.full((3, 2, 17, 3), np.nan)
     keypoints[:, 0] = np.linspace(0, 1, 17 * 3).reshape(17, 3)

@@ -33,9 +33,11 @@ def draw(material: Material) -> Drawn:
     )
     ranks = main.ranks(material.tests)
     letters = dict(zip(ranks["cell"], ranks["letters"], strict=True))
-    fig = _figure(scores, seeds, sizes, letters, main.facts, _headline(material))
+    look = {"letters": letters, "chosen": material.best.name, **main.facts}
+    fig = _figure(scores, seeds, sizes, look, _headline(material), _left_out(material))
     not_run = f". Not run: {', '.join(material.results.not_run)}" if material.results.not_run else ""
     text = f"{alt_texts.describe_scores(main.score_table())}. {alt_texts.describe_sizes(sizes)}{not_run}"
+    text += f". {_left_out(material)}" if _left_out(material) else ""
     return Drawn(fig, text, {"scores": scores, "seeds": seeds, "sizes": sizes})
 
 
@@ -51,7 +53,7 @@ def with_not_run(scores: pd.DataFrame, names: list[str]) -> pd.DataFrame:
 
 
 @style.in_style
-def _figure(scores: pd.DataFrame, seeds: pd.DataFrame, sizes: pd.DataFrame, letters: dict, facts: dict, title: str):
+def _figure(scores: pd.DataFrame, seeds: pd.DataFrame, sizes: pd.DataFrame, look: dict, title: str, note: str):
     bars = 1.5 + ROW * scores["cell"].nunique()
     networks = not sizes["is_baseline"].all()
     fig = plt.figure(figsize=(12.5, bars + (5.4 if networks else 0.6)), layout="constrained")
@@ -64,10 +66,19 @@ def _figure(scores: pd.DataFrame, seeds: pd.DataFrame, sizes: pd.DataFrame, lett
     style.title_figure(fig, title)
     metrics = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "macro_f1": "macro-F1"}
     metrics = dict(reversed(metrics.items()))
-    plots.architecture_comparison(scores, seed_scores=seeds, letters=letters, metrics=metrics, axes=axes, **facts)
+    plots.architecture_comparison(scores, seed_scores=seeds, metrics=metrics, axes=axes, **look)
+    style.note_sample(fig, " ".join([*fig.get_supxlabel().split(), *note.split()]))
     if below is not None:
+        facts = {key: value for key, value in look.items() if key not in ("letters", "chosen")}
         plots.score_against_size(sizes, ax=below, noted=True, **facts)
     return fig
+
+
+def _left_out(material: Material) -> str:
+    """Name the cells that no row can be beside the others for."""
+    kept = {cell.name for cell in material.main.cells}
+    names = [style.name_text(cell.name) for cell in material.results.cells if cell.name not in kept]
+    return f"Not comparable, tested on other clips: {', '.join(names)}." if names else ""
 
 
 def _headline(material: Material) -> str:

@@ -110,7 +110,7 @@ def _span(table: pd.DataFrame, part: str) -> str:
 def _text(table: pd.DataFrame, missing) -> str:
     each = "; ".join(
         f"{row['class']}: "
-        + ", ".join(f"{part} {row[f'{part}_clips']} in {row[f'{part}_groups']} groups" for part in PARTS)
+        + ", ".join(f"{part} {row[f'{part}_clips']} in {style.count(row[f'{part}_groups'], 'group')}" for part in PARTS)
         for row in table.to_dict("records")
     )
     unseen = (

@@ -63,9 +63,10 @@ def _sample(material: Material, results: Results) -> str:
     kept = {cell.name for cell in results.cells}
     singles = [cell for cell in material.results.cells if cell.is_baseline or cell.is_network]
     n_left = sum(cell.name not in kept for cell in singles)
+    folds = any(run.fold for run in results.runs)
     texts = [
         f"{count(scores.n_clips, best.unit)} in {count(scores.n_groups, 'group')} tested; one value for each cell and "
-        "seed, without an interval.",
+        f"seed{', pooled over its folds when the last was finished' if folds else ''}, without an interval.",
         "The line follows the networks, as the choice does." if best.is_network else "",
         f"{name_text(best.name)} is chosen, by its mean over {count(len(best.seeds), 'seed')}: "
         f"{100 * best.validation_macro_f1:.1f} % on validation.",

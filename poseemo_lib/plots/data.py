@@ -49,7 +49,7 @@ def data_distribution(table, split, classes, *, synthetic: bool, leaky: bool = F
     ax.invert_yaxis()
     ax.set_xlabel("clips")
     ax.set_xlim(0, (1.25 if missing is None else 1.5) * max(left.max(), 1))
-    ax.set_title(f"{len(table)} clips in {table['group'].nunique()} groups")
+    ax.set_title(f"{style.count(len(table), 'clip')} in {style.count(table['group'].nunique(), 'group')}")
     handles = [Patch(facecolor="#444444", alpha=alpha, label=_split_label(table, name)) for name, alpha in
                _SPLIT_ALPHA.items()]  # fmt: skip
     if own:
@@ -62,7 +62,7 @@ def data_distribution(table, split, classes, *, synthetic: bool, leaky: bool = F
 
 def _split_label(table: pd.DataFrame, name: str) -> str:
     rows = table[table["split"] == name]
-    return f"{name}: {len(rows)} in {style.count(rows['group'].nunique(), 'group')}"
+    return f"{name}: {len(rows):,} in {style.count(rows['group'].nunique(), 'group')}"
 
 
 def _legend_below(ax, handles, n_columns: int) -> None:

@@ -22,6 +22,7 @@ def architecture_comparison(
     resampled_by: str = "group",
     seed_scores=None,
     letters: dict[str, str] | None = None,
+    chosen: str = "",
     metrics: dict[str, str] = METRIC_NAMES,
     axes=None,
 ):
@@ -32,8 +33,8 @@ def architecture_comparison(
     Parameters
     ----------
     scores : DataFrame
-        One row a cell and metric: cell, metric, mean, low, high, n_seeds, is_baseline, is_majority, chance (NaN: no
-        line). Scores are shares, 0 to 1. Sorted by the first metric.
+        One row a cell and metric: cell, metric, mean, low, high, n_seeds (0: not run), is_baseline, is_majority,
+        chance (NaN: no line). Scores are shares, 0 to 1. Sorted by the first metric.
     n_clips, n_groups : int
         What was predicted.
     synthetic, leaky : bool
@@ -44,6 +45,8 @@ def architecture_comparison(
         cell, seed, metric, value: drawn as small circles.
     letters : dict, optional
         Network -> letters of a rank table, with spaces between; those that share one cannot be told apart.
+    chosen : str
+        Cell whose name is bold, the one that validation chooses.
     metrics : dict
         Metric -> title, one panel each.
     axes : sequence of Axes, optional
@@ -66,13 +69,12 @@ def architecture_comparison(
         if seeds is not None:
             _seed_dots(ax, seeds, cells)
     seeds = scores.groupby("cell")["n_seeds"].max()
-    _name_rows(axes[0], cells, seeds, letters or {})
+    _name_rows(axes[0], cells, seeds, letters or {}, chosen)
     more = " Circles: single seeds." if seed_scores is not None else ""
     more += " Networks that share a letter cannot be told apart." if letters else ""
-    style.note_sample(
-        fig,
-        style.sample_text(n_clips, n_groups, seeds, unit=unit, resampled_by=resampled_by, interval="Lines") + more,
-    )
+    more += " Bold: chosen by validation." if chosen in cells else ""
+    sample = {"unit": unit, "resampled_by": resampled_by, "interval": "Lines"}
+    style.note_sample(fig, style.sample_text(n_clips, n_groups, seeds[seeds > 0], **sample) + more)
     style.note_data(fig, synthetic, leaky)
     levels = [
         label_verticals(ax, _reference_lines(ax, scores[scores["metric"] == metric]))
@@ -88,20 +90,15 @@ def _score_panel(ax, rows, seeds) -> None:
     for i, (name, row) in enumerate(rows.iterrows()):
         mean, low, high = 100 * row["mean"], 100 * row["low"], 100 * row["high"]
         if not np.isfinite(mean):
-            ax.text(
-                0.02,
-                i,
-                "not defined" if row["n_seeds"] else "not run",
-                transform=ax.get_yaxis_transform(),
-                va="center",
-                fontsize=8,
-            )
+            text = "not defined" if row["n_seeds"] else "not run"
+            ax.text(0.02, i, text, transform=ax.get_yaxis_transform(), va="center", fontsize=8)
             continue
         colour, _ = style.MODEL_KINDS["baseline" if row["is_baseline"] is True else "network"]
         ax.barh(i, mean, height=0.68, color=colour, alpha=0.45, edgecolor=colour, linewidth=0.8)
         ax.plot([low, high], [i, i], color=colour, linewidth=2, solid_capstyle="butt")
         write_value(ax, i, mean, max(high, farthest.get(name, high)))
-    limit_scores(ax, rows[["mean", "high", "chance"]])
+    beyond = [value / 100 for value in farthest.values()]
+    limit_scores(ax, [*rows[["mean", "high", "chance"]].to_numpy(float).ravel(), *beyond])
     ax.set_ylim(len(rows) - 0.4, -0.6)
     ax.tick_params(axis="y", length=0)
 
@@ -128,8 +125,8 @@ def _seed_dots(ax, rows, cells: list[str]) -> None:
             markeredgewidth=0.7, label="seeds")  # fmt: skip
 
 
-def _name_rows(ax, cells: list[str], seeds, letters: dict[str, str]) -> None:
-    """Write names beside the rows, the number of seeds where it is not that of most, letters in columns."""
+def _name_rows(ax, cells: list[str], seeds, letters: dict[str, str], chosen: str) -> None:
+    """Write names beside the rows, the chosen one bold, with the number of seeds if not that of most, and letters."""
     usual = seeds[seeds > 0].mode().max()
     names = [
         style.name_text(cell) + ("" if seeds[cell] in (0, usual) else f" ({style.count(int(seeds[cell]), 'seed')})")
@@ -139,6 +136,8 @@ def _name_rows(ax, cells: list[str], seeds, letters: dict[str, str]) -> None:
         {letter for text in letters.values() for letter in text.split()}, key=lambda letter: (len(letter), letter)
     )
     ax.set_yticks(range(len(cells)), names)
+    for cell, label in zip(cells, ax.get_yticklabels(), strict=True):
+        label.set_fontweight("bold" if cell == chosen else "normal")
     ax.tick_params(axis="y", pad=4 + _COLUMN * len(columns))
     for i, cell in enumerate(cells):
         for letter in letters.get(cell, "").split():

@@ -68,7 +68,7 @@ def score_against_size(
         A key of :data:`SIZE_NAMES`.
     score_name : str
     noted : bool
-        The figure says already what it rests on, so that nothing but this panel is drawn.
+        The figure says already what it rests on; only what is not drawn is added to that.
     ax : Axes, optional
 
     Returns
@@ -91,22 +91,27 @@ def score_against_size(
     ax.xaxis.set_major_formatter(EngFormatter(sep=" "))
     ax.xaxis.set_minor_locator(NullLocator())
     _set_limits(ax, x, known, baselines)
+    beyond = [(x[i], y[i], ax.get_xlim()[1], y[i]) for i in front[-1:]]  # no larger network beats the last one
+    for x0, y0, x1, y1 in beyond:
+        ax.plot([x0, x1], [y0, y1], color=_FRONT, linewidth=1, zorder=1)
     ax.set(xlabel=f"{SIZE_NAMES[size]} (log scale)", ylabel=f"{score_name}, %")
     ax.set_title("Black steps: no other network that is no larger has a mean as high")
     ax.grid(axis="y")
     text = style.sample_text(n_clips, n_groups, table["n_seeds"], unit=unit, resampled_by=resampled_by,
                              interval="Vertical lines")  # fmt: skip
+    if noted:
+        text = " ".join(fig.get_supxlabel().split())
     if lost := sorted(set(networks["cell"]) - set(known["cell"])):
-        text += f" Not drawn, size or score unknown: {', '.join(style.name_text(name) for name in lost)}."
-    if not noted:
-        style.note_sample(fig, text)
-        style.note_data(fig, synthetic, leaky)
+        names = ", ".join(style.name_text(name) for name in lost)
+        text += f" Not drawn against size, size or score unknown: {names}."
+    style.note_sample(fig, text)
+    style.note_data(fig, synthetic, leaky)
     fig.draw_without_rendering()  # what follows needs the final layout
     _label_baselines(ax, baselines)
     strokes = [(a, 100 * low, a, 100 * high) for a, low, high in zip(x, known["low"], known["high"], strict=True)]
     strokes += [(*ax.get_xlim()[:1], 100 * mean, ax.get_xlim()[1], 100 * mean) for mean in baselines["mean"]]
     corners = [point for a, b in pairwise(front) for point in ((x[a], y[a]), (x[b], y[a]))]
-    strokes += [(*a, *b) for a, b in pairwise(corners)]
+    strokes += [*((*a, *b) for a, b in pairwise(corners)), *beyond]
     names = [style.name_text(name) for name in known["cell"]]
     on_front = [_FRONT if i in set(front) else colour for i in range(len(x))]
     before = set(ax.texts)

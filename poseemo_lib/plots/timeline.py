@@ -8,6 +8,7 @@ from matplotlib.ticker import MaxNLocator
 from poseemo_lib.plots import style
 from poseemo_lib.plots.labels import label_points
 
+_HALF_MARK = 5  # points
 _VALIDATION, _TEST, _BEST = "#0072B2", "#D55E00", "#000000"
 
 
@@ -38,8 +39,10 @@ def improvement_timeline(table, *, x_name: str, sample: str, synthetic: bool, le
     ax.vlines(x, val, test, color="#bbbbbb", linewidth=1, zorder=1)
     networks = ~table["is_baseline"].to_numpy(bool)
     for chosen, marker in ((networks, "o"), (~networks, "s")):
-        ax.plot(x[chosen], test[chosen], marker, color=_TEST, markerfacecolor="white", markersize=6, zorder=2)
-        ax.plot(x[chosen], val[chosen], marker, color=_VALIDATION, markersize=6, zorder=3)
+        # Larger, so that a rim remains where both are alike.
+        ring = {"markerfacecolor": "white", "markersize": 8, "markeredgewidth": 0.9}
+        ax.plot(x[chosen], test[chosen], marker, color=_TEST, zorder=2, **ring)
+        ax.plot(x[chosen], val[chosen], marker, color=_VALIDATION, markersize=6.5, zorder=3)
     new = table["is_new_best"].to_numpy(bool)
     margin = max(0.02 * (x[-1] - x[0]), 0.1)
     left, right = x[0] - margin, x[-1] + 2 * margin
@@ -56,11 +59,21 @@ def improvement_timeline(table, *, x_name: str, sample: str, synthetic: bool, le
     steps = [(a, b, c, b) for a, b, c in zip(x[new], val[new], ends, strict=True)]
     steps += [(b, c, b, d) for b, c, d in zip(ends, val[new], val[new][1:], strict=False)]
     runs = [(a, b, a, c) for a, b, c in zip(x, val, test, strict=True)]
+    runs += [mark for values in (val, test) for mark in _marks(ax, x, values)]
     before = set(ax.texts)
     label_points(ax, x[new], val[new], names, colours=["#000000"] * len(names), lines=steps + runs)
     for note in set(ax.texts) - before:
         note.set_path_effects([withStroke(linewidth=2.5, foreground="white")])  # keeps lines off the names
     return ax.figure, ax
+
+
+def _marks(ax, x: np.ndarray, y: np.ndarray) -> list[tuple[float, float, float, float]]:
+    """Give each mark as a level and an upright segment in data coordinates, as long as the mark is wide."""
+    ax.figure.draw_without_rendering()
+    half = _HALF_MARK * ax.figure.dpi / 72
+    places = ax.transData.transform(np.column_stack([x, y]))
+    ends = [(place - reach, place + reach) for place in places for reach in ((half, 0), (0, half))]
+    return [tuple(ax.transData.inverted().transform(segment).ravel()) for segment in ends]
 
 
 def _legend(ax) -> None:
