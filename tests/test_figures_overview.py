@@ -242,6 +242,21 @@ def test_a_study_that_stood_still_is_drawn_by_number(runs):
     assert list(data["runs"]["x"]) == [1, 2, 3, 4, 5] and any("number of the run" in word for word in words)
 
 
+def test_runs_of_one_time_are_drawn_side_by_side(runs):
+    _, _, data = drawn(improvement_timeline, runs)
+    assert list(data["runs"]["x"]) == [1, 2, 3, 4, 5]
+
+
+def test_a_class_without_test_clips_is_drawn_whole(runs):
+    for path in runs.rglob("split.parquet"):
+        split = pd.read_parquet(path)
+        split[(split["part"] != "test") | (split["label"] != "fear")].to_parquet(path)
+    figure, _, data = data_distribution.draw(load_material(runs))
+    assert data["clips"].set_index("class").loc["fear", ["test_clips", "test_share", "test_groups"]].eq(0).all()
+    assert figure.axes[1].get_xlim()[0] < 0
+    plt.close(figure)
+
+
 @pytest.mark.parametrize("module", MODULES)
 @pytest.mark.parametrize(
     "cells",

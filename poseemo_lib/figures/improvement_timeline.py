@@ -13,8 +13,9 @@ from poseemo_lib.plots.style import count, name_text
 from poseemo_lib.plots.timeline import improvement_timeline
 from poseemo_lib.results import Results
 
-# A study that stood still for longer than it worked is drawn by number, not by time.
+# A study that stood still for longer than it worked, or of which most runs bear one time, is drawn by number.
 MOST_IDLE = 2.0
+FEWEST_TIMES = 0.5
 
 
 def draw(material: Material) -> Drawn:
@@ -116,11 +117,11 @@ def _by_seed(cell: Cell, split: str) -> dict[int, float]:
 
 
 def _places(table: pd.DataFrame, results: Results) -> tuple[list[float], str]:
-    """Give minutes since the first start, or numbers where the study stood still for long."""
+    """Give minutes since the first start, or numbers where the study stood still for long or times are alike."""
     start = min(datetime.fromisoformat(run.record["started"]) for run in results.runs)
     minutes = [(datetime.fromisoformat(text) - start).total_seconds() / 60 for text in table["finished"]]
     worked = sum(run.record["seconds"] for run in results.runs) / 60
-    if max(minutes) > MOST_IDLE * max(worked, 1):
+    if max(minutes) > MOST_IDLE * max(worked, 1) or len(set(minutes)) < FEWEST_TIMES * len(minutes):
         return [float(i + 1) for i in range(len(table))], "number of the run, in the order in which they were finished"
     return minutes, "minutes since the first run was started"
 

@@ -113,7 +113,11 @@ def class_shares(table, classes, *, ax=None):
     ax.set_yticks(range(len(classes)), [" / ".join(f"{n:,}" for n in row) for row in counts])
     ax.set_ylabel(f"clips: {' / '.join(_SPLIT_ALPHA)}")
     most = 100 * table[[f"{part}_share" for part in _SPLIT_ALPHA]].to_numpy().max()
-    ax.set(ylim=(len(classes) - 0.4, -0.6), xlim=(0, 1.08 * max(most, 1)), xlabel="share of the part's clips, %")
+    ax.set(
+        ylim=(len(classes) - 0.4, -0.6),
+        xlim=(-0.03 * max(most, 1), 1.08 * max(most, 1)),
+        xlabel="share of the part's clips, %",
+    )
     ax.set_title("Share in each part")
     ax.grid(axis="x")
     look = {"color": "#888888", "markeredgecolor": "black", "linestyle": ""}

@@ -7,6 +7,7 @@ from poseemo_lib.plots import style
 from poseemo_lib.plots.labels import LABEL_LEVEL, label_verticals
 
 METRIC_NAMES = {"macro_f1": "macro-F1", "balanced_accuracy": "balanced accuracy", "accuracy": "accuracy"}
+_KEEPS_LINES_OFF = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5}
 _COLUMN = 7  # points, width of a column of letters
 
 
@@ -91,7 +92,7 @@ def _score_panel(ax, rows, seeds) -> None:
         mean, low, high = 100 * row["mean"], 100 * row["low"], 100 * row["high"]
         if not np.isfinite(mean):
             text = "not defined" if row["n_seeds"] else "not run"
-            ax.text(0.02, i, text, transform=ax.get_yaxis_transform(), va="center", fontsize=8)
+            ax.text(0.02, i, text, transform=ax.get_yaxis_transform(), va="center", fontsize=8, bbox=_KEEPS_LINES_OFF)
             continue
         colour, _ = style.MODEL_KINDS["baseline" if row["is_baseline"] is True else "network"]
         ax.barh(i, mean, height=0.68, color=colour, alpha=0.45, edgecolor=colour, linewidth=0.8)
@@ -106,8 +107,8 @@ def _score_panel(ax, rows, seeds) -> None:
 def write_value(ax, row: float, mean: float, high: float) -> None:
     """Write a bar's value behind `high`, the end of its interval or a mark beyond it, in percent."""
     edge = max(value for value in (mean, high) if np.isfinite(value))
-    box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5}  # keeps lines off the number
-    ax.annotate(f"{mean:.1f}", (edge, row), (5, 0), textcoords="offset points", va="center", fontsize=8, bbox=box)
+    look = {"va": "center", "fontsize": 8, "bbox": _KEEPS_LINES_OFF}
+    ax.annotate(f"{mean:.1f}", (edge, row), (5, 0), textcoords="offset points", **look)
 
 
 def limit_scores(ax, shares) -> None:
