@@ -27,6 +27,18 @@ def runs(tmp_path):
     return made_studies.made_study(tmp_path / "runs", CELLS)
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The same study, which no test changes."""
+    return load_material(made_studies.made_study(tmp_path_factory.mktemp("whole") / "runs", CELLS))
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
 def drawn(module, runs):
     figure, text, data = module.draw(load_material(runs))
     words = [one.get_text() for one in written(figure)]
@@ -64,27 +76,13 @@ def test_what_was_not_run_is_a_row_that_says_so(runs):
         for path in sorted(runs.rglob("run.json"))
     ]
     (runs / "study.json").write_text(json.dumps({"runs": planned}))
-    before, text, _ = drawn(architecture_comparison, runs)
-    assert "not run" not in before and "Not run" not in text
+    assert not load_material(runs).results.not_run
     shutil.rmtree(runs / "other")
     after, text, data = drawn(architecture_comparison, runs)
     assert after.count("not run") == 3 and "Not run: other" in text
+    assert any("1 to 2 seeds a cell" in word for word in after)  # not 0, of what was not run
     assert data["scores"].query("cell == 'other'")["mean"].isna().all()
     assert any("other" in word for word in after) or "other" in set(data["scores"]["cell"])
-
-
-def test_a_cell_that_was_not_run_is_no_cell_of_no_seeds(runs):
-    material = load_material(runs)
-    material.results.not_run.append("planned")
-    figure, _, _ = architecture_comparison.draw(material)
-    assert "1 to 2 seeds a cell" in figure.get_supxlabel()
-
-
-def test_the_chosen_name_alone_is_bold(runs):
-    material = load_material(runs)
-    figure, _, _ = architecture_comparison.draw(material)
-    bold = [name.get_text() for name in figure.axes[0].get_yticklabels() if name.get_fontweight() == "bold"]
-    assert bold == [material.best.name] and "Bold: chosen by validation." in note(figure)
 
 
 def test_what_has_no_row_or_no_point_is_named(runs, tmp_path):
@@ -98,8 +96,8 @@ def test_what_has_no_row_or_no_point_is_named(runs, tmp_path):
 
 
 @pytest.mark.parametrize("module", [architecture_comparison, improvement_timeline])
-def test_a_changed_prediction_changes_the_data(module, runs):
-    _, _, before = drawn(module, runs)
+def test_a_changed_prediction_changes_the_data(module, runs, whole):
+    before = module.draw(whole).data
     path = runs / "net" / "seed-0" / "predictions.parquet"
     table = pd.read_parquet(path)
     names = [name for name in table.columns if name.startswith("p_")]
@@ -111,8 +109,11 @@ def test_a_changed_prediction_changes_the_data(module, runs):
     assert set(before[name].loc[changed.any(axis=1), "cell"]) == {"net"}
 
 
-def test_bars_are_the_means_over_seeds(runs):
-    _, text, data = drawn(architecture_comparison, runs)
+def test_bars_are_the_means_over_seeds_and_the_chosen_name_is_bold(whole):
+    figure, text, data = architecture_comparison.draw(whole)
+    bold = [name.get_text() for name in figure.axes[0].get_yticklabels() if name.get_fontweight() == "bold"]
+    assert bold == [whole.best.name] and "Bold: chosen by validation." in note(figure)
+    assert not overlapping(figure)
     means = data["seeds"].query("metric == 'macro_f1'").groupby("cell")["value"].mean()
     drawn_means = data["scores"].query("metric == 'macro_f1'").set_index("cell")["mean"]
     pd.testing.assert_series_equal(means, drawn_means.loc[means.index], check_names=False)
@@ -229,11 +230,10 @@ def test_the_figure_of_the_data_writes_every_count_and_names_shared_groups(runs)
     assert not overlapping(figure)
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_no_texts_overlap(module, runs):
-    figure, _, _ = module.draw(load_material(runs))
+@pytest.mark.parametrize("module", [data_distribution, improvement_timeline])
+def test_no_texts_overlap(module, whole):
+    figure, _, _ = module.draw(whole)
     assert not overlapping(figure)
-    plt.close(figure)
 
 
 def test_a_study_that_stood_still_is_drawn_by_number(runs):
@@ -254,7 +254,6 @@ def test_a_class_without_test_clips_is_drawn_whole(runs):
     figure, _, data = data_distribution.draw(load_material(runs))
     assert data["clips"].set_index("class").loc["fear", ["test_clips", "test_share", "test_groups"]].eq(0).all()
     assert figure.axes[1].get_xlim()[0] < 0
-    plt.close(figure)
 
 
 @pytest.mark.parametrize("module", MODULES)

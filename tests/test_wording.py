@@ -247,7 +247,10 @@ def interpreted(material, recovery=True):
 def test_importance_names_what_can_be_told_from_nothing(material):
     text = trust.importance(interpreted(material))
     assert "- joints: nose 20.0 [10.0, 30.0] (0.0); left &lt;wrist&gt; 12.0 [5.0, 20.0] (1.0)" in text
-    assert "hip" not in text and "- spans of time, seconds: none of 1 costs an amount that can be told from nothing" in text
+    assert (
+        "hip" not in text
+        and "- spans of time, seconds: none of 1 costs an amount that can be told from nothing" in text
+    )
     assert (
         "planted joints: precision trained 70.0 % [60.0, 80.0], randomised 31.0 % [20.0, 40.0]; chance 30.0 %" in text
     )

@@ -45,7 +45,7 @@ def improvement_timeline(table, *, x_name: str, sample: str, synthetic: bool, le
         ax.plot(x[chosen], val[chosen], marker, color=_VALIDATION, markersize=6.5, zorder=3)
     new = table["is_new_best"].to_numpy(bool)
     margin = max(0.02 * (x[-1] - x[0]), 0.5)
-    left, right = x[0] - margin, x[-1] + 2 * margin
+    left, right = x[0] - margin, x[-1] + margin
     ends = [*x[new][1:], right]
     ax.step([*x[new], right], [*val[new], val[new][-1]], where="post", color=_BEST, linewidth=1.4, zorder=2.5)
     ax.set(xlabel=x_name, ylabel="macro-F1, %", ylim=(0, 1.16 * max(val.max(), test.max(), 1)), xlim=(left, right))
