@@ -88,7 +88,10 @@ def describe_clips(record: dict) -> str:
 
 
 def describe_runs(table: pd.DataFrame) -> str:
-    """Text for the runs as lines: how many, and the best by validation."""
+    """Text for the networks' runs as lines: how many, and the best by validation."""
+    table = table.dropna(subset="n_parameters")
+    if table.empty:
+        return "No run of a network"
     best = table.loc[table["val_macro_f1"].idxmax()]
     scores = f"{100 * best['val_macro_f1']:.1f} % there and {100 * best['test_macro_f1']:.1f} % on the test part"
     return (

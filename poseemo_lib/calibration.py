@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from poseemo_lib import metrics
+from poseemo_lib.errors import PoseemoError
 from poseemo_lib.evaluation import probability_columns
 
 ABSTAIN_BELOW = 0.5
@@ -100,6 +101,30 @@ def calibration_of(validation: pd.DataFrame, classes: tuple[str, ...]) -> dict:
         "coverage": float(answered.mean()),
         "accuracy": float(right[answered].mean()) if answered.any() else None,
     }
+
+
+def check_calibration(content: object, where: str) -> None:
+    """Raise if what was read is no calibration.
+
+    Parameters
+    ----------
+    content : object
+        Of a `calibration.json`.
+    where : str
+        The file, for the message.
+
+    Raises
+    ------
+    PoseemoError
+        The temperature or the threshold is missing or out of range.
+    """
+    ranges = {"temperature": TEMPERATURE_RANGE, "abstain_below": (0, 1)}
+    values = {name: content.get(name) if isinstance(content, dict) else None for name in ranges}
+    for name, (low, high) in ranges.items():
+        if not (isinstance(values[name], int | float) and low <= values[name] <= high):
+            raise PoseemoError(
+                f"{where}: wanted {name} from {low} to {high}, got {values[name]!r}; remove it, and it is fitted anew"
+            )
 
 
 def calibrated(predictions: pd.DataFrame, classes: tuple[str, ...], temperature: float) -> pd.DataFrame:

@@ -147,12 +147,14 @@ def _confidence_text(cell: Cell) -> str:
     temperatures = [cell.calibration(run)["temperature"] for run in runs]
     threshold = abstain_threshold(cell)
     row = coverage_table(cell.calibrated("test"), cell.classes, thresholds=[threshold]).iloc[0]
-    answered = wording.with_interval(row, "accuracy")
+    answered = (
+        f"of these answers {wording.with_interval(row, 'accuracy')} are right" if row["n"] else "none is answered"
+    )
     return (
         f"The probabilities are scaled by a temperature that validation chose, {span(temperatures, '{:.2f}')}. "
         f"Expected calibration error on the test part: {errors[0]} before, "
         f"{errors[1]} after. Below a confidence of {threshold:.2f} no answer is given: "
-        f"{100 * row['coverage']:.1f} % of the test {cell.unit}s get one, and of these answers {answered} are right."
+        f"{100 * row['coverage']:.1f} % of the test {cell.unit}s get one, and {answered}."
     )
 
 

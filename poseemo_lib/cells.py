@@ -6,7 +6,7 @@ from functools import cached_property
 
 import pandas as pd
 
-from poseemo_lib.calibration import calibrated, calibration_of
+from poseemo_lib.calibration import calibrated, calibration_of, check_calibration
 from poseemo_lib.errors import UsageError
 from poseemo_lib.evaluation import CellScores, average_by_source, cell_scores
 from poseemo_lib.parameters import RunParameters, is_baseline
@@ -123,7 +123,11 @@ class Cell:
 
     def calibration(self, run: Run) -> dict:
         """Return a run's `calibration.json`, or make its content where the run was made without it."""
-        return run.calibration() or calibration_of(self._units(run, "val"), self.classes)
+        stored = run.calibration()
+        if stored is None:
+            return calibration_of(self._units(run, "val"), self.classes)
+        check_calibration(stored, str(run.folder / "calibration.json"))
+        return stored
 
     def _units(self, run: Run, split: str) -> pd.DataFrame:
         table = run.predictions(split)

@@ -7,6 +7,7 @@ import signal
 import sys
 import uuid
 import warnings
+from contextlib import suppress
 from pathlib import Path
 
 from poseemo_lib import errors
@@ -124,7 +125,8 @@ def execute_notebook(notebook: str | Path, output: str | Path, parameters: dict,
         where = f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
         raise PoseemoError(f"{notebook.name}: {where} (working in {output.parent})") from None
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # as where the output's folder is none
+            temporary.unlink(missing_ok=True)
 
 
 def _keep_failed(temporary: Path, output: Path) -> Path | None:

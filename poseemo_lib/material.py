@@ -145,6 +145,9 @@ def load_material(runs: str | Path | Sequence[str | Path], base: str = "") -> Ma
     folders = [runs] if isinstance(runs, str | Path) else list(runs)
     if not folders:
         raise UsageError("runs: wanted at least one folder of runs, got none")
+    places = [resolve(folder) for folder in folders]
+    if twice := {place for place in places if places.count(place) > 1}:
+        raise UsageError(f"runs: wanted each folder once, got {', '.join(sorted(twice))} more than once")
     first, *others = (load_results(resolve(folder)) for folder in folders)
     if base:
         base = first[base].name  # raises where there is none

@@ -208,6 +208,14 @@ def find_browser() -> str | None:
     return next((path for name in BROWSERS if (path := shutil.which(name))), None)
 
 
+def wanted_browser() -> str:
+    """Path of Chromium or Chrome; raises PoseemoError where there is none."""
+    browser = find_browser()
+    if browser is None:
+        raise PoseemoError("a PDF wants Chromium or Chrome, found none; install it (Debian: apt-get install chromium)")
+    return browser
+
+
 def to_pdf(page: Path, pdf: Path) -> None:
     """Print a page to a PDF, as its rules for print say, with Chromium or Chrome.
 
@@ -223,9 +231,7 @@ def to_pdf(page: Path, pdf: Path) -> None:
     PoseemoError
         There is no browser, or it made no PDF.
     """
-    browser = find_browser()
-    if browser is None:
-        raise PoseemoError("a PDF wants Chromium or Chrome, found none; install it (Debian: apt-get install chromium)")
+    browser = wanted_browser()
     page, pdf = Path(page).resolve(), Path(pdf).resolve()
     with tempfile.TemporaryDirectory(dir=pdf.parent, prefix=".pdf-", ignore_cleanup_errors=True) as folder:
         made = Path(folder) / "page.pdf"

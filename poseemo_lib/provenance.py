@@ -33,7 +33,7 @@ def provenance(material: Material) -> dict[str, str]:
         dates, and the commands that make the runs and the report again. What a run did not note is "not noted".
     """
     records = [run.record for study in material.studies for run in study.runs]
-    return {
+    facts = {
         "runs": _runs(material.studies),
         "dataset": _values(record["dataset"]["name"] + _kind(record) for record in records),
         "dataset, content hash": _values(record["dataset"]["content_hash"][:DIGITS] for record in records),
@@ -48,6 +48,7 @@ def provenance(material: Material) -> dict[str, str]:
         "the runs again": "; ".join(_study_command(study) for study in material.studies),
         "the report again": _report_command(material),
     }
+    return {name: text.replace("|", "&#124;") for name, text in facts.items()}  # a table's columns in Markdown
 
 
 def _runs(studies: tuple[Results, ...]) -> str:
@@ -121,7 +122,8 @@ def _fits(plan: Study, cell: Cell) -> bool:
     """Whether a cell's seeds and parameters are among those of the file; what it does not name counts as equal."""
     planned = plan.cells[cell.name]
     named = plan.base | (read_yaml(PARAMETERS / f"{planned.file}.yaml") if planned.file else {}) | planned.model_extra
-    wanted = RunParameters.model_validate(named).model_dump()
+    fold = {"fold": cell.parameters["fold"]} if named.get("split") == "leave_one_group_out" else {}
+    wanted = RunParameters.model_validate(named | fold).model_dump()
     alike = all(cell.parameters.get(name) == wanted[name] for name in named)
     return alike and {run.seed for run in cell.runs} <= set(planned.seeds or plan.seeds)
 

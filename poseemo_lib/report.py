@@ -1,12 +1,13 @@
 """The report: figures, cards and the executed notebook as one HTML file that opens offline."""
 
 import os
-import uuid
+import shutil
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from poseemo_lib.errors import UsageError
-from poseemo_lib.execution import execute_notebook
+from poseemo_lib.errors import PoseemoError, UsageError
+from poseemo_lib.execution import NotebookError, execute_notebook
 from poseemo_lib.material import Material, load_material
 
 NOTEBOOK = "07_report.ipynb"
@@ -137,24 +138,58 @@ def make_report(
     PoseemoError
         None is complete, the notebook failed, or there is no browser to print with.
     """
-    from poseemo_lib.page import to_html, to_pdf
+    from poseemo_lib.page import to_html, to_pdf, wanted_browser
 
     material = load_material(runs, base)  # a clear error before a kernel starts
-    out = Path(out).resolve()
-    notebook, page = out / "report.ipynb", out / "report.html"
-    execute_notebook(
-        NOTEBOOK,
-        notebook,
-        {
-            "runs": [str(study.root.resolve()) for study in material.studies],
-            "base": material.base,
-            "figures": str(Path(figures).resolve() if figures else out / "figures"),
-            "cards": str(out),
-        },
-    )
-    temporary = out / f".{page.name}-{uuid.uuid4().hex[:8]}"
-    temporary.write_text(to_html(notebook), encoding="utf-8")
-    os.replace(temporary, page)
     if pdf:
-        to_pdf(page, out / "report.pdf")
-    return page
+        wanted_browser()
+    out = Path(out).resolve()
+    figures = Path(figures).resolve() if figures else out / "figures"
+    making = _new_folder(out, figures)
+    try:
+        notebook = making / "report.ipynb"
+        places = {"figures": str(making / "figures"), "cards": str(making)}
+        studies = [str(study.root.resolve()) for study in material.studies]
+        execute_notebook(NOTEBOOK, notebook, {"runs": studies, "base": material.base, **places})
+        (making / "report.html").write_text(to_html(notebook), encoding="utf-8")
+        if pdf:
+            to_pdf(making / "report.html", making / "report.pdf")
+        _put_in_place(making, out, figures)
+    except NotebookError as error:
+        raise NotebookError(error.reason, _keep(error.notebook, out), error.exit_code) from None
+    except OSError as error:
+        raise PoseemoError(f"{error.filename or out}: {error.strerror or error}; the report was not made") from None
+    finally:
+        shutil.rmtree(making, ignore_errors=True)
+    return out / "report.html"
+
+
+def _new_folder(out: Path, figures: Path) -> Path:
+    """Make the folder in which a report is made, so that one that fails leaves the one before as it was."""
+    try:
+        figures.mkdir(parents=True, exist_ok=True)
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=figures):
+            return Path(tempfile.mkdtemp(prefix=".making-", dir=out))
+    except OSError as error:
+        place = error.filename or out
+        raise UsageError(
+            f"{place}: wanted a folder to write the report to, got {error.strerror}; choose another"
+        ) from None
+
+
+def _put_in_place(making: Path, out: Path, figures: Path) -> None:
+    """Move the parts of a report to their places, over those of the one before."""
+    for kind in sorted((making / "figures").iterdir()):
+        shutil.rmtree(figures / kind.name, ignore_errors=True)
+        shutil.move(kind, figures / kind.name)
+    (out / "report.pdf").unlink(missing_ok=True)  # that of the page before
+    for file in sorted(path for path in making.iterdir() if path.is_file()):
+        os.replace(file, out / file.name)
+
+
+def _keep(notebook: Path | None, out: Path) -> Path | None:
+    """Keep a notebook that failed, beside the report of before."""
+    if notebook is None:
+        return None
+    return Path(shutil.move(notebook, out / "report-failed.ipynb"))

@@ -199,12 +199,12 @@ def _planned_only(root: Path, complete: list[Run]) -> tuple[list[Run], list[str]
     try:
         planned = json.loads((root / STUDY_FILE).read_text(encoding="utf-8"))["runs"]
         kept = [by_identity.get((one["cell"], one["identity"])) for one in planned]
+        missing = [one["folder"] for one, run in zip(planned, kept, strict=True) if run is None]
     except (OSError, ValueError, TypeError, KeyError):
         raise PoseemoError(
             f"{root / STUDY_FILE}: wanted the list of the study's runs, cannot read it; start the study again, which "
             "writes it anew and keeps the runs"
         ) from None
-    missing = [one["folder"] for one, run in zip(planned, kept, strict=True) if run is None]
     cells = list(dict.fromkeys(one["cell"] for one in planned))
     return [run for run in kept if run is not None], missing, cells
 

@@ -34,17 +34,17 @@ def run_table(results: Results) -> pd.DataFrame:
 
 
 def readable_runs(table: pd.DataFrame) -> pd.DataFrame:
-    """Give a table of runs few columns with names and units to read: scores in percent, time in seconds.
+    """Give the runs of networks in few columns with names and units to read: scores of the test part, in percent.
 
     Parameters
     ----------
     table : DataFrame
         From :func:`run_table`.
     """
-    scores = {"val_macro_f1": "validation macro-F1, %", "test_accuracy": "test accuracy, %",
-              "test_balanced_accuracy": "test balanced accuracy, %", "test_macro_f1": "test macro-F1, %"}  # fmt: skip
+    scores = {"val_macro_f1": "val. macro-F1, %", "test_accuracy": "accuracy, %",
+              "test_balanced_accuracy": "bal. accuracy, %", "test_macro_f1": "macro-F1, %"}  # fmt: skip
     plain = {"cell": "cell", "seed": "seed", "n_parameters": "parameters", "seconds": "seconds"}
-    out = table[[*plain, *scores]].rename(columns=plain | scores)
+    out = table.dropna(subset="n_parameters")[[*plain, *scores]].rename(columns=plain | scores).astype({"seed": str})
     for name in scores.values():
         out[name] = (100 * out[name]).round(1)
     return out

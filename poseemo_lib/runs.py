@@ -88,7 +88,7 @@ def read_record(folder: Path) -> dict | None:
     except (OSError, ValueError):  # no file, no text, or no JSON
         return None
     sound = isinstance(record, dict) and record.keys() >= {"status", "identity", "parameters", "cell"}
-    return record if sound else None
+    return record if sound and isinstance(record["parameters"], dict) else None
 
 
 def is_complete(folder: Path, identity: str) -> bool:
@@ -184,7 +184,16 @@ class Run:
     def history(self) -> pd.DataFrame:
         """Read the history, one row an epoch; empty for a baseline."""
         path = self.folder / "history.csv"
-        return self._read(pd.read_csv, path.name) if path.exists() else pd.DataFrame()
+        if not path.exists():
+            return pd.DataFrame()
+        table, best = self._read(pd.read_csv, path.name), self.record.get("best_epoch")
+        wanted = {"epoch", "train_loss", "val_loss", "val_macro_f1"}
+        if not wanted <= set(table.columns) or table[[*wanted]].isna().any().any() or best not in set(table["epoch"]):
+            raise PoseemoError(
+                f"{path}: wanted {', '.join(sorted(wanted))} of every epoch and of the chosen one, {best}; got "
+                "something else; remove the run's folder and start the study again"
+            )
+        return table
 
     def metrics(self) -> dict:
         """Read `metrics.json`."""
@@ -196,6 +205,29 @@ class Run:
 
     def _json(self, name: str) -> dict:
         return self._read(lambda path: json.loads(path.read_text(encoding="utf-8")), name)
+
+
+def _check_complete(path: Path, record: dict) -> None:
+    """Raise where the record of a completed run lacks what every run has."""
+    kinds = {"classes": list, "leaks": dict, "dataset": dict}
+    bad = [name for name, kind in kinds.items() if not isinstance(record.get(name), kind)]
+    bad += [f"parameters.{name}" for name in ("seed", "fold", "architecture") if name not in record["parameters"]]
+    if not bad:
+        bad += [f"dataset.{name}" for name in ("name", "content_hash", "synthetic") if name not in record["dataset"]]
+        bad += [name for name in ("started", "finished") if not _is_time(record.get(name))]
+    if bad:
+        raise PoseemoError(
+            f"{path}: wanted the record of a completed run, missing or not sound: {', '.join(bad)}; remove the run's "
+            "folder and start the study again"
+        )
+
+
+def _is_time(text: object) -> bool:
+    """Whether this is a time, or nothing."""
+    try:
+        return text is None or bool(datetime.fromisoformat(text))
+    except (TypeError, ValueError):
+        return False
 
 
 def find_runs(root: str | Path) -> tuple[list[Run], list[Path]]:
@@ -216,6 +248,8 @@ def find_runs(root: str | Path) -> tuple[list[Run], list[Path]]:
     ------
     UsageError
         The folder does not exist or holds no run.
+    PoseemoError
+        The record of a completed run lacks something.
     """
     root = Path(root)
     if not root.is_dir():
@@ -226,6 +260,7 @@ def find_runs(root: str | Path) -> tuple[list[Run], list[Path]]:
             continue
         record = read_record(path.parent)
         if record and record.get("status") == "complete":
+            _check_complete(path, record)
             complete.append(Run(path.parent, record))
         else:
             others.append(path.parent)

@@ -297,7 +297,8 @@ def _t_test(difference: float, n_groups: int, parts: list[tuple[float, int]]) ->
         df = variance**2 / sum(part**2 / freedom for part, freedom in parts)
         p = float(2 * t.sf(abs(difference) / se, df))
     half = float(t.ppf(1 - ALPHA / 2, df)) * se if se else 0.0
-    interval = {"low": difference - half, "high": difference + half}
+    # Two shares differ by at most 1.
+    interval = {"low": max(difference - half, -1.0), "high": min(difference + half, 1.0)}
     return {"difference": difference, **interval, "se": se, "df": df, "p": p}
 
 

@@ -35,6 +35,7 @@ def write_run(folder, cell, tables, *, architecture="gru", seed=0, fold="", leak
         "parameters": values,
         "classes": list(CLASSES),
         "leaks": leaks or {},
+        "clips": {"train": 10, "val": 5, "test": 5},
         "dataset": {"content_hash": "h", "synthetic": synthetic, "name": "d"},
     }
     write_json(folder / "run.json", record)

@@ -13,6 +13,7 @@ from poseemo_lib.calibration import (
     fit_temperature,
     scale_probabilities,
 )
+from poseemo_lib.errors import PoseemoError
 from poseemo_lib.evaluation import probability_columns
 from poseemo_lib.results import load_results
 
@@ -113,6 +114,15 @@ def test_a_cell_is_calibrated_run_by_run_on_validation_alone(tmp_path):
 
 def test_a_runs_own_file_is_read(tmp_path):
     write_cell(tmp_path, "net", 0.5, seeds=(0,))
-    (tmp_path / "net" / "seed-0" / "calibration.json").write_text('{"temperature": 3.0}')
+    (tmp_path / "net" / "seed-0" / "calibration.json").write_text('{"temperature": 3.0, "abstain_below": 0.5}')
     cell = load_results(tmp_path)["net"]
     assert cell.calibration(cell.runs[0])["temperature"] == 3.0
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", "3", '{"temperature": 0, "abstain_below": 0.5}', '{"temperature": NaN}'])
+def test_a_damaged_file_is_named(text, tmp_path):
+    write_cell(tmp_path, "net", 0.5, seeds=(0,))
+    (tmp_path / "net" / "seed-0" / "calibration.json").write_text(text)
+    cell = load_results(tmp_path)["net"]
+    with pytest.raises(PoseemoError, match=r"calibration.json: wanted temperature from 0.05 to 100.0, got"):
+        cell.calibrated("test")

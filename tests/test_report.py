@@ -163,3 +163,41 @@ def test_a_figure_that_comes_again_leaves_no_old_table(tmp_path):
     save_figure(figure, tmp_path / "k" / "01", "text", {})
     assert (tmp_path / "k" / "01.svg").read_bytes() == once
     plt.close(figure)
+
+
+def test_a_report_that_fails_leaves_the_one_before_and_a_place_that_is_none_is_named(runs, tmp_path):
+    root = shutil.copytree(runs, tmp_path / "runs")
+    out = tmp_path / "out"
+    (out / "figures" / "report_figures").mkdir(parents=True)
+    for file in (out / "report.html", out / "figures" / "report_figures" / "kept.png"):
+        file.write_text("before")
+    (root / "net" / "seed-0" / "history.csv").write_text("epoch\n1\n")
+    with pytest.raises(PoseemoError, match="history.csv: wanted epoch, train_loss"):
+        make_report(root, out)
+    assert (out / "report.html").read_text() == "before" and (out / "report-failed.ipynb").exists()
+    assert (out / "figures" / "report_figures" / "kept.png").exists()
+    assert not list(out.glob(".making-*"))
+    (tmp_path / "file").write_text("x")
+    for place in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(UsageError, match="wanted a folder to write the report to"):
+            make_report(runs, place)
+        with pytest.raises(UsageError, match="wanted a folder to write the report to"):
+            make_report(runs, tmp_path / "o", figures=place)
+    with pytest.raises(UsageError, match="wanted each folder once"):
+        make_report([runs, runs], tmp_path / "o")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ('"leaks": {}', '"leaks": 3'), ('"started": "', '"started": "yesterday '), ('"content_hash"', '"other_hash"'),
+        ('"seed": ', '"seeds": '),
+    ],
+)  # fmt: skip
+def test_a_damaged_record_is_named(change, message, runs, tmp_path):
+    root = shutil.copytree(runs, tmp_path / "runs")
+    path = root / "net" / "seed-0" / "run.json"
+    assert change in path.read_text()
+    path.write_text(path.read_text().replace(change, message))
+    with pytest.raises(PoseemoError, match="seed-0/run.json: wanted the record of a completed run"):
+        load_results(root)

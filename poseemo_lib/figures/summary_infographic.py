@@ -102,6 +102,8 @@ def class_panel(cell: Cell) -> Panel:
     marks = [emotion_mark(name, cell.classes)[:2] for name in names]
     bars = bars.assign(colour=[mark[0] for mark in marks], hatch=[mark[1] for mark in marks]).reset_index()
     words = [f"Found best: {name_text(names[0], 20)}", f"Least: {name_text(names[-1], 20)}"]
+    if not recall["mean"].max():
+        words = ["No class is found"]
     missing = len(cell.classes) - len(recall)
     left_out = f" {missing} of {len(cell.classes)} classes have no test clips." if missing else ""
     note = f"Recall: the share of a class that is found. Lines: 95 % intervals.{left_out}"
