@@ -7,11 +7,11 @@ from poseemo_lib.reliability import abstain_threshold
 from poseemo_lib.wording import percent
 
 FEELING = (
-    "A posture is not a feeling. The labels are what annotators saw, or what actors were asked to show; nothing says "
-    "what the filmed people felt, and reading emotion from a body is uncertain."
+    "A posture is not a feeling. The labels are what annotators saw, what actors were asked to show, or what a program "
+    "drew; nothing says what anybody felt, and reading emotion from a body is uncertain."
 )
 CULTURE = "How emotion shows in a body differs between people and cultures; clips of one culture say little of another."
-CONSENT = "People who are filmed have to consent to it and to this use. A skeleton of a person is still personal data."
+CONSENT = "People who are filmed have to consent to it and to this use. A skeleton can be personal data."
 BANNED = (
     "In the European Union it is prohibited to place on the market, put into service for this purpose or use an AI "
     "system that infers people's emotions at work or in education, unless it is meant for medical or safety reasons "
@@ -54,8 +54,9 @@ def _scope(material: Material) -> str:
 def _abstention(material: Material) -> str:
     threshold = 100 * abstain_threshold(material.best)
     return (
-        f"Below a calibrated probability of {threshold:.0f} % no answer is given. The threshold was set on clips like "
-        "these: on other data a high probability can be wrong, and no answer does not mean no emotion."
+        f"Below a calibrated probability of {threshold:.0f} % no answer is given. That number is fixed, and the "
+        "temperature was fitted on clips like these: on other data a high probability can be wrong, and no answer does "
+        "not mean no emotion."
     )
 
 

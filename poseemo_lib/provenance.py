@@ -15,7 +15,7 @@ from poseemo_lib.results import Results
 from poseemo_lib.study_plan import Study, load_study
 
 # Digits of a hash that are written, and values of one kind.
-DIGITS, MOST = 12, 4
+DIGITS, MOST = 12, 20
 SECONDS_AN_HOUR = 3600
 
 

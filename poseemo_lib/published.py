@@ -235,6 +235,7 @@ def format_side_by_side(table: pd.DataFrame) -> pd.DataFrame:
             "p after Holm": table["p_holm"].map(format_p),
             "our cell": [f"{row['cell']} ({row['study']})" if row["cell"] else none for row in rows],
             "our accuracy": [_interval(row, "accuracy", "low", "high") if row["cell"] else none for row in rows],
+            "ours differs in": [row["differs_in"] if row["cell"] else none for row in rows],
             "largest class in our test part": [
                 f"{100 * row['majority_share']:.1f}" if row["cell"] else none for row in rows
             ],

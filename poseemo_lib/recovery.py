@@ -134,6 +134,8 @@ def precision_at_k(scores: np.ndarray, wanted: np.ndarray, candidates: np.ndarra
 def gradient_recovery(contributions: np.ndarray, where: PlantedWindows) -> pd.DataFrame:
     """Rank joints, frames and people by their contributions, window by window.
 
+    Joints are those of the planted person: ranked among those of both people, finding the person would do.
+
     Parameters
     ----------
     contributions : array (R, T, M, K, C)
@@ -148,7 +150,7 @@ def gradient_recovery(contributions: np.ndarray, where: PlantedWindows) -> pd.Da
     own = np.eye(where.seen.shape[1], dtype=bool)[where.person]
     present = where.seen.any(2)
     parts = {
-        "joints": (contributions.sum((1, 4)), where.joints, where.seen),
+        "joints": (contributions.sum((1, 4)), where.joints, where.seen & own[:, :, None]),
         "frames": (contributions.sum((2, 3, 4)), where.frames, where.real),
         "person": (contributions.sum((1, 3, 4)), own & present, present),
     }

@@ -20,8 +20,8 @@ class Figures:
     ----------
     material : Material
     folder : str or Path
-        Where `report_figures/` and `comparison_plots/` go, with a PNG (300 dpi), an SVG and the drawn tables as CSV for
-        each figure; empty: nowhere.
+        Where `report_figures/`, `comparison_plots/` and `more_figures/` go, with a PNG (300 dpi), an SVG and the drawn
+        tables as CSV for each figure; empty: nowhere.
     """
 
     def __init__(self, material: Material, folder: str | Path = ""):
@@ -56,7 +56,7 @@ class Figures:
             Of its files, and what it shows with its numbers.
         data : dict of DataFrame
             The tables that it draws.
-        kind : {"report_figures", "comparison_plots"}
+        kind : {"report_figures", "comparison_plots", "more_figures"}
         """
         import matplotlib.pyplot as plt
         from IPython.display import display

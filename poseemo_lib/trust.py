@@ -100,6 +100,7 @@ def importance(material: Material) -> str:
     ]
     if found.recovery is not None and len(found.recovery):
         lines += ["", "Attributions held against what was planted in the synthetic clips:", "", *_recovered(found)]
+    lines += ["", "How alike the contributions are (rank correlation, 1: the same):", "", *_alike(found)]
     return "\n".join(lines)
 
 
@@ -110,11 +111,20 @@ def _most_important(kind: str, rows: pd.DataFrame) -> str:
     if costly.empty:
         return f"- {word}: none of {len(rows)} costs an amount that can be told from nothing"
     texts = [
-        f"{html.escape(str(row['name']))} {100 * row['drop']:.1f} [{100 * row['low']:.1f}, {100 * row['high']:.1f}] "
-        f"({100 * row['randomised_drop']:.1f})"
+        f"{html.escape(str(row['name']).replace('_', ' '))} {100 * row['drop']:.1f} "
+        f"[{100 * row['low']:.1f}, {100 * row['high']:.1f}] ({100 * row['randomised_drop']:.1f})"
         for row in costly.to_dict("records")
     ]
     return f"- {word}: {'; '.join(texts)}"
+
+
+def _alike(found) -> list[str]:
+    """Give a line for each pair of networks whose contributions were compared."""
+    return [
+        f"- {html.escape(row['compared'])}, {html.escape(row['target'])}: {row['correlation']:.2f} "
+        f"[{row['low']:.2f}, {row['high']:.2f}]"
+        for row in found.similarity.to_dict("records")
+    ]
 
 
 def _recovered(found) -> list[str]:

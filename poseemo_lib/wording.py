@@ -345,5 +345,5 @@ def shared_by_parts(cell: Cell) -> str:
     if cell.leaks:
         return f"Parts share clips or groups: {found_by_audit(cell.leaks)}."
     if groups_known(cell):
-        return "Parts share no group: no show, actor or content is in two of them."
+        return "Parts share no group (`group_id`); what the dataset does not record, such as an actor, they may share."
     return "Groups are not known, so nothing says whether a show or an actor is in two parts."

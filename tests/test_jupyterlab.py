@@ -125,7 +125,6 @@ def test_a_story_runs_from_the_menu(lab, tab, name):
     assert tab.locator(".jp-RenderedImage img").count() >= 1
 
 
-@pytest.mark.skipif(not (NOTEBOOKS / PLAYER).exists(), reason=f"needs notebooks/{PLAYER}")
 def test_the_interpretation_runs_from_the_menu_and_its_player_plays(lab, tab):
     cells = run_all(tab, lab, PLAYER)
     assert not [error for cell in cells for error in cell["errors"]]

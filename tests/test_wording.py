@@ -240,7 +240,8 @@ def interpreted(material, recovery=True):
         ],
         columns=["method", "target", "model", "precision", "low", "high", "chance"],
     )
-    there = SimpleNamespace(importance=importance, recovery=found if recovery else None)
+    alike = [{"compared": "two seeds", "target": "joints", "correlation": 0.7, "low": 0.6, "high": 0.8}]
+    there = SimpleNamespace(importance=importance, recovery=found if recovery else None, similarity=pd.DataFrame(alike))
     return SimpleNamespace(best=material.best, interpretation=there)
 
 
@@ -255,6 +256,7 @@ def test_importance_names_what_can_be_told_from_nothing(material):
         "planted joints: precision trained 70.0 % [60.0, 80.0], randomised 31.0 % [20.0, 40.0]; chance 30.0 %" in text
     )
     assert "planted" not in trust.importance(interpreted(material, recovery=False))
+    assert "- two seeds, joints: 0.70 [0.60, 0.80]" in text
     nothing = SimpleNamespace(best=material.best, interpretation=None)
     assert trust.importance(nothing).startswith("**Not run**")
 

@@ -102,9 +102,8 @@ def _summary(cell: Cell, data: dict) -> list[str]:
         lines.append(f"Most often {true} is taken for {predicted}:\n{top['count']} times.")
     sure = int((wrong["confidence"] >= 0.5).sum())
     lines.append(f"{sure:,} of the wrong ones are at least half sure.")
-    lines.append(
-        f"The temperature changes the ECE from\n{100 * errors['before']:.1f} to {100 * errors['after']:.1f} %."
-    )
+    before, after = 100 * errors["before"], 100 * errors["after"]
+    lines.append(f"ECE {before:.1f} % as trained, {after:.1f} % calibrated:\nread it with the intervals.")
     return lines
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 from poseemo_lib.cells import Cell
 from poseemo_lib.figures.drawn import Drawn, not_run
 from poseemo_lib.material import Material
-from poseemo_lib.plots.radar import MOST, Axis, best_values, radar_comparison, scaled
+from poseemo_lib.plots.radar import MOST, Axis, radar_comparison, scaled
 from poseemo_lib.plots.style import name_text, sample_text
 from poseemo_lib.speed import machine, measure_speed
 
@@ -148,21 +148,14 @@ def _written(values: pd.DataFrame, intervals: pd.DataFrame) -> pd.DataFrame:
 
 
 def _title(values: pd.DataFrame, axes: list[Axis], n_networks: int) -> str:
-    """Say on which axes the chosen network has the best value."""
+    """Say what is drawn, and which network has the highest score; the other leads are in the table, and no test."""
     first = name_text(values.index[0], 26)
     if len(values) == 1:
         return f"{first}, the only network, on {len(axes)} axes"
-    is_best = dict(zip((axis.name for axis in axes), best_values(values, axes)[0], strict=True))
-    leads = [axis.title.split(", ")[0] for axis in axes if is_best[axis.name]]
     drawn = f"the {len(values)} best by validation" if n_networks > len(values) else f"{len(values)} networks"
-    what = f"best {_listed(leads)}" if leads else "best on no axis"
     ahead = values["macro_f1"].idxmax()
     other = "" if ahead == values.index[0] else f"; highest macro-F1: {name_text(ahead, 26)}"
-    return textwrap.fill(f"{first}, chosen by validation: {what} among {drawn}{other}", _TITLE_WIDTH)
-
-
-def _listed(names: list[str]) -> str:
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+    return textwrap.fill(f"{first}, chosen by validation, among {drawn}{other}", _TITLE_WIDTH)
 
 
 def _note(material: Material, cells: list[Cell], left_out: list[Cell]) -> str:

@@ -9,6 +9,7 @@ from poseemo_lib import factors
 from poseemo_lib.cells import Cell
 from poseemo_lib.clips import EMOTIONS
 from poseemo_lib.figures.drawn import Drawn
+from poseemo_lib.findings import comparisons
 from poseemo_lib.limits import FEELING
 from poseemo_lib.material import Material
 from poseemo_lib.plots.infographic import Panel, Tile, Words, summary_infographic
@@ -130,7 +131,14 @@ def leak_panel(material: Material) -> Panel:
     ).rename(columns={"mean": "value"})
     study_name = f"study {name_text(study.root.name, 20)}"
     n_leaks = sum(leaks[leaky["split"]].values())
-    note = f"Balanced accuracy, {name_text(leaky['model'], 24)}, {study_name}. The audit counts {n_leaks:,} leaks."
+    tests = comparisons(study)
+    row = tests[(tests["a"] == leaky["cell"]) & (tests["b"] == clean["cell"]) & (tests["family"] == "splits")].iloc[0]
+    points = f"{100 * row['difference']:+.0f} [{100 * row['low']:+.0f}, {100 * row['high']:+.0f}] points"
+    told = "" if row["different"] else ", not told apart"
+    note = (
+        f"Balanced accuracy, {name_text(leaky['model'], 20)}, {study_name}: {points}{told}. The audit counts "
+        f"{n_leaks:,} leaks."
+    )
     title = f"A leaky split reports {100 * leaky['mean']:.0f} %, a clean one {100 * clean['mean']:.0f} %"
     return Panel(title, bars[BAR_COLUMNS].reset_index(drop=True), note)
 
@@ -235,7 +243,7 @@ def _data(cell: Cell, synthetic: bool) -> str:
         parts = f"{sum(clips.values()):,} clips; {tested} tested, each group by models trained on the others"
     else:
         parts = f"{clips['train']:,} clips to train, {clips['val']:,} to validate; tested on {tested}"
-        parts += " that share nothing with training" if groups_known(cell) and not cell.leaks else ""
+        parts += " that training has not seen" if groups_known(cell) and not cell.leaks else ""
     drawn = " Synthetic: the clips are drawn, not filmed, and say nothing about people." if synthetic else ""
     return f"Data: {name_text(record['dataset']['name'])}. {parts}.{drawn}"
 

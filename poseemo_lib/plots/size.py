@@ -95,7 +95,9 @@ def score_against_size(
     for x0, y0, x1, y1 in beyond:
         ax.plot([x0, x1], [y0, y1], color=_FRONT, linewidth=1, zorder=1)
     ax.set(xlabel=f"{SIZE_NAMES[size]} (log scale)", ylabel=f"{score_name}, %")
-    ax.set_title("Black steps: no other network that is no larger has a mean as high")
+    ax.set_title(
+        ("Black steps" if len(front) > 1 else "Black") + ": no other network that is no larger has a mean as high"
+    )
     ax.grid(axis="y")
     text = style.sample_text(n_clips, n_groups, table["n_seeds"], unit=unit, resampled_by=resampled_by,
                              interval="Vertical lines")  # fmt: skip
