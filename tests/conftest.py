@@ -28,3 +28,19 @@ SMALL = {
     "warmup_epochs": 0,
     "threads": 1,
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_draws(request):
+    """Draw fewer groups where figures and cards are tested, not statistics, which take most of the time."""
+    name = request.module.__name__
+    if not name.startswith(("test_figures_", "test_cards")):
+        yield
+        return
+    from functools import partial
+
+    from poseemo_lib import findings, material
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(material, "comparisons", partial(findings.comparisons, n_bootstrap=500))
+        yield

@@ -59,7 +59,8 @@ def test_the_training_notebook_has_every_parameter_with_its_default():
     assert [type(v) for v in values.values()] == [type(f.default) for f in RunParameters.model_fields.values()]
 
 
-@pytest.mark.parametrize("name", ["01_data", pytest.param("02_features", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["01_data", "02_features"])
 def test_it_runs_on_another_dataset(name, tiny, tmp_path):
     execute_notebook(f"{name}.ipynb", tmp_path / "o.ipynb", {"dataset": str(tiny)})
     executed = nbformat.read(tmp_path / "o.ipynb", 4)

@@ -17,6 +17,7 @@ from poseemo_lib.experiment import execute_run
 from poseemo_lib.figures.catalogue import CATALOGUE, COMPARISON_PLOTS, REPORT_FIGURES
 from poseemo_lib.material import Material, load_material
 from poseemo_lib.parameters import check_parameters
+from poseemo_lib.paths import NOTEBOOKS
 from poseemo_lib.report import Figures, make_report, save_figure
 from poseemo_lib.results import load_results
 
@@ -165,15 +166,17 @@ def test_a_figure_that_comes_again_leaves_no_old_table(tmp_path):
     plt.close(figure)
 
 
-def test_a_report_that_fails_leaves_the_one_before_and_a_place_that_is_none_is_named(runs, tmp_path):
-    root = shutil.copytree(runs, tmp_path / "runs")
+def test_a_report_that_fails_leaves_the_one_before_and_a_place_that_is_none_is_named(runs, tmp_path, monkeypatch):
+    notebook = nbformat.read(NOTEBOOKS / "07_report.ipynb", 4)
+    notebook.cells = [*notebook.cells[:2], nbformat.v4.new_code_cell("raise OSError('half way')")]
+    nbformat.write(notebook, tmp_path / "fails.ipynb")
+    monkeypatch.setattr("poseemo_lib.report.NOTEBOOK", str(tmp_path / "fails.ipynb"))
     out = tmp_path / "out"
     (out / "figures" / "report_figures").mkdir(parents=True)
     for file in (out / "report.html", out / "figures" / "report_figures" / "kept.png"):
         file.write_text("before")
-    (root / "net" / "seed-0" / "history.csv").write_text("epoch\n1\n")
-    with pytest.raises(PoseemoError, match="history.csv: wanted epoch, train_loss"):
-        make_report(root, out)
+    with pytest.raises(PoseemoError, match="half way"):
+        make_report(runs, out)
     assert (out / "report.html").read_text() == "before" and (out / "report-failed.ipynb").exists()
     assert (out / "figures" / "report_figures" / "kept.png").exists()
     assert not list(out.glob(".making-*"))
