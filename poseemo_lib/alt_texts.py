@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 
+from poseemo_lib.ranking import pareto_front
+
 
 def describe_scores(table: pd.DataFrame, metric: str = "macro_f1") -> str:
     """Text for the comparison of architectures: the cells' scores, best first."""
@@ -20,8 +22,6 @@ def _interval(row) -> str:
 
 def describe_sizes(table: pd.DataFrame, size: str = "n_parameters") -> str:
     """Text for score against size: the networks on the Pareto front of the means, and the rest."""
-    from poseemo_lib.plots.size import pareto_front
-
     networks = table[~table["is_baseline"].astype(bool)].dropna(subset=[size, "mean"]).reset_index(drop=True)
     front = networks.loc[pareto_front(networks[size], networks["mean"])]
     named = "; ".join(f"{row['cell']}, {row[size]:,.0f}, {_interval(row)}" for _, row in front.iterrows())

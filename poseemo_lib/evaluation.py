@@ -15,6 +15,10 @@ from poseemo_lib.errors import PoseemoError
 ID_COLUMNS = ("clip_id", "split", "label", "group_id", "source_id")
 TOP_K = 2
 PER_CLASS_SCORES = ("precision", "recall", "f1")
+# Averages over all classes of the test part, and the count of those that are found.
+OVER_CLASSES = ("balanced_accuracy", "macro_precision", "macro_recall", "macro_f1", "classes_above_5_percent")
+# Of the draws. A class in three groups is missing from fewer (exp(-3)), one in two of ten groups from 11 %.
+MOST_LOST = 0.05
 
 
 @dataclass(frozen=True)
@@ -161,6 +165,10 @@ def cell_scores(
     Percentile bootstrap over groups (Davison and Hinkley 1997, "Bootstrap methods and their application", ch. 3.8):
     whole groups are drawn with replacement, the same draw for all seeds, and the mean over seeds is taken in each
     draw. Only sums per group are resampled, so that the work is one matrix product.
+    An average over the classes is not defined in a draw that lacks a class: it would be one over others, and of a
+    constant answer, whose balanced accuracy is 1 / number of classes, one that moves. Such draws are left out of it,
+    unless they are more than :data:`MOST_LOST`: some class then hangs on one or two groups, and without those draws
+    the interval would hide how little is known of it; then each draw is averaged over the classes that it has.
     With fewer than about ten groups such an interval is too short. The ECE of a draw is biased upwards, so the
     interval of a small ECE can lie above it.
 
@@ -193,7 +201,8 @@ def cell_scores(
     unit, units = resampling_units(every)
     sums = _stack([_unit_sums(table, classes, units.get_indexer(table[unit])) for table in tables], len(units))
     weights = draw_units(len(units), n_bootstrap, seed)
-    observed, drawn = _scores(sums, np.ones((1, len(units)))), _scores(sums, weights)
+    observed = _scores(sums, np.ones((1, len(units))))
+    drawn = _leave_out_lacking(_scores(sums, weights), observed)
     summary = {name: _summarise(observed[name][:, 0], drawn[name]) for name in observed}
     confusion = sums["confusion"].sum((0, 1)).reshape(len(classes), len(classes))
     return CellScores(
@@ -293,6 +302,15 @@ def _scores(sums: dict[str, np.ndarray], weights: np.ndarray) -> dict[str, np.nd
         "nll": total["nll"][..., 0] / n_clips,
         **{name: per_class[name] for name in PER_CLASS_SCORES},
     }
+
+
+def _leave_out_lacking(drawn: dict[str, np.ndarray], observed: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Make averages over classes NaN in draws that lack a class of their seed's test part, unless those are many."""
+    # The recall of a class without a clip is NaN.
+    lacking = (np.isnan(drawn["recall"]) & ~np.isnan(observed["recall"])).any(-1)  # (seeds, R)
+    if lacking.any(0).mean() > MOST_LOST:
+        return drawn
+    return drawn | {name: np.where(lacking, np.nan, drawn[name]) for name in OVER_CLASSES}
 
 
 def _summarise(observed: np.ndarray, drawn: np.ndarray) -> dict[str, np.ndarray]:

@@ -199,6 +199,52 @@ def describe_pairs(table: pd.DataFrame, unit: str = "clips") -> list[str]:
     return [*sentences, text + _sentence("; ".join(reasons))]
 
 
+def higher_on_test(part: Results, tests: pd.DataFrame) -> list[str]:
+    """Say which cell has a higher macro-F1 on the test part than the one that validation chooses, and how sure that is.
+
+    Parameters
+    ----------
+    part : Results
+        Cells that were tested on the same clips.
+    tests : DataFrame
+        From :func:`comparisons`; a pair that is not in it is tested here, beside all pairs with the chosen cell.
+
+    Returns
+    -------
+    list of str
+        A sentence on the highest, in Markdown; none where no score is higher.
+    """
+    best = part.best().name
+    scores = {cell.name: cell.scores.scores.set_index("metric").loc["macro_f1", "mean"] for cell in part.cells}
+    higher = [name for name in scores if scores[name] > scores[best]]
+    if not higher:
+        return []
+    top = max(higher, key=scores.get)
+    row, n = _row_between(top, best, part, tests), len(higher) - 1
+    others = f", as {'do' if n > 1 else 'does'} {n} more" if n else ""
+    told = ("" if row["different"] else "not ") + f"significantly apart: {_why(row) if row['limit'] else _p(row)}"
+    text = f"**{html.escape(top)}** scores higher on the test part{others} (macro-F1 {100 * scores[top]:.1f} %, "
+    return [f"{text}{_difference(row)}; {told}): choosing it now would be choosing on test."]
+
+
+def _row_between(a: str, b: str, part: Results, tests: pd.DataFrame) -> dict:
+    """Take the comparison of two cells, a minus b, from a table, or make it as one of b with each other cell."""
+    for row in tests[tests["metric"] == "macro_f1"].to_dict("records"):
+        if (row["a"], row["b"]) == (a, b):
+            return row
+        if (row["a"], row["b"]) == (b, a):
+            return row | {"difference": -row["difference"], "low": -row["high"], "high": -row["low"]}
+    cells = {cell.name: cell for cell in part.cells}
+    table = compare_cells(
+        {name: cell.predictions("test") for name, cell in cells.items()},
+        part.classes,
+        pairs=[(name, b) for name in cells if name != b],
+        fixed={name for name, cell in cells.items() if _stands_for_itself(cell)},
+        pool=[name for name, cell in cells.items() if cell.is_network],
+    )
+    return table[table["a"] == a].iloc[0].to_dict()
+
+
 def _sentence(text: str) -> str:
     return text[0].upper() + text[1:] + "."
 

@@ -1,4 +1,4 @@
-"""Cells in the order of their scores, joined where they cannot be told apart."""
+"""Cells in the order of their scores, joined where they cannot be told apart, and those that no other beats."""
 
 from itertools import combinations
 
@@ -58,6 +58,28 @@ def rank_table(scores: pd.Series, comparisons: pd.DataFrame) -> pd.DataFrame:
         low, high = 1 + others.count(-1), len(order) - others.count(1)
         rows.append({"cell": name, "score": scores[name], "letters": letters[name], "rank_low": low, "rank_high": high})
     return pd.DataFrame(rows, columns=["cell", "score", "letters", "rank_low", "rank_high"])
+
+
+def pareto_front(size, score) -> np.ndarray:
+    """Find the models that no other beats in both size and score.
+
+    Parameters
+    ----------
+    size, score : sequence of N float
+        A model with a NaN is not on the front and beats none.
+
+    Returns
+    -------
+    int array
+        Indices of the models for which no other is at least as small and at least as good, and better in one;
+        by size.
+    """
+    size, score = np.asarray(size, dtype=float), np.asarray(score, dtype=float)
+    no_worse = (size[:, None] <= size) & (score[:, None] >= score)  # [i, j]: i is no worse than j; False for NaN
+    better = (size[:, None] < size) | (score[:, None] > score)
+    beaten = (no_worse & better).any(0)
+    front = np.flatnonzero(~beaten & np.isfinite(size) & np.isfinite(score))
+    return front[np.lexsort((score[front], size[front]))]
 
 
 def _letter(i: int) -> str:

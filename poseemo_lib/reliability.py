@@ -132,6 +132,35 @@ def answers_table(predictions: Predictions, classes: tuple[str, ...]) -> pd.Data
     return out.assign(right=out["answer"] == out["label"])
 
 
+def answered_share(
+    predictions: Predictions, classes: tuple[str, ...], name: str, *, n_bootstrap: int = 2000, seed: int = 0
+) -> pd.Series:
+    """Say how often a class is the answer: the mean over seeds, with a 95 % interval.
+
+    Parameters
+    ----------
+    predictions : dict of DataFrame
+        Seed -> predictions table of one split.
+    classes : tuple of str
+    name : str
+        The class.
+    n_bootstrap, seed : int
+        Number of draws, and their seed: those of :func:`poseemo_lib.evaluation.cell_scores`.
+
+    Returns
+    -------
+    Series
+        mean, low, high: shares, 0 to 1. Draws without a clip of some seed are left out.
+    """
+    answers = answers_table(predictions, classes)
+    unit, n_units = _units(answers)
+    seeds, slots = np.unique(answers["seed"], return_inverse=True)
+    n, hits = (_sums(unit, n_units, slots, len(seeds), values) for values in (1.0, answers["answer"] == name))
+    weights = draw_units(n_units, n_bootstrap, seed)
+    low, high = np.nanpercentile(_share(weights @ hits, weights @ n).mean(1), [2.5, 97.5])
+    return pd.Series({"mean": _share(hits.sum(0), n.sum(0)).mean(), "low": low, "high": high})
+
+
 def calibration_errors(cell: Cell) -> pd.DataFrame:
     """Give the expected calibration error of a cell before and after its temperature.
 

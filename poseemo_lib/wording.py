@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from poseemo_lib.cells import Cell
-from poseemo_lib.findings import METRIC_NAMES
+from poseemo_lib.findings import METRIC_NAMES, higher_on_test
 from poseemo_lib.material import Material
 from poseemo_lib.results import Results, format_p
 from poseemo_lib.statistics import MIN_GROUPS, compare_cells, compare_with_constant
@@ -74,10 +74,10 @@ def opening(material: Material) -> str:
     Returns
     -------
     str
-        Markdown, a paragraph a line: warnings about the data and the runs, then at most five lines.
+        Markdown, a paragraph a line: warnings about the data and the runs, then at most six lines.
     """
     best = material.best
-    lines = [_answer(material.main), *_against_baselines(material)]
+    lines = [_answer(material.main), *_against_baselines(material), *higher_on_test(material.main, material.tests)]
     if best.leaks:
         lines = [f"On a leaky split, so no estimate of anything: {line}" for line in lines]
     return "\n\n".join([*_warnings(material.results), *lines, _rests_on(best)])

@@ -212,13 +212,14 @@ class TestDetails:
 
     def test_each_number_is_written_in_its_place(self, material, details):
         table, ax = details.data["details"], details.figure.axes[0]
-        at = {text.get_position(): text.get_text() for text in ax.texts}
+        at = {}  # column and row -> what is written there, from the top
+        for text in sorted(ax.texts, key=lambda text: text.get_position()[1]):
+            at.setdefault(tuple(map(round, text.get_position())), []).append(text.get_text())
         for i, row in table.iterrows():
-            assert at[(0, i - 0.14)] == f"{100 * row['accuracy']:.1f}"
-            assert at[(0, i + 0.28)] == f"{100 * row['accuracy_low']:.1f} to {100 * row['accuracy_high']:.1f}"
-            assert [at[(9 + j, i)] for j in range(7)] == [
-                f"{100 * row[f'recall {name}']:.0f}" for name in material.classes
-            ]
+            interval = f"{100 * row['accuracy_low']:.1f} to {100 * row['accuracy_high']:.1f}"
+            assert at[0, i] == [f"{100 * row['accuracy']:.1f}", interval]
+            recalls = [f"{100 * row[f'recall {name}']:.0f}" for name in material.classes]
+            assert [at[9 + j, i][0] for j in range(7)] == recalls
         assert [label.get_text() for label in ax.get_yticklabels()] == table["cell"].tolist()
         assert table["macro_f1"].is_monotonic_decreasing
 

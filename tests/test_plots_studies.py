@@ -11,7 +11,7 @@ from poseemo_lib import plots
 from poseemo_lib.clips import EMOTIONS
 from poseemo_lib.plots import style
 from poseemo_lib.plots.labels import spread
-from poseemo_lib.plots.size import pareto_front
+from poseemo_lib.ranking import pareto_front
 
 ODD = ["<script>alert(1)</script>", "a$x_1$b$", "line\nbreak", "naïve&co", "x" * 60]
 
@@ -140,19 +140,6 @@ class TestArchitectureComparison:
 
 
 class TestSize:
-    def test_pareto_front(self):
-        size, score = [1, 2, 3, 4, 4, 2], [0.2, 0.5, 0.4, 0.6, 0.6, np.nan]
-        assert list(pareto_front(size, score)) == [0, 1, 3, 4]
-        assert list(pareto_front([5, 1, 3], [0.1, 0.9, 0.5])) == [1]
-        assert list(pareto_front([np.nan], [1])) == [] and list(pareto_front([], [])) == []
-
-    def test_no_point_beats_one_of_the_front_and_every_other_is_beaten(self):
-        size, score = draw.RNG.random((2, 40)).round(1)
-        front = set(pareto_front(size, score))
-        for i in range(40):
-            beaten = ((size <= size[i]) & (score >= score[i]) & ((size < size[i]) | (score > score[i]))).any()
-            assert beaten == (i not in front)
-
     @pytest.mark.parametrize("size", ["n_parameters", "multiply_adds"])
     def test_draws_points_front_and_baselines(self, size):
         table = draw.size_table(5)

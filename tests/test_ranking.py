@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from poseemo_lib.errors import PoseemoError
-from poseemo_lib.ranking import rank_table
+from poseemo_lib.ranking import pareto_front, rank_table
 
 
 def random_comparisons(rng, names):
@@ -45,3 +45,18 @@ def test_ranks_that_the_comparisons_leave_open():
     apart = pd.DataFrame([(a, b, 0.1, True) for a, b in combinations(many, 2)], columns=table.columns)
     letters = rank_table(pd.Series(np.arange(30.0)[::-1], index=many), apart)["letters"]
     assert letters.tolist()[:2] + letters.tolist()[25:28] == ["a", "b", "z", "aa", "ab"] and letters.is_unique
+
+
+def test_pareto_front():
+    size, score = [1, 2, 3, 4, 4, 2], [0.2, 0.5, 0.4, 0.6, 0.6, np.nan]
+    assert list(pareto_front(size, score)) == [0, 1, 3, 4]
+    assert list(pareto_front([5, 1, 3], [0.1, 0.9, 0.5])) == [1]
+    assert list(pareto_front([np.nan], [1])) == [] and list(pareto_front([], [])) == []
+
+
+def test_no_point_beats_one_of_the_front_and_every_other_is_beaten():
+    size, score = np.random.default_rng(0).random((2, 40)).round(1)
+    front = set(pareto_front(size, score))
+    for i in range(40):
+        beaten = ((size <= size[i]) & (score >= score[i]) & ((size < size[i]) | (score > score[i]))).any()
+        assert beaten == (i not in front)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from poseemo_lib.commands.shared import DatasetArgument, read_pairs, say
+from poseemo_lib.commands.shared import DatasetArgument, read_pairs, say, stoppable
 from poseemo_lib.errors import UsageError
 
 app = typer.Typer()
@@ -57,9 +57,10 @@ def report(
 
     Example: poseemo report runs/architectures runs/ablations runs/imbalance runs/leakage --out report
     """
-    from poseemo_lib.report import make_report
+    with stoppable("the report before is untouched"):
+        from poseemo_lib.report import make_report
 
-    page = make_report(runs, out, base, figures=figures or "", pdf=pdf)
+        page = make_report(runs, out, base, figures=figures or "", pdf=pdf)
     say(f"{page}: open it in a browser")
     say(f"figures in {figures or page.parent / 'figures'}; model_card.md and dataset_card.md beside the page")
 

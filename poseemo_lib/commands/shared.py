@@ -1,5 +1,8 @@
 """What the commands share: printing, argument types, KEY=VALUE texts."""
 
+import logging
+import signal
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -45,3 +48,36 @@ def read_pairs(texts: list[str], option: str, *, parse: bool = False) -> dict:
 def short_path(path: Path) -> str:
     """Write a path relative to the working directory where it is below it."""
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came."""
+
+
+class stoppable:
+    """Turn Ctrl-C and SIGTERM into one line and exit code 130 or 143, after what runs in it was stopped.
+
+    Parameters
+    ----------
+    left : str
+        What becomes of the work, after "stopped; ".
+    """
+
+    def __init__(self, left: str):
+        self.left = left
+
+    def __enter__(self) -> None:
+        def stop(*_):
+            raise Terminated
+
+        with suppress(ValueError):  # not in the main thread
+            self.before = signal.signal(signal.SIGTERM, stop)
+
+    def __exit__(self, kind, *_) -> None:
+        with suppress(AttributeError):
+            signal.signal(signal.SIGTERM, self.before)
+        if kind and issubclass(kind, KeyboardInterrupt):
+            # What the tasks of a notebook that was stopped ended in would follow as a traceback.
+            logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+            typer.echo(f"poseemo: stopped; {self.left}", err=True)
+            raise typer.Exit(143 if kind is Terminated else 130)

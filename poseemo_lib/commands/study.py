@@ -1,21 +1,15 @@
 """The command that makes a study's runs."""
 
-import signal
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from poseemo_lib.commands.shared import say, short_path
+from poseemo_lib.commands.shared import say, short_path, stoppable
 from poseemo_lib.errors import PoseemoError, UsageError
 
 app = typer.Typer()
-STOPPED = "poseemo: stopped; what was done is kept, the same command goes on"
-
-
-class Terminated(KeyboardInterrupt):
-    """SIGTERM came."""
+STOPPED = "what was done is kept, the same command goes on"
 
 
 @app.command()
@@ -51,7 +45,7 @@ def study(
     from poseemo_lib.study import LocalSlots, check_gpus, default_jobs, gpu_environments, write_plan
     from poseemo_lib.study_plan import load_study, look_at_runs, plan_runs
 
-    with _stoppable():
+    with stoppable(STOPPED):
         gpu_list = _numbers(gpus, "--gpus")
         _check_together(jobs, gpu_list, jobs_per_gpu, cluster, resource)
         plan = load_study(file)
@@ -117,24 +111,6 @@ def _look(runs: list, fault: str, status: bool) -> None:
     for run in runs:
         if not run.complete:
             say(f"{run.name}: {run_state(run)}, would be made in {short_path(run.folder)}")
-
-
-class _stoppable:
-    """Turn Ctrl-C and SIGTERM into one line and exit code 130 or 143, after all processes were stopped."""
-
-    def __enter__(self) -> None:
-        def stop(*_):
-            raise Terminated
-
-        with suppress(ValueError):  # not in the main thread
-            self.before = signal.signal(signal.SIGTERM, stop)
-
-    def __exit__(self, kind, *_) -> None:
-        with suppress(AttributeError):
-            signal.signal(signal.SIGTERM, self.before)
-        if kind and issubclass(kind, KeyboardInterrupt):
-            typer.echo(STOPPED, err=True)
-            raise typer.Exit(143 if kind is Terminated else 130)
 
 
 def _check_together(jobs, gpus: list[int], jobs_per_gpu: int, cluster, resource) -> None:

@@ -25,7 +25,8 @@ COST = {
     "seconds": "training,\nseconds",
     "best_epoch": "epoch\nchosen",
 }
-RECALL = "recall "
+FOUND, RECALL = "classes_above_5_percent", "recall "
+OF_RUNS = ("seconds", "best_epoch")
 
 
 def draw(material: Material) -> Drawn:
@@ -60,9 +61,10 @@ def details(material: Material) -> pd.DataFrame:
     -------
     DataFrame
         Index cell; is_baseline, is_chosen, is_apart (tested on other clips than the chosen one), n_seeds; means over
-        seeds of scores (shares; of the first ones with `_low` and `_high`), of `classes_above_5_percent` and of the
-        recall of every class; n_parameters, multiply_adds (of one window), seconds (of one run) and best_epoch.
-        Best macro-F1 first, those that are apart last.
+        seeds of scores (shares), of `classes_above_5_percent` and of the recall of every class, with the ends of their
+        95 % intervals in `_low` and `_high`; n_parameters, multiply_adds (of one window); the means over runs of
+        seconds and best_epoch, with the least and the most of a run in `_low` and `_high`. Best macro-F1 first, those
+        that are apart last.
     """
     same = {cell.name for cell in material.main.cells}
     rows = [
@@ -82,46 +84,42 @@ def details(material: Material) -> pd.DataFrame:
 
 def _scores(cell: Cell) -> dict:
     scores = cell.scores.scores.set_index("metric")
-    ends = {f"{name}_{end}": scores.loc[name, end] for name in (*SHARES, *AGREEMENT) for end in ("low", "high")}
-    recall = cell.scores.per_class.query("metric == 'recall'").set_index("class")["mean"]
-    return {
-        "n_seeds": cell.scores.n_seeds,
-        **{name: scores.loc[name, "mean"] for name in (*SHARES, *AGREEMENT, "ece", "classes_above_5_percent")},
-        "ece_calibrated": _calibrated_ece(cell),
-        **ends,
-        **{RECALL + name: recall[name] for name in cell.classes},
-    }
+    recall = cell.scores.per_class.query("metric == 'recall'").set_index("class")
+    rows = {name: scores.loc[name] for name in (*SHARES, *AGREEMENT, "ece", FOUND)}
+    rows |= {"ece_calibrated": _calibrated_ece(cell)} | {RECALL + name: recall.loc[name] for name in cell.classes}
+    values = {name: row["mean"] for name, row in rows.items()}
+    ends = {f"{name}_{end}": row[end] for name, row in rows.items() for end in ("low", "high")}
+    return {"n_seeds": cell.scores.n_seeds} | values | ends
 
 
-def _calibrated_ece(cell: Cell) -> float:
+def _calibrated_ece(cell: Cell) -> pd.Series:
     # A temperature belongs to one run, and an ensemble is made of several.
     if cell.architecture == ENSEMBLE:
-        return np.nan
-    return cell.calibrated_scores.scores.set_index("metric").loc["ece", "mean"]
+        return pd.Series(np.nan, ["mean", "low", "high"])
+    return cell.calibrated_scores.scores.set_index("metric").loc["ece"]
 
 
 def _cost(cell: Cell) -> dict[str, float]:
     own = [] if cell.architecture == ENSEMBLE else [run.record for run in cell.runs if run.seed in cell.seeds]
-    return {
-        "n_parameters": _number(cell.n_parameters),
-        "multiply_adds": _number(cell.multiply_adds),
-        **{name: _mean([record.get(name) for record in own]) for name in ("seconds", "best_epoch")},
-    }
+    sizes = {"n_parameters": _number(cell.n_parameters), "multiply_adds": _number(cell.multiply_adds)}
+    return sizes | {key: value for name in OF_RUNS for key, value in _span(name, own).items()}
+
+
+def _span(name: str, records: list[dict]) -> dict[str, float]:
+    """Mean of a number over runs, and the least and the most of them where there are several."""
+    known = [record[name] for record in records if record.get(name) is not None] or [np.nan]
+    ends = (min(known), max(known)) if len(known) > 1 else (np.nan, np.nan)
+    return {name: float(np.mean(known)), f"{name}_low": float(ends[0]), f"{name}_high": float(ends[1])}
 
 
 def _number(value: float | None) -> float:
     return np.nan if value is None else float(value)
 
 
-def _mean(values: list[float | None]) -> float:
-    known = [value for value in values if value is not None]
-    return float(np.mean(known)) if known else np.nan
-
-
 def _groups(table: pd.DataFrame, classes: tuple[str, ...]) -> list[Columns]:
     worst = float(np.nanmax([*np.ravel(table[[*ECE]]), 0]))
     recalls = {RECALL + name: name_text(name, 16) for name in classes}
-    found = {"classes_above_5_percent": f"recall\n> {100 * RECALL_THRESHOLD:.0f} %"}
+    found = {FOUND: f"recall\n> {100 * RECALL_THRESHOLD:.0f} %"}
     return [
         Columns("scores, %", SHARES, "Blues", _percent, 1),
         Columns("agreement beyond chance", AGREEMENT, "Blues", "{:.2f}".format, 1),
@@ -137,12 +135,14 @@ def _percent(value: float) -> str:
 
 
 def _short(value: float) -> str:
-    return f"{value:.1f}".removesuffix(".0") if value < 1000 else EngFormatter(places=1, sep=" ")(value)
+    if value >= 1000:
+        return EngFormatter(places=1, sep=" ")(value)
+    return f"{value:.0f}" if value >= 100 else f"{value:.1f}".removesuffix(".0")
 
 
 def _title(table: pd.DataFrame, material: Material) -> str:
     row, name = table.loc[material.best.name], name_text(material.best.name)
-    found = f"{row['classes_above_5_percent']:.3g} of {len(material.classes)} classes are found"
+    found = f"{row[FOUND]:.3g} of {len(material.classes)} classes are found"
     if row["is_baseline"]:
         return f"{name}: macro-F1 {100 * row['macro_f1']:.1f} %, {found}; no network was run"
     return f"{name}, chosen by validation: macro-F1 {100 * row['macro_f1']:.1f} %, {found}"
@@ -155,9 +155,10 @@ def _sample(table: pd.DataFrame, material: Material) -> str:
         interval="Small numbers",
     )  # fmt: skip
     more = (
-        " Values are means over seeds. Bold: chosen by validation; grey italics: baselines. Seconds are of one run, "
-        "multiply-adds of one window. Colours: ECE up to the largest here; cost and training on a log scale, each "
-        "column by itself."
+        " Those of seconds and epoch: the least and the most of a run. Resampling raises the ECE, so that its interval "
+        "may lie above it. Values are means over seeds; parameters and multiply-adds (of one window) are counted. "
+        "Bold: chosen by validation; grey italics: baselines. Colours: ECE up to the largest here; cost and training "
+        "on a log scale, each column by itself."
     )
     leaky = [name_text(cell.name) for cell in material.results.cells if cell.leaks]
     more += " †: tested on other clips, not comparable." if table["is_apart"].any() else ""
@@ -167,7 +168,7 @@ def _sample(table: pd.DataFrame, material: Material) -> str:
 def _describe(table: pd.DataFrame, title: str, missing: list[str]) -> str:
     each = "; ".join(
         f"{name} macro-F1 {100 * row['macro_f1']:.1f} %, accuracy {100 * row['accuracy']:.1f} %, "
-        f"{row['classes_above_5_percent']:.3g} classes found"
+        f"{row[FOUND]:.3g} classes found"
         for name, row in table.iterrows()
     )
     return f"Table of {len(table)} cells. {title}. {each}" + (f". Not run: {', '.join(missing)}" if missing else "")

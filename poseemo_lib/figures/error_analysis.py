@@ -17,6 +17,7 @@ from poseemo_lib.plots.calibration import (
     reliability_diagram,
 )
 from poseemo_lib.reliability import (
+    LEAST_GROUPS,
     abstain_threshold,
     answers_table,
     calibration_errors,
@@ -80,7 +81,8 @@ def _figure(cell: Cell, data: dict, material: Material):
     scores = cell.scores
     sample = style.sample_text(scores.n_clips, scores.n_groups, [scores.n_seeds], unit=cell.unit,
                                resampled_by=scores.resampled_by, interval="Lines, band and [ ]")  # fmt: skip
-    style.note_sample(fig, f"{sample} Answers of all seeds are pooled; the temperature is fitted on validation.")
+    bare = f"Points without a line: answers in fewer than {LEAST_GROUPS} groups."
+    style.note_sample(fig, f"{sample} {bare} Answers of all seeds are pooled; the temperature is fitted on validation.")
     style.note_data(fig, material.results.synthetic, bool(cell.leaks))
     label_classes(sizes, data["recall_by_size"])
     return fig

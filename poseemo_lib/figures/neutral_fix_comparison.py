@@ -10,7 +10,7 @@ from poseemo_lib.material import Material
 from poseemo_lib.plots.imbalance import regime_scores
 from poseemo_lib.plots.scores import METRIC_NAMES
 from poseemo_lib.plots.style import name_text
-from poseemo_lib.reliability import answers_table
+from poseemo_lib.reliability import answered_share, answers_table
 from poseemo_lib.results import Results
 
 TITLE = "Correcting for rare classes"
@@ -64,12 +64,14 @@ def _corrections(cell) -> int:
 
 
 def _answered(study: Results, names: dict[str, str], largest: str) -> pd.DataFrame:
-    """Share of a class among the answers and among the labels, for every seed."""
+    """Share of a class among the answers and among the labels, for every seed; low and high are of the mean."""
     rows = []
     for cell in study.cells:
-        for seed, own in answers_table(cell.predictions("test"), cell.classes).groupby("seed"):
+        predictions = cell.predictions("test")
+        ends = answered_share(predictions, cell.classes, largest)[["low", "high"]]
+        for seed, own in answers_table(predictions, cell.classes).groupby("seed"):
             shares = {"predicted": (own["answer"] == largest).mean(), "true": (own["label"] == largest).mean()}
-            rows.append({"regime": names[cell.name], "cell": cell.name, "seed": seed} | shares)
+            rows.append({"regime": names[cell.name], "cell": cell.name, "seed": seed} | shares | dict(ends))
     return pd.DataFrame(rows)
 
 
@@ -86,11 +88,12 @@ def _title(answered: pd.DataFrame, doubled: list[str], largest: str) -> str:
 
 
 def _describe(data: dict[str, pd.DataFrame], largest: str) -> str:
-    answered = data["answered"].groupby("regime", sort=False)[["predicted", "true"]].mean()
+    answered = data["answered"].groupby("regime", sort=False)[["predicted", "low", "high", "true"]].mean()
+    answered = answered.rename(columns={"predicted": "mean"})
     parts = []
     for regime, rows in data["scores"].groupby("regime", sort=False):
         each = ", ".join(f"{METRIC_NAMES[row['metric']]} {_interval(row)}" for _, row in rows.iterrows())
-        parts.append(f"{regime}: {each}, {largest} answered for {100 * answered.loc[regime, 'predicted']:.0f} %")
+        parts.append(f"{regime}: {each}, {largest} answered for {_interval(answered.loc[regime])}")
     share = 100 * answered["true"].iloc[0]
     return f"Regimes against uneven classes; {largest} is true for {share:.0f} %. " + "; ".join(parts)
 

@@ -15,6 +15,7 @@ from poseemo_lib.material import Material
 from poseemo_lib.plots.infographic import Panel, Tile, Words, summary_infographic
 from poseemo_lib.plots.style import LEAKY, count, emotion_mark, name_text, sample_text
 from poseemo_lib.provenance import provenance
+from poseemo_lib.reliability import answered_share
 from poseemo_lib.results import Results, format_p
 from poseemo_lib.statistics import MIN_GROUPS
 from poseemo_lib.wording import baseline_tests, counted, groups_known
@@ -160,16 +161,15 @@ def double_panel(material: Material) -> Panel:
     largest = table.loc[table["true"].idxmax(), "class"]
     rows = table[table["class"] == largest].set_index("cell")
     plain = [cell for cell, kinds in corrected.items() if not kinds][:1]
-    shown = {"true share": rows.loc[twice[0], "true"]}
-    if plain:
-        shown["answered, uncorrected"] = rows.loc[plain[0], "predicted"]
-    shown["answered, corrected twice"] = rows.loc[twice[0], "predicted"]
-    bars = pd.DataFrame({"name": list(shown), "value": list(shown.values()), "low": np.nan, "high": np.nan})
+    shown = [("true share", {"mean": rows.loc[twice[0], "true"], "low": np.nan, "high": np.nan})]
+    for text, cells in (("answered, uncorrected", plain), ("answered, corrected twice", twice[:1])):
+        shown += [(text, answered_share(study[cell].predictions("test"), study.classes, largest)) for cell in cells]
+    bars = pd.DataFrame([{"name": text, **share} for text, share in shown]).rename(columns={"mean": "value"})
     colours, hatches = [TRUE, *[CLEAN] * len(plain), LEAKY], ["", *[""] * len(plain), "//"]
     name = name_text(largest, 16)
     title = f"Rare classes corrected twice: {name} is the answer for {100 * bars['value'].iloc[-1]:.0f} %"
     kinds = " and ".join(corrected[twice[0]])
-    note = f"How often {name}, the most frequent class, is true or answered. Twice: {kinds}."
+    note = f"How often {name}, the most frequent class, is true or answered, with 95 % intervals. Twice: {kinds}."
     return Panel(title, bars.assign(colour=colours, hatch=hatches)[BAR_COLUMNS], note)
 
 

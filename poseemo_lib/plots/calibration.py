@@ -10,7 +10,7 @@ BEFORE, AFTER, RIGHT, WRONG = "#666666", "#0072B2", "#0072B2", "#D55E00"
 
 @style.in_style
 def reliability_diagram(before, after, errors, *, ax=None):
-    """Accuracy against confidence, before and after the temperature; calibrated answers lie on the diagonal.
+    """Accuracy against confidence, before and after the temperature, with intervals; calibrated is on the diagonal.
 
     Parameters
     ----------
@@ -26,18 +26,19 @@ def reliability_diagram(before, after, errors, *, ax=None):
     """
     fig, ax = style.axes_or_new(ax, 4.6, 4.2)
     ax.plot([0, 100], [0, 100], color="black", linewidth=0.9, linestyle=":")
+    # The raw ones, thin and hollow, lie on top: with a temperature near 1 both have about the same places.
     looks = (("raw", before, BEFORE, "s", "before"), ("calibrated", after, AFTER, "o", "after"))
     for name, table, colour, marker, key in looks:
-        rows = table[table["n"] > 0]
+        rows, raw = table[table["n"] > 0], key == "before"
         x, y = 100 * rows["confidence"], 100 * rows["accuracy"]
-        if key == "after":
-            ax.vlines(x, 100 * rows["low"], 100 * rows["high"], color=colour, linewidth=1.6, alpha=0.7)
-        sizes = 12 + 60 * rows["n"] / max(rows["n"].max(), 1)
-        fill = colour if key == "after" else "white"
-        ax.scatter(x, y, sizes, marker=marker, facecolor=fill, edgecolor=colour, linewidth=1.2, zorder=3)
+        lines = {"linewidth": 1, "zorder": 2.6} if raw else {"linewidth": 3.5, "alpha": 0.4}
+        ax.vlines(x, 100 * rows["low"], 100 * rows["high"], color=colour, **lines)
+        sizes = (20 if raw else 12) + 60 * rows["n"] / max(rows["n"].max(), 1)
+        ax.scatter(x, y, sizes, marker=marker, facecolor="none" if raw else colour, edgecolor=colour, linewidth=1.2,
+                   zorder=3 + raw)  # fmt: skip
         error = errors.loc[key]
         text = f"{name}: ECE {100 * error['mean']:.1f} [{100 * error['low']:.1f}, {100 * error['high']:.1f}]"
-        ax.text(0.03, 0.985 if key == "before" else 0.915, text, transform=ax.transAxes, va="top", fontsize=9,
+        ax.text(0.03, 0.985 if raw else 0.915, text, transform=ax.transAxes, va="top", fontsize=9,
                 color=colour, weight="bold")  # fmt: skip
     ax.set(xlim=(0, 102), ylim=(-3, 126), xlabel="confidence, %", ylabel="right answers, %")
     ax.set_yticks(range(0, 101, 20))

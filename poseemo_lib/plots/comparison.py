@@ -160,7 +160,7 @@ def detail_table(
     """
     columns = [(group, column) for group in groups for column in group.heads]
     n_rows = len(table) + len(not_run)
-    fig, ax = style.axes_or_new(ax, width=2.6 + 0.63 * len(columns), height=2.2 + 0.34 * n_rows)
+    fig, ax = style.axes_or_new(ax, width=2.6 + 0.75 * len(columns), height=2.2 + 0.38 * n_rows)
     shades = np.full((n_rows, len(columns), 3), _NO_ROW_COLOUR)
     for j, (group, column) in enumerate(columns):
         shades[: len(table), j] = _shades(table[column].to_numpy(float), group)
@@ -206,9 +206,9 @@ def _write_column(ax, j: int, table, column: str, group: Columns, shades) -> Non
             continue
         ends = table[[f"{column}_low", f"{column}_high"]].iloc[i].to_numpy(float) if with_interval else ()
         low_high = " to ".join(map(group.written, ends)) if len(ends) and np.isfinite(ends).all() else ""
-        ax.text(j, i - 0.14 * bool(low_high), group.written(value), **look, fontsize=9)
+        ax.text(j, i - 0.15 * bool(low_high), group.written(value), **look, fontsize=9.5)
         if low_high:
-            ax.text(j, i + 0.28, low_high, **look, fontsize=6)
+            ax.text(j, i + 0.27, low_high, **look, fontsize=7)
 
 
 def _divide(ax, groups, n_rows: int) -> None:

@@ -141,7 +141,8 @@ def regime_scores(
     seeds : DataFrame
         regime, seed, metric, value.
     answered : DataFrame
-        regime, seed, predicted, true: shares of the most frequent class.
+        regime, seed, predicted, true: shares of the most frequent class; low, high of the mean of `predicted` over
+        seeds, the same in all rows of a regime.
     largest : str
         That class.
     n_clips, n_groups : int
@@ -171,7 +172,7 @@ def regime_scores(
         _regime_bars(ax, rows, doubled)
         _dots(ax, seeds[seeds["metric"] == metric], "value", regimes)
         ax.set_title(f"{METRIC_NAMES.get(metric, metric)}, %")
-    means = answered.groupby("regime")[["predicted", "true"]].mean().reindex(regimes)
+    means = answered.groupby("regime")[["predicted", "low", "high", "true"]].mean().reindex(regimes)
     _answered_panel(axes[-1], means, answered, regimes, doubled)
     axes[-1].set_title(f"answered {style.name_text(largest, 16)}, %", pad=6 + LABEL_LEVEL)
     for ax in axes[:-1]:
@@ -195,22 +196,25 @@ def _regime_bars(ax, rows, doubled) -> None:
             ax.text(0.02, i, "not defined", transform=ax.get_yaxis_transform(), va="center", fontsize=8)
             continue
         _bar(ax, i, row["mean"], name in doubled)
-        ax.plot([100 * row["low"], 100 * row["high"]], [i, i], color=_colour(name in doubled), linewidth=2)
+        _interval(ax, i, row, name in doubled)
         write_value(ax, i, 100 * row["mean"], 100 * row["high"])
     limit_scores(ax, rows[["mean", "high"]])
     ax.tick_params(axis="y", length=0)
 
 
 def _answered_panel(ax, means, answered, regimes, doubled) -> None:
-    """Bars of the answers; a line at the truth, which regimes of one split share."""
+    """Bars of the answers with their intervals; a line at the truth, which regimes of one split share."""
+    limit_scores(ax, [*means["high"], *means["predicted"], *means["true"], *answered["predicted"]])
+    room = 0.18 * ax.get_xlim()[1]  # that a value takes
     for i, (name, row) in enumerate(means.iterrows()):
         _bar(ax, i, row["predicted"], name in doubled)
+        _interval(ax, i, row, name in doubled)
         own = answered[answered["regime"] == name]["predicted"].max()
-        write_value(ax, i, 100 * row["predicted"], 100 * own)
+        edge, true = 100 * np.fmax(own, row["high"]), 100 * means["true"].iloc[0]
+        write_value(ax, i, 100 * row["predicted"], true if edge < true < edge + room else edge)
     _dots(ax, answered, "predicted", regimes)
     for share in means["true"].head(1):
         ax.axvline(100 * share, color=style.CHANCE, linestyle="--", linewidth=1.2)
-    limit_scores(ax, [*means["predicted"], *means["true"], *answered["predicted"]])
     ax.tick_params(axis="y", length=0)
 
 
@@ -221,6 +225,10 @@ def _colour(is_doubled: bool) -> str:
 def _bar(ax, i: int, share: float, is_doubled: bool) -> None:
     colour = _colour(is_doubled)
     ax.barh(i, 100 * share, height=0.68, facecolor=colour, alpha=0.4, edgecolor=colour, hatch="//" * is_doubled)
+
+
+def _interval(ax, i: int, row, is_doubled: bool) -> None:
+    ax.plot([100 * row["low"], 100 * row["high"]], [i, i], color=_colour(is_doubled), linewidth=2)
 
 
 def _dots(ax, rows, column: str, regimes: list[str]) -> None:

@@ -138,10 +138,10 @@ def summary_infographic(
     shares.tick_params(labelsize=min(11.5, 11.5 * 11 / len(classes)))
     _rule(fig, 11.62)
     below = [_draw_panel(fig, panel, _MARGIN + i * (_INSIDE + 0.35) / 3) for i, panel in enumerate(panels)]
-    _rule(fig, 14.2)
-    _write(fig, "What it cannot do", (_MARGIN, 14.34), (_INSIDE, 0.3), 15, weight="bold")
+    _rule(fig, 14.38)
+    _write(fig, "What it cannot do", (_MARGIN, 14.48), (_INSIDE, 0.3), 15, weight="bold")
     for i, text in enumerate(words.limits):
-        _write(fig, text, (_MARGIN, 14.7 + i * 0.5), (_INSIDE, 0.47), 12)
+        _write(fig, text, (_MARGIN, 14.81 + i * 0.49), (_INSIDE, 0.47), 12)
     _write(fig, f"{words.sample} {words.provenance}", (_MARGIN, 15.8), (_INSIDE, 0.52), 10, color=_GREY)
     style.note_data(fig, synthetic, leaky)
     return fig, np.array([bars, shares, *below])
@@ -244,14 +244,14 @@ def _draw_panel(fig, panel: Panel, left: float):
     """Draw a message, its bars and what they are."""
     width = (_INSIDE + 0.35) / 3 - 0.35
     _write(fig, panel.title, (left, 11.78), (width, 0.56), 14, weight="bold")
-    ax = _axes(fig, (left, 12.42), (width, 1.28 if len(panel.bars) else 1.6))
+    ax = _axes(fig, (left, 12.38), (width, 1.18 if len(panel.bars) else 1.6))
     if panel.bars.empty:
         style.write_not_run(ax, panel.note)
         return ax
     for i, row in enumerate(panel.bars.to_dict("records")):
         _bar(ax, i, row, style.name_text(row["name"], 26), 11)
     _dress(ax, 3)
-    _write(fig, panel.note, (left, 13.72), (width, 0.44), 10.5, color=_GREY)
+    _write(fig, panel.note, (left, 13.56), (width, 0.78), 10.5, color=_GREY)
     return ax
 
 

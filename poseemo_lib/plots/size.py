@@ -8,32 +8,11 @@ from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 
 from poseemo_lib.plots import style
 from poseemo_lib.plots.labels import label_points, spread
+from poseemo_lib.ranking import pareto_front
 
 SIZE_NAMES = {"n_parameters": "parameters", "multiply_adds": "multiply-adds for one window"}
 _FRONT = "#000000"
 _NEAR = 16  # points between a name and a point that it does not name
-
-
-def pareto_front(size, score) -> np.ndarray:
-    """Find the models that no other beats in both size and score.
-
-    Parameters
-    ----------
-    size, score : sequence of N float
-        A model with a NaN is not on the front and beats none.
-
-    Returns
-    -------
-    int array
-        Indices of the models for which no other is at least as small and at least as good, and better in one;
-        by size.
-    """
-    size, score = np.asarray(size, dtype=float), np.asarray(score, dtype=float)
-    no_worse = (size[:, None] <= size) & (score[:, None] >= score)  # [i, j]: i is no worse than j; False for NaN
-    better = (size[:, None] < size) | (score[:, None] > score)
-    beaten = (no_worse & better).any(0)
-    front = np.flatnonzero(~beaten & np.isfinite(size) & np.isfinite(score))
-    return front[np.lexsort((score[front], size[front]))]
 
 
 @style.in_style

@@ -1,7 +1,8 @@
 """One look for all figures: colours, marks, sizes, and the mark on figures of synthetic data.
 
 Colours are those of Okabe and Ito (2008, "Color universal design"), which people with any colour vision can tell
-apart; each class also has a hatch and a marker of its own, for grey print.
+apart; each class also has a hatch and a marker of its own, for grey print. Classes that are none of the seven emotions
+have looks of their own.
 """
 
 import textwrap
@@ -39,12 +40,13 @@ EMOTION_MARKS = {
     "sad": ("#0072B2", "--", "P"),
     "surprise": ("#56B4E9", "||", "*"),
 }
-# Any other class takes one of these by its place.
+# Any other class takes one of these, by its place among such classes. None is a look of the seven, and the colours stay
+# apart from those and from each other for people who see no red or no green.
 _OTHER_MARKS = tuple(
     zip(
-        ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999999", "#000000"),
-        ("//", "..", "xx", "\\\\", "--", "||", "", "++"),
-        ("^", "s", "v", "o", "P", "*", "D", "X"),
+        ("#4466EE", "#661100", "#DDCC77", "#332288", "#88EEAA", "#444444", "#996633", "#550055"),
+        ("++", "oo", "**", "OO", "//..", "xx--", "||++", "\\\\oo"),
+        ("X", "<", "p", ">", "h", "d", "8", "H"),
         strict=True,
     )
 )
@@ -75,8 +77,9 @@ def in_style(function):
 
 
 def emotion_mark(name: str, classes: tuple[str, ...]) -> tuple[str, str, str]:
-    """Colour, hatch and marker of a class: fixed for the seven emotions, by place in `classes` for others."""
-    return EMOTION_MARKS.get(name) or _OTHER_MARKS[list(classes).index(name) % len(_OTHER_MARKS)]
+    """Colour, hatch and marker of a class: fixed for the seven emotions, by place among the others for any other."""
+    others = [one for one in classes if one not in EMOTION_MARKS]
+    return EMOTION_MARKS.get(name) or _OTHER_MARKS[others.index(name) % len(_OTHER_MARKS)]
 
 
 def title_figure(fig: Figure, text: str) -> None:
