@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from fsspec.implementations.local import LocalFileSystem
 
 from poseemo_lib.clips import PoseClip, check_clip, clip_faults
 from poseemo_lib.dataset_format import (
@@ -86,13 +87,18 @@ class Dataset:
     def _open_shard(self, name: str):
         path = f"{self.root}/{name}"
         try:
-            with self.fs.open(path, "rb") as file, pq.ParquetFile(file) as shard:
+            with self._open_file(path) as file, pq.ParquetFile(file) as shard:
                 self._check_shard(shard, name)
                 yield shard
         except FileNotFoundError:
             raise DatasetError(f"{path}: wanted the shard that {INFO_FILE} names, found no file") from None
         except (pa.ArrowException, OSError) as error:
             raise DatasetError(f"{path}: truncated or damaged shard: {first_line(error)}") from None
+
+    def _open_file(self, path: str):
+        # A Python file is let go by a thread of Arrow, which aborts the process where that happens while it exits
+        # (apache/arrow issue 34314); Arrow's own file is not.
+        return pa.OSFile(path) if isinstance(self.fs, LocalFileSystem) else self.fs.open(path, "rb")
 
     def _check_shard(self, shard: pq.ParquetFile, name: str) -> None:
         path = f"{self.root}/{name}"
