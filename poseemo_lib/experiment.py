@@ -17,6 +17,7 @@ from poseemo_lib import __version__
 from poseemo_lib.augmentation import Augmentation
 from poseemo_lib.batching import evaluation_batch, evaluation_windows, window_keypoints
 from poseemo_lib.calibration import calibration_of
+from poseemo_lib.clip_statistics import STATISTICS_FILE, dataset_statistics
 from poseemo_lib.evaluation import probability_columns, scored_units
 from poseemo_lib.files import replacing, write_json, write_table, write_text
 from poseemo_lib.inputs import PARTS, Inputs, load_inputs
@@ -136,6 +137,8 @@ def _fit_and_save(parameters: RunParameters, folder: Path, inputs: Inputs, repor
     write_json(folder / "metrics.json", score_run(predictions, inputs.classes, parameters.score_by))
     validation = scored_units(predictions, "val", inputs.classes, parameters.score_by)
     write_json(folder / "calibration.json", calibration_of(validation, inputs.classes))
+    trained_on = inputs.table.loc[inputs.table["part"] == "train", "clip_id"]
+    write_json(folder / STATISTICS_FILE, dataset_statistics(inputs.dataset, trained_on))
     return more
 
 

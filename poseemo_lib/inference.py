@@ -1,5 +1,6 @@
 """A trained run at work again: its network from the saved weights, and its held-out clips as it saw them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from zlib import crc32
@@ -16,6 +17,7 @@ from poseemo_lib.batching import (
     prepare_clips,
     window_keypoints,
 )
+from poseemo_lib.clips import PoseClip
 from poseemo_lib.dataset import Dataset
 from poseemo_lib.errors import PoseemoError, UsageError
 from poseemo_lib.features import N_FEATURES, to_features
@@ -185,9 +187,25 @@ def prepare_test_clips(run: Run, dataset: Dataset) -> tuple[PreparedClips, dict[
             f"{dataset.root}: wanted the {len(wanted)} test clips of {run.folder}, found {len(clips)}; "
             "give the dataset that the run was made with"
         )
+    return prepare_like(run, clips), {clip.clip_id: clip.fps for clip in clips}
+
+
+def prepare_like(run: Run, clips: Iterable[PoseClip], device: torch.device | str = "cpu") -> PreparedClips:
+    """Prepare any clips as a run's training did its own.
+
+    Parameters
+    ----------
+    run : Run
+    clips : iterable of PoseClip
+        At least one; a label that the run does not know becomes -1.
+    device : torch.device or str
+
+    Returns
+    -------
+    PreparedClips
+    """
     how = settings_from(Preparation, run_parameters(run))
-    data = prepare_clips(clips, tuple(run.record["classes"]), how)
-    return data, {clip.clip_id: clip.fps for clip in clips}
+    return prepare_clips(clips, tuple(run.record["classes"]), how, device)
 
 
 def test_windows(run: Run, dataset: Dataset, crops: int = 1) -> ClipWindows:

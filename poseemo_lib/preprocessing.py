@@ -8,11 +8,8 @@ No function looks across the border between two clips, so a clip gives the same 
 import torch
 from torch import Tensor
 
+from poseemo_lib.feature_layout import TORSO_PER_SHOULDER_WIDTH
 from poseemo_lib.skeleton import JOINT
-
-# Shoulder line to hip line over shoulder width in an adult, from the segment lengths of Winter (2009,
-# "Biomechanics and Motor Control of Human Movement", fig. 4.1): 0.288 H over 0.259 H, joint centres further in.
-TORSO_PER_SHOULDER_WIDTH = 1.25
 
 
 def clip_of_frame(lengths: Tensor) -> Tensor:
@@ -175,29 +172,26 @@ def normalise_body(keypoints: Tensor, lengths: Tensor) -> Tensor:
     xy = keypoints[..., :2]
     shoulders = xy[..., [JOINT["left_shoulder"], JOINT["right_shoulder"]], :]
     hips = xy[..., [JOINT["left_hip"], JOINT["right_hip"]], :]
-    torso = (shoulders.mean(-2) - hips.mean(-2)).norm(dim=-1)
+    middle, joints = shoulders.mean(-2), xy.nanmean(-2)
+    torso = (middle - hips.mean(-2)).norm(dim=-1)
     width = (shoulders[..., 0, :] - shoulders[..., 1, :]).norm(dim=-1)
     # (S, M) extents: a column of NaN gives NaN.
     extent = (_nan_max(xy) + _nan_max(-xy)).norm(dim=-1)
-    unit = _person_mean(torso, lengths, 0.5)
-    unit = _first_number(unit, TORSO_PER_SHOULDER_WIDTH * _person_mean(width, lengths, 0.9))
-    unit = _first_number(unit, 0.5 * _person_mean(extent, lengths, 0.5)).clamp(min=1e-3)
-    origin = torch.stack([_origin(shoulders.mean(-2)[..., i], xy[..., i], lengths) for i in (0, 1)], -1)
+    # All medians at once: for one short clip the number of calls is what costs.
+    medians = _person_mean(torch.stack([torso, extent, *middle.unbind(-1), *joints.unbind(-1)], 1), lengths, 0.5)
+    unit = _first_number(medians[:, 0], TORSO_PER_SHOULDER_WIDTH * _person_mean(width[:, None], lengths, 0.9)[:, 0])
+    unit = _first_number(unit, 0.5 * medians[:, 1]).clamp(min=1e-3)
+    origin = torch.nan_to_num(_first_number(medians[:, 2:4], medians[:, 4:6]))
     clip = clip_of_frame(lengths)
     normal = (xy - origin[clip][:, None, None]) / unit[clip][:, None, None, None]
     return torch.cat([normal, keypoints[..., 2:]], -1)
 
 
-def _origin(shoulder: Tensor, joints: Tensor, lengths: Tensor) -> Tensor:
-    fallback = _person_mean(joints.nanmean(-1), lengths, 0.5)
-    return torch.nan_to_num(_first_number(_person_mean(shoulder, lengths, 0.5), fallback))
-
-
 def _person_mean(values: Tensor, lengths: Tensor, quantile: float) -> Tensor:
-    """Quantile over the frames of each clip and person, NaN left out, then the mean of the people: (S, M) -> (N,)."""
+    """Quantile over the frames of each clip and person, NaN left out, then the people's mean: (S, Q, M) -> (N, Q)."""
     clip = clip_of_frame(lengths)
     local = torch.arange(len(clip), device=values.device) - starts_of(lengths)[clip]
-    padded = values.new_full((len(lengths), int(lengths.max()), values.shape[1]), torch.nan)
+    padded = values.new_full((len(lengths), int(lengths.max()), *values.shape[1:]), torch.nan)
     padded[clip, local] = values
     ordered = padded.sort(dim=1).values  # NaN last
     count = (~ordered.isnan()).sum(1)

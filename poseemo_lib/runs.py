@@ -2,8 +2,8 @@
 
 `runs/<study>/<cell>/seed-<k>/`, or `runs/<study>/<cell>/fold-<group>/seed-<k>/` where a cell has folds, holds
 `run.json`, `split.parquet`, `history.csv`, `predictions.parquet`, `metrics.json`, `calibration.json`,
-`weights.safetensors` (models) and `notebook.ipynb`; `checkpoint.pt` is there while it runs. Every file is written under
-a temporary name and renamed, and the status `complete` is written last.
+`training_statistics.json`, `weights.safetensors` (models) and `notebook.ipynb`; `checkpoint.pt` is there while it runs.
+Every file is written under a temporary name and renamed, and the status `complete` is written last.
 """
 
 import fcntl

@@ -41,6 +41,7 @@ def test_the_folder_holds_what_the_contract_says(run):
     names = {path.name for path in run.folder.iterdir() if not path.name.startswith(".")}
     assert names == {
         "run.json", "split.parquet", "history.csv", "predictions.parquet", "metrics.json", "calibration.json",
+        "training_statistics.json",
         "weights.safetensors",
     }  # fmt: skip
     record = run.record

@@ -91,7 +91,7 @@ class JointTransformer(nn.Module):
             x = layer(x, seen)
         weights = seen[..., None].to(x.dtype)
         x = (self.norm(x) * weights).sum((1, 2)) / weights.sum((1, 2)).clamp(min=1)
-        return self.head(pool_people(x, people, len(features), self.people))
+        return self.head(pool_people(x, people, features.shape[0], self.people))
 
 
 class Layer(nn.Module):

@@ -10,6 +10,7 @@ from torch.nn import functional
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from poseemo_lib.errors import UsageError
+from poseemo_lib.models.onnx_recurrent import onnx_direction
 
 
 class TemporalConv(nn.Conv1d):
@@ -111,21 +112,28 @@ def _run_reversed(rnn: nn.LSTM | nn.GRU, x: Tensor, mask: Tensor) -> tuple[Tenso
     """Run forward, where padding comes after all that counts, and forward over each clip's reversed real frames."""
     frame, length = torch.arange(mask.shape[1], device=x.device), mask.sum(1, keepdim=True)
     # (B, T): frame t and this one change places; the same both ways
-    mirrored = torch.where(frame < length, length - 1 - frame, frame)[..., None]
+    mirrored = torch.where(frame < length, length - 1 - frame, frame)
     for layer in range(rnn.num_layers):
         if layer:
             x = functional.dropout(x, rnn.dropout, rnn.training)
         forward_weights, backward_weights = rnn.all_weights[2 * layer : 2 * layer + 2]
         forward = _run_direction(rnn, x, forward_weights)
-        backward = _run_direction(rnn, x.take_along_dim(mirrored, 1), backward_weights)
-        x = torch.cat([forward, backward.take_along_dim(mirrored, 1)], -1)
-    end = forward.take_along_dim((length - 1)[..., None], 1)
+        backward = _run_direction(rnn, _take_frames(x, mirrored), backward_weights)
+        x = torch.cat([forward, _take_frames(backward, mirrored)], -1)
+    end = _take_frames(forward, length - 1)
     return x, torch.cat([end[:, 0], x[:, 0, rnn.hidden_size :]], -1)
+
+
+def _take_frames(x: Tensor, frames: Tensor) -> Tensor:
+    """Take frames (B, N) out of x (B, T, D): (B, N, D). `take_along_dim` would fix the batch size of an export."""
+    return x.gather(1, frames[..., None].expand(-1, -1, x.shape[2]))
 
 
 def _run_direction(rnn: nn.LSTM | nn.GRU, x: Tensor, weights: list[Tensor]) -> Tensor:
     """Run one layer in one direction from a state of zeros: x (B, T, D) -> (B, T, hidden)."""
-    start = x.new_zeros(1, len(x), rnn.hidden_size)
+    if torch.compiler.is_exporting():
+        return onnx_direction(rnn, x, weights)
+    start = x.new_zeros(1, x.shape[0], rnn.hidden_size)
     # has_biases, layers, dropout, train, bidirectional, batch_first
     options = (True, 1, 0.0, rnn.training, False, True)
     if isinstance(rnn, nn.LSTM):

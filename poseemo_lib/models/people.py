@@ -56,7 +56,7 @@ def find_people(features: Tensor, mask: Tensor) -> People:
     seen = (joints[..., CONFIDENCE] > 0) & mask[..., None, None]
     joints, seen = torch.where(seen[..., None], joints, 0.0).transpose(1, 2), seen.transpose(1, 2)
     if features.is_meta or torch.compiler.is_exporting():
-        clip = torch.arange(len(features), device=features.device)[:, None].expand(-1, MAX_PEOPLE)
+        clip = torch.arange(features.shape[0], device=features.device)[:, None].expand(-1, MAX_PEOPLE)
         return People(joints.flatten(0, 1), seen.flatten(0, 1), clip.flatten())
     clip, slot = seen.flatten(2).any(2).nonzero(as_tuple=True)
     return People(joints[clip, slot], seen[clip, slot], clip)

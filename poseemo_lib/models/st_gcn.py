@@ -96,7 +96,7 @@ class STGCN(nn.Module):
             x, seen = block(x, seen)
         # Holes are 0, so the sum is that of what was seen.
         x = x.sum((0, 2)) / seen.sum((0, 2)).clamp(min=1)[:, None]
-        return self.head(pool_people(x, people, len(features), self.people))
+        return self.head(pool_people(x, people, features.shape[0], self.people))
 
 
 class Block(nn.Module):

@@ -78,8 +78,8 @@ class Transformer(nn.Module):
         """
         x = self.embed(features)
         x = x + positions(*x.shape[1:]).to(x)
-        x = self.dropout(torch.cat([self.token.expand(len(x), 1, -1).to(x.dtype), x], 1))
-        padding = torch.cat([mask.new_zeros(len(mask), 1), ~mask], 1)
+        x = self.dropout(torch.cat([self.token.expand(x.shape[0], 1, -1).to(x.dtype), x], 1))
+        padding = torch.cat([mask.new_zeros(mask.shape[0], 1), ~mask], 1)
         for layer in self.layers:
             x = layer(x, src_key_padding_mask=padding)
         return self.head(x[:, 0])
