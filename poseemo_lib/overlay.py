@@ -126,7 +126,7 @@ def draw_strip(
 
 def draw_people(out: np.ndarray, keypoints: np.ndarray, scale: float) -> None:
     """Draw skeletons into a picture; joints that were not seen are left out."""
-    cv2 = import_cv2()
+    cv2, wide = import_cv2(), max(1, round(2.5 * scale))
     for number, person in enumerate(np.asarray(keypoints)):
         colour = _rgb(PEOPLE_COLOURS[number % len(PEOPLE_COLOURS)])
         seen = np.isfinite(person).all(-1) & (person[:, 2] >= MIN_CONFIDENCE)
@@ -134,9 +134,9 @@ def draw_people(out: np.ndarray, keypoints: np.ndarray, scale: float) -> None:
         points = np.clip(np.nan_to_num(person[:, :2]), -1e4, 1e4).round().astype(int)
         for a, b in EDGES:
             if seen[a] and seen[b]:
-                for line, width in ((_WHITE, 4 * scale), (colour, 2.5 * scale)):
-                    ends = tuple(map(int, points[a])), tuple(map(int, points[b]))
-                    cv2.line(out, *ends, line, max(1, round(width)), cv2.LINE_AA)
+                ends = tuple(map(int, points[a])), tuple(map(int, points[b]))
+                for line, width in ((_WHITE, wide + 2 * max(1, round(0.75 * scale))), (colour, wide)):
+                    cv2.line(out, *ends, line, width, cv2.LINE_AA)
         for x, y in points[seen]:
             cv2.circle(out, (int(x), int(y)), max(2, round(3.5 * scale)), _WHITE, -1, cv2.LINE_AA)
             cv2.circle(out, (int(x), int(y)), max(1, round(2.5 * scale)), colour, -1, cv2.LINE_AA)

@@ -1,8 +1,7 @@
 """One look for all figures: colours, marks, sizes, and the mark on figures of synthetic data.
 
-Colours are those of Okabe and Ito (2008, "Color universal design"), which people with any colour vision can tell
-apart; each class also has a hatch and a marker of its own, for grey print. Classes that are none of the seven emotions
-have looks of their own.
+Colours are those of :mod:`poseemo_lib.palette`, which people with any colour vision can tell apart; each class also has
+a hatch and a marker of its own, for grey print. Classes that are none of the seven emotions have looks of their own.
 """
 
 import textwrap
@@ -12,6 +11,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from poseemo_lib.palette import EMOTION_COLOURS, OTHER_COLOURS, PEOPLE_COLOURS
 
 STYLE = {
     "font.size": 10,
@@ -31,27 +32,27 @@ STYLE = {
 }
 
 # colour, hatch, marker
-EMOTION_MARKS = {
-    "angry": ("#D55E00", "//", "^"),
-    "disgust": ("#009E73", "..", "s"),
-    "fear": ("#CC79A7", "xx", "v"),
-    "happy": ("#E69F00", "\\\\", "o"),
-    "neutral": ("#999999", "", "D"),
-    "sad": ("#0072B2", "--", "P"),
-    "surprise": ("#56B4E9", "||", "*"),
+_LOOKS = {
+    "angry": ("//", "^"),
+    "disgust": ("..", "s"),
+    "fear": ("xx", "v"),
+    "happy": ("\\\\", "o"),
+    "neutral": ("", "D"),
+    "sad": ("--", "P"),
+    "surprise": ("||", "*"),
 }
-# Any other class takes one of these, by its place among such classes. None is a look of the seven, and the colours stay
-# apart from those and from each other for people who see no red or no green.
+EMOTION_MARKS = {name: (colour, *_LOOKS[name]) for name, colour in EMOTION_COLOURS.items()}
+# Any other class takes one of these, by its place among such classes. None is a look of the seven.
 _OTHER_MARKS = tuple(
     zip(
-        ("#4466EE", "#661100", "#DDCC77", "#332288", "#88EEAA", "#444444", "#996633", "#550055"),
+        OTHER_COLOURS,
         ("++", "oo", "**", "OO", "//..", "xx--", "||++", "\\\\oo"),
         ("X", "<", "p", ">", "h", "d", "8", "H"),
         strict=True,
     )
 )
 MODEL_KINDS = {"network": ("#0072B2", "o"), "baseline": ("#666666", "s")}
-PEOPLE = ("#0072B2", "#D55E00")
+PEOPLE = PEOPLE_COLOURS
 CHANCE, MAJORITY, STRONGEST = "#000000", "#D55E00", "#666666"
 LEAKY = "#D55E00"
 SYNTHETIC_TEXT, LEAKY_TEXT = "synthetic data", "leaky split: scores too high"
