@@ -9,21 +9,20 @@ from typing import Annotated
 import typer
 
 from poseemo_lib import __version__
-from poseemo_lib.commands import data, runs, study
+from poseemo_lib.commands import data, export, extract, live, predict, runs, study
 from poseemo_lib.commands.shared import say
 from poseemo_lib.errors import PoseemoError
 
 app = typer.Typer(
-    help="Emotion recognition from body pose: keypoints -> dataset -> audited runs -> report.",
+    help="Emotion recognition from body pose: videos or keypoints -> dataset -> audited runs -> report, prediction.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-app.add_typer(data.app)
-app.add_typer(runs.app)
-app.add_typer(study.app)
+for part in (data, extract, runs, study, predict, live, export):
+    app.add_typer(part.app)
 
 
 def main() -> None:

@@ -1,37 +1,20 @@
 """Keypoint files -> dataset: labels from paths, reading, tracking, writing."""
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from itertools import chain
+from itertools import chain, groupby
 from pathlib import Path
 
-from poseemo_lib.clips import EMOTIONS, SPLITS, PoseClip, check_clip
+import numpy as np
+
+from poseemo_lib.clips import EMOTIONS, PoseClip, check_clip
 from poseemo_lib.dataset import DatasetInfo, DatasetWriter
 from poseemo_lib.errors import ClipError, FormatError, UsageError
-from poseemo_lib.formats import Recording, load_reader, reader_options
-from poseemo_lib.tracking import main_people
-
-_SPLIT_WORDS = {word: word for word in SPLITS} | {
-    "training": "train",
-    "valid": "val",
-    "validation": "val",
-    "testing": "test",
-}
-_GROUPS = ("label", "group", "source", "split")
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A recording that the pattern matched, and what its path says."""
-
-    path: Path
-    name: str
-    label: str
-    source_id: str
-    group_id: str
-    split: str | None
+from poseemo_lib.formats import Recording, check_options, load_reader, reader_options
+from poseemo_lib.labelling import Entry, Found, compile_pattern, find_inside, find_path, match_found, match_paths
+from poseemo_lib.skeleton import MAX_PEOPLE
+from poseemo_lib.tracking import choose_main, main_people
 
 
 @dataclass
@@ -80,101 +63,23 @@ def read_recordings(format: str, path, **options) -> list[Recording]:
     UsageError
         There is no such format or option, or an option is out of its range.
     """
-    reader, known = load_reader(format), reader_options(format)
-    unknown = sorted(set(options) - set(known))
-    if unknown:
-        raise UsageError(f"format {format}: wanted options among {', '.join(known)}, got {', '.join(unknown)}")
-    return [
-        recording if recording.tracked else replace(recording, keypoints=main_people(recording.keypoints), tracked=True)
-        for recording in reader.read(path, **options)
-    ]
+    return [to_main_people(recording) for recording in _read(format, path, options)]
 
 
-def match_paths(
-    paths: list[Path], src: Path, label_pattern: str, label_map: Mapping[str, str], split: str | None = None
-) -> tuple[list[Entry], list[str]]:
-    """Take label, group, source and split of recordings from their paths.
-
-    Parameters
-    ----------
-    paths : list of Path
-    src : Path
-        The pattern is searched in the paths relative to this folder, with ``/`` between their parts.
-    label_pattern, label_map, split
-        See :func:`import_dataset`.
-
-    Returns
-    -------
-    entries : list of Entry
-    unmatched : list of str
-        Relative paths that the pattern does not match.
-
-    Raises
-    ------
-    UsageError
-        The pattern is faulty or matches nothing, or a label or split is unknown.
-    """
-    pattern = _compile(label_pattern)
-    names = {path: _relative(path, src) for path in paths}
-    matches = {path: match for path, name in names.items() if (match := pattern.search(name)) and match["label"]}
-    if not matches:
-        examples = ", ".join(list(names.values())[:3])
-        raise UsageError(f"--label-pattern {label_pattern!r} matches none of {len(paths)} paths, such as {examples}")
-    label_of = _label_table({match["label"] for match in matches.values()}, label_map)
-    split_of = _split_table({_group(match, "split") for match in matches.values()} - {None} | ({split} - {None}))
-    entries = []
-    for path, match in matches.items():
-        # Only a file has a suffix to cut: folders may have dots in their names.
-        name = names[path].removesuffix(path.suffix) if path.is_file() else names[path]
-        source = _group(match, "source") or name
-        group, part = _group(match, "group") or source, _group(match, "split") or split
-        entries.append(Entry(path, name, label_of[match["label"]], source, group, split_of.get(part)))
-    return entries, [name for path, name in names.items() if path not in matches]
+def _read(format: str, path, options: Mapping) -> list[Recording]:
+    check_options(format, reader_options(format), options)
+    return load_reader(format).read(path, **options)
 
 
-def _compile(label_pattern: str) -> re.Pattern:
-    try:
-        pattern = re.compile(label_pattern)
-    except re.error as error:
-        raise UsageError(f"--label-pattern {label_pattern!r}: not a regular expression: {error}") from None
-    unknown = sorted(set(pattern.groupindex) - set(_GROUPS))
-    if "label" not in pattern.groupindex or unknown:
-        raise UsageError(
-            f"--label-pattern {label_pattern!r}: wanted a group (?P<label>...) and at most {', '.join(_GROUPS[1:])} "
-            f"beside it, got {', '.join(pattern.groupindex) or 'no named group'}"
-        )
-    return pattern
-
-
-def _relative(path: Path, src: Path) -> str:
-    return path.resolve().name if path == src else path.relative_to(src).as_posix()
-
-
-def _group(match: re.Match, name: str) -> str | None:
-    return match.groupdict().get(name) or None
-
-
-def _label_table(labels: set[str], label_map: Mapping[str, str]) -> dict[str, str]:
-    """Label in a path -> class, for every label that occurs."""
-    wanted = {label.lower(): emotion.lower() for label, emotion in label_map.items()}
-    bad = sorted(set(wanted.values()) - set(EMOTIONS))
-    if bad:
-        raise UsageError(f"--label-map: wanted a class among {', '.join(EMOTIONS)}, got {', '.join(bad)}")
-    table = {label: wanted.get(label.lower(), label.lower()) for label in labels}
-    lost = sorted(label for label, emotion in table.items() if emotion not in EMOTIONS)
-    if lost:
-        raise UsageError(
-            f"labels: wanted {', '.join(EMOTIONS)}, got {', '.join(lost)}; map each: --label-map {lost[0]}=neutral"
-        )
-    return table
-
-
-def _split_table(words: set[str]) -> dict[str, str]:
-    """Split in a path -> train, val or test, for every word that occurs."""
-    lost = sorted(word for word in words if word.lower() not in _SPLIT_WORDS)
-    if lost:
-        raise UsageError(f"split: wanted one of {', '.join(_SPLIT_WORDS)}, got {', '.join(lost)}")
-    return {word: _SPLIT_WORDS[word.lower()] for word in words}
+def to_main_people(recording: Recording) -> Recording:
+    """Keep the one or two main people, each in a slot: see :func:`poseemo_lib.tracking.main_people`."""
+    keypoints = recording.keypoints
+    if not recording.tracked:
+        return replace(recording, keypoints=main_people(keypoints, fps=recording.fps), tracked=True)
+    if keypoints.shape[1] <= MAX_PEOPLE:
+        return recording
+    frames, slots = np.nonzero((keypoints[..., 2] > 0).any(-1))
+    return replace(recording, keypoints=choose_main(keypoints[frames, slots], frames, slots, len(keypoints))[0])
 
 
 def import_dataset(
@@ -183,7 +88,7 @@ def import_dataset(
     out,
     *,
     name: str,
-    label_pattern: str,
+    label_pattern: str | None = None,
     label_map: Mapping[str, str] | None = None,
     split: str | None = None,
     options: Mapping | None = None,
@@ -206,16 +111,18 @@ def import_dataset(
         The dataset's folder, or any fsspec URL.
     name : str
         The dataset's name.
-    label_pattern : str
-        Regular expression, searched in each recording's path relative to `src`. Its named groups: ``label``, and where
-        the path tells them ``group`` (what must not straddle a split; else the source), ``source`` (the recording that
-        it was cut from; else the path without suffix) and ``split``. An example:
-        ``(?P<split>train|test)/(?P<label>\w+)/(?P<source>\w+)_\d+``.
+    label_pattern : str, optional
+        Regular expression, searched in each recording's path relative to `src`, or in path / name of one in a file
+        that holds several (name alone where `src` is that file). Its named groups: ``label``, and where the path tells
+        them ``group`` (what must not straddle a split; else the source), ``source`` (the recording that it was cut
+        from; else the path without suffix) and ``split``. An example:
+        ``(?P<split>train|test)/(?P<label>\w+)/(?P<source>\w+)_\d+``. Without it, or without a group ``label`` or
+        ``split`` in it, those count that the files carry.
     label_map : mapping, optional
-        Label in a path -> one of :data:`poseemo_lib.clips.EMOTIONS`. Labels that are classes already need no entry.
-        Upper and lower case are the same.
+        Label in a path or file -> one of :data:`poseemo_lib.clips.EMOTIONS`. Labels that are classes already need no
+        entry. Upper and lower case are the same.
     split : str, optional
-        The official split of all recordings whose path tells none.
+        The official split of all recordings that tell none.
     options : mapping, optional
         Options of the format's ``read``.
     source, licence : str
@@ -243,12 +150,17 @@ def import_dataset(
     if not paths:
         raise UsageError(f"{src}: wanted {format} files, found none")
     report = ImportReport()
-    entries, report.unmatched = match_paths(paths, src, label_pattern, label_map or {}, split)
+    kept: dict[Path, list[Recording]] = {}
+    if _names_tell(format, label_pattern):
+        entries, report.unmatched = match_paths(paths, src, label_pattern, label_map or {}, split)
+    else:
+        found = _look_inside(format, paths, src, options, report, kept)
+        entries, report.unmatched = match_found(found, label_pattern, label_map or {}, split)
     recipe = {"command": "import", "format": format, "label_pattern": label_pattern, "label_map": dict(label_map or {})}
     recipe |= {"src": str(src), "split": split, "options": reader_options(format) | options}
     classes = tuple(emotion for emotion in EMOTIONS if emotion in {entry.label for entry in entries})
     info = DatasetInfo(name=name, classes=classes, source=source, licence=licence, recipe=recipe)
-    clips = _read_all(format, entries, options, classes, report, progress)
+    clips = _read_all(format, entries, options, classes, report, progress, kept)
     # The first sound clip comes before the folder: a wrong option or a wholly faulty source leaves nothing behind.
     first = next(clips, None)
     if first is None:
@@ -268,25 +180,74 @@ def import_dataset(
     return report
 
 
+def _names_tell(format: str, label_pattern: str | None) -> bool:
+    """Tell whether the paths alone give every label: then nothing has to be read for it."""
+    many = getattr(load_reader(format), "MANY", False)
+    return label_pattern is not None and "label" in compile_pattern(label_pattern).groupindex and not many
+
+
+def _look_inside(
+    format: str, paths: list[Path], src: Path, options: dict, report: ImportReport, kept: dict
+) -> list[Found]:
+    """Read every file for what it says of its recordings; what cannot be read goes to the report.
+
+    `kept` gets the recordings of a single file, which would be read twice.
+    """
+    found: dict[tuple, Found] = {}
+    for path in paths:
+        try:
+            recordings = _read(format, path, options)
+        except FormatError as error:
+            report.faults.append(str(error))
+            continue
+        if len(paths) == 1:
+            kept[path] = recordings
+        here = find_path(path, src)
+        found |= {(path, recording.name): find_inside(here, recording, src) for recording in recordings}
+    if not found:
+        raise FormatError(f"{src}: none of {len(paths)} recordings could be used; the first: {report.faults[0]}")
+    return list(found.values())
+
+
 def _read_all(
-    format: str, entries: list[Entry], options: dict, classes: tuple[str, ...], report: ImportReport, progress: bool
+    format: str,
+    entries: list[Entry],
+    options: dict,
+    classes: tuple[str, ...],
+    report: ImportReport,
+    progress: bool,
+    kept: dict[Path, list[Recording]],
 ) -> Iterator[tuple[PoseClip, str]]:
     """Yield the sound clips with their files; the faulty go to the report."""
     from tqdm import tqdm
 
     # disable=None: no bar where the output is not a terminal.
-    for entry in tqdm(entries, desc="import", unit="recording", disable=None if progress else True):
-        try:
-            recordings = read_recordings(format, entry.path, **options)
-        except FormatError as error:
-            report.faults.append(str(error))
-            continue
-        report.recordings[entry.label] += 1
-        for recording in recordings:
+    with tqdm(total=len(entries), desc="import", unit="recording", disable=None if progress else True) as bar:
+        for path, group in groupby(entries, key=lambda entry: entry.path):
+            group = list(group)
             try:
-                yield check_clip(_to_clip(entry, recording), classes, str(entry.path)), str(entry.path)
-            except ClipError as error:
+                recordings = kept.pop(path, None) or _read(format, path, options)
+            except FormatError as error:
                 report.faults.append(str(error))
+                continue
+            finally:
+                bar.update(len(group))
+            by_name: dict[str | None, list[Recording]] = {}
+            for recording in recordings:
+                by_name.setdefault(recording.name, []).append(recording)
+            for entry in group:
+                report.recordings[entry.label] += 1
+                yield from _to_clips(entry, by_name.get(entry.inside, ()), classes, report)
+
+
+def _to_clips(
+    entry: Entry, recordings: list[Recording], classes: tuple[str, ...], report: ImportReport
+) -> Iterator[tuple[PoseClip, str]]:
+    for recording in recordings:
+        try:
+            yield check_clip(_to_clip(entry, to_main_people(recording)), classes, str(entry.path)), str(entry.path)
+        except ClipError as error:
+            report.faults.append(str(error))
 
 
 def _to_clip(entry: Entry, recording: Recording) -> PoseClip:

@@ -79,13 +79,50 @@ OKS_SIGMAS = np.array(
     dtype=np.float32,
 )
 
-# For each COCO keypoint, its index in another layout.
-# BODY_25 and COCO-18: OpenPose's output documentation.
-LAYOUTS = {
-    "coco17": tuple(range(17)),
-    "body25": (0, 16, 15, 18, 17, 5, 2, 6, 3, 7, 4, 12, 9, 13, 10, 14, 11),
-    "coco18": (0, 15, 14, 17, 16, 5, 2, 6, 3, 7, 4, 11, 8, 12, 9, 13, 10),
+# The joints of each layout, in its order. Sources: BODY_25 and COCO-18, OpenPose's output documentation; Halpe-26, the
+# Halpe-FullBody repository (its 136 joints begin with these 26); BlazePose-33, MediaPipe's `PoseLandmark`; H36M-17,
+# MMPose's description of Human3.6M; NTU-25, Shahroudy et al. 2016, "NTU RGB+D" (Kinect v2's `JointType`).
+_JOINTS = {
+    "body25": "nose neck right_shoulder right_elbow right_wrist left_shoulder left_elbow left_wrist mid_hip right_hip "
+    "right_knee right_ankle left_hip left_knee left_ankle right_eye left_eye right_ear left_ear left_big_toe "
+    "left_small_toe left_heel right_big_toe right_small_toe right_heel",
+    "coco18": "nose neck right_shoulder right_elbow right_wrist left_shoulder left_elbow left_wrist right_hip "
+    "right_knee right_ankle left_hip left_knee left_ankle right_eye left_eye right_ear left_ear",
+    "halpe26": " ".join(COCO_KEYPOINTS) + " head neck hip left_big_toe right_big_toe left_small_toe right_small_toe "
+    "left_heel right_heel",
+    "blazepose33": "nose left_eye_inner left_eye left_eye_outer right_eye_inner right_eye right_eye_outer left_ear "
+    "right_ear mouth_left mouth_right left_shoulder right_shoulder left_elbow right_elbow left_wrist right_wrist "
+    "left_pinky right_pinky left_index right_index left_thumb right_thumb left_hip right_hip left_knee right_knee "
+    "left_ankle right_ankle left_heel right_heel left_foot_index right_foot_index",
+    "h36m17": "root right_hip right_knee right_ankle left_hip left_knee left_ankle spine thorax neck_base head "
+    "left_shoulder left_elbow left_wrist right_shoulder right_elbow right_wrist",
+    "ntu25": "spine_base spine_mid neck head left_shoulder left_elbow left_wrist left_hand right_shoulder right_elbow "
+    "right_wrist right_hand left_hip left_knee left_ankle left_foot right_hip right_knee right_ankle right_foot "
+    "spine_shoulder left_hand_tip left_thumb right_hand_tip right_thumb",
 }
+JOINT_NAMES = {"coco17": COCO_KEYPOINTS} | {layout: tuple(names.split()) for layout, names in _JOINTS.items()}
+
+# H36M-17 and NTU-25 have no nose, eyes or ears. Eyes and ears are missing; for the nose stands what is nearest to it:
+# in H36M-17 the joint between neck and top of the head, at the height of jaw and nose (MMPose, too, takes it for
+# COCO's nose), in NTU-25 the middle of the head. Both lie inside the head, so the way the face looks is lost.
+STAND_INS = {"h36m17": {"nose": "neck_base"}, "ntu25": {"nose": "head"}}
+
+# Joints that a layout itself defines as the middle of two of COCO's. OpenPose: neck and mid hip; MMPose: H36M's root.
+MIDPOINTS = {
+    "body25": {"neck": "shoulder", "mid_hip": "hip"},
+    "coco18": {"neck": "shoulder"},
+    "h36m17": {"root": "hip"},
+}
+
+
+def _layout(name: str) -> tuple[int, ...]:
+    index = {joint: i for i, joint in enumerate(JOINT_NAMES[name])}
+    stand_ins = STAND_INS.get(name, {})
+    return tuple(index.get(stand_ins.get(joint, joint), -1) for joint in COCO_KEYPOINTS)
+
+
+# For each COCO keypoint, its index in another layout; -1 where the layout lacks it.
+LAYOUTS = {name: _layout(name) for name in JOINT_NAMES}
 
 _MOCAP_PARTS = ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
 
@@ -127,12 +164,71 @@ def to_coco17(keypoints: np.ndarray, layout: str) -> np.ndarray:
     Parameters
     ----------
     keypoints : array (..., J, C)
-        Keypoints in `layout`'s order.
+        Keypoints in `layout`'s order; C is x, y and, where there are more than two, confidence.
     layout : str
         A key of :data:`LAYOUTS`.
 
     Returns
     -------
     array (..., 17, C)
+        A new array. A joint that the layout lacks is missing: x = y = NaN, confidence 0.
+
+    Raises
+    ------
+    ValueError
+        J is not the layout's number of joints.
     """
-    return keypoints[..., LAYOUTS[layout], :]
+    _check_joints(keypoints, len(JOINT_NAMES[layout]), layout)
+    order = np.array(LAYOUTS[layout])
+    return _with_missing(keypoints[..., order, :], order < 0)
+
+
+def from_coco17(keypoints: np.ndarray, layout: str) -> np.ndarray:
+    """Lay COCO-17 keypoints out in another layout.
+
+    What COCO-17 lacks is missing, except the middles of :data:`MIDPOINTS`: those are computed where both their joints
+    were seen, with the smaller of the two confidences. The nose goes to the joint that stands for it.
+
+    Parameters
+    ----------
+    keypoints : array (..., 17, C)
+        C is x, y and, where there are more than two, confidence.
+    layout : str
+        A key of :data:`LAYOUTS`.
+
+    Returns
+    -------
+    array (..., J, C)
+        A new array; :func:`to_coco17` takes it back, without the joints that the layout lacks.
+
+    Raises
+    ------
+    ValueError
+        There are not 17 keypoints.
+    """
+    _check_joints(keypoints, N_KEYPOINTS, "coco17")
+    names = JOINT_NAMES[layout]
+    source = np.full(len(names), -1)
+    for joint, index in enumerate(LAYOUTS[layout]):
+        if index >= 0:
+            source[index] = joint
+    out = _with_missing(keypoints[..., source, :], source < 0)
+    for name, part in MIDPOINTS.get(layout, {}).items():
+        pair = keypoints[..., [JOINT[f"left_{part}"], JOINT[f"right_{part}"]], :]
+        middle = pair.mean(-2)
+        middle[..., 2:] = pair[..., 2:].min(-2)
+        out[..., names.index(name), :] = middle
+    return out
+
+
+def _check_joints(keypoints: np.ndarray, wanted: int, layout: str) -> None:
+    if keypoints.ndim < 2 or keypoints.shape[-2] != wanted:
+        raise ValueError(f"{layout}: wanted an array (..., {wanted}, C), got {keypoints.shape}")
+
+
+def _with_missing(keypoints: np.ndarray, absent: np.ndarray) -> np.ndarray:
+    if absent.any():
+        keypoints = keypoints.astype(np.result_type(keypoints, np.float32), copy=False)
+        keypoints[..., absent, :2] = np.nan
+        keypoints[..., absent, 2:] = 0
+    return keypoints

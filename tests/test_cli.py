@@ -11,7 +11,10 @@ from poseemo_lib.dataset import Dataset, DatasetInfo, DatasetWriter
 
 ROOT = Path(__file__).parents[1]
 BANDAI = ROOT.parent / "shared" / "data" / "bandai-namco"
-COMMANDS = ("synth", "import", "inspect", "enhance", "train", "study", "report", "models")
+COMMANDS = (
+    *("synth", "import", "convert", "extract", "inspect", "enhance", "train", "study", "report", "models"),
+    *("predict", "doctor", "live", "export"),
+)
 
 
 def poseemo(*arguments, cwd=None):

@@ -9,7 +9,8 @@ from poseemo_lib.clips import EMOTIONS
 from poseemo_lib.dataset import Dataset, DatasetInfo, DatasetWriter
 from poseemo_lib.errors import FormatError, UsageError
 from poseemo_lib.formats import reader_options
-from poseemo_lib.importing import import_dataset, match_paths, read_recordings
+from poseemo_lib.importing import import_dataset, read_recordings
+from poseemo_lib.labelling import match_paths
 
 SHARED = Path(__file__).parents[2] / "shared"
 BANDAI_PATTERN = "dataset-1_(?P<group>[^_]+)_(?P<label>[^_]+)_"
@@ -172,7 +173,7 @@ def test_wrong_places_and_formats(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(UsageError, match="wanted openpose files, found none"):
         run(tmp_path / "empty", tmp_path / "out")
-    with pytest.raises(UsageError, match="wanted one of bvh, openpose, got 'fbx'"):
+    with pytest.raises(UsageError, match="wanted one of bvh, openpose, .*npz, got 'fbx'"):
         import_dataset("fbx", tmp_path, tmp_path / "out", name="x", label_pattern=PATTERN)
     run(source(tmp_path / "src"), tmp_path / "out")
     with pytest.raises(UsageError, match="got a dataset"):

@@ -7,6 +7,7 @@ import typer
 
 from poseemo_lib.commands.shared import DatasetArgument, Out, list_items, read_pairs, say
 from poseemo_lib.errors import PoseemoError
+from poseemo_lib.formats import READERS, WRITERS
 
 app = typer.Typer()
 
@@ -17,6 +18,13 @@ def synth(
     clips: Annotated[int, typer.Option(help="Number of clips.")] = 1000,
     signal: Annotated[float, typer.Option(help="How much the emotion shows; 0: the label tells nothing.")] = 1.0,
     groups: Annotated[int | None, typer.Option(help="Number of shows; default: by the number of clips.")] = None,
+    cues: Annotated[
+        str,
+        typer.Option(
+            help="whole_body: many cues of the upper body, as a task like real ones. local: one limb or the head for "
+            "a shorter time, to test whether an attribution finds it."
+        ),
+    ] = "whole_body",
     seed: Annotated[int, typer.Option(help="Seed of everything that is drawn.")] = 0,
 ) -> None:
     """Write a SYNTHETIC dataset: drawn bodies, no real people.
@@ -29,27 +37,29 @@ def synth(
 
     with tqdm(total=clips, desc="synth", unit="clip", disable=None) as bar:
         info = write_synthetic_dataset(
-            out, clips, seed=seed, signal=signal, n_groups=groups, progress=lambda done: bar.update(done - bar.n)
-        )
+            out, clips, seed=seed, signal=signal, n_groups=groups, cues=cues,
+            progress=lambda done: bar.update(done - bar.n),
+        )  # fmt: skip
     say(f"{out}: {info.n_clips} synthetic clips, content hash {info.content_hash[:12]}")
 
 
 @app.command("import")
 def import_(
-    format: Annotated[str, typer.Argument(help="bvh or openpose.")],
+    format: Annotated[str, typer.Argument(help=f"One of {', '.join(READERS)}.")],
     src: Annotated[str, typer.Argument(help="File or folder with the keypoints.")],
     out: Out,
     label_pattern: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="Regular expression over a file's path with the group (?P<label>...), and where the path "
-            "has them (?P<group>...), (?P<source>...), (?P<split>...)."
+            help="Regular expression over a file's path (in a file of many recordings: path/name) with the group "
+            "(?P<label>...), and where the path has them (?P<group>...), (?P<source>...), (?P<split>...); without it, "
+            "the labels and splits that the files carry (pyskl, npz, movement, coco of poseemo)."
         ),
-    ],
+    ] = None,
     label_map: Annotated[
         list[str] | None, typer.Option(help="WORD=CLASS, e.g. normal=neutral; give it once a word.")
     ] = None,
-    split: Annotated[str | None, typer.Option(help="Split of all clips whose path tells none.")] = None,
+    split: Annotated[str | None, typer.Option(help="Split of all clips whose path and file tell none.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the dataset; default: the folder's.")] = None,
     source: Annotated[str, typer.Option(help="Where the recordings come from.")] = "",
     licence: Annotated[str, typer.Option(help="Their licence.")] = "",
@@ -58,7 +68,7 @@ def import_(
     ] = None,
     views: Annotated[int | None, typer.Option(help="bvh: virtual cameras round each recording.")] = None,
 ) -> None:
-    """Turn keypoint files into a dataset.
+    """Turn keypoint files into a dataset. docs/data_format.md shows every format.
 
     Example: poseemo import bvh recordings data/mine --views 8 --label-map normal=neutral
     --label-pattern 'dataset-1_(?P<group>[^_]+)_(?P<label>[^_]+)_'
@@ -67,7 +77,7 @@ def import_(
     from poseemo_lib.importing import import_dataset
 
     if option == ["help"]:
-        say("\n".join(f"{key} = {value!r}" for key, value in reader_options(format).items()))
+        _say_options(reader_options(format))
         return
     options = read_pairs(option or [], "--set", parse=True)
     if views is not None:
@@ -77,13 +87,61 @@ def import_(
         label_map=read_pairs(label_map or [], "--label-map"), split=split, options=options,
         source=source, licence=licence,
     )  # fmt: skip
-    list_items("did not match --label-pattern", report.unmatched)
+    list_items("did not match --label-pattern" if label_pattern else "carry no label", report.unmatched)
     list_items("failed", report.faults)
     for label, count in report.clips.items():
         say(f"{label:>9}: {report.recordings[label]} recordings, {count} clips")
     say(f"{out}: {report.info.n_clips} clips")
     if report.faults:
         raise PoseemoError(f"{len(report.faults)} recordings or clips failed; the others are in {out}")
+
+
+@app.command()
+def convert(
+    format: Annotated[str, typer.Argument(metavar="FROM", help=f"dataset, or one of {', '.join(READERS)}.")],
+    src: Annotated[str, typer.Argument(help="File or folder with the keypoints, or a dataset.")],
+    to: Annotated[str, typer.Argument(metavar="TO", help=f"One of {', '.join(WRITERS)}.")],
+    out: Annotated[
+        str,
+        typer.Argument(
+            help="Folder for the new files, named as their sources; with the suffix of TO, the one file that "
+            "everything goes to. Nothing is overwritten."
+        ),
+    ],
+    option: Annotated[
+        list[str] | None, typer.Option("--set", help="KEY=VALUE, an option of FROM; `--set help` lists them.")
+    ] = None,
+    to_option: Annotated[
+        list[str] | None, typer.Option("--to-set", help="KEY=VALUE, an option of TO; `--to-set help` lists them.")
+    ] = None,
+) -> None:
+    """Write keypoint files, or the clips of a dataset, in another format; says what that one cannot hold.
+
+    Example: poseemo convert openpose recordings pyskl data/mine.pkl --set fps=30 --set width=1280 --set height=720
+    """
+    from poseemo_lib.converting import DATASET, convert_files
+    from poseemo_lib.formats import reader_options, writer_options
+
+    if "help" in ((option or [""])[0], (to_option or [""])[0]):
+        _say_options({} if format == DATASET else reader_options(format), f"--set, {format}:")
+        _say_options(writer_options(to), f"--to-set, {to}:")
+        return
+    report = convert_files(
+        format, src, to, out, options=read_pairs(option or [], "--set", parse=True),
+        to_options=read_pairs(to_option or [], "--to-set", parse=True),
+    )  # fmt: skip
+    list_items("failed", report.faults)
+    if report.lost and report.written:
+        say(f"{to} cannot hold {report.lost}")
+    place = report.written[0] if len(report.written) == 1 else out
+    say(f"{place}: {report.recordings} recordings; files or folders written: {len(report.written)}")
+    if report.faults:
+        raise PoseemoError(f"{len(report.faults)} files or recordings failed; the others are in {out}")
+
+
+def _say_options(options: dict, title: str = "") -> None:
+    lines = [f"{key} = {value!r}" for key, value in options.items()] or ["(no options)"]
+    say("\n".join([title, *lines] if title else lines))
 
 
 @app.command()

@@ -1,0 +1,102 @@
+"""Joints by name: the words of many tools -> COCO-17.
+
+`left_shoulder`, `LShoulder`, `shoulder_l`, `Left Shoulder` and `LEFT_SHOULDER` are one joint. A name counts only where
+it says a side and a part and nothing else: `left_eye_inner` is no eye, and a hand is no wrist.
+"""
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from poseemo_lib.clips import mark_missing
+from poseemo_lib.errors import FormatError
+from poseemo_lib.skeleton import COCO_KEYPOINTS, JOINT
+
+_WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+")
+_SIDES = {"l": "left", "left": "left", "r": "right", "right": "right"}
+_PARTS = ("eye", "ear", "shoulder", "elbow", "wrist", "hip", "knee", "ankle")
+_RUN_TOGETHER = re.compile(rf"(left|right|l|r)({'|'.join(_PARTS)})|({'|'.join(_PARTS)})(left|right|l|r)")
+# Fewer are no person's body, such as the nose, ears and tail of a mouse.
+_FEWEST = 5
+
+
+def joint_index(name: str) -> int | None:
+    """Return the number of the COCO keypoint that a name stands for, or none.
+
+    Parameters
+    ----------
+    name : str
+        In any case, with any separators, the side before or after the part.
+    """
+    words = [word.lower() for word in _WORD.findall(str(name).rpartition(":")[2])]
+    if len(words) == 1 and (together := _RUN_TOGETHER.fullmatch(words[0])):
+        words = [word for word in together.groups() if word]
+    if words == ["nose"]:
+        return JOINT["nose"]
+    sides = [_SIDES[word] for word in words if word in _SIDES]
+    parts = [word for word in words if word in _PARTS]
+    return JOINT[f"{sides[0]}_{parts[0]}"] if len(words) == 2 and len(sides) == len(parts) == 1 else None
+
+
+def match_names(names: Sequence[str], where) -> dict[int, int]:
+    """Find the COCO keypoints among the joints of a file.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The file's joints in its order.
+    where : str or Path
+        The file, for the message.
+
+    Returns
+    -------
+    dict
+        Number of the COCO keypoint -> place in `names`.
+
+    Raises
+    ------
+    FormatError
+        Two names stand for one joint, or they are not those of a person: both shoulders and five joints at least.
+    """
+    found: dict[int, int] = {}
+    for place, name in enumerate(names):
+        joint = joint_index(name)
+        if joint in found:
+            raise FormatError(f"{where}: wanted one {COCO_KEYPOINTS[joint]}, got {names[found[joint]]!r} and {name!r}")
+        if joint is not None:
+            found[joint] = place
+    if len(found) < _FEWEST or not {JOINT["left_shoulder"], JOINT["right_shoulder"]} <= set(found):
+        some = ", ".join(map(str, names[:8])) + (", ..." if len(names) > 8 else "")
+        raise FormatError(
+            f"{where}: wanted joints named as COCO's (left_shoulder, right_shoulder and {_FEWEST} in all at least), "
+            f"got {len(found)} of 17 in {some or 'no names'}"
+        )
+    return found
+
+
+def pick_named(keypoints: np.ndarray, names: Sequence[str], where) -> np.ndarray:
+    """Pick the COCO-17 keypoints by name.
+
+    Parameters
+    ----------
+    keypoints : array (..., J, 3)
+        x, y, confidence of the joints in `names`.
+    names : sequence of str
+    where : str or Path
+        The file, for the message.
+
+    Returns
+    -------
+    array (..., 17, 3), float32
+        Joints that the file does not have are missing.
+
+    Raises
+    ------
+    FormatError
+        See :func:`match_names`.
+    """
+    found = match_names(names, where)
+    out = np.zeros((*keypoints.shape[:-2], len(COCO_KEYPOINTS), 3), np.float32)
+    out[..., list(found), :] = keypoints[..., list(found.values()), :]
+    return mark_missing(out)
