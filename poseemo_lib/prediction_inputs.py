@@ -167,7 +167,7 @@ def _keypoint_sources(place: Path, format: str, faults: list[str], options: dict
             continue
         for recording in recordings:
             name = path.name if path == place else path.relative_to(place).as_posix()
-            inside = f"#{recording.name}" if recording.name else ""
+            inside = f"/{recording.name}" if recording.name else ""
             yield Source(name + inside + recording.suffix, recording, label=recording.label)
 
 
