@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from poseemo_lib.commands.shared import list_items, read_pairs, say, short_path, stoppable
+from poseemo_lib.commands.shared import list_items, read_amounts, read_pairs, say, short_path, stoppable
 from poseemo_lib.errors import PoseemoError, UsageError
 
 app = typer.Typer()
@@ -62,7 +62,9 @@ def extract(
     is broken or shows nobody is named at the end; the others are written. OUT/quality.csv says how well people were
     seen in each.
 
-    CAER (train|validation|test/Class/*.avi), or any folder per class: poseemo extract CAER data/caer --jobs 4
+    Example: poseemo extract CAER data/caer --jobs 4
+
+    That is CAER (train|validation|test/Class/*.avi), or any folder per class.
 
     Class in the file's name: poseemo extract clips data/mine --label-pattern '(?P<group>\w+)_(?P<label>\w+)\.mp4'
 
@@ -72,7 +74,6 @@ def extract(
 
     On a Dask cluster: poseemo extract CAER data/caer --cluster tcp://10.0.0.1:8786
     """
-    from poseemo_lib.commands.study import _amounts
     from poseemo_lib.extraction_jobs import extract_dataset
     from poseemo_lib.extraction_progress import Display
 
@@ -87,7 +88,7 @@ def extract(
             videos, out, name=name or out.absolute().name, **labels,
             estimator={"name": estimator, "model": model, "people": people, "min_confidence": min_confidence,
                        "device": device},
-            fps=fps, cuts=not no_cuts, jobs=jobs or 1, cluster=cluster, resources=_amounts(resource or []),
+            fps=fps, cuts=not no_cuts, jobs=jobs or 1, cluster=cluster, resources=read_amounts(resource or []),
             source=source, licence=licence, display=Display(),
         )  # fmt: skip
     _tell(report, min_detected)

@@ -45,6 +45,15 @@ def read_pairs(texts: list[str], option: str, *, parse: bool = False) -> dict:
     return pairs
 
 
+def read_amounts(texts: list[str]) -> dict[str, float]:
+    """Read NAME=NUMBER texts of --resource."""
+    amounts = read_pairs(texts, "--resource", parse=True)
+    for name, amount in amounts.items():
+        if not isinstance(amount, int | float) or isinstance(amount, bool) or amount <= 0:
+            raise UsageError(f"--resource: {name}: wanted a number above 0, got {amount!r}")
+    return amounts
+
+
 def short_path(path: Path) -> str:
     """Write a path relative to the working directory where it is below it."""
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from poseemo_lib.commands.shared import say, short_path, stoppable
+from poseemo_lib.commands.shared import read_amounts, say, short_path, stoppable
 from poseemo_lib.errors import PoseemoError, UsageError
 
 app = typer.Typer()
@@ -65,7 +65,7 @@ def study(
             if cluster:
                 from poseemo_lib.cluster import ClusterSlots
 
-                slots = ClusterSlots(cluster, out, runs[0].dataset, _amounts(resource or []))
+                slots = ClusterSlots(cluster, out, runs[0].dataset, read_amounts(resource or []))
             else:
                 if gpu_list:
                     check_gpus(gpu_list, chosen)
@@ -129,16 +129,6 @@ def _numbers(text: str | None, option: str) -> list[int]:
     if not all(part.strip().isdecimal() for part in parts) or len(set(parts)) != len(parts):
         raise UsageError(f"{option}: wanted different numbers such as 0,1, got {text!r}")
     return [int(part) for part in parts]
-
-
-def _amounts(texts: list[str]) -> dict[str, float]:
-    from poseemo_lib.commands.shared import read_pairs
-
-    amounts = read_pairs(texts, "--resource", parse=True)
-    for name, amount in amounts.items():
-        if not isinstance(amount, int | float) or isinstance(amount, bool) or amount <= 0:
-            raise UsageError(f"--resource: {name}: wanted a number above 0, got {amount!r}")
-    return amounts
 
 
 def _cells(only: str | None, plan) -> set[str]:
