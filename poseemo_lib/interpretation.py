@@ -15,7 +15,7 @@ from poseemo_lib.dataset import Dataset
 from poseemo_lib.errors import DatasetError
 from poseemo_lib.evaluation import resampled_by
 from poseemo_lib.inference import ClipWindows, load_model, test_windows
-from poseemo_lib.recovery import PlantedWindows
+from poseemo_lib.planted import PlantedWindows, evenly
 from poseemo_lib.runs import Run
 from poseemo_lib.synthetic import read_planted
 
@@ -23,8 +23,8 @@ from poseemo_lib.synthetic import read_planted
 N_REPEATS, N_STEPS, N_RANDOM = 2, 16, 3
 # Multiply-adds of one pass over the windows of all runs: a large network looks at fewer clips.
 MOST_WORK, LEAST_WINDOWS = 12e9, 24
-# Windows of one run whose contributions are integrated: the dearest step.
-MOST_ATTRIBUTED = 64
+# Windows of one run whose contributions are integrated: the dearest step. More where it is known what to find.
+MOST_ATTRIBUTED, MOST_PLANTED = 64, 160
 TRAINED, RANDOMISED = "trained", "randomised"
 RANDOM_PAIR, SEED_PAIR = "trained and randomised", "two seeds"
 
@@ -43,7 +43,9 @@ class Interpretation:
         share of the real frames there), NaN elsewhere and where the network has no attention.
     recovery : DataFrame or None
         One row a method, target and model (trained, randomised): precision, low, high; chance; difference (to chance),
-        difference_low, difference_high; n_clips. None where nothing is known to be planted.
+        difference_low, difference_high; n_clips; and the same against a fixed order (fixed, over_fixed, ...) and
+        against the order upside down (reversed, over_reversed, ...), NaN for a share of attention. None where nothing
+        is known to be planted.
     similarity : DataFrame
         Spearman's correlation of contributions, one row a pair and target: compared, target (joints, frames),
         correlation, low, high, n_clips.
@@ -142,8 +144,8 @@ def _look(run: Run, dataset: Dataset, unit_name: str, planted: pd.DataFrame | No
     unit, units = windows.units(unit_name)
     units["clip_id"] = run.fold + "/" + units["clip_id"]
     where = None if planted is None else recovery.planted_windows(planted, windows)
-    where = where and where.first(MOST_ATTRIBUTED)
-    rows = np.arange(min(len(windows), MOST_ATTRIBUTED)) if where is None else where.rows
+    where = where and where.at_most(MOST_PLANTED)
+    rows = evenly(len(windows), MOST_ATTRIBUTED) if where is None else where.rows
     model = load_model(run)
     trained = _see(model, windows, unit, rows, N_REPEATS, run.seed)
     networks = [

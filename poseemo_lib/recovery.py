@@ -1,10 +1,13 @@
 """Do attributions find what was planted? Precision at k against chance, on synthetic clips that say where to look.
 
 The scores that are ranked are signed: contributions towards the clip's own class. Their size alone would prove little,
-because a planted movement is unusual, and what is unusual moves any network, also a random one.
-"""
+because a planted movement is unusual, and what is unusual moves any network, also a random one. For the same reason a
+random network puts it first, or last, more often than chance. So its order is held against the same order upside down:
+the two are alike where the sign of a contribution means nothing.
 
-from dataclasses import dataclass
+Chance is that of a random order. A fixed order, by how often each joint, frame or slot is planted in the other groups'
+clips, knows what is common and nothing of the clip: an attribution that is no better than it explains no clip.
+"""
 
 import numpy as np
 import pandas as pd
@@ -12,39 +15,14 @@ from scipy.stats import rankdata
 
 from poseemo_lib.evaluation import draw_units, resampling_units
 from poseemo_lib.inference import ClipWindows
+from poseemo_lib.planted import PlantedWindows, of_person, usual_shares
 from poseemo_lib.skeleton import JOINT
 
 GRADIENTS, ATTENTION, ATTENTION_INSIDE = "integrated gradients", "attention", "attention, share inside"
 PERMUTATION = "permutation"
 N_BOOTSTRAP = 2000
-
-
-@dataclass(frozen=True)
-class PlantedWindows:
-    """Where the emotion lies in those windows that have one.
-
-    Parameters
-    ----------
-    rows : int array (R,)
-        Their positions among the windows.
-    joints, seen : bool array (R, M, K)
-        Joints that were planted and seen in the window; all that were seen in it.
-    frames, real : bool array (R, T)
-        Frames of the planted span; all that are no padding.
-    person : int array (R,)
-        Slot of the person who shows it.
-    """
-
-    rows: np.ndarray
-    joints: np.ndarray
-    seen: np.ndarray
-    frames: np.ndarray
-    real: np.ndarray
-    person: np.ndarray
-
-    def first(self, n: int) -> "PlantedWindows":
-        """Return the first n of them."""
-        return PlantedWindows(**{name: value[:n] for name, value in vars(self).items()})
+# What a precision is held against.
+_DIFFERENCES = {"difference": "chance", "over_fixed": "fixed", "over_reversed": "reversed"}
 
 
 def planted_windows(planted: pd.DataFrame, windows: ClipWindows) -> PlantedWindows | None:
@@ -59,21 +37,31 @@ def planted_windows(planted: pd.DataFrame, windows: ClipWindows) -> PlantedWindo
     Returns
     -------
     PlantedWindows or None
-        None where nothing was planted in any of them.
+        Without the windows that a clip's planted span lies outside of; None where no others are left.
     """
     table = planted.set_index("clip_id")
     rows = np.flatnonzero(np.isin(windows.clip_ids, table.index))
     if len(rows) == 0:
         return None
-    table = table.loc[windows.clip_ids[rows]]
-    real = windows.mask.numpy()[rows]
-    seen = windows.take(rows).seen_joints()
-    joints = np.zeros_like(seen)
+    spans = table.loc[windows.clip_ids[rows], ["start", "stop"]].to_numpy()
+    frames = np.array([planted_frames(windows, row, *span) for row, span in zip(rows, spans, strict=True)])
+    rows, frames = rows[frames.any(-1)], frames[frames.any(-1)]
+    if len(rows) == 0:
+        return None
+    table, chosen = table.loc[windows.clip_ids[rows]], windows.take(rows)
+    seen_then = ((chosen.keypoints[..., 2].numpy() > 0) & frames[..., None, None]).any(1)
+    joints = np.zeros_like(seen_then)
     for row, (person, names) in enumerate(zip(table["person"], table["joints"], strict=True)):
         joints[row, person, [JOINT[name] for name in names]] = True
-    spans = zip(rows, table["start"], table["stop"], strict=True)
-    frames = np.array([planted_frames(windows, *span) for span in spans])
-    return PlantedWindows(rows, joints & seen, seen, frames, real, table["person"].to_numpy())
+    joints &= seen_then
+    people, seen, real = table["person"].to_numpy(), chosen.seen_joints(), chosen.mask.numpy()
+    theirs, present, groups = (np.arange(len(rows)), people), seen.any(2), chosen.group_ids
+    return PlantedWindows(
+        rows, joints, seen, frames, real, people,
+        usual_joints=usual_shares(joints[theirs], seen[theirs], groups),
+        usual_frames=usual_shares(frames, real, groups),
+        usual_person=usual_shares(of_person(people, present), present & (present.sum(1, keepdims=True) > 1), groups),
+    )  # fmt: skip
 
 
 def planted_frames(windows: ClipWindows, row: int, start: int, stop: int) -> np.ndarray:
@@ -145,14 +133,17 @@ def gradient_recovery(contributions: np.ndarray, where: PlantedWindows) -> pd.Da
     Returns
     -------
     DataFrame
-        One row a window and target (joints, frames, person): row, method, target, precision, chance.
+        One row a window and target (joints, frames, person): row, method, target, precision, chance; fixed: the
+        precision of the fixed order; reversed: that of the order upside down (NaN where there is none, or no order is
+        judged).
     """
-    own = np.eye(where.seen.shape[1], dtype=bool)[where.person]
+    theirs = (np.arange(len(where.rows)), where.person)
     present = where.seen.any(2)
+    people = of_person(where.person, present)
     parts = {
-        "joints": (contributions.sum((1, 4)), where.joints, where.seen & own[:, :, None]),
-        "frames": (contributions.sum((2, 3, 4)), where.frames, where.real),
-        "person": (contributions.sum((1, 3, 4)), own & present, present),
+        "joints": (contributions.sum((1, 4))[theirs], where.joints[theirs], where.seen[theirs], where.usual_joints),
+        "frames": (contributions.sum((2, 3, 4)), where.frames, where.real, where.usual_frames),
+        "person": (contributions.sum((1, 3, 4)), people, present, where.usual_person),
     }
     return pd.concat([_rows(where, GRADIENTS, target, *part) for target, part in parts.items()], ignore_index=True)
 
@@ -166,9 +157,10 @@ def attention_recovery(attention: np.ndarray, where: PlantedWindows) -> pd.DataF
         Sum 1 over the real frames.
     where : PlantedWindows
     """
-    ranked = _rows(where, ATTENTION, "frames", attention, where.frames, where.real)
+    ranked = _rows(where, ATTENTION, "frames", attention, where.frames, where.real, where.usual_frames)
     inside = np.where(ranked["chance"].notna(), (attention * where.frames).sum(1), np.nan)
-    return pd.concat([ranked, ranked.assign(method=ATTENTION_INSIDE, precision=inside)], ignore_index=True)
+    shares = ranked.assign(method=ATTENTION_INSIDE, precision=inside, fixed=np.nan, reversed=np.nan)
+    return pd.concat([ranked, shares], ignore_index=True)
 
 
 def permutation_recovery(increase: np.ndarray, where: PlantedWindows) -> pd.DataFrame:
@@ -181,13 +173,21 @@ def permutation_recovery(increase: np.ndarray, where: PlantedWindows) -> pd.Data
     increase : array (R, K)
     where : PlantedWindows
     """
-    return _rows(where, PERMUTATION, "joints", increase, where.joints.any(1), where.seen.any(1))
+    return _rows(where, PERMUTATION, "joints", increase, where.joints.any(1), where.seen.any(1), where.usual_joints)
 
 
-def _rows(where: PlantedWindows, method: str, target: str, scores, wanted, candidates) -> pd.DataFrame:
-    values = [precision_at_k(*one) for one in zip(scores, wanted, candidates, strict=True)]
-    table = pd.DataFrame(values, columns=["precision", "chance"])
-    return table.assign(row=where.rows, method=method, target=target)
+def _rows(where: PlantedWindows, method: str, target: str, scores, wanted, candidates, usual) -> pd.DataFrame:
+    orders = {
+        "precision": (scores, candidates),
+        "reversed": (-scores, candidates),
+        "fixed": (usual, candidates & np.isfinite(usual)),
+    }
+    found = {
+        name: np.array([precision_at_k(*one) for one in zip(ranked, wanted, possible, strict=True)])
+        for name, (ranked, possible) in orders.items()
+    }
+    table = pd.DataFrame({name: values[:, 0] for name, values in found.items()})
+    return table.assign(chance=found["precision"][:, 1], row=where.rows, method=method, target=target)
 
 
 def correlations(one: np.ndarray, other: np.ndarray, candidates: np.ndarray) -> np.ndarray:
@@ -250,24 +250,28 @@ def recovery_table(rows: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     rows : DataFrame
-        method, target, model, clip_id, group_id, precision, chance.
+        method, target, model, clip_id, group_id, precision, chance, fixed, reversed.
 
     Returns
     -------
     DataFrame
         One row a method, target and model: precision, low, high; chance; difference, difference_low, difference_high;
-        n_clips.
+        n_clips; fixed; over_fixed, over_fixed_low, over_fixed_high: the same against the fixed order; and so for
+        reversed.
     """
-    rows = rows.assign(difference=rows["precision"] - rows["chance"])
+    apart = {name: rows["precision"] - rows[of] for name, of in _DIFFERENCES.items()}
+    rows = rows.assign(**apart)
     groups = rows.groupby(["method", "target", "model"], sort=False)
     return pd.DataFrame([dict(zip(groups.keys, key, strict=True)) | _recovery_row(one) for key, one in groups])
 
 
 def _recovery_row(rows: pd.DataFrame) -> dict:
-    table = summarise(rows, ["precision", "chance", "difference"])
-    ends = table.loc["precision", ["low", "high"]].to_dict()
-    apart = table.loc["difference", ["low", "high"]].add_prefix("difference_").to_dict()
-    return table["mean"].to_dict() | ends | apart | {"n_clips": int(table["n_clips"].iloc[0])}
+    table = summarise(rows, ["precision"])
+    out = {"precision": table["mean"].iloc[0]} | table.loc["precision", ["low", "high"]].to_dict()
+    for name, of in _DIFFERENCES.items():
+        apart = summarise(rows, [of, name])
+        out |= apart["mean"].to_dict() | apart.loc[name, ["low", "high"]].add_prefix(f"{name}_").to_dict()
+    return out | {"n_clips": int(table["n_clips"].iloc[0])}
 
 
 def format_recovery(table: pd.DataFrame) -> pd.DataFrame:
@@ -282,7 +286,8 @@ def format_recovery(table: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         One row a method and target: precision of the trained network, chance, how far trained and random networks are
-        above chance with 95 % intervals, clips.
+        above chance with 95 % intervals, how far a random one's order is above the same upside down, the precision of
+        the fixed order, how far the trained network is above it, clips. Empty where there is no such order.
     """
     wide = table.set_index(["method", "target", "model"]).unstack("model", sort=False)
     shown = pd.DataFrame(index=wide.index)
@@ -292,6 +297,12 @@ def format_recovery(table: pd.DataFrame) -> pd.DataFrame:
         shown[f"{model}, above chance"] = _intervals(
             wide.xs(model, axis=1, level="model"), "difference", "difference_", 100, 1
         )
+    trained, random = (wide.xs(model, axis=1, level="model") for model in ("trained", "randomised"))
+    upside_down = _intervals(random, "over_reversed", "over_reversed_", 100, 1)
+    shown["randomised, above upside down"] = upside_down.where(random["reversed"].notna(), "")
+    ordered = trained["fixed"].notna()
+    shown["fixed order"] = (100 * trained["fixed"]).map("{:.1f}".format).where(ordered, "")
+    shown["trained, above fixed order"] = _intervals(trained, "over_fixed", "over_fixed_", 100, 1).where(ordered, "")
     return shown.assign(clips=wide["n_clips", "trained"]).reset_index()
 
 

@@ -1,3 +1,4 @@
+import hashlib
 import json
 import tracemalloc
 from collections import Counter
@@ -6,12 +7,15 @@ from itertools import islice
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from poseemo_lib.clips import EMOTIONS, check_clip
+from poseemo_lib.commands.data import app
 from poseemo_lib.dataset import Dataset, DatasetWriter
 from poseemo_lib.errors import DatasetError, UsageError
 from poseemo_lib.skeleton import COCO_KEYPOINTS, JOINT
 from poseemo_lib.synthetic import PLANTED_FILE, generate_clips, read_planted, synthetic_clip, write_synthetic_dataset
+from poseemo_lib.synthetic.emotion import CUE_SETS
 from poseemo_lib.synthetic.plan import CLASS_COUNTS, SyntheticSettings, label_of, place_of
 
 
@@ -81,10 +85,11 @@ def test_without_signal_the_label_does_not_touch_the_keypoints():
             assert clip.source_id == made[0][0].source_id and clip.fps == made[0][0].fps
 
 
-def test_what_is_planted_is_where_it_says(clips):
+@pytest.mark.parametrize("cues", CUE_SETS)
+def test_what_is_planted_is_where_it_says(cues):
     """The same clip with and without signal differs in the planted person, joints and frames, and nowhere else."""
-    for index, (clip, planted) in enumerate(clips[:120]):
-        plain = synthetic_clip(SyntheticSettings(300, seed=1, signal=0), index)[0]
+    for index, (clip, planted) in enumerate(islice(generate_clips(300, seed=1, cues=cues), 120)):
+        plain = synthetic_clip(SyntheticSettings(300, seed=1, signal=0, cues=cues), index)[0]
         assert plain.label == clip.label
         same = (plain.keypoints == clip.keypoints) | (np.isnan(plain.keypoints) & np.isnan(clip.keypoints))
         frames, people, joints = np.nonzero(~same.all(-1))
@@ -98,18 +103,30 @@ def test_what_is_planted_is_where_it_says(clips):
         assert not len(frames) or (planted.start <= frames.min() and frames.max() < planted.stop)
 
 
-def test_planted_joints_that_are_seen_really_move():
+# The generator that made data/demo; datasets made by its settings must stay what they are.
+FIRST_CLIPS = "12a813be1d68e57e8ac7ec3e59b9e16a24f3478a3f445f7da63a531b18b399b8"
+
+
+def test_clips_of_default_settings_are_what_they_always_were():
+    found = hashlib.sha256()
+    for clip, planted in islice(generate_clips(1000, seed=0, n_groups=100), 5):
+        found.update(np.round(clip.keypoints, 3).astype("<f8").tobytes() + repr(planted).encode())
+    assert found.hexdigest() == FIRST_CLIPS
+
+
+@pytest.mark.parametrize("cues, signal, least", [("whole_body", 1.0, 200), ("local", 4.0, 50)])
+def test_planted_joints_that_are_seen_really_move(cues, signal, least):
     moved, seen = 0, 0
     for index in range(60):
-        clip, planted = synthetic_clip(SyntheticSettings(60, seed=4), index)
-        plain = synthetic_clip(SyntheticSettings(60, seed=4, signal=0), index)[0]
+        clip, planted = synthetic_clip(SyntheticSettings(60, seed=4, signal=signal, cues=cues), index)
+        plain = synthetic_clip(SyntheticSettings(60, seed=4, signal=0, cues=cues), index)[0]
         if planted:
             where = (slice(planted.start, planted.stop), planted.person, [JOINT[name] for name in planted.joints])
             apart = np.linalg.norm(clip.keypoints[where][..., :2] - plain.keypoints[where][..., :2], axis=-1)
             for joint in apart.T:
                 seen += np.isfinite(joint).any()
                 moved += np.isfinite(joint).any() and np.nanmax(joint) > 0.005 * clip.height
-    assert seen > 200
+    assert seen > least
     assert moved / seen > 0.85
 
 
@@ -125,6 +142,62 @@ def test_more_signal_moves_more():
 def test_both_slots_are_used_for_the_main_person(clips):
     slots = Counter(planted.person for clip, planted in clips if planted and clip.n_people == 2)
     assert slots[0] > slots[1] > 0
+
+
+# Local cues
+
+HEAD = ("nose", "left_eye", "right_eye", "left_ear", "right_ear")
+ARMS_AND_LEGS = {
+    tuple(f"{side}_{joint}" for joint in joints)
+    for side in ("left", "right")
+    for joints in (("elbow", "wrist"), ("wrist",), ("knee", "ankle"), ("ankle",))
+}
+
+
+@pytest.fixture(scope="module")
+def local_clips():
+    return list(generate_clips(400, seed=2, signal=3, cues="local"))
+
+
+def test_local_cues_move_the_head_or_one_limb(local_clips):
+    places = Counter(planted.joints for _, planted in local_clips if planted)
+    assert set(places) == {HEAD} | ARMS_AND_LEGS
+    n = places.total()
+    assert 0.13 < places[HEAD] / n < 0.27 and max(places[place] for place in ARMS_AND_LEGS) / n < 0.17
+    assert all(len(planted.cues) == 1 for _, planted in local_clips if planted)
+
+
+def test_the_place_of_a_local_cue_tells_nothing_of_the_class(local_clips):
+    for label in set(EMOTIONS) - {"neutral"}:
+        moved = [planted.joints for _, planted in local_clips if planted and planted.label == label]
+        assert {joints[-1].removeprefix("left_").removeprefix("right_") for joints in moved} == {
+            "ear", "wrist", "ankle"
+        }  # fmt: skip
+
+
+def test_local_cues_take_less_time_and_are_in_either_slot(local_clips):
+    shares = [(planted.stop - planted.start) / clip.n_frames for clip, planted in local_clips if planted]
+    assert 0.08 < min(shares) < 0.3 and max(shares) <= 0.5
+    assert any(planted.start == 0 for _, planted in local_clips if planted)
+    slots = [planted.person for clip, planted in local_clips if planted and clip.n_people == 2]
+    assert 0.38 < np.mean(slots) < 0.62
+
+
+def test_with_local_cues_people_are_seen_from_head_to_foot(local_clips):
+    seen = np.mean([(clip.keypoints[..., 2] > 0).mean((0, 1)) for clip, _ in local_clips], axis=0)
+    assert seen.min() > 0.6
+
+
+def test_local_cues_are_in_the_record_and_the_default_is_not(tmp_path):
+    default = write_synthetic_dataset(tmp_path / "a", 12).recipe
+    assert default == {
+        "generator": "poseemo_lib.synthetic", "n_clips": 12, "seed": 0, "signal": 1.0, "n_groups": 10, "two_people": 0.5
+    }  # fmt: skip
+    out = str(tmp_path / "b")
+    done = CliRunner().invoke(app, ["synth", out, "--clips", "12", "--cues", "local"])
+    assert done.exit_code == 0 and Dataset(out).info.recipe == default | {"cues": "local"}
+    refused = CliRunner().invoke(app, ["synth", str(tmp_path / "c"), "--cues", "loc"])
+    assert isinstance(refused.exception, UsageError) and not (tmp_path / "c").exists()
 
 
 # Labels and groups
@@ -181,6 +254,8 @@ def test_scenes_hold_one_to_four_clips_of_one_cast(clips):
         ({"n_groups": 11}, "n_groups: wanted a whole number from 1 to 10, got 11"),
         ({"n_groups": 0}, "n_groups: wanted a whole number from 1 to 10, got 0"),
         ({"two_people": 1.1}, "two_people: wanted a number from 0 to 1, got 1.1"),
+        ({"cues": "Local"}, "cues: wanted whole_body or local, got 'Local'"),
+        ({"cues": ["local"]}, "cues: wanted whole_body or local, got"),
     ],
 )
 def test_wrong_settings_are_named_at_once(wrong, message):

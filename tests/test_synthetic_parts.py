@@ -7,7 +7,7 @@ from poseemo_lib.clips import EMOTIONS
 from poseemo_lib.skeleton import JOINT, PARTS
 from poseemo_lib.synthetic.body import ANGLE, N_ANGLES, joint_positions
 from poseemo_lib.synthetic.camera import see
-from poseemo_lib.synthetic.emotion import CUES, draw_expression
+from poseemo_lib.synthetic.emotion import CUE_SETS, CUES, LOCAL_CUES, draw_expression
 from poseemo_lib.synthetic.motion import natural_motion
 from poseemo_lib.synthetic.plan import SyntheticSettings
 from poseemo_lib.synthetic.style import FRAMINGS, draw_actor, draw_scene, draw_show
@@ -70,13 +70,20 @@ def test_noise_follows_the_settings_and_low_confidence():
 # Emotions
 
 
-def test_cues_name_known_angles_and_have_one_rhythm_at_most():
-    assert set(CUES) == set(EMOTIONS)
-    for cues in CUES.values():
-        assert sum(cue.rhythm > 0 for cue in cues) <= 1
+@pytest.mark.parametrize("how", CUE_SETS.values(), ids=CUE_SETS)
+def test_cues_name_known_angles_and_have_one_rhythm_at_most(how):
+    assert set(how.cues) == set(EMOTIONS) and sum(how.sides) == 1
+    for cues in how.cues.values():
+        assert sum(cue.rhythm > 0 for cue in cues) <= 1 or how.single
         for cue in cues:
             assert all(name in ANGLE or f"left_{name}" in ANGLE for name in cue.angles)
             assert cue.posture or cue.rhythm or cue.gain != 1
+
+
+def test_every_class_has_a_local_cue_of_each_place():
+    places = {label: [cue.name.rsplit(" ", 1)[0] for cue in cues] for label, cues in LOCAL_CUES.items() if cues}
+    assert set(map(tuple, places.values())) == {("head", "one arm", "one forearm", "one leg", "one shank")}
+    assert all(len(cue.angles) == 1 for cues in LOCAL_CUES.values() for cue in cues)
 
 
 def test_classes_overlap():
@@ -92,11 +99,13 @@ def test_neutral_and_no_signal_plant_nothing():
     assert draw_expression(rng, "angry", 60, 25, signal=0) is None
 
 
+@pytest.mark.parametrize("cue_set", CUE_SETS)
 @pytest.mark.parametrize("signal", [0.5, 1, 100])
-def test_an_expression_stays_in_its_span_and_in_bounds(signal):
+def test_an_expression_stays_in_its_span_and_in_bounds(signal, cue_set):
     rng = np.random.default_rng(3)
     for label in EMOTIONS[:4] * 10:
-        shown = draw_expression(rng, label, 50, 25, signal)
+        shown = draw_expression(rng, label, 50, 25, signal, cue_set)
+        assert 0 <= shown.start < shown.stop <= 50
         outside = np.r_[0 : shown.start, shown.stop : 50]
         assert (shown.added[outside] == 0).all() and (shown.gain[outside] == 1).all()
         assert np.abs(shown.added).max() <= 80

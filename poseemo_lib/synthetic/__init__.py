@@ -10,7 +10,7 @@ A clip depends on its index and the settings only, so that any of them can be ma
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -23,10 +23,10 @@ from poseemo_lib.errors import DatasetError, UsageError
 from poseemo_lib.paths import open_place
 from poseemo_lib.synthetic.body import ANGLE, joint_positions
 from poseemo_lib.synthetic.camera import see
-from poseemo_lib.synthetic.emotion import Expression, draw_expression
+from poseemo_lib.synthetic.emotion import CUE_SETS, Expression, draw_expression
 from poseemo_lib.synthetic.motion import natural_motion
 from poseemo_lib.synthetic.plan import SyntheticSettings, label_of, place_of, stream
-from poseemo_lib.synthetic.style import N_ACTORS, Actor, Scene, Show, draw_actor, draw_scene, draw_show
+from poseemo_lib.synthetic.style import HEAD_TO_FOOT, N_ACTORS, Actor, Scene, Show, draw_actor, draw_scene, draw_show
 
 PLANTED_FILE = "planted.parquet"
 PLANTED_SCHEMA = pa.schema(
@@ -61,7 +61,7 @@ class Planted:
     start, stop : int
         Frames, `stop` not included.
     cues : tuple of str
-        Names out of :data:`poseemo_lib.synthetic.emotion.CUES`.
+        Names out of :data:`poseemo_lib.synthetic.emotion.CUES` or `LOCAL_CUES`.
     rhythm_hz : float or None
         Frequency of the planted rhythm, where there is one.
     intensity : float
@@ -82,7 +82,10 @@ class Planted:
 @lru_cache(maxsize=512)
 def _show(settings: SyntheticSettings, group: int) -> tuple[Show, list[Actor]]:
     actors = [draw_actor(stream(settings, "actor", group, number)) for number in range(N_ACTORS)]
-    return draw_show(stream(settings, "show", group)), actors
+    show = draw_show(stream(settings, "show", group))
+    if CUE_SETS[settings.cues].head_to_foot:
+        show = replace(show, framing_shares=HEAD_TO_FOOT)
+    return show, actors
 
 
 def synthetic_clip(
@@ -117,14 +120,19 @@ def synthetic_clip(
     place = place_of(settings, index)
     label = label or label_of(settings, place, index)
     show, actors = _show(settings, place.group)
+    how = CUE_SETS[settings.cues]
     scene_rng = stream(settings, "scene", place.group, place.visit, place.scene)
     scene = draw_scene(scene_rng, show, actors, settings.two_people)
+    if how.head_to_foot:
+        scene = replace(scene, desk=False)
     rng = stream(settings, "clip", index)
     seconds = _MEDIAN_SECONDS * rng.lognormal(0, _SECONDS_SPREAD)
     n_frames = round(np.clip(seconds, *_SECONDS_RANGE) * show.fps)
-    expression = draw_expression(stream(settings, "expression", index), label, n_frames, show.fps, settings.signal)
-    # A tracker lists the larger or surer person first, which is the main one in most clips.
-    slots = [1, 0] if len(scene.heights) == 2 and rng.random() < 0.2 else [0, 1][: len(scene.heights)]
+    expression = draw_expression(
+        stream(settings, "expression", index), label, n_frames, show.fps, settings.signal, settings.cues
+    )
+    second = len(scene.heights) == 2 and rng.random() < how.listed_second
+    slots = [1, 0] if second else [0, 1][: len(scene.heights)]
     keypoints = _perform(settings, index, rng, np.arange(n_frames) / show.fps, scene, show, expression)[:, slots]
     group_id = f"synthetic-{settings.seed}/show-{place.group:03d}"
     clip = PoseClip(
@@ -181,6 +189,7 @@ def generate_clips(
     signal: float = 1.0,
     n_groups: int | None = None,
     two_people: float = 0.5,
+    cues: str = "whole_body",
 ) -> Iterator[tuple[PoseClip, Planted | None]]:
     """Make clips one by one; the parameters are those of :class:`SyntheticSettings`.
 
@@ -194,7 +203,7 @@ def generate_clips(
     UsageError
         A parameter is out of range.
     """
-    settings = SyntheticSettings(n_clips, seed, signal, n_groups, two_people)
+    settings = SyntheticSettings(n_clips, seed, signal, n_groups, two_people, cues)
     return (synthetic_clip(settings, index) for index in range(n_clips))
 
 
@@ -206,6 +215,7 @@ def write_synthetic_dataset(
     signal: float = 1.0,
     n_groups: int | None = None,
     two_people: float = 0.5,
+    cues: str = "whole_body",
     name: str = "synthetic",
     progress: Callable[[int], None] | None = None,
 ) -> DatasetInfo:
@@ -217,7 +227,7 @@ def write_synthetic_dataset(
     ----------
     out : str or Path
         A new folder, or any fsspec URL.
-    n_clips, seed, signal, n_groups, two_people
+    n_clips, seed, signal, n_groups, two_people, cues
         See :class:`SyntheticSettings`.
     name : str
         The dataset's name.
@@ -233,13 +243,13 @@ def write_synthetic_dataset(
     UsageError
         A parameter is out of range, or `out` holds a complete dataset, or an unfinished one of other settings.
     """
-    settings = SyntheticSettings(n_clips, seed, signal, n_groups, two_people)
+    settings = SyntheticSettings(n_clips, seed, signal, n_groups, two_people, cues)
     info = DatasetInfo(
         name=name,
         source="synthetic: made by poseemo_lib.synthetic, no real people",
         licence="CC0-1.0",
         synthetic=True,
-        recipe={"generator": "poseemo_lib.synthetic", **asdict(settings)},
+        recipe={"generator": "poseemo_lib.synthetic", **settings.recipe()},
     )
     with DatasetWriter(out, info, resume=True) as writer, _planted_rows(writer.fs, writer.root) as write_planted:
         for index in range(n_clips):

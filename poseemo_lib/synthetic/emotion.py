@@ -17,7 +17,8 @@ The cues are taken, simplified, from work on expressive movement, and overlap be
   in joy and anger, less in sadness.
 
 The amounts, and the list of cues for each class, are the generator's own choice: they set its difficulty, and are not
-measurements.
+measurements. :data:`LOCAL_CUES` are no research at all: a limb or the head moves, so that it can be asked whether an
+attribution finds it.
 """
 
 from dataclasses import dataclass
@@ -30,9 +31,8 @@ from poseemo_lib.synthetic.body import ANGLE, ANGLES, N_ANGLES
 
 # Posture and rhythm bend smoothly towards this many degrees, so that a large signal stays a body.
 _LIMIT_DEGREES = 80.0
-# Chance of each cue to be shown, and of a cue of the limbs to be on both sides, the left, the right.
+# Chance of each cue to be shown.
 _CUE_SHARE = 0.85
-_SIDE_SHARES = (0.6, 0.2, 0.2)
 _GAIN_RANGE = (0.05, 4.0)
 _MOVES = tuple(angle.moves for angle in ANGLES.values())
 
@@ -101,6 +101,76 @@ CUES: dict[str, tuple[Cue, ...]] = {
     ),
 }
 
+# How a class moves: the head, one arm (elbow and wrist), forearm (wrist), leg (knee and ankle) or shank (ankle). Which
+# of them is drawn, so that the place tells nothing of the class, and a fixed order of joints does not find it. No
+# shoulder and no trunk: positions are measured from the middle of the shoulders, so that these move every joint of a
+# network's input.
+LOCAL_CUES: dict[str, tuple[Cue, ...]] = {
+    "angry": (
+        Cue("head beats", ("head_turn",), rhythm=18, hz=3.2),
+        Cue("one arm beats", ("shoulder_flexion",), rhythm=14, hz=3.2),
+        Cue("one forearm beats", ("elbow_flexion",), rhythm=20, hz=3.2),
+        Cue("one leg beats", ("hip_flexion",), rhythm=10, hz=3.2),
+        Cue("one shank beats", ("knee_flexion",), rhythm=16, hz=3.2),
+    ),
+    "disgust": (
+        Cue("head away", ("head_turn",), posture=45, either_way=True),
+        Cue("one arm away", ("shoulder_abduction",), posture=40),
+        Cue("one forearm away", ("shoulder_rotation",), posture=50, either_way=True),
+        Cue("one leg away", ("hip_abduction",), posture=25),
+        Cue("one shank away", ("knee_flexion",), posture=45),
+    ),
+    "fear": (
+        Cue("head trembles", ("head_turn",), rhythm=12, hz=5.5),
+        Cue("one arm trembles", ("shoulder_flexion",), rhythm=8, hz=5.5),
+        Cue("one forearm trembles", ("elbow_flexion",), rhythm=12, hz=5.5),
+        Cue("one leg trembles", ("hip_flexion",), rhythm=6, hz=5.5),
+        Cue("one shank trembles", ("knee_flexion",), rhythm=10, hz=5.5),
+    ),
+    "happy": (
+        Cue("head swings", ("head_turn",), rhythm=24, hz=1.6),
+        Cue("one arm swings", ("shoulder_flexion",), rhythm=24, hz=1.6),
+        Cue("one forearm swings", ("elbow_flexion",), rhythm=32, hz=1.6),
+        Cue("one leg swings", ("hip_flexion",), rhythm=16, hz=1.6),
+        Cue("one shank swings", ("knee_flexion",), rhythm=24, hz=1.6),
+    ),
+    "neutral": (),
+    "sad": (
+        Cue("head sinks", ("head_flexion",), posture=33, rise=0.4),
+        Cue("one arm sinks", ("shoulder_flexion",), posture=-30, rise=0.4),
+        Cue("one forearm sinks", ("elbow_flexion",), posture=-40, rise=0.4),
+        Cue("one leg sinks", ("hip_flexion",), posture=-20, rise=0.4),
+        Cue("one shank sinks", ("knee_flexion",), posture=30, rise=0.4),
+    ),
+    "surprise": (
+        Cue("head starts", ("head_flexion",), posture=-30, rise=0.1),
+        Cue("one arm starts", ("shoulder_flexion",), posture=45, rise=0.1),
+        Cue("one forearm starts", ("elbow_flexion",), posture=50, rise=0.1),
+        Cue("one leg starts", ("hip_flexion",), posture=30, rise=0.1),
+        Cue("one shank starts", ("knee_flexion",), posture=45, rise=0.1),
+    ),
+}
+
+
+class CueSet(NamedTuple):
+    """A way to plant emotions."""
+
+    cues: dict[str, tuple[Cue, ...]]
+    single: bool  # a clip shows one of its class's cues; otherwise each by chance
+    span: tuple[float, float]  # share of the clip, drawn between
+    overhang: float  # share of the span that may lie before the clip or after it
+    sides: tuple[float, float, float]  # chance of a cue of the limbs to be on both sides, the left, the right
+    listed_second: float  # chance of the main one of two people to be in the second slot
+    head_to_foot: bool  # the picture shows the whole body
+
+
+# A tracker lists the larger or surer person first, which is the main one in most clips. With local cues no slot and
+# hardly any time is likelier than others.
+CUE_SETS = {
+    "whole_body": CueSet(CUES, False, (0.5, 0.9), 0, (0.6, 0.2, 0.2), 0.2, False),
+    "local": CueSet(LOCAL_CUES, True, (0.3, 0.5), 0.6, (0, 0.5, 0.5), 0.5, True),
+}
+
 
 @dataclass(frozen=True)
 class Expression:
@@ -117,7 +187,7 @@ class Expression:
 
 
 def draw_expression(
-    rng: np.random.Generator, label: str, n_frames: int, fps: float, signal: float
+    rng: np.random.Generator, label: str, n_frames: int, fps: float, signal: float, cue_set: str = "whole_body"
 ) -> Expression | None:
     """Draw how an emotion shows in one clip: its time span, intensity, cues and sides.
 
@@ -130,24 +200,29 @@ def draw_expression(
     fps : float
     signal : float
         Multiplies the effect.
+    cue_set : str
+        A key of :data:`CUE_SETS`.
 
     Returns
     -------
     Expression or None
         None where nothing is planted: for neutral, or without signal.
     """
-    cues = CUES[label]
+    how = CUE_SETS[cue_set]
+    cues = how.cues[label]
     if not cues or signal == 0:
         return None
-    length = max(int(n_frames * rng.uniform(0.5, 0.9)), 2)
-    start = int(rng.integers(n_frames - length + 1))
+    length = max(int(n_frames * rng.uniform(*how.span)), 2)
+    over = int(how.overhang * length)
+    start = int(rng.integers(-over, n_frames - length + over + 1))
     # Most clips near 1, some nearly neutral.
     intensity = float(rng.gamma(4, 1 / 4))
-    shown = [cue for cue in cues if rng.random() < _CUE_SHARE] or [cues[rng.integers(len(cues))]]
+    shown = [] if how.single else [cue for cue in cues if rng.random() < _CUE_SHARE]
+    shown = shown or [cues[rng.integers(len(cues))]]
     added, log_gain, moved = np.zeros((n_frames, N_ANGLES)), np.zeros((n_frames, N_ANGLES)), set()
     rhythm_hz = None
     for cue in shown:
-        angles = _draw_angles(rng, cue)
+        angles = _draw_angles(rng, cue, how.sides)
         envelope = signal * intensity * _envelope(n_frames, start, start + length, cue.rise)
         course, hz = _draw_course(rng, cue, np.arange(n_frames) / fps)
         added[:, angles] += (envelope * course)[:, None]
@@ -157,8 +232,8 @@ def draw_expression(
     return Expression(
         added=_LIMIT_DEGREES * np.tanh(added / _LIMIT_DEGREES),
         gain=np.exp(np.clip(log_gain, *np.log(_GAIN_RANGE))),
-        start=start,
-        stop=start + length,
+        start=max(start, 0),
+        stop=min(start + length, n_frames),
         cues=tuple(cue.name for cue in shown),
         joints=tuple(joint for joint in COCO_KEYPOINTS if joint in moved),
         rhythm_hz=rhythm_hz,
@@ -166,9 +241,9 @@ def draw_expression(
     )
 
 
-def _draw_angles(rng: np.random.Generator, cue: Cue) -> list[int]:
+def _draw_angles(rng: np.random.Generator, cue: Cue, shares: tuple[float, float, float]) -> list[int]:
     """Draw the indices of a cue's angles, on one side or on both."""
-    sides = (("left", "right"), ("left",), ("right",))[rng.choice(3, p=_SIDE_SHARES)]
+    sides = (("left", "right"), ("left",), ("right",))[rng.choice(3, p=shares)]
     return [
         ANGLE[full]
         for name in cue.angles

@@ -1,7 +1,7 @@
 """The synthetic generator's plan: its settings, and to which show, scene and label each clip belongs."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from numbers import Integral, Real
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from poseemo_lib.clips import EMOTIONS
 from poseemo_lib.errors import UsageError
+from poseemo_lib.synthetic.emotion import CUE_SETS
 
 # Clips of each class in the published study's training and test sets together, in the order of EMOTIONS.
 CLASS_COUNTS = (912, 750, 513, 1500, 2578, 873, 871)
@@ -39,6 +40,9 @@ class SyntheticSettings:
         Shows, 1..n_clips; without it :func:`default_groups`.
     two_people : float
         Share of the scenes with two people, 0..1.
+    cues : {"whole_body", "local"}
+        How an emotion shows: by many cues of most of the upper body, or by one of a single limb or the head, for a
+        shorter time, which makes it possible to ask whether an attribution finds it.
 
     Raises
     ------
@@ -51,6 +55,7 @@ class SyntheticSettings:
     signal: float = 1.0
     n_groups: int | None = None
     two_people: float = 0.5
+    cues: str = "whole_body"
 
     def __post_init__(self):
         faults = [
@@ -58,6 +63,7 @@ class SyntheticSettings:
             _fault("seed", self.seed, Integral, 0, math.inf),
             _fault("signal", self.signal, Real, 0, 100),
             _fault("two_people", self.two_people, Real, 0, 1),
+            "" if self.cues in tuple(CUE_SETS) else f"cues: wanted {' or '.join(CUE_SETS)}, got {self.cues!r}",
         ]
         if not any(faults) and self.n_groups is not None:
             faults = [_fault("n_groups", self.n_groups, Integral, 1, self.n_clips)]
@@ -74,6 +80,13 @@ class SyntheticSettings:
         }
         for name, value in plain.items():
             object.__setattr__(self, name, value)
+
+    def recipe(self) -> dict:
+        """Return what a dataset's record says of them; `cues` only where not at its default, which older ones lack."""
+        recipe = asdict(self)
+        if self.cues == type(self).cues:
+            del recipe["cues"]
+        return recipe
 
 
 def default_groups(n_clips: int) -> int:

@@ -16,6 +16,7 @@ STANCES = ("stand", "sit", "walk")
 # Height of the picture as a share of the body height: head and shoulders, chest, waist, knees, whole body.
 FRAMINGS = (0.36, 0.47, 0.64, 0.88, 1.2)
 _FRAMING_SHARES = (0.14, 0.26, 0.3, 0.18, 0.12)
+HEAD_TO_FOOT = np.eye(len(FRAMINGS))[-1]
 N_ACTORS = 5
 SIT_HIP_HEIGHT = 0.3
 # How much actors and scenes differ, as a share of ANGLES[...].style_sd.
