@@ -54,7 +54,7 @@ def test_an_interrupted_recipe_is_made_again(room):
         ({"command": "bake"}, "command: wanted synth, import, enhance, got 'bake'"),
         ({"command": "synth", "n_clip": 3}, "n_clip: unknown argument of synth; did you mean n_clips?"),
         ({"command": "synth"}, "recipe wrong: synth wants n_clips too"),
-        ({"command": "import", "format": "bvh"}, "import wants src, label_pattern too"),
+        ({"command": "import", "format": "bvh"}, "import wants src too"),
         ({"command": "enhance"}, "recipe wrong: enhance wants dataset too"),
         (
             {"command": "enhance", "dataset": "mine", "kind": 1},
