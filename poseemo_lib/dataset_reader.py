@@ -67,7 +67,7 @@ class Dataset:
         except (FileNotFoundError, NotADirectoryError):
             raise DatasetError(
                 f"{self.root}: wanted a dataset (a folder with {INFO_FILE}), found none; "
-                "make one with `poseemo synth` or `poseemo import`"
+                "make one with `poseemo synth`, `import` or `extract`, which goes on where it was stopped"
             ) from None
         except (OSError, UnicodeDecodeError) as error:
             raise DatasetError(f"{path}: cannot be read: {first_line(error)}") from None

@@ -11,6 +11,7 @@ from poseemo_lib.errors import FormatError, PoseemoError
 from poseemo_lib.prediction import STRIDE, Predictor, PredictorInfo, windows_of
 from poseemo_lib.prediction_inputs import Source
 from poseemo_lib.prediction_output import left_aligned
+from poseemo_lib.windows import MIN_SEEN
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,8 @@ def diagnose(predictor: Predictor, sources: Iterable[Source], faults: list[str])
         rows += _measure_windows(predictor.info, source)
         damage += [f"{source.name}: {source.damage}"] if source.damage else []
     if not rows:
-        raise FormatError("; ".join(faults[:3]) or f"nobody was seen in any of {n_sources} recordings")
+        why = f"wanted at least {MIN_SEEN} frames with somebody in them, got fewer in each of {n_sources} recordings"
+        raise FormatError("; ".join([*faults, *damage][:3]) or why)
     training = predictor.info.statistics or find_statistics(predictor)
     seen = summarise(rows)
     table = compare(training.get("measures", {}), seen["measures"], predictor.info)

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from poseemo_lib.clips import EMOTIONS, PoseClip, check_clip
-from poseemo_lib.dataset import INFO_FILE, DatasetInfo, DatasetWriter
+from poseemo_lib.dataset import INFO_FILE, Dataset, DatasetInfo, DatasetWriter
 from poseemo_lib.errors import ClipError, FormatError, PoseemoError, UsageError
 from poseemo_lib.extraction_process import VideoOrder
 from poseemo_lib.extraction_report import ExtractionReport, VideoReport, write_quality
@@ -127,6 +127,16 @@ def check_out(out: Path) -> None:
         raise UsageError(f"{out}: wanted a new folder, got a file")
     if (out / INFO_FILE).exists() and not (out / FOLDER).exists():
         raise UsageError(f"{out}: wanted an empty folder, got a dataset; remove it or write somewhere else")
+
+
+def complete_already(videos: str | Path, out: str | Path) -> DatasetInfo | None:
+    """Return what is known of a complete dataset at `out` that was extracted from these videos; else nothing."""
+    out = Path(out)
+    if not (out / INFO_FILE).exists() or (out / FOLDER).exists():
+        return None
+    info = Dataset(out, allow_incomplete=True).info
+    same = info.recipe.get("command") == "extract" and info.recipe.get("videos") == str(videos)
+    return info if same and info.complete else None
 
 
 def _local(out) -> Path:

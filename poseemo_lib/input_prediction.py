@@ -1,7 +1,7 @@
 """An input of any kind -> one table of answers: windows of each recording, or one answer for each clip of a dataset."""
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import pandas as pd
 from poseemo_lib.errors import FormatError, UsageError
 from poseemo_lib.prediction import STRIDE, Predictor, PredictorInfo, answers_table, windows_of, windows_table
 from poseemo_lib.prediction_inputs import DATASET, OpenEstimator, Source, input_kind, read_sources
-from poseemo_lib.windows import Window
+from poseemo_lib.windows import MIN_SEEN, Window
 
 # Clips that are predicted together as wholes.
 CLIP_BATCH = 256
@@ -101,11 +101,16 @@ def predict_input(
         raise FormatError(faults[0] if len(faults) == 1 else f"{path}: nothing can be used; {'; '.join(faults[:3])}")
     table = pd.concat(tables, ignore_index=True)
     if table.empty:
-        seconds = sum(recordings.values())
-        raise FormatError(f"{path}: nobody was seen in {seconds:.1f} s, so that there is no answer")
+        damage = f" ({'; '.join(faults[:3])})" if faults else ""
+        raise FormatError(f"{path}: {no_windows(recordings.values())}, so that there is no answer{damage}")
     if table["label"].isna().all():
         table = table.drop(columns="label")
     return Prediction(predictor.info, str(path), kind, None if clips else stride, table, faults, recordings)
+
+
+def no_windows(seconds: Iterable[float]) -> str:
+    """Say why recordings of these lengths have no window."""
+    return f"wanted at least {MIN_SEEN} frames with somebody in them, got fewer in {sum(seconds):.1f} s"
 
 
 def _window_tables(predictor: Predictor, sources: Iterator[Source], faults: list[str], stride: float, each):

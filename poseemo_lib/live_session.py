@@ -79,7 +79,7 @@ class LiveSession:
         size = {"stride": self.stride, "people": info.preparation["people"]}
         self._cutter = WindowCutter(self.fps, info.n_frames, info.fps, **size)
         self._tracker = Tracker(fps=self.fps)
-        self._next = self._stretch = 0
+        self._next = self._stretch = self.n_windows = 0
         self._tracks: tuple[int, ...] = ()
         self._smooth: np.ndarray | None = None
         self._end = 0
@@ -141,6 +141,7 @@ class LiveSession:
     def _predict(self, windows: list[Window]) -> None:
         if not windows:
             return
+        self.n_windows += len(windows)
         probabilities = self.predictor.probabilities(windows, self.fps, self.width, self.height)
         for window, fresh in zip(windows, probabilities, strict=True):
             if self.keep:

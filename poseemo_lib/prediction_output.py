@@ -1,6 +1,7 @@
 """Predictions for people and for programs: text for the terminal; JSON, CSV and Parquet files."""
 
 import json
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,7 +24,9 @@ MOST_ROWS = 40
 _NAMED = 3
 
 
-def check_out(path: str | Path, suffixes: Sequence[str] = SUFFIXES, *, overwrite: bool = False) -> Path:
+def check_out(
+    path: str | Path, suffixes: Sequence[str] = SUFFIXES, *, overwrite: bool = False, input: str | None = None
+) -> Path:
     """Check that a file can be written, before any work is done for it.
 
     Parameters
@@ -33,11 +36,13 @@ def check_out(path: str | Path, suffixes: Sequence[str] = SUFFIXES, *, overwrite
         What its name may end in.
     overwrite : bool
         Whether it may be there already.
+    input : str, optional
+        What is read, which is never written over.
 
     Raises
     ------
     UsageError
-        Its suffix is another, its folder is missing, or it is there.
+        Its suffix is another, its folder is missing or cannot be written in, it is there, or it is the input.
     """
     path = Path(path)
     if path.suffix.lower() not in suffixes:
@@ -46,6 +51,13 @@ def check_out(path: str | Path, suffixes: Sequence[str] = SUFFIXES, *, overwrite
         raise UsageError(f"{path}: wanted a folder that exists, found none at {path.parent}")
     if path.is_dir() or (path.exists() and not overwrite):
         raise UsageError(f"{path}: exists; choose another name, or say --overwrite")
+    if input and path.exists() and Path(input).exists() and path.samefile(input):
+        raise UsageError(f"{path}: is what is read; choose another name")
+    try:
+        with tempfile.TemporaryFile(dir=path.absolute().parent):
+            pass
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written there: {error.strerror}") from None
     return path
 
 
@@ -183,7 +195,17 @@ def summary_text(prediction: Prediction) -> str:
     if unseen := sorted(set(prediction.recordings) - set(table["recording"])):
         more = f" and {len(unseen) - 3} more" if len(unseen) > 3 else ""
         lines.append(f"nobody was seen in {', '.join(unseen[:3])}{more}")
-    return "\n".join([*lines, *_label_line(prediction)])
+    return "\n".join([*lines, *_short_line(prediction), *_label_line(prediction)])
+
+
+def _short_line(prediction: Prediction) -> list[str]:
+    """Warn of windows that are mostly padding."""
+    if prediction.stride is None:
+        return []
+    seconds = prediction.table["stop_seconds"] - prediction.table["start_seconds"]
+    short = int((seconds < prediction.info.seconds / 2).sum())
+    full = f"the {prediction.info.seconds:.2f} s that the network looks at"
+    return [f"{count(short, 'window')} shorter than half of {full}: an answer to little movement"] if short else []
 
 
 def _label_line(prediction: Prediction) -> list[str]:

@@ -21,7 +21,9 @@ def has_kernel(process):
     return any("ipykernel" in " ".join(one.cmdline()) for one in psutil.Process(process.pid).children(recursive=True))
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)]
+)
 def test_a_report_that_is_stopped_says_so_in_a_line_and_leaves_the_one_before(number, code, tmp_path):
     runs = made_studies.made_study(tmp_path / "runs", {"floor": {"architecture": "majority"}, "net": {}}, seeds=[0])
     for name, text in BEFORE.items():

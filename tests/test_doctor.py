@@ -153,7 +153,7 @@ class TestDiagnosis:
     def test_an_input_without_anybody_is_unusable(self, predictor):
         nobody = np.full((50, 1, 17, 3), np.nan, np.float32)
         nobody[..., 2] = 0
-        with pytest.raises(FormatError, match="nobody was seen in any of 1 recording"):
+        with pytest.raises(FormatError, match="got fewer in each of 1 recording"):
             diagnose(predictor, [Source("a", Recording(nobody, 25.0, 100, 100))], [])
         with pytest.raises(FormatError, match="a.json: damaged"):
             diagnose(predictor, [], ["a.json: damaged"])

@@ -76,7 +76,9 @@ def test_the_sidecar_says_what_it_is(exported, run):
     assert not [path for path in exported.parent.iterdir() if path.name.startswith(".")]
 
 
-@pytest.mark.parametrize(("architecture", "inputs"), [("gru", "features"), ("conv1d", "keypoints")])
+@pytest.mark.parametrize(
+    ("architecture", "inputs"), [("gru", "features"), pytest.param("conv1d", "keypoints", marks=pytest.mark.slow)]
+)
 def test_other_architectures_and_both_kinds_of_input(architecture, inputs, tiny, tmp_path):
     model = {"conv1d": {}, "gru": {"hidden": 8}}[architecture]
     folder = make_run(tiny, tmp_path / "run" / "seed-0", architecture, model=model)
@@ -109,10 +111,14 @@ def test_wrong_calls_are_named(run, exported, tmp_path):
         export_run(run, tmp_path / "net.onnx", inputs="pixels")
 
 
-def test_a_run_whose_dataset_is_gone_wants_other_clips(run, tiny, tmp_path, monkeypatch):
+def test_a_run_whose_dataset_is_gone_wants_other_clips(run, tmp_path, monkeypatch):
     monkeypatch.setattr(export, "find_dataset", lambda cell: None)
     with pytest.raises(UsageError, match="--check DATASET"):
         export_run(run, tmp_path / "net.onnx")
+
+
+@pytest.mark.slow
+def test_it_is_compared_on_other_clips(run, tiny, tmp_path):
     assert export_run(run, tmp_path / "net.onnx", check=Dataset(tiny)).parity["part"] == "all"
 
 

@@ -411,7 +411,7 @@ class TestVideo:
         pytest.importorskip("av")
         self.write_video(tmp_path / "a.mp4", 10)
         nobody = self.Planted(np.zeros((10, 0, 17, 3), np.float32))
-        with pytest.raises(FormatError, match=r"nobody was seen in 0.4 s"):
+        with pytest.raises(FormatError, match=r"got fewer in 0.4 s"):
             predict_input(predictor, tmp_path / "a.mp4", estimator=lambda: nobody)
 
 

@@ -136,7 +136,8 @@ def convert(
     place = report.written[0] if len(report.written) == 1 else out
     say(f"{place}: {report.recordings} recordings; files or folders written: {len(report.written)}")
     if report.faults:
-        raise PoseemoError(f"{len(report.faults)} files or recordings failed; the others are in {out}")
+        kept = f"the others are in {out}" if report.written else "nothing was written"
+        raise PoseemoError(f"{len(report.faults)} files or recordings failed; {kept}")
 
 
 def _say_options(options: dict, title: str = "") -> None:

@@ -74,7 +74,7 @@ def extract(
 
     On a Dask cluster: poseemo extract CAER data/caer --cluster tcp://10.0.0.1:8786
     """
-    from poseemo_lib.extraction_jobs import extract_dataset
+    from poseemo_lib.extraction_jobs import complete_already, extract_dataset
     from poseemo_lib.extraction_progress import Display
 
     labels = {"label": label, "label_pattern": label_pattern, "split": split}
@@ -83,6 +83,9 @@ def extract(
     with stoppable(LEFT):
         if dry_run:
             _look(videos, out, labels)
+            return
+        if done := complete_already(videos, out):
+            say(f"{out}: complete already, {done.n_clips} clips; remove it to extract again with other settings")
             return
         report = extract_dataset(
             videos, out, name=name or out.absolute().name, **labels,

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
@@ -15,6 +16,8 @@ from poseemo_lib.commands.shared import read_pairs, say
 from poseemo_lib.errors import PoseemoError, UsageError
 
 app = typer.Typer()
+# Seconds in which another Ctrl-C does not cut off what writes the files.
+_PATIENT = 3.0
 
 
 @app.command()
@@ -98,18 +101,23 @@ def live(
             say(run_live(session, input, out=out, **shown, seconds=seconds, stop=stop).summary())
         finally:
             _tell(session, input, source, out, save)
+    if source and not stop() and not seconds and not session.n_windows:
+        raise PoseemoError(f"{source}: too few frames with somebody in them, so that there is no answer")
     if input.damage:
         raise PoseemoError(f"{source}: {'; '.join(input.damage)}; the answers for the rest are complete")
 
 
 @contextmanager
 def _signals() -> Iterator[Callable[[], bool]]:
-    """Let Ctrl-C and SIGTERM ask to stop; the second time they end the process as ever."""
+    """Let Ctrl-C and SIGTERM ask to stop; again, when that takes longer, they end the process as ever."""
     asked, before = [], {}
 
-    def ask(number, _) -> None:
-        asked.append(number)
-        signal.signal(number, before[number])
+    def ask(number, frame) -> None:
+        asked.append(time.monotonic())
+        # Some senders send twice at once.
+        if asked[-1] - asked[0] > _PATIENT:
+            signal.signal(number, before[number])
+            signal.raise_signal(number)
 
     for number in (signal.SIGINT, signal.SIGTERM):
         with suppress(ValueError):  # not in the main thread
@@ -152,8 +160,8 @@ def _check(source, clip, headless, out, save, overwrite, stride, seconds) -> Non
     if clip and not source:
         raise UsageError("--clip: wants --source, the dataset or file that the clip is in")
     if out:
-        output.check_out(out, WRITTEN_SUFFIXES, overwrite=overwrite)
+        output.check_out(out, WRITTEN_SUFFIXES, overwrite=overwrite, input=source)
     if save:
-        output.check_out(save, overwrite=overwrite)
+        output.check_out(save, overwrite=overwrite, input=source)
     if not headless:
         check_screen(dict(os.environ))

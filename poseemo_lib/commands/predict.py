@@ -64,11 +64,11 @@ def predict(
     from poseemo_lib import prediction_output as output
 
     if out:
-        output.check_out(out, overwrite=overwrite)
+        output.check_out(out, overwrite=overwrite, input=input)
     if overlay:
         from poseemo_lib.video_writer import WRITTEN_SUFFIXES
 
-        output.check_out(overlay, WRITTEN_SUFFIXES, overwrite=overwrite)
+        output.check_out(overlay, WRITTEN_SUFFIXES, overwrite=overwrite, input=input)
         if input_kind(input, format) != VIDEO or not Path(input).is_file():
             raise UsageError(f"--overlay: wants a video file, got {input}, which is none")
     with stoppable("no half-written file is left"):
@@ -79,8 +79,10 @@ def _predict(run, input, out, stride, clips, overlay, opener, format, option) ->
     from poseemo_lib import prediction_output as output
     from poseemo_lib.input_prediction import predict_input
     from poseemo_lib.prediction import load_predictor
+    from poseemo_lib.prediction_inputs import input_kind
 
     predictor = load_predictor(run)
+    input_kind(input, format)  # a wrong name is said alone
     say(output.describe_predictor(predictor.info) + "\n")
     kept = []
     found = predict_input(

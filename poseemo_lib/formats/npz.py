@@ -23,6 +23,8 @@ from poseemo_lib.formats import (
 from poseemo_lib.formats.arrays import load_arrays
 
 SUFFIX = ".npz"
+# Some estimators give a little more than 1; percent are another scale.
+MOST_CONFIDENCE = 2.0
 LOST = ""
 _NAMES = ("keypoints", "fps", "width", "height", "tracked", "label", "split")
 _KINDS = {"fps": "fiu", "width": "iu", "height": "iu", "tracked": "b", "label": "U", "split": "U"}
@@ -92,6 +94,8 @@ def _keypoints(found: np.ndarray | None, arrays: dict, path) -> np.ndarray:
             f"{path}: keypoints: wanted numbers of the shape (frames, people, 17, 3), "
             f"got {found.dtype} of {arrays['keypoints'].shape}"
         )
+    if (largest := np.nanmax(found[..., 2], initial=0)) > MOST_CONFIDENCE:
+        raise FormatError(f"{path}: confidence: wanted 0 to 1, got up to {largest:g}")
     keypoints = mark_missing(found)
     check_seen(keypoints, path)
     return keypoints
