@@ -140,7 +140,9 @@ def _recovery_sentence(method: str, target: str, rows: pd.DataFrame) -> str:
 def _fixed_order(row: dict) -> str:
     """Say what knowing where things usually are would find."""
     fixed = row.get("fixed", np.nan)
-    return f"; one order for all clips, learned from other groups, finds {100 * fixed:.0f} %" if np.isfinite(fixed) else ""
+    if not np.isfinite(fixed):
+        return ""
+    return f"; one order for all clips, learned from other groups, finds {100 * fixed:.0f} %"
 
 
 def _interval(row, name: str, ends: str = "") -> str:
