@@ -21,6 +21,7 @@ REQUIREMENTS = [
     Requirement(text)
     for texts in (PROJECT["dependencies"], *PROJECT["optional-dependencies"].values())
     for text in texts
+    if not text.startswith(f"{PROJECT['name']}[")  # an extra that stands for others
 ]
 
 
