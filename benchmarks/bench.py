@@ -1,0 +1,79 @@
+"""Measure where the time goes: a table of things measured in turns, and the same as JSON.
+
+    python benchmarks/bench.py                             # everything, about an hour
+    python benchmarks/bench.py --only input_path --quick   # does it work
+
+Compare ratios, not times: what else the machine does hits both sides of a row alike.
+"""
+
+import argparse
+import importlib
+import json
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from common import HERE, Options, Row, as_dict, describe_machine, load, markdown
+
+SUBJECTS = {
+    "input_path": "cropping, augmentation and features against a plain DataLoader; bytes moved",
+    "training_speed": "training against a fixed batch, Lightning, skorch; FLOP/s; threads and precision",
+    "run_overhead": "the parts of a run that are not training",
+    "dataset_scale": "writing, reading, checking and auditing a dataset",
+    "predict_live": "prediction and live use by stage",
+    "report_time": "the report by part",
+}
+
+
+def arguments() -> argparse.Namespace:
+    """Read the command line."""
+    names = "\n".join(f"  {name:16} {text}" for name, text in SUBJECTS.items())
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog=f"subjects:\n{names}", formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--only", nargs="+", choices=SUBJECTS, metavar="NAME", default=list(SUBJECTS), help="subjects")
+    parser.add_argument("--quick", action="store_true", help="small sizes: tells whether it works, not how fast it is")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--rounds", type=int, default=0, help="turns; default: what each subject thinks right")
+    parser.add_argument("--threads", type=int, nargs="+", default=[], help="default: 1, and all cores")
+    parser.add_argument("--large", action="store_true", help="also 100,000 clips")
+    parser.add_argument("--packages", default="", help="folder with lightning and skorch, where they are not installed")
+    parser.add_argument("--out", type=Path, help="default: benchmarks/results/<device>.json")
+    return parser.parse_args()
+
+
+def measure(name: str, options: Options) -> list[Row]:
+    """Measure one subject; what cannot be measured becomes a row that says why."""
+    start, rows = time.perf_counter(), []
+    try:
+        for row in importlib.import_module(name).measure(options):
+            rows.append(row)
+            sys.stderr.write(" | ".join(cell for cell in row.cells() if cell) + "\n")
+    except Exception as error:  # the other subjects go on
+        rows.append(Row(name, "stopped", note=f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"))
+    sys.stderr.write(f"{name}: {time.perf_counter() - start:.0f} s\n")
+    return rows
+
+
+def main() -> int:
+    """Measure, print the table and write the JSON."""
+    given = arguments()
+    if given.packages:
+        sys.path.append(given.packages)
+    options = Options(given.quick, given.device, given.rounds, given.large, given.packages, tuple(given.threads))
+    facts = {"date": datetime.now(UTC).isoformat(timespec="seconds"), "quick": given.quick, "device": given.device}
+    facts |= {"machine": describe_machine(given.device), "load_before": load()}
+    rows = [row for name in given.only for row in measure(name, options)]
+    facts |= {"load_after": load(), "rows": [as_dict(row) for row in rows]}
+    out = given.out or HERE / "results" / f"{given.device}.json"
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    machine = ", ".join(f"{name} {value}" for name, value in facts["machine"].items())
+    loads = f"load before {facts['load_before'][0]}, after {facts['load_after'][0]}"
+    sys.stdout.write(f"{facts['date']}; {machine}; {loads}\n\n{markdown(rows)}\n")
+    return int(any(row.what == "stopped" for row in rows))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
