@@ -110,7 +110,7 @@ def extract_dataset(
         report.done_before = len(orders) - len(todo)
         if todo:
             where = _slots(jobs, cluster, out, src, arguments, resources, display)
-            _extract(report, todo, where, display)
+            _extract(report, todo, where, display, about.running())
         _finish(report, orders, store, info)
     return report
 
@@ -174,11 +174,11 @@ def _slots(jobs: int, cluster: str | None, out: Path, src: Path, arguments: dict
     return LocalExtraction(jobs, display.tell if display else None)
 
 
-def _extract(report: ExtractionReport, orders: list[VideoOrder], slots, display) -> None:
+def _extract(report: ExtractionReport, orders: list[VideoOrder], slots, display, running: str) -> None:
     by_name = {one.entry.name: one for one in report.videos}
     try:
         if display:
-            display.begin(orders, len(by_name), slots.describe())
+            display.begin(orders, len(by_name), f"{slots.describe()}; {running}")
         for order, result in make_all(orders, slots, display.look if display else None):
             if result.state != "done":
                 one = by_name[order.name]

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from poseemo_lib.commands.predict import EstimatorName, Format, MinConfidence, Model, RunArgument
+from poseemo_lib.commands.predict import EstimatorName, Format, MinConfidence, Model, RunArgument, open_and_tell
 from poseemo_lib.commands.shared import read_pairs, say
 from poseemo_lib.errors import PoseemoError, UsageError
 
@@ -73,14 +73,13 @@ def live(
     from poseemo_lib.live_session import LiveSession
     from poseemo_lib.live_sources import CameraSource, open_file
     from poseemo_lib.live_view import Screen, View
-    from poseemo_lib.pose_estimation import open_estimator
     from poseemo_lib.prediction import load_predictor
 
     _check(source, clip, headless, out, save, overwrite, stride, seconds)
     options = read_pairs(option or [], "--set", parse=True)
     predictor = load_predictor(run)
     with ExitStack() as stack:
-        looks = partial(open_estimator, estimator, model=model, people=people, min_confidence=min_confidence)
+        looks = partial(open_and_tell, estimator, model=model, people=people, min_confidence=min_confidence)
 
         def opened():
             return stack.enter_context(looks())

@@ -148,9 +148,16 @@ def doctor(
 
 
 def _opener(estimator: str, model: Path | None, min_confidence: float):
+    return partial(open_and_tell, estimator, model=model, min_confidence=min_confidence)
+
+
+def open_and_tell(name: str, **options):
+    """Open a pose estimator, and say what really runs it."""
     from poseemo_lib.pose_estimation import open_estimator
 
-    return partial(open_estimator, estimator, model=model, min_confidence=min_confidence)
+    opened = open_estimator(name, **options)
+    typer.echo(opened.info.running(), err=True)
+    return opened
 
 
 def _list_options(input: str, format: str | None) -> None:

@@ -27,6 +27,10 @@ class EstimatorInfo:
     provider: str
     licence: str
 
+    def running(self) -> str:
+        """One line for people: what runs, and on what it really does."""
+        return f"{self.name}: {self.model} on {self.provider}"
+
     def text(self) -> str:
         """One line for `dataset.json`: name, model file and its SHA-256."""
         return f"{self.name} {self.model} sha256:{self.sha256}"
