@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-from poseemo_lib.clips import EMOTIONS, PoseClip, check_clip
+from poseemo_lib.clips import EMOTIONS, check_clip
 from poseemo_lib.dataset import INFO_FILE, Dataset, DatasetInfo, DatasetWriter
 from poseemo_lib.errors import ClipError, FormatError, PoseemoError, UsageError
 from poseemo_lib.extraction_process import VideoOrder
@@ -14,7 +14,7 @@ from poseemo_lib.extraction_report import ExtractionReport, VideoReport, write_q
 from poseemo_lib.extraction_slots import ClusterExtraction, LocalExtraction, make_all
 from poseemo_lib.extraction_sources import find_entries
 from poseemo_lib.extraction_store import FOLDER, Store, code_hash, load_result, read_quality
-from poseemo_lib.labelling import Entry
+from poseemo_lib.labelling import clip_of
 from poseemo_lib.pose_estimation import find_model, open_estimator
 
 # Arguments of `open_estimator` where nothing else is said.
@@ -227,26 +227,12 @@ def _write(
             where = str(one.entry.path)
             try:
                 recording, _ = load_result(Path(orders[one.entry.name].result))
-                writer.write(check_clip(_to_clip(one.entry, recording), info.classes, where), where)
+                writer.write(check_clip(clip_of(one.entry, recording), info.classes, where), where)
             except ClipError as error:
                 one.fault = str(error)
             except FormatError as error:
                 one.fault, one.quality = f"{where}: its result is lost, the same command makes it again: {error}", None
     return writer.info if report.used else None
-
-
-def _to_clip(entry: Entry, recording) -> PoseClip:
-    return PoseClip(
-        clip_id=entry.name,
-        label=entry.label,
-        keypoints=recording.keypoints,
-        fps=recording.fps,
-        width=recording.width,
-        height=recording.height,
-        source_id=entry.source_id,
-        group_id=entry.group_id,
-        split=entry.split,
-    )
 
 
 def _put_in_place(staged: Path, out: Path) -> None:

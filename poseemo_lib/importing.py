@@ -12,7 +12,16 @@ from poseemo_lib.clips import EMOTIONS, PoseClip, check_clip
 from poseemo_lib.dataset import DatasetInfo, DatasetWriter
 from poseemo_lib.errors import ClipError, FormatError, UsageError
 from poseemo_lib.formats import Recording, check_options, load_reader, reader_options
-from poseemo_lib.labelling import Entry, Found, compile_pattern, find_inside, find_path, match_found, match_paths
+from poseemo_lib.labelling import (
+    Entry,
+    Found,
+    clip_of,
+    compile_pattern,
+    find_inside,
+    find_path,
+    match_found,
+    match_paths,
+)
 from poseemo_lib.skeleton import MAX_PEOPLE
 from poseemo_lib.tracking import choose_main, main_people
 
@@ -245,20 +254,6 @@ def _to_clips(
 ) -> Iterator[tuple[PoseClip, str]]:
     for recording in recordings:
         try:
-            yield check_clip(_to_clip(entry, to_main_people(recording)), classes, str(entry.path)), str(entry.path)
+            yield check_clip(clip_of(entry, to_main_people(recording)), classes, str(entry.path)), str(entry.path)
         except ClipError as error:
             report.faults.append(str(error))
-
-
-def _to_clip(entry: Entry, recording: Recording) -> PoseClip:
-    return PoseClip(
-        clip_id=entry.name + recording.suffix,
-        label=entry.label,
-        keypoints=recording.keypoints,
-        fps=recording.fps,
-        width=recording.width,
-        height=recording.height,
-        source_id=entry.source_id,
-        group_id=entry.group_id,
-        split=entry.split,
-    )

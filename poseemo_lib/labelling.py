@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from poseemo_lib.clips import EMOTIONS, SPLITS
+from poseemo_lib.clips import EMOTIONS, SPLITS, PoseClip
 from poseemo_lib.errors import UsageError
 from poseemo_lib.formats import Recording
 
@@ -55,6 +55,21 @@ class Entry:
     group_id: str
     split: str | None
     inside: str | None = None
+
+
+def clip_of(entry: Entry, recording: Recording) -> PoseClip:
+    """Make the clip of a recording whose main people are in its slots."""
+    return PoseClip(
+        clip_id=entry.name + recording.suffix,
+        label=entry.label,
+        keypoints=recording.keypoints,
+        fps=recording.fps,
+        width=recording.width,
+        height=recording.height,
+        source_id=entry.source_id,
+        group_id=entry.group_id,
+        split=entry.split,
+    )
 
 
 def match_paths(
