@@ -36,12 +36,13 @@ def scale_rotate(keypoints: Tensor, factor: Tensor, angle: Tensor) -> Tensor:
     angle : tensor (B,)
         Radians, clockwise in the picture (y points down).
     """
-    xy = keypoints[..., :2]
-    centre = _per_clip(torch.nan_to_num(xy.flatten(1, 3).nanmean(1)), ends=1)
-    cos, sin = torch.cos(angle) * factor, torch.sin(angle) * factor
-    matrix = torch.stack([cos, sin, -sin, cos], -1).view(-1, 1, 1, 2, 2)
-    turned = ((xy - centre).flatten(2, 3) @ matrix.squeeze(1)).view_as(xy)
-    return torch.cat([turned + centre, keypoints[..., 2:]], -1)
+    cos, sin = _per_clip(torch.cos(angle) * factor, ends=1), _per_clip(torch.sin(angle) * factor, ends=1)
+    # In double precision, so that the order of the sum does not show.
+    mean = torch.nan_to_num(keypoints[..., :2].flatten(1, 3).double().nanmean(1)).to(keypoints.dtype)
+    centre = _per_clip(mean, ends=1)
+    x, y = (keypoints[..., :2] - centre).unbind(-1)
+    turned = torch.stack([x * cos - y * sin, x * sin + y * cos], -1) + centre
+    return torch.cat([turned, keypoints[..., 2:]], -1)
 
 
 def add_noise(keypoints: Tensor, noise: Tensor) -> Tensor:
@@ -66,7 +67,7 @@ def has_everybody(keypoints: Tensor) -> Tensor:
 
 
 def _per_clip(values: Tensor, ends: int = 0) -> Tensor:
-    """View (B, ...) so that it broadcasts against (B, T, M, K, C)."""
+    """View (B, ...) so that it broadcasts against (B, T, M, K, C), or against (B, T, M, K) with `ends` of 1."""
     return values.view(len(values), *[1] * (4 - ends), *values.shape[1:])
 
 
@@ -101,14 +102,88 @@ class Augmentation:
     slot_swap: float = 0.0
 
 
+@dataclass(frozen=True)
+class Draws:
+    """What was drawn for each clip of a batch; None: that step is left out.
+
+    Parameters
+    ----------
+    flipped : bool tensor (B,)
+    factor, angle : tensor (B,)
+        See :func:`scale_rotate`.
+    noise : tensor (B, T, M, K, 2)
+        Displacement, normalised units.
+    hidden : bool tensor (B, M, K)
+        Joints that are missing through the window.
+    swapped : bool tensor (B,)
+    """
+
+    flipped: Tensor | None = None
+    factor: Tensor | None = None
+    angle: Tensor | None = None
+    noise: Tensor | None = None
+    hidden: Tensor | None = None
+    swapped: Tensor | None = None
+
+
+def draw(how: Augmentation, shape: tuple[int, int, int, int], generator: torch.Generator) -> Draws:
+    """Draw the settings of a batch from one generator.
+
+    Parameters
+    ----------
+    how : Augmentation
+        `time_warp` is not used here: it happens while cropping (`batching.crop_positions`).
+    shape : tuple of int
+        Clips, frames, people and joints (B, T, M, K).
+    generator : torch.Generator
+        Its device is that of what is drawn.
+
+    Returns
+    -------
+    Draws
+    """
+    n_clips, _, n_people, n_joints = shape
+
+    def uniform(*shape):
+        return torch.rand(shape, generator=generator, device=generator.device)
+
+    flipped = factor = angle = noise = hidden = swapped = None
+    if how.flip:
+        flipped = uniform(n_clips) < how.flip
+    if how.scale or how.rotation:
+        factor = 1 + how.scale * (2 * uniform(n_clips) - 1)
+        angle = math.radians(how.rotation) * (2 * uniform(n_clips) - 1)
+    if how.noise:
+        noise = torch.randn((*shape, 2), generator=generator, device=generator.device).mul_(how.noise)
+    if how.joint_dropout:
+        hidden = uniform(n_clips, n_people, n_joints) < how.joint_dropout
+    if how.slot_swap:
+        swapped = uniform(n_clips) < how.slot_swap
+    return Draws(flipped, factor, angle, noise, hidden, swapped)
+
+
+def augment_as(keypoints: Tensor, draws: Draws) -> Tensor:
+    """Apply the steps that were drawn, in the order of :class:`Draws`: (B, T, M, K, 3) -> the same."""
+    if draws.flipped is not None:
+        keypoints = flip(keypoints, draws.flipped)
+    if draws.factor is not None:
+        keypoints = scale_rotate(keypoints, draws.factor, draws.angle)
+    if draws.noise is not None:
+        keypoints = add_noise(keypoints, draws.noise)
+    if draws.hidden is not None:
+        keypoints = drop_joints(keypoints, draws.hidden)
+    if draws.swapped is not None:
+        keypoints = swap_people(keypoints, draws.swapped & has_everybody(keypoints))
+    return keypoints
+
+
 def augment(keypoints: Tensor, how: Augmentation, generator: torch.Generator) -> Tensor:
-    """Apply the steps of `how` with settings drawn for each clip from one generator.
+    """Draw settings for each clip (:func:`draw`) and apply them (:func:`augment_as`).
 
     Parameters
     ----------
     keypoints : tensor (B, T, M, K, 3)
     how : Augmentation
-        `time_warp` is not used here: it happens while cropping (`batching.crop_positions`).
     generator : torch.Generator
         On the keypoints' device.
 
@@ -116,23 +191,4 @@ def augment(keypoints: Tensor, how: Augmentation, generator: torch.Generator) ->
     -------
     tensor (B, T, M, K, 3)
     """
-    n_clips, _, n_people, n_joints, _ = keypoints.shape
-
-    def uniform(*shape):
-        return torch.rand(shape, generator=generator, device=keypoints.device)
-
-    if how.flip:
-        keypoints = flip(keypoints, uniform(n_clips) < how.flip)
-    if how.scale or how.rotation:
-        factor = 1 + how.scale * (2 * uniform(n_clips) - 1)
-        angle = math.radians(how.rotation) * (2 * uniform(n_clips) - 1)
-        keypoints = scale_rotate(keypoints, factor, angle)
-    if how.noise:
-        shape = (*keypoints.shape[:-1], 2)
-        normal = torch.randn(shape, generator=generator, device=keypoints.device)
-        keypoints = add_noise(keypoints, how.noise * normal)
-    if how.joint_dropout:
-        keypoints = drop_joints(keypoints, uniform(n_clips, n_people, n_joints) < how.joint_dropout)
-    if how.slot_swap:
-        keypoints = swap_people(keypoints, (uniform(n_clips) < how.slot_swap) & has_everybody(keypoints))
-    return keypoints
+    return augment_as(keypoints, draw(how, keypoints.shape[:-1], generator))

@@ -1,7 +1,7 @@
 """From a dataset to batches on the device: the composer of preprocessing, cropping, augmentation and features.
 
 All clips lie on the device as one stacked tensor (S, M, K, C). A batch is a gather from it, a few tensor operations
-and `to_features`; there is no per-sample Python.
+and `to_features`; there is no per-sample Python. On a processor one compiled pass does the same (`window_kernel`).
 """
 
 from collections.abc import Iterable
@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 
 from poseemo_lib import preprocessing
-from poseemo_lib.augmentation import Augmentation, augment
+from poseemo_lib.augmentation import Augmentation, Draws, augment_as, draw
 from poseemo_lib.clips import PoseClip
 from poseemo_lib.features import to_features
 from poseemo_lib.skeleton import CHANNELS, MAX_PEOPLE, N_KEYPOINTS
+from poseemo_lib.window_kernel import window_features
 
 
 @dataclass(frozen=True)
@@ -221,17 +222,41 @@ def training_batch(
 ) -> tuple[Tensor, Tensor]:
     """Cut random windows, augmented: features (B, T, F) and mask (B, T)."""
     position = crop_positions(data.lengths[clip], n_frames, how.time_warp, generator)
+    draws = draw(how, (*position.shape, *data.keypoints.shape[1:3]), generator)
+    return features_at(data, clip, position, draws)
+
+
+def features_at(data: PreparedClips, clip: Tensor, position: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
+    """Cut windows, augment them and derive their features, by the fastest way that the device has.
+
+    Parameters
+    ----------
+    data : PreparedClips
+    clip, position
+        See :func:`gather_windows`.
+    draws : Draws
+
+    Returns
+    -------
+    features : tensor (B, T, F)
+    mask : bool tensor (B, T)
+    """
+    if data.keypoints.device.type == "cpu":
+        place = (data.starts[clip], data.lengths[clip])
+        return window_features(data.keypoints, *place, position, draws, data.fps, data.positions)
     keypoints, mask = gather_windows(data, clip, position)
-    return to_features(augment(keypoints, how, generator), mask, data.fps, data.positions), mask
+    return to_features(augment_as(keypoints, draws), mask, data.fps, data.positions), mask
 
 
 def window_keypoints(data: PreparedClips, clip: Tensor, start: Tensor, n_frames: int) -> tuple[Tensor, Tensor]:
     """Cut windows of `n_frames` frames from `start` on: keypoints (B, T, M, K, 3) and mask (B, T)."""
-    steps = torch.arange(n_frames, device=start.device)
-    return gather_windows(data, clip, (start[:, None] + steps).double())
+    return gather_windows(data, clip, _whole_frames(start, n_frames))
+
+
+def _whole_frames(start: Tensor, n_frames: int) -> Tensor:
+    return (start[:, None] + torch.arange(n_frames, device=start.device)).double()
 
 
 def evaluation_batch(data: PreparedClips, clip: Tensor, start: Tensor, n_frames: int) -> tuple[Tensor, Tensor]:
     """Cut fixed windows, not augmented: features (B, T, F) and mask (B, T)."""
-    keypoints, mask = window_keypoints(data, clip, start, n_frames)
-    return to_features(keypoints, mask, data.fps, data.positions), mask
+    return features_at(data, clip, _whole_frames(start, n_frames), Draws())

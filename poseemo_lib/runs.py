@@ -55,7 +55,7 @@ def library_commit() -> str:
 @cache
 def numeric_versions() -> dict[str, str]:
     """Versions of the libraries whose arithmetic decides a run's numbers; the kind of build (`+cpu`) is left out."""
-    return {name: version(name).partition("+")[0] for name in ("torch", "numpy", "scikit-learn")}
+    return {name: version(name).partition("+")[0] for name in ("torch", "numpy", "numba", "scikit-learn")}
 
 
 def run_identity(parameters: dict, dataset_hash: str, split_hash: str) -> str:
