@@ -1,23 +1,29 @@
 # make report   everything from nothing: environment, demo dataset (synthetic), study, figures, report/report.html
 # make test     the test suite            make test-all   with the long tests
 # make lab      JupyterLab                make lint       style, and notebooks without outputs
+# make bench    how fast it is, against what (docs/performance.md): most of an hour; ARGS="--only input_path --quick"
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+# A file's fixtures are made once; tests/conftest.py says which files come first.
+PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
 
-.PHONY: report test test-all lab lint check-python
+.PHONY: report test test-all bench lab lint check-python
 
 report: $(INSTALLED)
 	$(BIN)/poseemo study parameters/studies/demo.yaml
 	$(BIN)/poseemo report runs/demo --out report --figures figures
 
 test: $(INSTALLED)
-	$(BIN)/pytest -m "not slow" -n auto --dist loadfile
+	$(BIN)/pytest -m "not slow" $(PARALLEL)
 
 test-all: $(INSTALLED)
-	$(BIN)/pytest -n auto --dist loadfile
+	$(BIN)/pytest $(PARALLEL)
+
+bench: $(INSTALLED)
+	$(BIN)/python benchmarks/bench.py $(ARGS)
 
 lab: $(INSTALLED)
 	$(BIN)/jupyter lab notebooks

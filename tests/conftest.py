@@ -2,11 +2,22 @@ import os
 
 # One thread: results are compared bit for bit, and tests run beside each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Where a test wants two threads, they do not keep the other tests' core busy while they wait.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 import matplotlib  # noqa: E402
 import pytest  # noqa: E402
 
 matplotlib.use("Agg")
+
+# They start processes, kernels and a browser: begun last, one of them would leave the other cores idle.
+LONG = ("study", "report", "notebooks", "cli", "experiment", "cluster", "parameter_files", "page", "execution")
+
+
+def pytest_collection_modifyitems(items):
+    """Put the long files first; `--no-loadscope-reorder` of pytest-xdist keeps the order."""
+    order = {f"test_{name}": place for place, name in enumerate(LONG)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(order)))
 
 
 @pytest.fixture(scope="session")
@@ -28,6 +39,16 @@ SMALL = {
     "warmup_epochs": 0,
     "threads": 1,
 }
+
+
+@pytest.fixture(scope="session")
+def small_run(tiny, tmp_path_factory):
+    """The folder of a run of a small network on the small dataset; no test changes it."""
+    from poseemo_lib.experiment import execute_run
+    from poseemo_lib.parameters import check_parameters
+
+    values = {**SMALL, "architecture": "deep_residual", "epochs": 1, "eval_crops": 3, "dataset": str(tiny)}
+    return execute_run(check_parameters(values), tmp_path_factory.mktemp("runs") / "net" / "seed-0")
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -18,6 +18,9 @@ def grey(i: int, width: int = 64, height: int = 48) -> np.ndarray:
     return np.full((height, width, 3), shade(i), np.uint8)
 
 
+GREYS = [grey(i) for i in range(20)]
+
+
 def which(rgb: np.ndarray, n: int) -> int:
     """The picture that a frame shows, by its grey."""
     return int(np.argmin([abs(float(rgb.mean()) - shade(i)) for i in range(n)]))

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from made_commands import poseemo
 
 from poseemo_lib.dataset import Dataset, DatasetInfo, DatasetWriter
 
@@ -17,14 +18,15 @@ COMMANDS = (
 )
 
 
-def poseemo(*arguments, cwd=None):
+def outside(*arguments):
+    """Run the command in a process of its own."""
     command = [sys.executable, "-m", "poseemo_lib.cli", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd)
+    return subprocess.run(command, capture_output=True, text=True)
 
 
-def refused(*arguments, code=2):
+def refused(*arguments, code=2, run=poseemo):
     """Run a command that must fail in a few lines and without a traceback; return what it said."""
-    done = poseemo(*arguments)
+    done = run(*arguments)
     assert done.returncode == code, (done.stdout, done.stderr)
     assert "Traceback" not in done.stderr
     return done.stderr
@@ -32,33 +34,33 @@ def refused(*arguments, code=2):
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_teaches(command):
-    done = poseemo(command, "--help")
+    done = outside(command, "--help")
     assert done.returncode == 0
     assert "Example: poseemo" in done.stdout
 
 
 def test_all_commands_are_in_the_overview():
-    text = poseemo("--help").stdout
+    text = outside("--help").stdout
     assert all(re.search(rf"^│ {name} ", text, re.M) for name in COMMANDS)
 
 
 def test_version():
-    assert re.fullmatch(r"poseemo \d+\.\d+\.\d+\n", poseemo("--version").stdout)
+    assert re.fullmatch(r"poseemo \d+\.\d+\.\d+\n", outside("--version").stdout)
 
 
 def test_synth_then_inspect(tmp_path):
-    done = poseemo("synth", tmp_path / "d", "--clips", 60, "--groups", 10, "--signal", 0.5, "--seed", 3)
+    done = outside("synth", tmp_path / "d", "--clips", 60, "--groups", 10, "--signal", 0.5, "--seed", 3)
     assert done.returncode == 0 and "60 synthetic clips" in done.stdout
     info = Dataset(tmp_path / "d").info
     assert info.synthetic and info.recipe["signal"] == 0.5
-    sound = poseemo("inspect", tmp_path / "d")
+    sound = outside("inspect", tmp_path / "d")
     assert sound.returncode == 0 and "SYNTHETIC" in sound.stdout
     leaky = poseemo("inspect", tmp_path / "d", "--split", "random")
     assert leaky.returncode == 1 and "group" in leaky.stdout and "has faults or leaks" in leaky.stderr
 
 
 def test_a_dataset_is_never_overwritten(tiny):
-    assert "wanted an empty folder, got a dataset" in refused("synth", tiny, "--clips", 60)
+    assert "wanted an empty folder, got a dataset" in refused("synth", tiny, "--clips", 60, run=outside)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +91,7 @@ def test_a_leak_refuses_training_with_1(tiny, tmp_path):
 
 def test_train_prints_epochs_and_leaves_a_run(tiny, tmp_path):
     small = ("-p", "epochs=2", "-p", "n_frames=16", "-p", "model={hidden: 16, blocks: 1}")
-    done = poseemo("train", tiny, *small, "--out", tmp_path / "r")
+    done = outside("train", tiny, *small, "--out", tmp_path / "r")
     assert done.returncode == 0, done.stderr
     assert "epoch   2  train loss" in done.stdout and "complete" in done.stdout
     assert json.loads((tmp_path / "r" / "run.json").read_text())["status"] == "complete"

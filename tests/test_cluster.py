@@ -4,7 +4,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from itertools import pairwise
 from types import SimpleNamespace
@@ -13,6 +12,8 @@ import psutil
 import pytest
 import yaml
 from conftest import SMALL
+from made_cluster import Cluster
+from made_processes import kernels_below, wait_until
 
 from poseemo_lib import cluster
 from poseemo_lib.cluster import ClusterSlots, facts, worker_fault
@@ -26,42 +27,6 @@ from poseemo_lib.study_plan import load_study, plan_runs
 pytest.importorskip("distributed")
 # The workers' own threads and sockets end with their processes.
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
-
-
-def wait_until(condition, seconds=90):
-    deadline = time.monotonic() + seconds
-    while not (there := condition()):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    return there
-
-
-class Cluster:
-    """A scheduler and workers, each a process as a user starts it."""
-
-    def __init__(self, folder, workers):
-        self.folder, self.processes = folder, []
-        note = folder / "scheduler.json"
-        self.dask("scheduler", "--port", "0", "--scheduler-file", note, "--no-dashboard")
-        wait_until(lambda: note.exists() and note.read_text().endswith("}"))
-        self.address = yaml.safe_load(note.read_text())["address"]
-        self.workers = [self.worker() for _ in range(workers)]
-
-    def dask(self, *arguments, **environment):
-        command = [sys.executable, "-m", "dask", *map(str, arguments)]
-        with open(self.folder / "log", "a") as log:
-            options = {"stdout": log, "stderr": log, "cwd": self.folder, "env": os.environ | environment}
-            self.processes.append(subprocess.Popen(command, **options))
-        return self.processes[-1]
-
-    def worker(self, *more, threads=1, **environment):
-        options = ("--nthreads", threads, "--no-nanny", "--no-dashboard", "--local-directory", self.folder)
-        return self.dask("worker", self.address, *options, *more, **environment)
-
-    def stop(self):
-        for process in self.processes:
-            process.kill()
-            process.wait()
 
 
 @pytest.fixture
@@ -219,12 +184,6 @@ def test_a_worker_that_cannot_make_the_runs_says_why(tmp_path):
     )
 
 
-def at_work(worker):
-    """List the processes below a worker, once one of them is a kernel."""
-    below = psutil.Process(worker.pid).children(recursive=True)
-    return below if any("ipykernel" in " ".join(one.cmdline()) for one in below) else []
-
-
 @pytest.mark.slow
 def test_a_worker_is_killed_in_the_middle(tiny, tmp_path):
     three = Cluster(tmp_path, workers=3)
@@ -233,7 +192,7 @@ def test_a_worker_is_killed_in_the_middle(tiny, tmp_path):
         path, out = write_study(tmp_path / "s.yaml", tiny, seeds=[0, 1, 2, 3], base=base), tmp_path / "o"
         study = subprocess.Popen(command(path, out, three.address), stdout=subprocess.PIPE, text=True)
         wait_until(lambda: list(out.rglob("checkpoint.pt")))
-        host = next(worker for worker in three.workers if at_work(worker))
+        host = wait_until(lambda: next((worker for worker in three.workers if kernels_below(worker)), None))
         below = psutil.Process(host.pid).children(recursive=True)
         host.kill()
         assert not psutil.wait_procs(below, timeout=5)[1]  # no kernel is left

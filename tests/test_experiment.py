@@ -21,7 +21,7 @@ from poseemo_lib.metrics import score_predictions
 from poseemo_lib.parameters import check_parameters
 from poseemo_lib.runs import Run, find_runs, locked, read_record
 
-LONGER = SMALL | {"epochs": 40, "model": {"hidden": 64, "blocks": 2}, "n_frames": 64}
+LONGER = {"epochs": 20, "model": {"hidden": 64, "blocks": 2}, "n_frames": 64}
 
 
 def parameters(dataset, **values):
@@ -196,28 +196,26 @@ def test_a_device_that_is_not_there_is_named():
         choose_device("abacus")
 
 
-def start(values, folder):
-    """Make a run in a process of its own."""
-    code = (
-        "import json, sys; from poseemo_lib.experiment import execute_run; "
-        "from poseemo_lib.parameters import check_parameters; "
-        "execute_run(check_parameters(json.loads(sys.argv[1])), sys.argv[2])"
-    )
-    return subprocess.Popen([sys.executable, "-c", code, json.dumps(values), str(folder)])
+IN_A_PROCESS = """
+import json, sys
+from poseemo_lib.experiment import execute_run
+from poseemo_lib.parameters import check_parameters
+execute_run(check_parameters(json.loads(sys.argv[1])), sys.argv[2])
+"""
 
 
 def test_kill_9_and_the_same_command_give_the_same_bits(tiny, tmp_path):
-    values = {"dataset": str(tiny), **LONGER, "weight_average": 0.9}
+    wanted = parameters(tiny, **LONGER, weight_average=0.9)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    assert start(values, whole).wait() == 0
-    process = start(values, killed)
+    process = subprocess.Popen([sys.executable, "-c", IN_A_PROCESS, wanted.model_dump_json(), str(killed)])
     deadline = time.monotonic() + 120
     while not (killed / "checkpoint.pt").exists() and time.monotonic() < deadline and process.poll() is None:
         time.sleep(0.005)
     os.kill(process.pid, signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     assert read_record(killed)["status"] == "running"
-    assert start(values, killed).wait() == 0
+    for folder in (whole, killed):
+        execute_run(wanted, folder)
     a, b = load_file(whole / "weights.safetensors"), load_file(killed / "weights.safetensors")
     assert a.keys() == b.keys() and all(np.array_equal(a[name], b[name]) for name in a)
     pd.testing.assert_frame_equal(read(whole).predictions(), read(killed).predictions(), check_exact=True)

@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import onnxruntime
 import pytest
+from made_commands import poseemo
 from test_interpretation import write_run
 
 from poseemo_lib import export
@@ -169,8 +170,7 @@ def test_it_predicts_without_torch(exported, run, tiny, tmp_path):
     command = [sys.executable, "-c", WITHOUT_TORCH, "predict", str(exported), str(tiny), "--out", str(outs[0])]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    command = [sys.executable, "-m", "poseemo_lib.cli", "predict", str(run), str(tiny), "--out", str(outs[1])]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = poseemo("predict", run, tiny, "--out", outs[1])
     assert done.returncode == 0, done.stderr
     a, b = (json.loads(path.read_text())["windows"] for path in outs)
     assert len(a) == len(b) > 100

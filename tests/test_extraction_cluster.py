@@ -1,57 +1,19 @@
 """Videos extracted on a Dask cluster, a scheduler and workers that are processes as a user starts them."""
 
-import os
 import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from made_cluster import Cluster
+from made_processes import wait_until
 from shared_videos import MODEL, SHA256, dance, needs_shared
 
 pytest.importorskip("distributed")
 # The workers' own threads and sockets end with their processes.
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::ResourceWarning")]
-ROOT = Path(__file__).parents[1]
-ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT)}
-
-
-def wait_until(condition, seconds=90):
-    deadline = time.monotonic() + seconds
-    while not (there := condition()):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    return there
-
-
-class Cluster:
-    def __init__(self, folder, workers):
-        import json
-
-        self.folder, self.processes = folder, []
-        note = folder / "scheduler.json"
-        self.dask("scheduler", "--port", "0", "--scheduler-file", note, "--no-dashboard")
-        wait_until(lambda: note.exists() and note.read_text().endswith("}"))
-        self.address = json.loads(note.read_text())["address"]
-        self.workers = [self.worker() for _ in range(workers)]
-
-    def dask(self, *arguments):
-        command = [sys.executable, "-m", "dask", *map(str, arguments)]
-        with open(self.folder / "log", "a") as log:
-            options = {"stdout": log, "stderr": log, "cwd": self.folder, "env": ENVIRONMENT}
-            self.processes.append(subprocess.Popen(command, **options))
-        return self.processes[-1]
-
-    def worker(self):
-        options = ("--nthreads", 1, "--no-nanny", "--no-dashboard", "--local-directory", self.folder)
-        return self.dask("worker", self.address, *options)
-
-    def stop(self):
-        for process in self.processes:
-            process.kill()
-            process.wait()
 
 
 @pytest.fixture
@@ -91,8 +53,7 @@ def test_a_worker_is_killed_in_the_middle(cluster, videos, tmp_path):
     from poseemo_lib.extraction_jobs import extract_dataset
 
     line = command(videos, tmp_path / "out", "--cluster", cluster.address)
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "env": ENVIRONMENT}
-    process = subprocess.Popen(line, **pipes)
+    process = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     results = tmp_path / "out" / ".extract"
     wait_until(lambda: list(results.glob("*.npz")))
     host = wait_until(lambda: next((worker for worker in cluster.workers if extraction_of(worker)), None))
@@ -115,7 +76,7 @@ def test_a_worker_is_killed_in_the_middle(cluster, videos, tmp_path):
 
 def test_a_stopped_client_leaves_nothing_at_work(cluster, videos, tmp_path):
     line = command(videos, tmp_path / "out", "--cluster", cluster.address)
-    process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
+    process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     wait_until(lambda: any(extraction_of(worker) for worker in cluster.workers))
     process.send_signal(signal.SIGINT)
     error = process.communicate(timeout=30)[1]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from conftest import LONG
 from packaging.requirements import Requirement
 from packaging.version import Version
 
@@ -67,3 +68,7 @@ def test_importing_the_library_is_light():
 def test_no_library_file_is_past_350_lines():
     long = {p.name: n for p in (ROOT / "poseemo_lib").rglob("*.py") if (n := len(p.read_text().splitlines())) > 350}
     assert not long
+
+
+def test_the_files_that_come_first_are_there():
+    assert not [name for name in LONG if not (ROOT / "tests" / f"test_{name}.py").is_file()]

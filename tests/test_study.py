@@ -3,12 +3,12 @@ import re
 import signal
 import subprocess
 import sys
-import time
 
 import psutil
 import pytest
 import yaml
 from conftest import SMALL
+from made_processes import kernels_below, wait_until
 
 from poseemo_lib.claims import claimed
 from poseemo_lib.errors import PoseemoError
@@ -93,20 +93,6 @@ def start(path, out, *more):
     command = [sys.executable, "-m", "poseemo_lib.cli", "study", str(path), "--out", str(out), "--jobs", "1", *more]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     return subprocess.Popen(command, text=True, start_new_session=True, **pipes)
-
-
-def wait_until(condition, process):
-    deadline = time.monotonic() + 120
-    while not (there := condition()):
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.1)
-    return there
-
-
-def kernels_below(process):
-    return [
-        one for one in psutil.Process(process.pid).children(recursive=True) if "ipykernel" in " ".join(one.cmdline())
-    ]
 
 
 def stop_group(process, number):

@@ -1,24 +1,19 @@
-"""Videos: constant rate, turned as shown, odd files named in one line, nothing lost by a thread."""
+"""Videos read at a constant rate, turned as shown, odd files named in one line."""
 
-import gc
 import os
-import threading
-import time
-import tracemalloc
 from pathlib import Path
 
 import av
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from made_videos import SHARED, corners, grey, make_sound, make_video, quarters, which
+from made_videos import GREYS, SHARED, corners, make_sound, make_video, quarters, which
 
-from poseemo_lib.errors import FormatError, PoseemoError, UsageError
-from poseemo_lib.video import Frame, VideoWriter, prefetch, probe, read_frames
+from poseemo_lib.errors import FormatError, UsageError
+from poseemo_lib.video import prefetch, probe, read_frames
 from poseemo_lib.video_decoding import LONGEST_GAP, Damage, _timed
 
 VIDEOS = SHARED / "data" / "videos"
-GREYS = [grey(i) for i in range(20)]
 
 
 def shown(frames, n=20):
@@ -284,126 +279,6 @@ def test_a_file_without_a_sensible_rate_asks_for_one(tmp_path):
     assert lines_of(path) == f"{path}: frame rate: wanted 1 to 1000, got 0.25; state one with `fps`"
     frames = list(read_frames(path, fps=2))
     assert probe(path, fps=2).fps == 2 and shown(frames[:25]) == [k // 8 for k in range(25)]
-
-
-def test_memory_stays_flat(tmp_path):
-    path = make_video(tmp_path / "a.avi", [grey(i, 320, 240) for i in range(150)], codec="mpeg4")
-    one = 320 * 240 * 3
-    tracemalloc.start()
-    for _ in prefetch(read_frames(path), n=4):
-        pass
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 20 * one
-
-
-@pytest.mark.parametrize(
-    ("suffix", "size"), [(".mp4", (64, 48)), (".avi", (63, 47)), (".mkv", (1, 1)), (".mov", (50, 33))]
-)
-def test_what_is_written_is_read_back(tmp_path, suffix, size):
-    width, height = size
-    path = tmp_path / f"out{suffix}"
-    pictures = [np.tile(np.linspace(0, 255, width)[None, :, None] * [1, 0.5, 0], (height, 1, 1)) for _ in range(30)]
-    pictures = [np.clip(picture + 4 * i, 0, 255).astype(np.uint8) for i, picture in enumerate(pictures)]
-    with VideoWriter(path, 29.97, width, height) as writer:
-        for picture in pictures:
-            writer.write(picture)
-        assert not path.exists()
-    frames, info = list(read_frames(path)), probe(path)
-    assert len(frames) == info.n_frames == 30 and abs(info.fps - 29.97) < 1e-3
-    assert (info.width, info.height) == (width + width % 2, height + height % 2)
-    for frame, picture in zip(frames, pictures, strict=True):
-        assert np.abs(frame.rgb[:height, :width].astype(int) - picture).mean() < 6
-    assert [one.name for one in tmp_path.iterdir()] == [path.name]
-
-
-@pytest.mark.parametrize("fps", [1, 12.345, 25, 59.94, 119.88, 1000])
-def test_any_rate_is_written(tmp_path, fps):
-    path = tmp_path / "out.mp4"
-    with VideoWriter(path, fps, 64, 48) as writer:
-        for picture in GREYS:
-            writer.write(picture)
-    assert len(list(read_frames(path))) == 20 and abs(probe(path).fps / fps - 1) < 1e-4
-
-
-def test_a_writing_that_fails_leaves_nothing_and_the_old_file_stays(tmp_path):
-    path = tmp_path / "out.mp4"
-    path.write_text("old")
-    with pytest.raises(KeyError), VideoWriter(path, 25, 64, 48) as writer:
-        writer.write(GREYS[0])
-        raise KeyError
-    with pytest.raises(PoseemoError, match="no picture"), VideoWriter(path, 25, 64, 48):
-        pass
-    with pytest.raises(UsageError, match="wanted a picture"), VideoWriter(path, 25, 64, 48) as writer:
-        writer.write(np.zeros((48, 64, 4), np.uint8))
-    assert path.read_text() == "old" and len(list(tmp_path.iterdir())) == 1
-
-
-def test_what_cannot_be_written_is_refused_before_it_starts(tmp_path):
-    for name, fps, width, words in (
-        ("a.txt", 25, 64, "wanted a name that ends in"),
-        ("no/a.mp4", 25, 64, "wanted a folder that exists"),
-        ("a.mp4", 0, 64, "fps: wanted"),
-        ("a.mp4", 25, 0, "size: wanted"),
-    ):
-        with pytest.raises(UsageError, match=words):
-            VideoWriter(tmp_path / name, fps, width, 48)
-
-
-def threads():
-    return [thread for thread in threading.enumerate() if thread.name == "prefetch"]
-
-
-def test_prefetch_gives_the_same_items_in_order():
-    assert list(prefetch(iter(range(100)), n=3)) == list(range(100))
-    assert list(prefetch([])) == [] and not threads()
-
-
-def test_prefetch_raises_what_its_source_raised_after_the_items_before_it():
-    def source():
-        yield 1
-        yield 2
-        raise FormatError("broken")
-
-    items = prefetch(source())
-    assert [next(items), next(items)] == [1, 2]
-    with pytest.raises(FormatError, match="broken"):
-        next(items)
-    assert not threads()
-
-
-def test_prefetch_is_not_more_than_n_ahead_and_leaves_no_thread():
-    made, closed = [], []
-
-    def source():
-        try:
-            for i in range(1000):
-                made.append(i)
-                yield i
-        finally:
-            closed.append(threading.current_thread().name)
-
-    items = prefetch(source(), n=3)
-    assert next(items) == 0
-    time.sleep(0.2)
-    assert len(made) <= 1 + 3 + 1  # given, waiting, and one in the hand of the thread
-    items.close()
-    assert closed == ["prefetch"] and not threads()
-    items = prefetch(source(), n=3)
-    next(items)
-    del items
-    gc.collect()
-    assert not threads() and len(closed) == 2
-
-
-def test_a_video_that_is_left_early_is_closed(tmp_path):
-    path = make_video(tmp_path / "a.mp4", GREYS)
-    before = len(os.listdir("/proc/self/fd"))
-    for _ in range(5):
-        frames = prefetch(read_frames(path))
-        assert isinstance(next(frames), Frame)
-        frames.close()
-    assert len(os.listdir("/proc/self/fd")) <= before and not threads()
 
 
 @pytest.mark.parametrize(

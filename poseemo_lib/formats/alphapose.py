@@ -35,6 +35,7 @@ from poseemo_lib.formats.frames import (
     shortest,
     split_number,
     unique_names,
+    without_ending,
 )
 from poseemo_lib.skeleton import JOINT_NAMES, to_coco17
 
@@ -46,8 +47,6 @@ LOST = (
 MANY = True
 # Number of joints -> layout of the first ones.
 _LAYOUTS = {17: "coco17", 26: "halpe26", 133: "coco17", 136: "halpe26"}
-# An ending begins with a letter: `clip.000012` has none.
-_ENDING = re.compile(r"\.[A-Za-z]\w*$")
 
 
 def find(src) -> list[Path]:
@@ -146,7 +145,7 @@ def _first(value):
 
 def _by_clip(images: list, path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Name without number -> rows and frame numbers of its people."""
-    split = {image: split_number(_ENDING.sub("", str(image))) for image in images}
+    split = {image: split_number(without_ending(str(image))) for image in images}
     if len({(clip, number or 0) for clip, number in split.values()}) < len(split):
         raise FormatError(f"{path}: wanted one image for each frame number, got two of one number")
     groups: dict[str, tuple[list, list]] = {}

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from poseemo_lib.errors import FormatError
+from poseemo_lib.formats import first_line
 
 # Bytes of one array, unpacked: 10 million poses. A small packed file can claim any size.
 LARGEST = 2**31
@@ -41,7 +42,7 @@ def load_arrays(path, names: tuple[str, ...] | None = None) -> dict[str, np.ndar
     except OSError as error:
         raise FormatError(f"{path}: cannot be read: {error.strerror or error}") from None
     except Exception as error:  # headers are Python's text, archives have a dozen errors of their own
-        raise FormatError(f"{path}: not a sound NumPy file: {_line(error)}") from None
+        raise FormatError(f"{path}: not a sound NumPy file: {first_line(error)}") from None
 
 
 def _load_archive(path: Path, names: tuple[str, ...] | None) -> dict[str, np.ndarray]:
@@ -75,7 +76,3 @@ def _load_array(file, size: int) -> np.ndarray:
     if len(data) != count * dtype.itemsize:
         raise ValueError("truncated")
     return np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C")
-
-
-def _line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:160]

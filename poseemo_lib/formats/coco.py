@@ -21,7 +21,6 @@ Sources: COCO's data format page (Lin et al. 2014, "Microsoft COCO"); Andriluka 
 """
 
 import json
-import re
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +43,7 @@ from poseemo_lib.formats.frames import (
     shortest,
     split_number,
     unique_names,
+    without_ending,
 )
 from poseemo_lib.formats.names import match_names, pick_named
 from poseemo_lib.skeleton import COCO_KEYPOINTS, EDGES
@@ -52,7 +52,6 @@ SUFFIX = ".json"
 LOST = "slots in which nobody is ever seen"
 MANY = True
 _MOST_APART = 30
-_ENDING = re.compile(r"\.[A-Za-z]\w*$")
 
 
 @dataclass(frozen=True)
@@ -205,7 +204,7 @@ def _groups(images: list[dict], path) -> list[_Group]:
 
 
 def _stem(image: dict) -> str:
-    return _ENDING.sub("", str(image.get("file_name") or image.get("id")))
+    return without_ending(str(image.get("file_name") or image.get("id")))
 
 
 def _numbered(image: dict) -> tuple[str, int | None]:

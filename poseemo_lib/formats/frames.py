@@ -14,6 +14,8 @@ from poseemo_lib.formats import Recording, check_seen, files_under
 
 # `walk_000012` is frame 12 of `walk`. More than 18 digits are no frame number.
 _NUMBERED = re.compile(r"(?P<clip>.*?)[_\-. ]?(?P<frame>[0-9]{0,18})", re.DOTALL)
+# An ending begins with a letter: `clip.000012` has none.
+_ENDING = re.compile(r"\.[A-Za-z]\w*$")
 # More missing frames than this for each one given are a sign that the numbers are not frame numbers.
 _MOST_SPREAD = 100
 # Tracks of many people of a long video would need a slot each in every frame; more slots than these are not laid out.
@@ -80,6 +82,11 @@ def split_number(name: str) -> tuple[str, int | None]:
     """Split a name without its ending into the clip's name and the frame's number, none where it has no number."""
     match = _NUMBERED.fullmatch(name)
     return match["clip"], int(match["frame"]) if match["frame"] else None
+
+
+def without_ending(name: str) -> str:
+    """Return the name of a picture without its ending, such as `.jpg`."""
+    return _ENDING.sub("", name)
 
 
 def _clip(path: Path, ending: str) -> str:

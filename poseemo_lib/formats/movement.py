@@ -23,6 +23,7 @@ from poseemo_lib.formats import (
     check_seen,
     extra,
     files_under,
+    first_line,
     only_one,
     picture_size,
     typed_options,
@@ -112,13 +113,9 @@ def _load(path):
     except FormatError:
         raise
     except OSError as error:
-        raise FormatError(f"{path}: cannot be read as netCDF: {_line(error)}") from None
+        raise FormatError(f"{path}: cannot be read as netCDF: {first_line(error)}") from None
     except Exception as error:  # a damaged file fails in any part of HDF5 and xarray
-        raise FormatError(f"{path}: not a sound netCDF file: {_line(error)}") from None
-
-
-def _line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
+        raise FormatError(f"{path}: not a sound netCDF file: {first_line(error)}") from None
 
 
 def _check(dataset, path) -> None:

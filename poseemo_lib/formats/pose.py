@@ -24,6 +24,7 @@ from poseemo_lib.formats import (
     check_seen,
     extra,
     files_under,
+    first_line,
     only_one,
     picture_size,
     typed_options,
@@ -112,8 +113,7 @@ def _load(path):
         PoseHeaderCache.clear_cache()
         pose = Pose.read(data)
     except (struct.error, ValueError, TypeError, KeyError, IndexError, ArithmeticError, MemoryError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:160]
-        raise FormatError(f"{path}: truncated, damaged or not a .pose file: {reason}") from None
+        raise FormatError(f"{path}: truncated, damaged or not a .pose file: {first_line(error)}") from None
     except NotImplementedError:
         raise FormatError(f"{path}: wanted a .pose file of version 0.0 to 0.2, got another or another file") from None
     if pose.body.data.ndim != 4 or 0 in pose.body.data.shape:

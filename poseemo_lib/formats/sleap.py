@@ -18,6 +18,7 @@ from poseemo_lib.formats import (
     check_seen,
     extra,
     files_under,
+    first_line,
     only_one,
     picture_size,
     typed_options,
@@ -93,17 +94,13 @@ def _load(path):
             names = [name for name in ("frames", "instances", "points", "pred_points") if name in file]
             claimed = sum(file[name].nbytes for name in names)
     except (OSError, AttributeError, RuntimeError, KeyError) as error:
-        raise FormatError(f"{path}: cannot be read as SLEAP's HDF5: {_line(error)}") from None
+        raise FormatError(f"{path}: cannot be read as SLEAP's HDF5: {first_line(error)}") from None
     if "frames" not in names or claimed > LARGEST:
         raise FormatError(f"{path}: wanted SLEAP's frames of at most {LARGEST} bytes, got {claimed}")
     try:
         return sleap_io.load_slp(str(path), open_videos=False)
     except Exception as error:  # a damaged file fails in any part of sleap-io
-        raise FormatError(f"{path}: not a sound SLEAP file: {_line(error)}") from None
-
-
-def _line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
+        raise FormatError(f"{path}: not a sound SLEAP file: {first_line(error)}") from None
 
 
 def _keypoints(labels, video, path) -> tuple[np.ndarray, bool]:
@@ -121,7 +118,7 @@ def _keypoints(labels, video, path) -> tuple[np.ndarray, bool]:
     try:
         found = labels.numpy(video, untracked=not tracked, return_confidence=True)
     except Exception as error:
-        raise FormatError(f"{path}: not a sound SLEAP file: {_line(error)}") from None
+        raise FormatError(f"{path}: not a sound SLEAP file: {first_line(error)}") from None
     keypoints = pick_named(found, instances[0].skeleton.node_names, path)
     check_seen(keypoints, path)
     return keypoints[:, (keypoints[..., 2] > 0).any((0, 2))], tracked

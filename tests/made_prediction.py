@@ -1,0 +1,17 @@
+"""Small trained networks to predict with, and recordings to predict from."""
+
+from conftest import SMALL
+
+from poseemo_lib.experiment import execute_run
+from poseemo_lib.formats import Recording
+from poseemo_lib.parameters import check_parameters
+
+NETWORK = {**SMALL, "architecture": "deep_residual", "epochs": 1}
+
+
+def train(tiny, folder, **values):
+    return execute_run(check_parameters({**NETWORK, "dataset": str(tiny), **values}), folder)
+
+
+def recording_of(clip):
+    return Recording(clip.keypoints, clip.fps, clip.width, clip.height)
