@@ -1,6 +1,6 @@
 """Measure where the time goes: a table of things measured in turns, and the same as JSON.
 
-    python benchmarks/bench.py                             # everything, about an hour
+    make bench                                             # everything, most of an hour
     python benchmarks/bench.py --only input_path --quick   # does it work
 
 Compare ratios, not times: what else the machine does hits both sides of a row alike.
@@ -18,11 +18,13 @@ from common import HERE, Options, Row, as_dict, describe_machine, load, markdown
 
 SUBJECTS = {
     "input_path": "cropping, augmentation and features against a plain DataLoader; bytes moved",
-    "training_speed": "training against a fixed batch, Lightning, skorch; FLOP/s; threads and precision",
+    "training_speed": "training against a fixed batch, Lightning, skorch; FLOP/s; length of a window",
+    "processes": "processes, threads and precision",
     "run_overhead": "the parts of a run that are not training",
     "dataset_scale": "writing, reading, checking and auditing a dataset",
     "predict_live": "prediction and live use by stage",
     "report_time": "the report by part",
+    "study_time": "a whole study, by runs at a time and precision",
 }
 
 
@@ -37,7 +39,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--rounds", type=int, default=0, help="turns; default: what each subject thinks right")
     parser.add_argument("--threads", type=int, nargs="+", default=[], help="default: 1, and all cores")
-    parser.add_argument("--large", action="store_true", help="also 100,000 clips")
+    parser.add_argument("--large", action="store_true", help="also 100,000 clips, and the study of CAER's size")
     parser.add_argument("--packages", default="", help="folder with lightning and skorch, where they are not installed")
     parser.add_argument("--out", type=Path, help="default: benchmarks/results/<device>.json")
     return parser.parse_args()
@@ -56,6 +58,12 @@ def measure(name: str, options: Options) -> list[Row]:
     return rows
 
 
+def write(out: Path, facts: dict) -> None:
+    """Write what is measured so far."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+
+
 def main() -> int:
     """Measure, print the table and write the JSON."""
     given = arguments()
@@ -64,13 +72,13 @@ def main() -> int:
     options = Options(given.quick, given.device, given.rounds, given.large, given.packages, tuple(given.threads))
     facts = {"date": datetime.now(UTC).isoformat(timespec="seconds"), "quick": given.quick, "device": given.device}
     facts |= {"machine": describe_machine(given.device), "load_before": load()}
-    rows = [row for name in given.only for row in measure(name, options)]
-    facts |= {"load_after": load(), "rows": [as_dict(row) for row in rows]}
     out = given.out or HERE / "results" / f"{given.device}.json"
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    rows: list[Row] = []
+    for name in given.only:
+        rows += measure(name, options)
+        write(out, facts | {"load_after": load(), "rows": [as_dict(row) for row in rows]})
     machine = ", ".join(f"{name} {value}" for name, value in facts["machine"].items())
-    loads = f"load before {facts['load_before'][0]}, after {facts['load_after'][0]}"
+    loads = f"load before {facts['load_before'][0]}, after {load()[0]}"
     sys.stdout.write(f"{facts['date']}; {machine}; {loads}\n\n{markdown(rows)}\n")
     return int(any(row.what == "stopped" for row in rows))
 

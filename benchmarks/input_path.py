@@ -1,7 +1,6 @@
 """Cropping, augmentation and features: against a Dataset and a DataLoader, stage by stage, and against the bytes."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -20,8 +19,15 @@ from common import (
 )
 from plain_loader import PlainClips, plain_loader
 
-from poseemo_lib.augmentation import Augmentation, augment
-from poseemo_lib.batching import PreparedClips, crop_positions, evaluation_batch, gather_windows, training_batch
+from poseemo_lib.augmentation import Augmentation, Draws, augment, augment_as, draw
+from poseemo_lib.batching import (
+    PreparedClips,
+    crop_positions,
+    evaluation_batch,
+    features_at,
+    gather_windows,
+    training_batch,
+)
 from poseemo_lib.features import N_FEATURES, to_features
 from poseemo_lib.parameters import RunParameters, settings_from
 from poseemo_lib.skeleton import MAX_PEOPLE, N_KEYPOINTS
@@ -92,7 +98,20 @@ def against_loader(data, how, batch_size: int, name: str, options: Options) -> I
         return lambda: len(data) / seconds_of(lambda: _to_device(loader, device), device)
 
     arms = {"poseemo": ours} | {f"DataLoader, {workers} workers": plain(workers) for workers in (0, 2)}
+    if device == "cpu":
+        arms["tensor operations"] = lambda: (
+            len(data) / seconds_of(lambda: _operations(data, how, batch_size, generator))
+        )
     yield from rows_of(SUBJECT, name, "samples/s", in_turns(arms, options.turns(5)))
+
+
+def _operations(data, how: Augmentation, batch_size: int, generator: torch.Generator) -> None:
+    """Do as :func:`epoch` by the tensor operations that a GPU is given."""
+    for clip in torch.randperm(len(data)).split(batch_size):
+        position = crop_positions(data.lengths[clip], N_FRAMES, how.time_warp, generator)
+        draws = draw(how, (*position.shape, MAX_PEOPLE, N_KEYPOINTS), generator)
+        windows, mask = gather_windows(data, clip, position)
+        to_features(augment_as(windows, draws), mask, data.fps, data.positions)
 
 
 def _to_device(loader, device: str) -> None:
@@ -104,20 +123,17 @@ def by_stage(data, how, batch_size: int, name: str, options: Options) -> Iterato
     """Split a batch into its stages, microseconds a sample; `A / B` is the stage's share."""
     device, generator = options.device, torch.Generator(options.device)
     clip = torch.arange(batch_size, device=device) % len(data)
+    shape = (batch_size, N_FRAMES, MAX_PEOPLE, N_KEYPOINTS)
     position = crop_positions(data.lengths[clip], N_FRAMES, how.time_warp, generator)
-    windows, mask = gather_windows(data, clip, position)
+    draws = draw(how, shape, generator)
     stages = {
         "whole": lambda: training_batch(data, clip, N_FRAMES, how, generator),
-        "crop": lambda: crop_positions(data.lengths[clip], N_FRAMES, how.time_warp, generator),
-        "gather": lambda: gather_windows(data, clip, position),
-        "augment": lambda: augment(windows, how, generator),
-        "features": lambda: to_features(windows, mask, data.fps, data.positions),
+        "draw: crops": lambda: crop_positions(data.lengths[clip], N_FRAMES, how.time_warp, generator),
+        "draw: augmentation": lambda: draw(how, shape, generator),
+        "draw: noise alone": lambda: draw(Augmentation(noise=how.noise), shape, generator),
+        "gather, augment, features": lambda: features_at(data, clip, position, draws),
+        "gather, features": lambda: features_at(data, clip, position, Draws()),
     }
-    for step in ("flip", "noise", "joint_dropout", "slot_swap"):
-        one = replace(Augmentation(), **{step: getattr(how, step)})
-        stages[f"augment: {step}"] = lambda one=one: augment(windows, one, generator)
-    turned = Augmentation(scale=how.scale, rotation=how.rotation)
-    stages["augment: scale and rotation"] = lambda: augment(windows, turned, generator)
     repeats = options.size(10, 2)
     arms = {stage: _per_sample(work, batch_size, repeats, device) for stage, work in stages.items()}
     yield from shares_of(SUBJECT, f"stages, {name}", "us/sample", in_turns(arms, options.turns(7)))
@@ -136,10 +152,9 @@ def against_bytes(data, how, batch_size: int, name: str, options: Options) -> It
     size = batch_size * (BYTES_IN + BYTES_OUT) // 8
     source, target = torch.ones(size, device=device), torch.empty(size, device=device)
     position = crop_positions(data.lengths[clip], N_FRAMES, how.time_warp, generator)
-    windows, mask = gather_windows(data, clip, position)
     works = {
         "whole path": lambda: training_batch(data, clip, N_FRAMES, how, generator),
-        "features alone": lambda: to_features(windows, mask, data.fps, data.positions),
+        "gather, features": lambda: features_at(data, clip, position, Draws()),
         "copy of the same bytes": lambda: target.copy_(source),
     }
     features = 1e-6 * repeats * batch_size * N_FRAMES * N_FEATURES

@@ -1,20 +1,14 @@
-"""Training: against one fixed batch, other loops, the machine's arithmetic, and other threads and precisions."""
+"""Training: against one fixed batch, other loops and the machine's arithmetic, and by the length of a window."""
 
-import json
-import subprocess
-import sys
-import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import replace
 from importlib.util import find_spec
 
 import torch
 from common import (
-    HERE,
     Options,
     Row,
-    cores,
     in_turns,
     named_threads,
     prepared_clips,
@@ -24,7 +18,7 @@ from common import (
     thread_counts,
     threads,
 )
-from plain_loader import PlainClips, plain_loader
+from other_loops import OTHER_LOOPS
 from torch import nn
 
 from poseemo_lib.augmentation import Augmentation
@@ -35,7 +29,7 @@ from poseemo_lib.models import build_model
 from poseemo_lib.models.cost import count_multiply_adds
 from poseemo_lib.models.standardised import Standardised
 from poseemo_lib.parameters import RunParameters, settings_from
-from poseemo_lib.training import Settings, fit, update_average
+from poseemo_lib.training import Settings, fit, make_optimizer, update_average
 
 SUBJECT = "training_speed"
 MODELS = ("deep_residual", "bilstm")
@@ -57,7 +51,7 @@ def measure(options: Options) -> Iterator[Row]:
                     yield from trial.by_part()
                     yield from trial.against_other_loops()
                     yield from trial.against_peak()
-        yield from against_other_ways(name, options)
+        yield from by_frames(data, name, options)
 
 
 class Trial:
@@ -71,11 +65,17 @@ class Trial:
     what : str
         Its name in the table.
     options : Options
+    n_frames : int, optional
+        Of a window; default: as a run has it.
     """
 
-    def __init__(self, data: PreparedClips, architecture: str, batch_size: int, what: str, options: Options):
+    def __init__(
+        self, data: PreparedClips, architecture: str, batch_size: int, what: str, options: Options, n_frames: int = 0
+    ):
         self.data, self.architecture, self.what, self.options = data, architecture, what, options
         self.settings = training_settings(batch_size)
+        if n_frames:
+            self.settings = replace(self.settings, n_frames=n_frames)
         self.device, self.batch_size = options.device, min(batch_size, len(data))
         self.generator = torch.Generator(self.device)
         self.every = torch.arange(len(data), device=self.device)
@@ -104,9 +104,13 @@ class Trial:
         model, data, settings = self.model(), self.data, self.settings
         return self.rate(lambda: fit(model, data, self.every, self.every[:N_VALIDATED], len(EMOTIONS), settings))
 
+    def step(self) -> "Step":
+        """Make the bare step on one batch that is there already."""
+        return Step(self.model(), self.batch, self.settings)
+
     def fixed(self):
-        """Take as many steps on one batch that is there already."""
-        step = Step(self.model(), self.batch, self.settings)
+        """Take as many bare steps as the epoch has."""
+        step = self.step()
         return self.rate(lambda: [step() for _ in range(self.steps)], self.steps * self.batch_size)
 
     def against_fixed_batch(self) -> Iterator[Row]:
@@ -141,12 +145,13 @@ class Trial:
     def against_other_loops(self) -> Iterator[Row]:
         """Compare with Lightning and skorch, each with the DataLoader and without any input path."""
         arms, absent = {"poseemo": self.ours()}, []
-        for package, make in (("lightning", _lightning), ("skorch", _skorch)):
+        for package, make in OTHER_LOOPS.items():
             if find_spec(package):
                 arms |= make(self)
             else:
                 absent.append(Row(SUBJECT, self.what, second=package, note="not installed"))
-        with _quiet():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
             if len(arms) > 1:
                 yield from rows_of(SUBJECT, self.what, "samples/s", in_turns(arms, self.options.turns(3)))
         yield from absent
@@ -190,7 +195,7 @@ class Step:
 
     def __init__(self, model: nn.Module, batch: tuple, settings: Settings):
         self.model, self.batch, self.settings = model.train(), batch, settings
-        self.optimizer = torch.optim.AdamW(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
+        self.optimizer = make_optimizer(model, settings)
 
     def forward(self) -> torch.Tensor:
         """Compute the loss."""
@@ -208,192 +213,14 @@ class Step:
         self.optimizer.step()
 
 
-def _lightning(trial: Trial) -> dict:
-    import logging
-
-    import lightning
-
-    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    settings = trial.settings
-
-    class Module(lightning.LightningModule):
-        """The same model, loss and optimizer."""
-
-        def __init__(self):
-            super().__init__()
-            self.model = trial.model()
-
-        def training_step(self, batch, _):
-            """Compute the loss."""
-            features, mask, labels = batch
-            return nn.functional.cross_entropy(
-                self.model(features, mask), labels, label_smoothing=settings.label_smoothing
-            )
-
-        def configure_optimizers(self):
-            """Make the optimizer."""
-            return torch.optim.AdamW(self.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
-
-    def arm(batches):
-        module = Module()
-
-        def work() -> None:
-            lightning.Trainer(
-                max_epochs=1,
-                accelerator="gpu" if trial.device == "cuda" else "cpu",
-                devices=1,
-                gradient_clip_val=settings.clip_norm,
-                logger=False,
-                enable_checkpointing=False,
-                enable_progress_bar=False,
-                enable_model_summary=False,
-            ).fit(module, batches)
-
-        return trial.rate(work)
-
-    plain = plain_loader(PlainClips(trial.data, settings.n_frames, settings.augmentation), trial.batch_size)
-    return {"Lightning, DataLoader": arm(plain), "Lightning, one fixed batch": arm(Ready([trial.batch] * trial.steps))}
-
-
-def _skorch(trial: Trial) -> dict:
-    from skorch import NeuralNet
-    from skorch.callbacks import GradientNormClipping
-
-    settings = trial.settings
-
-    def arm(samples):
-        net = NeuralNet(
-            trial.model(),
-            nn.CrossEntropyLoss,
-            criterion__label_smoothing=settings.label_smoothing,
-            optimizer=torch.optim.AdamW,
-            optimizer__weight_decay=settings.weight_decay,
-            lr=settings.lr,
-            max_epochs=1,
-            batch_size=trial.batch_size,
-            train_split=None,
-            iterator_train__shuffle=True,
-            callbacks=[GradientNormClipping(settings.clip_norm)],
-            device=trial.device,
-            verbose=0,
-        ).initialize()
-        return trial.rate(lambda: net.partial_fit(samples))
-
-    plain = Named(PlainClips(trial.data, settings.n_frames, settings.augmentation))
-    ready = [plain[index] for index in range(len(plain))]
-    return {"skorch, DataLoader": arm(plain), "skorch, features made before": arm(Ready(ready))}
-
-
-class Named(torch.utils.data.Dataset):
-    """Samples with the names of the model's arguments, as skorch wants them."""
-
-    def __init__(self, samples):
-        self.samples = samples
-
-    def __len__(self) -> int:
-        return len(self.samples)
-
-    def __getitem__(self, index: int) -> tuple[dict, int]:
-        features, mask, label = self.samples[index]
-        return {"features": features, "mask": mask}, label
-
-
-class Ready(torch.utils.data.Dataset):
-    """Samples, or batches, that are there already."""
-
-    def __init__(self, samples: list):
-        self.samples = samples
-
-    def __len__(self) -> int:
-        return len(self.samples)
-
-    def __getitem__(self, index: int):
-        if index >= len(self.samples):
-            raise IndexError
-        return self.samples[index]
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-
-
-def against_other_ways(architecture: str, options: Options) -> Iterator[Row]:
-    """Compare processes, threads and precisions by what all processes together train: what a study gets done."""
-    sizes = {"n_clips": options.size(512, 32), "device": options.device, "architecture": architecture}
-    many = cores() if options.device == "cpu" else 4
-    workers = [Worker(sizes) for _ in range(many)]
-    try:
-        ways = [(1, many), (many, 1)] if many > 1 and options.device == "cpu" else [(1, 1), (many, 1)]
+def by_frames(data: PreparedClips, architecture: str, options: Options) -> Iterator[Row]:
+    """Take steps on windows of other lengths than the usual one; `A / B` of 2 at twice the frames is growth in line."""
+    usual = RunParameters().n_frames
+    with threads(thread_counts(options)[0]):
         arms = {}
-        for precision in ("float32", "bf16"):
-            for processes, count in ways:
-                name = f"{processes} x {named_threads(count)}, {precision}"
-                arms[name] = _together(workers[:processes], count, precision, options.size(2, 1))
-        values = in_turns(arms, options.turns(3))
-        plain, *others = values.items()
-        for way in others:
-            yield from rows_of(SUBJECT, f"{architecture}, batch 32", "samples/s", dict([way, plain]))
-    finally:
-        for worker in workers:
-            worker.stop()
-
-
-def _together(workers: list["Worker"], count: int, precision: str, epochs: int):
-    def work() -> float:
-        start = time.perf_counter()
-        for worker in workers:
-            worker.ask({"threads": count, "precision": precision, "epochs": epochs})
-        samples = sum(worker.answer() for worker in workers)
-        return samples / (time.perf_counter() - start)
-
-    return work
-
-
-class Worker:
-    """A process that trains when it is asked to.
-
-    Parameters
-    ----------
-    sizes : dict
-        Arguments of :func:`serve`.
-    """
-
-    def __init__(self, sizes: dict):
-        command = [sys.executable, str(HERE / "common.py"), "training_speed", "serve", json.dumps(sizes)]
-        pipe = subprocess.PIPE
-        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True)
-        self.answer()
-
-    def ask(self, order: dict) -> None:
-        """Have it train; does not wait."""
-        self.process.stdin.write(json.dumps(order) + "\n")
-        self.process.stdin.flush()
-
-    def answer(self) -> int:
-        """Wait until it is ready; return the number of samples that it has trained on."""
-        return int(self.process.stdout.readline())
-
-    def stop(self) -> None:
-        """End it."""
-        self.process.communicate()
-
-
-def serve(n_clips: int, device: str, architecture: str, batch_size: int = 32) -> None:
-    """Train epochs as the lines of standard input say, and write the number of samples after each."""
-    data = prepared_clips(n_clips, device)
-    trial = Trial(data, architecture, batch_size, "", Options(device=device))
-    model = trial.model()
-    sys.stdout.write("0\n")
-    sys.stdout.flush()
-    for line in sys.stdin:
-        order = json.loads(line)
-        torch.set_num_threads(order["threads"])
-        settings = training_settings(batch_size, order["precision"], order["epochs"])
-        fit(model, data, trial.every, trial.every[:N_VALIDATED], len(EMOTIONS), settings)
-        if device == "cuda":
-            torch.cuda.synchronize()
-        sys.stdout.write(f"{order['epochs'] * len(data)}\n")
-        sys.stdout.flush()
+        for n_frames in (usual, usual // 2, 2 * usual, 4 * usual)[: 2 if options.quick else 4]:
+            step = Trial(data, architecture, 32, "", options, n_frames).step()
+            arms[f"{n_frames} frames"] = lambda step=step: 1e6 * seconds_of(step, options.device) / 32
+        values = in_turns(arms, options.turns(5))
+    what = f"window, {architecture}, batch 32, {named_threads(thread_counts(options)[0])}"
+    yield from shares_of(SUBJECT, what, "us/sample", values)

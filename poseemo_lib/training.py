@@ -78,6 +78,11 @@ def learning_rate(step: int, steps_an_epoch: int, settings: Settings) -> float:
     return settings.lr * 0.5 * (1 + math.cos(math.pi * share))
 
 
+def make_optimizer(model: nn.Module, settings: Settings) -> torch.optim.Optimizer:
+    """Make AdamW (Loshchilov and Hutter 2019) in its fused form: one pass over each tensor in place of a dozen."""
+    return torch.optim.AdamW(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
+
+
 def fit(
     model: nn.Module,
     data: PreparedClips,
@@ -118,7 +123,7 @@ def fit(
     TrainingError
         The loss was not finite; the message names the epoch and the first clip.
     """
-    optimizer = torch.optim.AdamW(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
+    optimizer = make_optimizer(model, settings)
     average = copy.deepcopy(model)
     state = {"model": model, "average": average, "optimizer": optimizer}
     progress = _load_checkpoint(checkpoint, identity, state, data.keypoints.device) or Progress()

@@ -24,10 +24,12 @@ def run_bench(*arguments):
     [
         ("input_path", {"DataLoader, 0 workers", "DataLoader, 2 workers", "copy of the same bytes"}),
         ("training_speed", {"one fixed batch", "whole step", "matrix product of 512"}),
+        ("processes", {"1 x 2 threads, float32"}),
         ("run_overhead", {"training alone", "whole run", "training"}),
         ("dataset_scale", {"100 clips"}),
         ("predict_live", {"whole frame", "windows and answers"}),
         ("report_time", {"whole report"}),
+        ("study_time", {"2 at a time, bf16"}),
     ],
 )
 def test_a_subject_gives_a_table_of_pairs_and_the_same_as_json(subject, wanted, tmp_path):
