@@ -31,7 +31,8 @@ def code_hash(architecture: str) -> str:
     from poseemo_lib.models import MODELS
 
     if architecture in MODELS:
-        own = (_file(MODELS[architecture].__module__), PACKAGE / "models" / "standardised.py")
+        around = (PACKAGE / "models" / name for name in ("standardised.py", "dropout.py"))
+        own = (_file(MODELS[architecture].__module__), *around)
     else:
         own = (PACKAGE / "baselines.py",)
     files = {PACKAGE / name for name in ALONE}

@@ -8,12 +8,12 @@ once, and its features are written once. Numba compiles it at the first call, in
 
 import math
 
-import numba
 import numpy as np
 import torch
 from torch import Tensor
 
 from poseemo_lib.augmentation import Draws
+from poseemo_lib.compiled import compiled
 from poseemo_lib.feature_layout import ACCELERATION_UNIT, N_FEATURES
 from poseemo_lib.skeleton import FLIP_ORDER, JOINT
 
@@ -78,16 +78,7 @@ def _arrays(draws: Draws) -> dict[str, np.ndarray]:
     }
 
 
-def _compiled(function):
-    # No fastmath: sums stay in the order in which they are written, and multiply-adds are two roundings.
-    options = {"nogil": True, "error_model": "numpy"}
-    try:
-        return numba.njit(cache=True, **options)(function)
-    except RuntimeError:  # nowhere to keep what is compiled
-        return numba.njit(**options)(function)
-
-
-@_compiled
+@compiled
 def _fill(
     keypoints,
     starts,
@@ -121,7 +112,7 @@ def _fill(
         _write(x, y, confidence, swap, person, fps, acceleration, features[b])
 
 
-@_compiled
+@compiled
 def _gather(keypoints, start, position, mask, flip, x, y, confidence):
     """Interpolate the frames of one window, mirrored or not; missing joints and padding become NaN, NaN, 0."""
     n_frames, n_people, n_joints = x.shape
@@ -143,7 +134,7 @@ def _gather(keypoints, start, position, mask, flip, x, y, confidence):
                     x[t, m, k], y[t, m, k], confidence[t, m, k] = _NAN, _NAN, _ZERO
 
 
-@_compiled
+@compiled
 def _scale_rotate(x, y, cos, sin):
     """Scale and rotate one window about the mean of its joints."""
     x, y = x.ravel(), y.ravel()
@@ -158,7 +149,7 @@ def _scale_rotate(x, y, cos, sin):
         y[i] = (dx * sin + dy * cos) + centre_y
 
 
-@_compiled
+@compiled
 def _displace(noise, x, y):
     """Add a displacement (T, M, K, 2)."""
     noise, x, y = noise.reshape(-1, 2), x.ravel(), y.ravel()
@@ -167,7 +158,7 @@ def _displace(noise, x, y):
         y[i] += noise[i, 1]
 
 
-@_compiled
+@compiled
 def _hide(hidden, x, y, confidence):
     """Make joints (M, K) missing through one window."""
     for m in range(hidden.shape[0]):
@@ -176,7 +167,7 @@ def _hide(hidden, x, y, confidence):
                 x[:, m, k], y[:, m, k], confidence[:, m, k] = _NAN, _NAN, _ZERO
 
 
-@_compiled
+@compiled
 def _everybody(confidence):
     """Tell whether each person has a joint that is seen."""
     found = True
@@ -185,7 +176,7 @@ def _everybody(confidence):
     return found
 
 
-@_compiled
+@compiled
 def _write(x, y, confidence, swap, person, fps, acceleration, features):
     """Derive the features of one window and write them, missing as 0."""
     n_frames, n_people, n_joints = x.shape
@@ -211,7 +202,7 @@ def _write(x, y, confidence, swap, person, fps, acceleration, features):
                 column += 7
 
 
-@_compiled
+@compiled
 def _origin(x, y):
     """Find the middle of one person's shoulders, or the mean of the joints that are seen; 0 of none."""
     middle_x, middle_y = (x[_LEFT] + x[_RIGHT]) / 2, (y[_LEFT] + y[_RIGHT]) / 2
@@ -224,6 +215,6 @@ def _origin(x, y):
     return total_x / np.float32(max(n, 1)), total_y / np.float32(max(n, 1))
 
 
-@_compiled
+@compiled
 def _number(value):
     return value if value == value else _ZERO

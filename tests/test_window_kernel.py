@@ -1,8 +1,5 @@
 """The compiled pass against the chain of tensor operations: the same numbers."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import torch
@@ -91,18 +88,3 @@ def test_a_window_does_not_depend_on_its_batch():
     for row in (0, 7, 40):
         alone, _ = features_at(data, clip[row : row + 1], position[row : row + 1], Draws())
         assert torch.equal(alone[0], together[row])
-
-
-def test_works_where_nothing_compiled_can_be_kept():
-    code = """
-import numba
-real = numba.njit
-def refuse(*given, cache=False, **options):
-    if cache:
-        raise RuntimeError("cannot cache function: no locator available")
-    return real(*given, **options)
-numba.njit = refuse
-from poseemo_lib.window_kernel import _number
-assert _number(float("nan")) == 0 and _number(2.0) == 2 and _number.targetoptions.get("nogil")
-"""
-    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)

@@ -14,6 +14,7 @@ from poseemo_lib.models.bilstm import BiLSTM
 from poseemo_lib.models.conv1d import Conv1d
 from poseemo_lib.models.conv_lstm import ConvLSTM
 from poseemo_lib.models.deep_residual import DeepResidual
+from poseemo_lib.models.dropout import with_fast_dropout
 from poseemo_lib.models.gru import GRU
 from poseemo_lib.models.joint_transformer import JointTransformer
 from poseemo_lib.models.multiscale import MultiScale
@@ -74,4 +75,4 @@ def build_model(name: str, n_features: int = N_FEATURES, n_classes: int = 7, **p
     unknown = sorted(set(parameters) - set(known))
     if unknown:
         raise UsageError(f"model: {name} has {', '.join(known)}, got {', '.join(unknown)}")
-    return MODELS[name](n_features, n_classes, **parameters)
+    return with_fast_dropout(MODELS[name](n_features, n_classes, **parameters))

@@ -6,10 +6,10 @@ same numbers on its real frames as that clip alone.
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from poseemo_lib.errors import UsageError
+from poseemo_lib.models.dropout import dropout
 from poseemo_lib.models.onnx_recurrent import onnx_direction
 
 
@@ -115,7 +115,7 @@ def _run_reversed(rnn: nn.LSTM | nn.GRU, x: Tensor, mask: Tensor) -> tuple[Tenso
     mirrored = torch.where(frame < length, length - 1 - frame, frame)
     for layer in range(rnn.num_layers):
         if layer:
-            x = functional.dropout(x, rnn.dropout, rnn.training)
+            x = dropout(x, rnn.dropout, rnn.training)
         forward_weights, backward_weights = rnn.all_weights[2 * layer : 2 * layer + 2]
         forward = _run_direction(rnn, x, forward_weights)
         backward = _run_direction(rnn, _take_frames(x, mirrored), backward_weights)
