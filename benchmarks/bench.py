@@ -19,6 +19,7 @@ from common import HERE, Options, Row, as_dict, describe_machine, load, markdown
 SUBJECTS = {
     "input_path": "cropping, augmentation and features against a plain DataLoader; bytes moved",
     "training_speed": "training against a fixed batch, Lightning, skorch; FLOP/s; length of a window",
+    "networks": "the training step of every network, in float32 and bf16",
     "processes": "processes, threads and precision",
     "run_overhead": "the parts of a run that are not training",
     "dataset_scale": "writing, reading, checking and auditing a dataset",

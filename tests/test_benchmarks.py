@@ -24,6 +24,7 @@ def run_bench(*arguments):
     [
         ("input_path", {"DataLoader, 0 workers", "DataLoader, 2 workers", "copy of the same bytes"}),
         ("training_speed", {"one fixed batch", "whole step", "matrix product of 512"}),
+        ("networks", {"bf16", "arithmetic at the peak"}),
         ("processes", {"1 x 2 threads, float32"}),
         ("run_overhead", {"training alone", "whole run", "training"}),
         ("dataset_scale", {"100 clips"}),
