@@ -56,18 +56,21 @@ def fill_gaps(keypoints: Tensor, lengths: Tensor, max_frames: Tensor) -> Tensor:
     -------
     tensor (S, M, K, 3)
     """
-    n_frames, n_people, n_joints, _ = keypoints.shape
-    clip = clip_of_frame(lengths)
-    first = starts_of(lengths)[clip][:, None, None]
-    last = first + (lengths[clip] - 1)[:, None, None]
-    frame = torch.arange(n_frames, device=keypoints.device)[:, None, None].expand(-1, n_people, n_joints)
-    seen = keypoints[..., 2] > 0
-    before = torch.where(seen, frame, -1).cummax(0).values
-    after = torch.where(seen, frame, n_frames).flip(0).cummin(0).values.flip(0)
-    bridged = ~seen & (before >= first) & (after <= last) & (after - before - 1 <= max_frames[clip][:, None, None])
-    before, after = torch.where(bridged, before, frame), torch.where(bridged, after, frame)
-    weight = (frame - before) / (after - before).clamp(min=1)
-    return torch.where(bridged[..., None], _between(keypoints, before, after, weight), keypoints)
+    clip, n_frames = clip_of_frame(lengths), len(keypoints)
+    first, last = starts_of(lengths)[clip].int(), (starts_of(lengths) + lengths - 1)[clip].int()
+    frame = torch.arange(n_frames, device=keypoints.device, dtype=torch.int32)
+    # (M * K, S): sums along the frames are along memory.
+    seen = (keypoints[..., 2] > 0).flatten(1).T.contiguous()
+    before = torch.where(seen, frame, -1).cummax(1).values
+    after = torch.where(seen, frame, n_frames).flip(1).cummin(1).values.flip(1)
+    bridged = ~seen & (before >= first) & (after <= last) & (after - before - 1 <= max_frames[clip])
+    # Few joints are bridged: only they are looked up.
+    joint, at = bridged.nonzero(as_tuple=True)
+    low, high = before[joint, at].long(), after[joint, at].long()
+    filled = keypoints.flatten(1, 2).clone()
+    a, b = filled[low, joint], filled[high, joint]
+    filled[at, joint] = a + (b - a) * ((at - low) / (high - low))[:, None].to(keypoints.dtype)
+    return filled.view_as(keypoints)
 
 
 def smooth(keypoints: Tensor, lengths: Tensor, window: int) -> Tensor:
@@ -230,11 +233,3 @@ def gather_between(keypoints: Tensor, position: Tensor) -> Tensor:
     lost = (a[..., 2:] <= 0) | (b[..., 2:] <= 0)
     missing = keypoints.new_tensor([torch.nan, torch.nan, 0.0])
     return torch.where(lost, missing, mixed)
-
-
-def _between(keypoints: Tensor, low: Tensor, high: Tensor, weight: Tensor) -> Tensor:
-    """Interpolate every joint between frames of its own: `low`, `high`, `weight` are (S, M, K)."""
-    channels = keypoints.shape[-1]
-    a = keypoints.gather(0, low[..., None].expand(-1, -1, -1, channels))
-    b = keypoints.gather(0, high[..., None].expand(-1, -1, -1, channels))
-    return a + (b - a) * weight[..., None].to(keypoints.dtype)

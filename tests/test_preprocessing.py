@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -63,6 +65,33 @@ class TestFillGaps:
         keypoints = hide(walker(6), slice(0, 6))
         out = pre.fill_gaps(keypoints, torch.tensor([6]), torch.tensor([9.0]))
         torch.testing.assert_close(out, keypoints, equal_nan=True)
+
+    def test_the_same_bits_as_joint_by_joint(self):
+        rng = np.random.default_rng(0)
+        lengths = torch.tensor([1, 40, 2, 90, 7, 30])
+        keypoints = torch.from_numpy(rng.normal(300, 60, (int(lengths.sum()), 2, 17, 3)).astype(np.float32))
+        keypoints[..., 2] = torch.from_numpy(rng.uniform(0.1, 1, keypoints.shape[:-1]))
+        runs = np.repeat(rng.random((len(keypoints) // 4 + 1, 2, 17)) < 0.3, 4, 0)[: len(keypoints)]
+        keypoints[torch.from_numpy(runs | (rng.random(runs.shape) < 0.2))] = torch.tensor([NAN, NAN, 0.0])
+        most = torch.tensor([3.0, 5.0, 9.0, 4.5, 0.0, 30.0], dtype=torch.float64)
+        out, start = pre.fill_gaps(keypoints, lengths, most), 0
+        for length, limit in zip(lengths.tolist(), most.tolist(), strict=True):
+            for joint in np.ndindex(2, 17):
+                track = keypoints[start : start + length, *joint]
+                wanted = bridge(track, limit)
+                torch.testing.assert_close(out[start : start + length, *joint], wanted, rtol=0, atol=0, equal_nan=True)
+            start += length
+        assert (out[..., 2] > 0).sum() > (keypoints[..., 2] > 0).sum() + 100
+
+
+def bridge(track, limit):
+    """Fill the gaps of one joint's track (T, 3), one after another."""
+    out, seen = track.clone(), (track[:, 2] > 0).nonzero()[:, 0].tolist()
+    for low, high in itertools.pairwise(seen):
+        if high - low - 1 <= limit:
+            for t in range(low + 1, high):
+                out[t] = track[low] + (track[high] - track[low]) * torch.tensor((t - low) / (high - low))
+    return out
 
 
 class TestSmooth:
