@@ -1,7 +1,7 @@
 """What a run of a study takes beside its training: processes, imports, kernel, data, saving."""
 
 import json
-import multiprocessing
+import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -32,9 +32,7 @@ IMPORTS = (
     "poseemo_lib.experiment",
     "poseemo_lib.plots",
 )
-# What a process has imported when it is forked; the last four are imported when they are first needed.
-PRELOADED = ("poseemo_lib.experiment", "poseemo_lib.inputs", "poseemo_lib.models", "run_overhead", "torch._dynamo")
-PRELOADED += ("sklearn.model_selection", "sklearn.metrics", "safetensors.torch")
+GOAL = "goal: under 3 s on 1,000 clips"
 
 
 def measure(options: Options) -> Iterator[Row]:
@@ -92,8 +90,11 @@ class Place:
         from poseemo_lib.run_process import Order
 
         self.number += 1
-        folder = self.folder / "runs" / "cell" / f"seed-{self.number}"
-        return Order(self.parameters.model_dump(), str(folder), "cell", self.identity)
+        return Order(self.parameters.model_dump(), str(self.last()), "cell", self.identity)
+
+    def last(self) -> Path:
+        """Name the folder of the run that was ordered last."""
+        return self.folder / "runs" / "cell" / f"seed-{self.number}"
 
 
 def ways(place: Place, options: Options) -> Iterator[Row]:
@@ -101,17 +102,14 @@ def ways(place: Place, options: Options) -> Iterator[Row]:
     from poseemo_lib.run_process import RunProcess
 
     process = RunProcess()
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(list(PRELOADED))
     arms = {
-        "kernel (a study's run)": lambda: _in_kernel(process, place),
-        "fresh process, no kernel": lambda: _wall(lambda: _fresh(place)),
-        "fork of a warm process": lambda: _wall(lambda: _forked(context, place)),
-        "this process": lambda: _wall(lambda: make_plainly(vars(place.order()))),
+        "warm kernel (a study's run)": lambda: _made(place, process.make),
+        "cold kernel": lambda: _made(place, _make_cold),
+        "fresh process, no kernel": lambda: _fresh(place),
         "training alone": lambda: _training_seconds(place),
     }
     if options.quick:
-        del arms["fresh process, no kernel"], arms["fork of a warm process"]
+        del arms["fresh process, no kernel"]
     try:
         values = in_turns(arms, 1 if options.quick else options.turns(5), warm=not options.quick)
         yield from rows_of(SUBJECT, "one run of 1 epoch", "s", values)
@@ -119,19 +117,24 @@ def ways(place: Place, options: Options) -> Iterator[Row]:
         process.stop()
 
 
-def _wall(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
-
-
-def _in_kernel(process, place: Place) -> float:
+def _made(place: Place, make: Callable) -> float:
     order = place.order()
     start = time.perf_counter()
-    result = process.make(order)
+    result = make(order)
     if result.state != "done":
         raise RuntimeError(f"{result.state}: {result.error}")
     return time.perf_counter() - start
+
+
+def _make_cold(order):
+    from poseemo_lib.run_process import make_run
+
+    before = dict(os.environ)
+    try:
+        return make_run(order)
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def make_plainly(order: dict) -> None:
@@ -147,21 +150,16 @@ def make_plainly(order: dict) -> None:
     execute_run(parameters, order["folder"], cell=order["cell"], inputs=load_inputs(parameters))
 
 
-def _fresh(place: Place) -> None:
-    in_child("run_overhead", "make_plainly", order=vars(place.order()))
-
-
-def _forked(context, place: Place) -> None:
-    process = context.Process(target=make_plainly, args=(vars(place.order()),))
-    process.start()
-    process.join()
-    if process.exitcode:
-        raise RuntimeError(f"a forked process ended with {process.exitcode}")
+def _fresh(place: Place) -> float:
+    order = vars(place.order())
+    start = time.perf_counter()
+    in_child("run_overhead", "make_plainly", order=order)
+    return time.perf_counter() - start
 
 
 def _training_seconds(place: Place) -> float:
     """Seconds of the epochs of the run that was made last, as its history has them."""
-    return _epochs(place.folder / "runs" / "cell" / f"seed-{place.number}")
+    return _epochs(place.last())
 
 
 def _epochs(folder: Path) -> float:
@@ -176,20 +174,20 @@ def parts(place: Place, options: Options) -> Iterator[Row]:
 
     values: dict[str, list[float]] = {}
     for _ in range(1 if options.quick else options.turns(5)):
-        process, order = RunProcess(), place.order()
+        process = RunProcess()
         try:
-            first = 0.0 if options.quick else _in_kernel(process, place)
-            whole = _wall(lambda process=process, order=order: process.make(order))
+            first = 0.0 if options.quick else _made(place, process.make)
+            whole = _made(place, process.make)
         finally:
             process.stop()
-        found = {"whole run": whole, "start of the run process": max(first - whole, 0.0)}
-        found |= notebook_parts(Path(order.folder), whole)
+        found = {"whole run": whole, "start of the run process, and of what forks its kernels": max(first - whole, 0.0)}
+        found |= notebook_parts(place.last(), whole)
         for name, seconds in found.items():
             values.setdefault(name, []).append(seconds)
     yield from shares_of(SUBJECT, "parts of a study's run", "s", values, "the process starts once in a study")
     training = values["training"]
     beside = [all_of - one for all_of, one in zip(values["whole run"], training, strict=True)]
-    yield from rows_of(SUBJECT, "a study's run", "s", {"all but training": beside, "training": training})
+    yield from rows_of(SUBJECT, "a study's run", "s", {"all but training": beside, "training": training}, GOAL)
 
 
 def notebook_parts(folder: Path, whole: float) -> dict[str, float]:

@@ -9,6 +9,7 @@ import uuid
 import warnings
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from poseemo_lib import errors
 from poseemo_lib.errors import PoseemoError, UsageError
@@ -16,7 +17,12 @@ from poseemo_lib.parameters import nearest
 from poseemo_lib.paths import NOTEBOOKS
 from poseemo_lib.scratch import scratch_folder
 
+if TYPE_CHECKING:
+    from poseemo_lib.warm_kernels import WarmKernels
+
 KERNEL_START_ATTEMPTS = 2
+# What nbclient calls the two ways to end a kernel: ask it, and wait; kill it.
+_ENDS = {False: "graceful", True: "immediate"}
 _PR_SET_PDEATHSIG = 1
 # Loaded here: between fork and exec, where it is used, nothing may be loaded.
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
@@ -81,7 +87,15 @@ def check_notebook(notebook: Path, parameters: dict) -> None:
             raise UsageError(f"{notebook}: {name}: unknown parameter; {nearest(name, known)}")
 
 
-def execute_notebook(notebook: str | Path, output: str | Path, parameters: dict, *, show_output: bool = False) -> None:
+def execute_notebook(
+    notebook: str | Path,
+    output: str | Path,
+    parameters: dict,
+    *,
+    show_output: bool = False,
+    kill_kernel: bool = False,
+    kernels: "WarmKernels | None" = None,
+) -> None:
     """Execute a notebook with parameters and keep it as executed, also when a cell fails.
 
     Parameters
@@ -94,6 +108,11 @@ def execute_notebook(notebook: str | Path, output: str | Path, parameters: dict,
         Literals.
     show_output : bool
         Print what the cells print.
+    kill_kernel : bool
+        Kill the kernel after the last cell, which is faster than asking it to end: for notebooks that leave nothing to
+        be cleaned up.
+    kernels : WarmKernels, optional
+        Forks the kernel; where that fails, or without it, the kernel is started by its command.
 
     Raises
     ------
@@ -111,7 +130,8 @@ def execute_notebook(notebook: str | Path, output: str | Path, parameters: dict,
     temporary = output.with_name(f".tmp-{os.getpid()}-{output.name}")
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        _execute(notebook, temporary, parameters, show_output)
+        options = {"stdout_file": sys.stdout, "stderr_file": sys.stderr} if show_output else {}
+        _execute(notebook, temporary, parameters, options | {"shutdown_kernel": _ENDS[kill_kernel]}, kernels)
         os.replace(temporary, output)
     except PapermillExecutionError as error:
         # Our own errors say all; others need their kind.
@@ -137,18 +157,16 @@ def _keep_failed(temporary: Path, output: Path) -> Path | None:
     return output
 
 
-def _execute(notebook: Path, output: Path, parameters: dict, show_output: bool) -> None:
+def _execute(notebook: Path, output: Path, parameters: dict, options: dict, kernels: "WarmKernels | None") -> None:
     import papermill
     from jupyter_client.kernelspec import NoSuchKernel
     from nbclient.exceptions import DeadKernelError
 
-    options = {"kernel_name": "python3", "progress_bar": False, "cwd": str(notebook.parent)}
+    options |= {"kernel_name": "python3", "progress_bar": False, "cwd": str(notebook.parent)}
     # A kernel that is interrupted while it shuts down would say so on our standard error.
     options["extra_arguments"] = ["--log-level=50"]
-    if show_output:
-        options |= {"stdout_file": sys.stdout, "stderr_file": sys.stderr}
     for attempts_left in reversed(range(KERNEL_START_ATTEMPTS)):
-        options |= {"config": _kernel_config(), "kernel_manager_class": _kernel_manager()}
+        options |= {"config": _kernel_config(), "kernel_manager_class": _kernel_manager(kernels)}
         try:
             with warnings.catch_warnings(), _quiet():
                 warnings.simplefilter("ignore")
@@ -163,6 +181,7 @@ def _execute(notebook: Path, output: Path, parameters: dict, show_output: bool) 
         except (TimeoutError, RuntimeError) as error:  # what a kernel that does not come up ends in
             if not attempts_left:
                 raise PoseemoError(f"{notebook.name}: the kernel did not start: {error}") from None
+            kernels = None
 
 
 def _kernel_config():
@@ -174,13 +193,26 @@ def _kernel_config():
     return Config({"KernelManager": {"transport": "ipc", "connection_file": str(connection)}})
 
 
-def _kernel_manager():
+def _kernel_manager(kernels: "WarmKernels | None"):
     from jupyter_client.manager import AsyncKernelManager
+    from jupyter_client.provisioning import LocalProvisioner
+
+    class ForkingProvisioner(LocalProvisioner):
+        """Has a kernel forked, or started where that cannot be."""
+
+        async def launch_kernel(self, cmd: list[str], **options):
+            self.process = kernels.fork(cmd, options.get("cwd") or os.getcwd(), options["env"])
+            if self.process is None:
+                return await super().launch_kernel(cmd, **options)
+            self.pid = self.pgid = self.process.pid
+            return self.connection_info
 
     class BoundKernelManager(AsyncKernelManager):
         """Starts kernels that die with this process."""
 
         async def _async_start_kernel(self, **options) -> None:
+            if kernels:
+                self.provisioner = ForkingProvisioner(kernel_spec=self.kernel_spec, parent=self)
             await super()._async_start_kernel(preexec_fn=die_with_parent, **options)
 
         start_kernel = _async_start_kernel

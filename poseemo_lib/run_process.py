@@ -24,6 +24,7 @@ from poseemo_lib.parameters import RunParameters
 from poseemo_lib.recipes import ensure_dataset
 from poseemo_lib.runs import is_complete, read_record
 from poseemo_lib.scratch import clear_scratch
+from poseemo_lib.warm_kernels import WarmKernels
 
 NOTEBOOK = "03_train.ipynb"
 KEPT_NOTEBOOK = "notebook.ipynb"
@@ -110,10 +111,10 @@ def execute_run_notebook(parameters: RunParameters, folder: Path, cell: str, *, 
     with claimed(folder) as ours:
         if not ours:
             raise PoseemoError(f"{folder}: another process is working on this run; wait for it or stop it")
-        _execute(values, folder, cell, show_output)
+        _execute(values, folder, cell, show_output=show_output)
 
 
-def _execute(parameters: dict, folder: Path, cell: str, show_output: bool = False) -> None:
+def _execute(parameters: dict, folder: Path, cell: str, **options) -> None:
     # Beside the folder, which may be set aside meanwhile.
     attempt = folder.parent / f".notebook-{folder.name}.ipynb"
     before = read_record(folder) or {}
@@ -122,7 +123,8 @@ def _execute(parameters: dict, folder: Path, cell: str, show_output: bool = Fals
         with suppress(FileNotFoundError):
             os.replace(folder / KEPT_NOTEBOOK, folder / FAILED_NOTEBOOK)
     try:
-        execute_notebook(NOTEBOOK, attempt, parameters | {"out": str(folder), "cell": cell}, show_output=show_output)
+        parameters = parameters | {"out": str(folder), "cell": cell}
+        execute_notebook(NOTEBOOK, attempt, parameters, kill_kernel=True, **options)
         # A run that was complete already keeps the notebook that made it.
         if read_record(folder)["finished"] != before.get("finished") or not (folder / KEPT_NOTEBOOK).exists():
             os.replace(attempt, folder / KEPT_NOTEBOOK)
@@ -139,8 +141,15 @@ def _execute(parameters: dict, folder: Path, cell: str, show_output: bool = Fals
         attempt.unlink(missing_ok=True)
 
 
-def make_run(order: Order) -> Result:
-    """Make the run of an order, unless another process has made it or is working on it; no error leaves this."""
+def make_run(order: Order, kernels: WarmKernels | None = None) -> Result:
+    """Make the run of an order, unless another process has made it or is working on it; no error leaves this.
+
+    Parameters
+    ----------
+    order : Order
+    kernels : WarmKernels, optional
+        See :func:`poseemo_lib.execution.execute_notebook`.
+    """
     started, folder = time.monotonic(), Path(order.folder)
 
     def result(state: str, error: str = "", notebook: Path | None = None, exit_code: int = 1) -> Result:
@@ -161,7 +170,9 @@ def make_run(order: Order) -> Result:
                 return result(
                     "failed", f"{record['error']} (in another process)", notebook if notebook.exists() else None
                 )
-            _execute(order.parameters, folder, order.cell)
+            if kernels:
+                kernels.prepare(os.environ)  # at work while Papermill is imported here
+            _execute(order.parameters, folder, order.cell, kernels=kernels)
             if not has_run(folder, order.identity):
                 return result("failed", "the code or the dataset changed meanwhile; start the study again")
     except NotebookError as error:
@@ -233,9 +244,10 @@ def main() -> None:
     os.dup2(2, 1)  # what a library prints does not mix with the results
     orders, idle = SimpleQueue(), threading.Event()
     idle.set()
+    kernels = WarmKernels()
     threading.Thread(target=_read_orders, args=(orders, idle), daemon=True).start()
     while (order := orders.get()) is not None:
-        result = make_run(order)
+        result = make_run(order, kernels)
         idle.set()
         with suppress(BrokenPipeError):
             results.write(json.dumps(asdict(result)) + "\n")
