@@ -18,8 +18,8 @@ pair is listed.
 
 Candidates for `near` are neighbours in a sketch of 32 numbers (:mod:`poseemo_lib.near_duplicates`); only they, and at
 most 10,000 pairs of them, are measured. The audit streams: it keeps about 130 bytes a clip and, while candidates are
-measured, up to 50 MB. Its time grows with the number of clips as long as bodies and framings differ; among clips that
-are all alike the search for neighbours grows with the square.
+measured, their tracks: 70 bytes a frame, at most 350 MB. Its time grows with the number of clips as long as bodies and
+framings differ; among clips that are all alike the search for neighbours grows with the square.
 """
 
 from dataclasses import dataclass, field

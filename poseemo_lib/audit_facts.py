@@ -21,7 +21,6 @@ from poseemo_lib.near_duplicates import (
 )
 
 _SAMPLE_ROW_GROUPS = 32
-_PAIRS_AT_ONCE = 5_000
 
 
 @dataclass(frozen=True)
@@ -192,13 +191,12 @@ def measure_pairs(dataset: Dataset, tracks: Tracks, pairs: np.ndarray, mirrored:
     array (P, 2)
         Distance in torso lengths and correlation of the movements: see `near_duplicates.pose_distance`.
     """
+    # In one pass: candidates lie all over the dataset, so that a second one would read about as much again.
+    sequences = _sequences(dataset, tracks, np.unique(pairs))
     results = np.empty((len(pairs), 2))
-    # In the order of the dataset, so that a block of pairs touches few row groups.
-    for some in _batches(np.lexsort((pairs[:, 1], pairs[:, 0])), _PAIRS_AT_ONCE):
-        sequences = _sequences(dataset, tracks, np.unique(pairs[list(some)]))
-        for i in some:
-            a, b = (sequences[track].astype(np.float32) for track in pairs[i])
-            results[i] = pose_distance(a, mirror_sequence(b) if mirrored[i] else b)
+    for i, (one, other) in enumerate(pairs.tolist()):
+        a, b = sequences[one].astype(np.float32), sequences[other].astype(np.float32)
+        results[i] = pose_distance(a, mirror_sequence(b) if mirrored[i] else b)
     return results
 
 

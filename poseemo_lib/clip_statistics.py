@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from poseemo_lib.dataset import Dataset
+from poseemo_lib.dataset_notes import hash_names, noted
 from poseemo_lib.feature_layout import TORSO_PER_SHOULDER_WIDTH
 from poseemo_lib.skeleton import JOINT, PARTS
 
@@ -83,6 +84,8 @@ def summarise(measured: Iterable[dict[str, float]]) -> dict:
 def dataset_statistics(dataset: Dataset, clip_ids: Iterable[str]) -> dict:
     """Sum up clips of a dataset, of at most :data:`MOST_CLIPS` of them, evenly spaced.
 
+    They are noted in the dataset's folder: every run on the same split asks for the same.
+
     Parameters
     ----------
     dataset : Dataset
@@ -95,6 +98,11 @@ def dataset_statistics(dataset: Dataset, clip_ids: Iterable[str]) -> dict:
         See :func:`summarise`.
     """
     wanted = set(clip_ids)
+    of, code = {"clips_hash": hash_names(wanted)}, ("clip_statistics.py",)
+    return noted(dataset, "statistics", "statistics", of, code, lambda: _measure_dataset(dataset, wanted))
+
+
+def _measure_dataset(dataset: Dataset, wanted: set[str]) -> dict:
     rows = [row for row, name in enumerate(dataset.table()["clip_id"]) if name in wanted]
     rows = rows[:: -(-len(rows) // MOST_CLIPS) or 1]
     return summarise(measure_clip(clip.keypoints, clip.fps, clip.height) for _, clip in dataset.take(rows))

@@ -1,19 +1,15 @@
 """What a run works on: the dataset, its split, the audit of it, and the clips on the device."""
 
-import json
-import os
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 
-from poseemo_lib import __version__
 from poseemo_lib.batching import Preparation, PreparedClips, prepare_clips
 from poseemo_lib.dataset import Dataset
+from poseemo_lib.dataset_notes import noted
 from poseemo_lib.errors import LeakError, UsageError
-from poseemo_lib.files import write_json
 from poseemo_lib.parameters import RunParameters, settings_from
 from poseemo_lib.recipes import ensure_dataset
 from poseemo_lib.runs import run_identity
@@ -94,18 +90,14 @@ def audit_split(dataset: Dataset, split: pd.Series) -> dict[str, int]:
     dict
         Kind -> number; empty for a clean split.
     """
+    of, code = {"split_hash": split_hash(split)}, ("audit.py", "audit_facts.py", "near_duplicates.py")
+    return noted(dataset, "audit", "leaks", of, code, lambda: _count_leaks(dataset, split))
+
+
+def _count_leaks(dataset: Dataset, split: pd.Series) -> dict[str, int]:
     from poseemo_lib.audit import audit
 
-    key = {"content_hash": dataset.info.content_hash, "split_hash": split_hash(split), "version": __version__}
-    note = Path(dataset.root) / f"audit-{key['split_hash'][:16]}.json"
-    if note.exists():
-        known = json.loads(note.read_text(encoding="utf-8"))
-        if known["key"] == key:
-            return known["leaks"]
-    leaks = {kind: count for kind, count in audit(dataset, split).counts.items() if count}
-    if Path(dataset.root).is_dir() and os.access(dataset.root, os.W_OK):
-        write_json(note, {"key": key, "leaks": leaks})
-    return leaks
+    return {kind: count for kind, count in audit(dataset, split).counts.items() if count}
 
 
 def load_inputs(parameters: RunParameters) -> Inputs:

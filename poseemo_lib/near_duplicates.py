@@ -143,8 +143,9 @@ def _best_lag(a: np.ndarray, b: np.ndarray) -> int | None:
 
 def _spectra(sequence: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Fourier transforms over time of what is seen (W, 17), the positions (W, 2, 17) and their squares (W, 17)."""
-    seen = np.isfinite(sequence[..., 0]).astype(np.float32)
-    filled = np.nan_to_num(sequence)
+    seen = np.isfinite(sequence[..., :1])
+    filled = np.where(seen, sequence, 0)
+    seen = seen[..., 0].astype(np.float32)
     power = filled[..., 0] ** 2 + filled[..., 1] ** 2
     # One transform for all 68 series; single precision, twice as fast, is enough to choose a lag.
     series = np.concatenate([seen, power, filled[..., 0], filled[..., 1]], axis=1)

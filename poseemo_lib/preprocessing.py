@@ -56,21 +56,29 @@ def fill_gaps(keypoints: Tensor, lengths: Tensor, max_frames: Tensor) -> Tensor:
     -------
     tensor (S, M, K, 3)
     """
-    clip, n_frames = clip_of_frame(lengths), len(keypoints)
-    first, last = starts_of(lengths)[clip].int(), (starts_of(lengths) + lengths - 1)[clip].int()
-    frame = torch.arange(n_frames, device=keypoints.device, dtype=torch.int32)
-    # (M * K, S): sums along the frames are along memory.
-    seen = (keypoints[..., 2] > 0).flatten(1).T.contiguous()
-    before = torch.where(seen, frame, -1).cummax(1).values
-    after = torch.where(seen, frame, n_frames).flip(1).cummin(1).values.flip(1)
-    bridged = ~seen & (before >= first) & (after <= last) & (after - before - 1 <= max_frames[clip])
-    # Few joints are bridged: only they are looked up.
-    joint, at = bridged.nonzero(as_tuple=True)
-    low, high = before[joint, at].long(), after[joint, at].long()
-    filled = keypoints.flatten(1, 2).clone()
-    a, b = filled[low, joint], filled[high, joint]
-    filled[at, joint] = a + (b - a) * ((at - low) / (high - low))[:, None].to(keypoints.dtype)
-    return filled.view_as(keypoints)
+    n_frames, channels = len(keypoints), keypoints.shape[-1]
+    n_joints = keypoints[0, ..., 0].numel()
+    # One joint's frames after the other's, (M K S,): few gaps are short enough, and only they are computed.
+    seen = (keypoints[..., 2] > 0).movedim(0, -1).flatten()
+    before = (seen[:-1] & ~seen[1:]).nonzero().flatten()
+    after = (seen[1:] & ~seen[:-1]).nonzero().flatten() + 1
+    # What is missing at the start has no frame before it, and what is missing at the end none after it.
+    after = after[int(not seen[0]) :]
+    before = before[: len(after)]
+    clip = clip_of_frame(lengths)
+    frame, gap = before % n_frames, after - before
+    to_end = (starts_of(lengths) + lengths - 1)[clip[frame]] - frame
+    bridged = (gap <= to_end) & (gap - 1 <= max_frames[clip[frame]])
+    first, gap = frame[bridged] * n_joints + before[bridged] // n_frames, gap[bridged]
+    which = clip_of_frame(gap - 1)
+    step = torch.arange(len(which), device=keypoints.device) - starts_of(gap - 1)[which] + 1
+    # Back in the order of the memory, (S M K, C), where a joint's next frame is `n_joints` rows on.
+    out = keypoints.clone(memory_format=torch.contiguous_format)
+    rows = out.view(-1, channels)
+    a, b = rows[first][which], rows[first + gap * n_joints][which]
+    weight = (step / gap[which])[:, None].to(keypoints.dtype)
+    rows[first[which] + step * n_joints] = a + (b - a) * weight
+    return out
 
 
 def smooth(keypoints: Tensor, lengths: Tensor, window: int) -> Tensor:
@@ -173,33 +181,45 @@ def normalise_body(keypoints: Tensor, lengths: Tensor) -> Tensor:
         About -2 to 2, y down.
     """
     xy = keypoints[..., :2]
-    shoulders = xy[..., [JOINT["left_shoulder"], JOINT["right_shoulder"]], :]
-    hips = xy[..., [JOINT["left_hip"], JOINT["right_hip"]], :]
-    middle, joints = shoulders.mean(-2), xy.nanmean(-2)
-    torso = (middle - hips.mean(-2)).norm(dim=-1)
-    width = (shoulders[..., 0, :] - shoulders[..., 1, :]).norm(dim=-1)
-    # (S, M) extents: a column of NaN gives NaN.
-    extent = (_nan_max(xy) + _nan_max(-xy)).norm(dim=-1)
-    # All medians at once: for one short clip the number of calls is what costs.
-    medians = _person_mean(torch.stack([torso, extent, *middle.unbind(-1), *joints.unbind(-1)], 1), lengths, 0.5)
-    unit = _first_number(medians[:, 0], TORSO_PER_SHOULDER_WIDTH * _person_mean(width[:, None], lengths, 0.9)[:, 0])
-    unit = _first_number(unit, 0.5 * medians[:, 1]).clamp(min=1e-3)
-    origin = torch.nan_to_num(_first_number(medians[:, 2:4], medians[:, 4:6]))
+    origin, unit = _body_frame(xy, lengths)
     clip = clip_of_frame(lengths)
     normal = (xy - origin[clip][:, None, None]) / unit[clip][:, None, None, None]
     return torch.cat([normal, keypoints[..., 2:]], -1)
 
 
-def _person_mean(values: Tensor, lengths: Tensor, quantile: float) -> Tensor:
-    """Quantile over the frames of each clip and person, NaN left out, then the people's mean: (S, Q, M) -> (N, Q)."""
+def _body_frame(xy: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    """Find the origin (N, 2) and the unit (N,) of each clip."""
+    left, right = xy[..., JOINT["left_shoulder"], :], xy[..., JOINT["right_shoulder"], :]
+    middle = (left + right) / 2
+    torso = (middle - (xy[..., JOINT["left_hip"], :] + xy[..., JOINT["right_hip"], :]) / 2).norm(dim=-1)
+    width = (left - right).norm(dim=-1)
+    # All at once: for one short clip the number of calls is what costs.
+    usual = _person_mean(torch.stack([torso, width, *middle.unbind(-1)], 1), lengths, (0.5, 0.9, 0.5, 0.5))
+    origin, unit = usual[:, 2:], _first_number(usual[:, 0], TORSO_PER_SHOULDER_WIDTH * usual[:, 1])
+    lost = unit.isnan()  # no shoulders
+    if lost.any():
+        origin[lost], unit[lost] = _extent_frame(xy[lost[clip_of_frame(lengths)]], lengths[lost])
+    return origin, unit.clamp(min=1e-3)
+
+
+def _extent_frame(xy: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    """Find the middle (N, 2) and half the extent (N,) of the joints that are seen; 0 and NaN without any."""
+    # (S, M) extents: a column of NaN gives NaN.
+    extent = (_nan_max(xy) + _nan_max(-xy)).norm(dim=-1)
+    medians = _person_mean(torch.stack([extent, *xy.nanmean(-2).unbind(-1)], 1), lengths, (0.5, 0.5, 0.5))
+    return torch.nan_to_num(medians[:, 1:]), 0.5 * medians[:, 0]
+
+
+def _person_mean(values: Tensor, lengths: Tensor, quantiles: tuple[float, ...]) -> Tensor:
+    """Quantiles over the frames of each clip and person, NaN left out, then the people's mean: (S, Q, M) -> (N, Q)."""
     clip = clip_of_frame(lengths)
     local = torch.arange(len(clip), device=values.device) - starts_of(lengths)[clip]
-    padded = values.new_full((len(lengths), int(lengths.max()), *values.shape[1:]), torch.nan)
-    padded[clip, local] = values
-    ordered = padded.sort(dim=1).values  # NaN last
-    count = (~ordered.isnan()).sum(1)
-    rank = ((count - 1).clamp(min=0) * quantile).round().long()
-    return ordered.gather(1, rank[:, None]).squeeze(1).nanmean(-1)
+    padded = values.new_full((len(lengths), *values.shape[1:], int(lengths.max())), torch.nan)
+    padded[clip, :, :, local] = values
+    ordered = padded.sort().values  # NaN last
+    last = ((~ordered.isnan()).sum(-1, keepdim=True) - 1).clamp(min=0)
+    rank = (last * values.new_tensor(quantiles)[:, None, None]).round().long()
+    return ordered.gather(-1, rank).squeeze(-1).nanmean(-1)
 
 
 def _first_number(values: Tensor, otherwise: Tensor) -> Tensor:
@@ -226,10 +246,11 @@ def gather_between(keypoints: Tensor, position: Tensor) -> Tensor:
         NaN, NaN, 0 where one of the two frames lacks the joint.
     """
     low = position.floor().long()
-    weight = (position - low).to(keypoints.dtype)[..., None, None, None]
-    high = torch.where(weight[..., 0, 0, 0] > 0, low + 1, low)
-    a, b = keypoints[low], keypoints[high]
-    mixed = a + (b - a) * weight
-    lost = (a[..., 2:] <= 0) | (b[..., 2:] <= 0)
-    missing = keypoints.new_tensor([torch.nan, torch.nan, 0.0])
-    return torch.where(lost, missing, mixed)
+    weight = (position - low).to(keypoints.dtype)
+    high = low + (weight > 0)
+    a, mixed = keypoints[low], keypoints[high]
+    lost = (a[..., 2] <= 0) | (mixed[..., 2] <= 0)
+    # In place: the copies are large. x and y of what is missing are NaN, and so is any sum with them.
+    mixed.sub_(a).mul_(weight[..., None, None, None]).add_(a)
+    mixed[..., 2].masked_fill_(lost, 0)
+    return mixed

@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 
 from poseemo_lib.audit import KINDS, audit
+from poseemo_lib.audit_facts import measure_pairs, read_facts, sample_sketch
 from poseemo_lib.clips import EMOTIONS, PoseClip, mark_missing
 from poseemo_lib.dataset import Dataset, DatasetInfo, DatasetWriter
 from poseemo_lib.errors import ClipError, UsageError
@@ -313,6 +314,48 @@ def test_the_distance_ignores_place_and_size_and_has_a_closed_form():
     # A shift in time of 10 frames is found, too little overlap is not measured.
     assert pose_distance(sequence, sequence[10:])[0] == pytest.approx(0, abs=1e-5)
     assert pose_distance(sequence, sequence[:4])[0] == np.inf
+
+
+def plain_distance(a, b):
+    """The distance of two tracks, every lag tried one after another in double precision."""
+    most = min(25, len(a) - 1, len(b) - 1)
+    least = max(84, 0.5 * min(np.isfinite(a[..., 0]).sum(), np.isfinite(b[..., 0]).sum()))
+    fits = []
+    for lag in range(-most, most + 1):
+        first, last = max(0, lag), min(len(a), len(b) + lag)
+        one, two = a[first:last].astype(float), b[first - lag : last - lag].astype(float)
+        both = np.isfinite(one[..., 0]) & np.isfinite(two[..., 0])
+        if both.sum() >= least:
+            one, two = one[both] - one[both].mean(0), two[both] - two[both].mean(0)
+            mixed, power = (one * two).sum(), (two**2).sum()
+            residual = ((one**2).sum() - max(mixed, 0) ** 2 / power) / both.sum()
+            fits.append((residual, np.linalg.norm(one - mixed / power * two, axis=-1).mean()))
+    torso = np.linalg.norm(a[:, 5:7].mean(1) - a[:, 11:13].mean(1), axis=-1)
+    return min(fits)[1] / np.nanmedian(torso)
+
+
+def test_the_lag_is_the_one_that_fits_best(clean):
+    tracks = [clip.keypoints[:, 0] for clip in clean.clips() if np.isfinite(clip.keypoints[:, 0, 12, 0]).sum() > 30]
+    sequences = [track_sequence(track, 25.0) for track in tracks[:16]]
+    pairs = [(a, b) for a in sequences for b in (*sequences[:6], a[7:], a[:-3])]
+    found = [pose_distance(a, b)[0] for a, b in pairs]
+    np.testing.assert_allclose(found, [plain_distance(a, b) for a, b in pairs], rtol=1e-3, atol=1e-5)
+
+
+def test_pairs_are_measured_together_as_alone_and_as_from_the_clips(disguised):
+    dataset, _ = disguised
+    split = pd.Series("train", index=dataset.table()["clip_id"])
+    _, tracks = read_facts(dataset, split, sample_sketch(dataset)[0])
+    rng = np.random.default_rng(0)
+    pairs, mirror = rng.integers(len(tracks.row), size=(40, 2)), rng.random(40) < 0.5
+    found = measure_pairs(dataset, tracks, pairs, mirror)
+    clips = dict(dataset.take(tracks.row[np.unique(pairs)]))
+    for pair, flip, wanted in zip(pairs, mirror, found, strict=True):
+        np.testing.assert_array_equal(measure_pairs(dataset, tracks, pair[None], np.array([flip]))[0], wanted)
+        shown = [(clips[tracks.row[i]], tracks.person[i]) for i in pair]
+        a, b = (track_sequence(clip.keypoints[:, person], clip.fps) for clip, person in shown)
+        alone = pose_distance(a, mirror_sequence(b) if flip else b)
+        np.testing.assert_allclose(alone, wanted, rtol=0.02, atol=0.002)  # kept in half precision
 
 
 def test_mirroring_changes_signs_of_the_sketch_only():

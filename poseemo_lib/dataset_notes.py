@@ -1,0 +1,61 @@
+"""Notes in a dataset's folder: what every run of a study would find out about it anew."""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from poseemo_lib import __version__
+from poseemo_lib.dataset import Dataset
+from poseemo_lib.files import write_json
+from poseemo_lib.fingerprint import PACKAGE, hash_code
+
+
+def noted(
+    dataset: Dataset, kind: str, field: str, of: dict[str, str], code: tuple[str, ...], find_out: Callable[[], dict]
+) -> dict:
+    """Give what is noted about a dataset; where nothing is, find it out and note it.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    kind, field : str
+        What is noted: the note is `KIND-DIGITS.json` in the dataset's folder, and its content stands in `field`.
+    of : dict
+        Of what part of the dataset, as one name and one SHA-256 in hexadecimal digits. A note counts for these, for the
+        dataset's content hash and for this version and code of the library; a damaged one does not count.
+    code : tuple of str
+        Files of this package that find it out.
+    find_out : callable
+        Gives the content, as of JSON.
+
+    Returns
+    -------
+    dict
+        The content.
+    """
+    (digits,) = of.values()
+    key = {"content_hash": dataset.info.content_hash, **of, "version": __version__}
+    key["code"] = hash_code({PACKAGE / name for name in code})
+    path = Path(dataset.root) / f"{kind}-{digits[:16]}.json"
+    found = _read(path)
+    if found.get("key") == key and isinstance(found.get(field), dict):
+        return found[field]
+    content = find_out()
+    if path.parent.is_dir() and os.access(path.parent, os.W_OK):
+        write_json(path, {"key": key, field: content})
+    return content
+
+
+def _read(path: Path) -> dict:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def hash_names(names) -> str:
+    """SHA-256 of names, whatever their order: 64 hexadecimal digits."""
+    return hashlib.sha256(json.dumps(sorted(names)).encode()).hexdigest()

@@ -1,0 +1,77 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from poseemo_lib import clip_statistics
+from poseemo_lib.clip_statistics import dataset_statistics
+from poseemo_lib.dataset import Dataset
+from poseemo_lib.dataset_notes import hash_names, noted
+from poseemo_lib.synthetic import write_synthetic_dataset
+
+OF = {"split_hash": "ab" * 32}
+
+
+@pytest.fixture
+def dataset(tmp_path):
+    write_synthetic_dataset(tmp_path / "data", 30, n_groups=6)
+    return Dataset(tmp_path / "data")
+
+
+def note_of(dataset):
+    (path,) = Path(dataset.root).glob("audit-*.json")
+    return path
+
+
+def ask(dataset, answer, of=OF, code=("audit.py",)):
+    return noted(dataset, "audit", "leaks", of, code, lambda: answer)
+
+
+def test_what_is_noted_is_not_found_out_again(dataset):
+    assert ask(dataset, {"near": 1}) == {"near": 1}
+    assert ask(dataset, {"near": 2}) == {"near": 1}
+    assert note_of(dataset).name == f"audit-{'ab' * 8}.json"
+    assert not list(dataset.faults())
+
+
+def test_other_code_finds_it_out_again(dataset):
+    ask(dataset, {"near": 1})
+    assert ask(dataset, {"near": 2}, code=("audit.py", "near_duplicates.py")) == {"near": 2}
+
+
+def test_another_dataset_split_or_version_has_a_note_of_its_own(dataset, monkeypatch):
+    ask(dataset, {"near": 1})
+    assert ask(dataset, {"near": 2}, {"split_hash": "ab" * 8 + "cd" * 24}) == {"near": 2}  # of the same name
+    monkeypatch.setattr("poseemo_lib.dataset_notes.__version__", "0.0.0")
+    assert ask(dataset, {"near": 3}) == {"near": 3}
+    dataset.info.content_hash = "another"
+    assert ask(dataset, {"near": 4}) == {"near": 4}
+    assert ask(dataset, {"near": 5}) == {"near": 4}
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", "\x00\xff", '{"leaks": {"near": 7}}', "cut", "other content"])
+def test_a_damaged_note_is_made_again(dataset, damage):
+    ask(dataset, {"near": 1})
+    path = note_of(dataset)
+    whole = path.read_text()
+    known = json.dumps(json.loads(whole) | {"leaks": 3})
+    damage = {"cut": whole[: len(whole) // 2], "other content": known}.get(damage, damage)
+    path.write_bytes(damage.encode("latin-1"))
+    assert ask(dataset, {"near": 2}) == {"near": 2}
+    assert json.loads(path.read_text())["leaks"] == {"near": 2}
+
+
+def test_a_dataset_that_cannot_be_written_to_is_asked_every_time(dataset):
+    dataset.root += "-elsewhere"
+    assert [ask(dataset, {"near": number}) for number in (1, 2)] == [{"near": 1}, {"near": 2}]
+
+
+def test_statistics_of_the_same_clips_are_measured_once(dataset, monkeypatch):
+    names = dataset.table()["clip_id"].tolist()
+    first = dataset_statistics(dataset, names[:20])
+    monkeypatch.setattr(clip_statistics, "summarise", lambda measured: pytest.fail("measured again"))
+    assert dataset_statistics(dataset, reversed(names[:20])) == first
+    monkeypatch.undo()
+    assert dataset_statistics(dataset, names[:19])["n_clips"] == 19
+    (Path(dataset.root) / f"statistics-{hash_names(names[:20])[:16]}.json").unlink()
+    assert dataset_statistics(dataset, names[:20]) == first
