@@ -40,9 +40,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--rounds", type=int, default=0, help="turns; default: what each subject thinks right")
     parser.add_argument("--threads", type=int, nargs="+", default=[], help="default: 1, and all cores")
-    parser.add_argument("--large", action="store_true", help="also 100,000 clips, and the study of CAER's size")
+    parser.add_argument("--large", action="store_true", help="a study of CAER's size; wants a GPU")
     parser.add_argument("--packages", default="", help="folder with lightning and skorch, where they are not installed")
-    parser.add_argument("--out", type=Path, help="default: benchmarks/results/<device>.json")
+    parser.add_argument(
+        "--out", type=Path, help="the JSON; the table goes beside it; default: benchmarks/results/<device>.json"
+    )
     return parser.parse_args()
 
 
@@ -59,14 +61,15 @@ def measure(name: str, options: Options) -> list[Row]:
     return rows
 
 
-def write(out: Path, facts: dict) -> None:
-    """Write what is measured so far."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+def table(facts: dict, rows: list[Row]) -> str:
+    """Write where and when, and the rows as a table."""
+    machine = ", ".join(f"{name} {value}" for name, value in facts["machine"].items())
+    loads = f"load before {facts['load_before'][0]}, after {facts['load_after'][0]}"
+    return f"{facts['date']}; {machine}; {loads}\n\n{markdown(rows)}\n"
 
 
 def main() -> int:
-    """Measure, print the table and write the JSON."""
+    """Measure, write the table and the JSON after each subject, and print the table."""
     given = arguments()
     if given.packages:
         sys.path.append(given.packages)
@@ -74,13 +77,14 @@ def main() -> int:
     facts = {"date": datetime.now(UTC).isoformat(timespec="seconds"), "quick": given.quick, "device": given.device}
     facts |= {"machine": describe_machine(given.device), "load_before": load()}
     out = given.out or HERE / "results" / f"{given.device}.json"
+    out.parent.mkdir(parents=True, exist_ok=True)
     rows: list[Row] = []
     for name in given.only:
         rows += measure(name, options)
-        write(out, facts | {"load_after": load(), "rows": [as_dict(row) for row in rows]})
-    machine = ", ".join(f"{name} {value}" for name, value in facts["machine"].items())
-    loads = f"load before {facts['load_before'][0]}, after {load()[0]}"
-    sys.stdout.write(f"{facts['date']}; {machine}; {loads}\n\n{markdown(rows)}\n")
+        facts |= {"load_after": load(), "rows": [as_dict(row) for row in rows]}
+        out.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+        out.with_suffix(".md").write_text(table(facts, rows), encoding="utf-8")
+    sys.stdout.write(table(facts, rows))
     return int(any(row.what == "stopped" for row in rows))
 
 

@@ -28,8 +28,7 @@ def measure(options: Options) -> Iterator[Row]:
         yield from growth(100, 300, 1, tuple(STEPS)[1:3])
         return
     yield from growth(1000, 10_000, options.turns(3))
-    if options.large:
-        yield from growth(10_000, 100_000, 1)
+    yield from growth(10_000, 100_000, 1)
 
 
 def growth(small: int, large: int, rounds: int, steps: tuple[str, ...] | None = None) -> Iterator[Row]:

@@ -94,6 +94,7 @@ def execute_notebook(
     *,
     show_output: bool = False,
     kill_kernel: bool = False,
+    save_each: bool = True,
     kernels: "WarmKernels | None" = None,
 ) -> None:
     """Execute a notebook with parameters and keep it as executed, also when a cell fails.
@@ -111,6 +112,8 @@ def execute_notebook(
     kill_kernel : bool
         Kill the kernel after the last cell, which is faster than asking it to end: for notebooks that leave nothing to
         be cleaned up.
+    save_each : bool
+        Write the notebook after each cell, not only at its end: what a kernel that died had done is then kept.
     kernels : WarmKernels, optional
         Forks the kernel; where that fails, or without it, the kernel is started by its command.
 
@@ -131,7 +134,8 @@ def execute_notebook(
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         options = {"stdout_file": sys.stdout, "stderr_file": sys.stderr} if show_output else {}
-        _execute(notebook, temporary, parameters, options | {"shutdown_kernel": _ENDS[kill_kernel]}, kernels)
+        options |= {"shutdown_kernel": _ENDS[kill_kernel], "request_save_on_cell_execute": save_each}
+        _execute(notebook, temporary, parameters, options, kernels)
         os.replace(temporary, output)
     except PapermillExecutionError as error:
         # Our own errors say all; others need their kind.

@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 from torch import nn
 
-from poseemo_lib import attribution, recovery
+from poseemo_lib import attribution, permutation, recovery
 from poseemo_lib.calibration import scale_probabilities
 from poseemo_lib.cells import Cell
 from poseemo_lib.dataset import Dataset
@@ -115,7 +115,7 @@ class _Seen:
 
     contributions: np.ndarray
     attention: np.ndarray | None
-    permuted: attribution.Permuted | None
+    permuted: permutation.Permuted | None
 
 
 @dataclass(frozen=True)
@@ -165,9 +165,9 @@ def _see(
     attention = attribution.attention_over_time(model, *inputs)
     permuted = None
     if n_repeats:
-        blocks = attribution.feature_blocks(windows.mask.shape[1])
+        blocks = permutation.feature_blocks(windows.mask.shape[1])
         labels = windows.labels.numpy()
-        permuted = attribution.permute_blocks(model, *inputs, labels, unit, blocks, n_repeats=n_repeats, seed=seed)
+        permuted = permutation.permute_blocks(model, *inputs, labels, unit, blocks, n_repeats=n_repeats, seed=seed)
     contributions = attribution.integrated_gradients(model, *_inputs(chosen), n_steps=N_STEPS)
     return _Seen(contributions.numpy(), None if attention is None else attention.numpy(), permuted)
 
@@ -178,9 +178,9 @@ def _inputs(windows: ClipWindows) -> tuple:
 
 def _importance(looks: list[_Look], units: pd.DataFrame) -> pd.DataFrame:
     first = looks[0].windows
-    blocks = attribution.feature_blocks(first.mask.shape[1])
-    table = attribution.importance_table(blocks, [look.trained.permuted for look in looks], units)
-    random = attribution.importance_table(blocks, [look.random[0].permuted for look in looks], units, n_bootstrap=1)
+    blocks = permutation.feature_blocks(first.mask.shape[1])
+    table = permutation.importance_table(blocks, [look.trained.permuted for look in looks], units)
+    random = permutation.importance_table(blocks, [look.random[0].permuted for look in looks], units, n_bootstrap=1)
     table = table.assign(randomised_drop=random["drop"], randomised_loss_increase=random["loss_increase"])
     spans = [(name, index) for kind, name, index in blocks if kind == "time"]
     shares = pd.DataFrame([_time_shares(looks, index) for _, index in spans], columns=["attention", "even"])

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from poseemo_lib import factors
+from poseemo_lib.ahead import Ahead, spare_cores
 from poseemo_lib.cells import Cell
 from poseemo_lib.dataset import Dataset
 from poseemo_lib.ensembles import with_ensemble
@@ -93,14 +94,30 @@ class Material:
         return find_dataset(self.best)
 
     @cached_property
+    def speed(self) -> pd.DataFrame:
+        """Time that each network among `main` takes: see :func:`poseemo_lib.speed.measure_speed`."""
+        from poseemo_lib.speed import measure_speed
+
+        return measure_speed([cell for cell in self.main.cells if cell.is_network])
+
+    def begin(self) -> None:
+        """Begin with `interpretation`, which takes longest, on another core where there is one.
+
+        The speed is measured before, while nothing else runs, and what is counted before is not counted twice.
+        """
+        cores = spare_cores()
+        if cores and self.dataset is not None and self.best.multiply_adds and len(self.speed):
+            vars(self)["_begun"] = Ahead(_interpret, self.best, self.dataset, cores)
+
+    @cached_property
     def interpretation(self):
         """What the best cell looks at: :func:`poseemo_lib.interpretation.interpret`; None without network or data.
 
         Raises where the weights of a run are gone.
         """
-        from poseemo_lib.interpretation import interpret
-
-        return interpret(self.best, self.dataset)
+        if begun := vars(self).get("_begun"):
+            return begun.result()
+        return _interpret(self.best, self.dataset)
 
     @cached_property
     def clips_to_play(self) -> list:
@@ -119,6 +136,16 @@ class Material:
     def classes(self) -> tuple[str, ...]:
         """The labels, in order."""
         return self.results.classes
+
+
+def _interpret(cell: Cell, dataset: Dataset | None, threads: int = 0):
+    from poseemo_lib.interpretation import interpret
+
+    if threads:
+        import torch
+
+        torch.set_num_threads(min(threads, torch.get_num_threads()))
+    return interpret(cell, dataset)
 
 
 def load_material(runs: str | Path | Sequence[str | Path], base: str = "") -> Material:

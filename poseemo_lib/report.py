@@ -73,6 +73,7 @@ def save_figure(figure, path: Path, text: str, data: dict) -> None:
     Parameters
     ----------
     figure : matplotlib Figure
+        Its layout stays as it is in the PNG: to find it takes as long as to draw, and it would be the same.
     path : Path
         Without a suffix.
     text : str
@@ -85,6 +86,7 @@ def save_figure(figure, path: Path, text: str, data: dict) -> None:
     for old in path.parent.glob(f"{path.name}-*.csv"):
         old.unlink()
     figure.savefig(path.with_suffix(".png"), dpi=300, bbox_inches="tight", metadata={"Description": text})
+    figure.set_layout_engine("none")
     with plt.rc_context({"svg.hashsalt": "poseemo"}):  # the same figure twice is the same file
         figure.savefig(path.with_suffix(".svg"), bbox_inches="tight", metadata={"Description": text, "Date": None})
     for name, table in data.items():
@@ -150,7 +152,8 @@ def make_report(
         notebook = making / "report.ipynb"
         places = {"figures": str(making / "figures"), "cards": str(making)}
         studies = [str(study.root.resolve()) for study in material.studies]
-        execute_notebook(NOTEBOOK, notebook, {"runs": studies, "base": material.base, **places})
+        parameters = {"runs": studies, "base": material.base, **places}
+        execute_notebook(NOTEBOOK, notebook, parameters, kill_kernel=True, save_each=False)
         (making / "report.html").write_text(to_html(notebook), encoding="utf-8")
         if pdf:
             to_pdf(making / "report.html", making / "report.pdf")

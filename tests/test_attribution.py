@@ -4,8 +4,7 @@ import pytest
 import torch
 from conftest import SMALL
 
-from poseemo_lib import attribution, inference, recovery
-from poseemo_lib.attribution import Permuted
+from poseemo_lib import attribution, inference, permutation, recovery
 from poseemo_lib.dataset import Dataset
 from poseemo_lib.errors import PoseemoError
 from poseemo_lib.experiment import execute_run
@@ -13,6 +12,7 @@ from poseemo_lib.features import CHANNEL_NAMES, N_FEATURES
 from poseemo_lib.models import MODELS, build_model
 from poseemo_lib.models.standardised import Standardised
 from poseemo_lib.parameters import check_parameters
+from poseemo_lib.permutation import Permuted
 from poseemo_lib.runs import Run, read_record
 from poseemo_lib.skeleton import COCO_KEYPOINTS, JOINT
 from poseemo_lib.synthetic import read_planted
@@ -198,8 +198,8 @@ class TestPermutation:
         features, mask = batch(n, 16)
         model = Standardised(OneJoint(), features)
         labels = model(features, mask).argmax(-1).numpy()
-        blocks = attribution.feature_blocks(16)
-        found = attribution.permute_blocks(model, features, mask, labels, np.arange(n), blocks, **more)
+        blocks = permutation.feature_blocks(16)
+        found = permutation.permute_blocks(model, features, mask, labels, np.arange(n), blocks, **more)
         return blocks, found, model.standardise(features), labels
 
     def test_only_the_blocks_that_hold_what_counts_matter(self):
@@ -223,22 +223,42 @@ class TestPermutation:
         at = next(i for i, block in enumerate(blocks) if block[1] == "left_wrist")
         np.testing.assert_allclose(found.drop[at], wrong / 3)
 
+    @pytest.mark.parametrize("name", ["bilstm", "conv1d"])
+    def test_windows_that_a_block_leaves_as_they_were_need_no_other_pass(self, name):
+        model, (features, mask) = standardised(name), batch(70, 12)
+        features[:40].unflatten(-1, (2, -1))[:, :, 1] = 0  # one person only
+        labels, blocks = np.arange(70) % 3, permutation.feature_blocks(12)
+        found = permutation.permute_blocks(model, features, mask, labels, np.arange(70), blocks, n_repeats=1)
+        x = attribution.as_joints(model.standardise(features))
+        order = torch.randperm(70, generator=torch.Generator().manual_seed(0))
+        donor = torch.empty_like(order)
+        donor[order] = order.roll(1)
+        with torch.inference_mode():
+            before = _loss(model, x, mask, labels)
+            for (_, _, index), increase in zip(blocks, found.loss_increase, strict=True):
+                changed = x.clone()
+                changed[index] = x[donor][index]
+                np.testing.assert_allclose(increase, _loss(model, changed, mask, labels) - before, atol=1e-6)
+        second = next(i for i, block in enumerate(blocks) if block[1] == "person 2")
+        alone = (donor < 40) & (torch.arange(70) < 40)
+        assert alone.any() and (found.loss_increase[second][alone.numpy()] == 0).all()
+
     def test_answers_are_averaged_over_the_windows_of_a_recording(self):
         features, mask = batch(8, 16)
         model = Standardised(OneJoint(), features)
         unit = np.array([0, 0, 0, 0, 1, 1, 1, 1])
         labels = unit.copy()
-        found = attribution.permute_blocks(model, features, mask, labels, unit, attribution.feature_blocks(16))
+        found = permutation.permute_blocks(model, features, mask, labels, unit, permutation.feature_blocks(16))
         assert found.drop.shape == (17 + 5 + 2 + 8, 2) and list(found.label) == [0, 1]
 
     def test_the_blocks_of_each_kind_cover_a_window_once(self):
         for kind in ("joint", "feature", "person", "time"):
             covered = torch.zeros(1, 13, 2, 17, 7)
-            for one, _, index in attribution.feature_blocks(13):
+            for one, _, index in permutation.feature_blocks(13):
                 if one == kind:
                     covered[index] += 1
             assert (covered == 1).all(), kind
-        short = [name for kind, name, _ in attribution.feature_blocks(4) if kind == "time"]
+        short = [name for kind, name, _ in permutation.feature_blocks(4) if kind == "time"]
         assert short == ["0-1", "1-2", "2-3", "3-4"]  # no empty span
 
     def test_the_table_is_the_mean_over_classes(self):
@@ -246,12 +266,17 @@ class TestPermutation:
         # class 0: 3 clips that lose 0, 0, 1; class 1: one that loses 1
         part = Permuted(np.array([[0.0, 0, 1, 1]]), np.array([[0.0, 0, 3, 2]]), np.array([0, 0, 0, 1]))
         units = pd.DataFrame({"clip_id": list("abcd"), "group_id": ["g", "g", "h", "h"]})
-        (row,) = attribution.importance_table(blocks, [part, part], pd.concat([units, units])).to_dict("records")
+        (row,) = permutation.importance_table(blocks, [part, part], pd.concat([units, units])).to_dict("records")
         assert row["drop"] == pytest.approx((1 / 3 + 1) / 2) and row["loss_increase"] == pytest.approx((1 + 2) / 2)
         # draws of groups: only g: 0; only h: 1; both: the mean above
         assert (row["low"], row["high"]) == (0, 1)
-        other = attribution.importance_table(blocks, [part], units.assign(group_id=list("abcd")), n_bootstrap=50)
+        other = permutation.importance_table(blocks, [part], units.assign(group_id=list("abcd")), n_bootstrap=50)
         assert 0 <= other["low"][0] <= other["drop"][0] <= other["high"][0] <= 1
+
+
+def _loss(model, x, mask, labels):
+    logits = model.network(x.flatten(2), mask)
+    return torch.nn.functional.cross_entropy(logits, torch.from_numpy(labels), reduction="none").numpy()
 
 
 class TestRecovery:

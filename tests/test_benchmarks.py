@@ -46,6 +46,7 @@ def test_a_subject_gives_a_table_of_pairs_and_the_same_as_json(subject, wanted, 
     for row in measured:
         assert row["unit"] and row["rounds"] >= 1 and row["low"] <= row["ratio"] <= row["high"]
     assert wanted <= {row["second"] for row in measured}
+    assert out.with_suffix(".md").read_text() == done.stdout
     lines = [line for line in done.stdout.splitlines() if line.startswith("|")]
     assert len(lines) == len(rows) + 2
     assert len({line.count("|") for line in lines}) == 1 and set(lines[1]) == {"|", "-"}

@@ -40,7 +40,7 @@ def measured(cells):
 def fast():
     """No time is measured but where measuring is what is tested."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(radar_comparison, "measure_speed", measured)
+        patch.setattr("poseemo_lib.speed.measure_speed", measured)
         yield
 
 
@@ -178,12 +178,12 @@ class TestRadar:
         drawn = radar_comparison.draw(load_material(tmp_path))
         assert "not run" in drawn.text and not drawn.data
 
-    def test_what_was_not_measured_is_a_gap(self, material, monkeypatch):
+    def test_what_was_not_measured_is_a_gap(self, runs, monkeypatch):
         def none(cells):
             return pd.DataFrame({"cell": [cell.name for cell in cells], "ms_alone": np.nan})
 
-        monkeypatch.setattr(radar_comparison, "measure_speed", none)
-        drawn = radar_comparison.draw(material)
+        monkeypatch.setattr("poseemo_lib.speed.measure_speed", none)
+        drawn = radar_comparison.draw(load_material(runs / "main"))
         drawn.figure.canvas.draw()
         assert "not measured" in {text.get_text() for text in drawn.figure.axes[1].texts}
         assert "speed not measured" in drawn.text

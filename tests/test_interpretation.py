@@ -139,6 +139,20 @@ class TestInterpretation:
             pd.testing.assert_frame_equal(getattr(again, name), getattr(found, name))
         assert again.counts == found.counts
 
+    def test_begun_beside_it_says_the_same(self, found, runs, monkeypatch):
+        monkeypatch.setattr("poseemo_lib.material.spare_cores", lambda: 1)
+        other = load_material(runs)
+        other.begin()
+        for name in ("importance", "recovery", "similarity"):
+            pd.testing.assert_frame_equal(getattr(other.interpretation, name), getattr(found, name), atol=1e-6)
+        assert {**other.interpretation.counts, "completeness": 0} == {**found.counts, "completeness": 0}
+
+    def test_without_a_core_to_spare_or_a_network_nothing_is_begun(self, found, runs, monkeypatch):
+        monkeypatch.setattr("poseemo_lib.material.Ahead", None)
+        for cores, folder in ((0, runs), (1, runs / "majority")):
+            monkeypatch.setattr("poseemo_lib.material.spare_cores", lambda cores=cores: cores)
+            load_material(folder).begin()
+
     def test_a_costly_network_looks_at_fewer_clips(self, material, monkeypatch):
         monkeypatch.setattr(interpretation, "MOST_WORK", 1)
         monkeypatch.setattr(interpretation, "LEAST_WINDOWS", 5)

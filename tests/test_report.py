@@ -190,6 +190,22 @@ def test_a_report_that_fails_leaves_the_one_before_and_a_place_that_is_none_is_n
         make_report([runs, runs], tmp_path / "o")
 
 
+def test_all_pictures_of_a_figure_have_one_layout(tmp_path):
+    def drawn():
+        figure, ax = plt.subplots(layout="constrained")
+        ax.set(xlabel="x", ylabel="a long\nlabel", title="title")
+        return figure, ax
+
+    (figure, ax), (other, _) = drawn(), drawn()
+    save_figure(figure, tmp_path / "01", "text", {})
+    other.savefig(tmp_path / "plain.png", dpi=300, bbox_inches="tight", metadata={"Description": "text"})
+    assert (tmp_path / "01.png").read_bytes() == (tmp_path / "plain.png").read_bytes()
+    place = ax.get_position()
+    figure.draw_without_rendering()
+    assert ax.get_position().bounds == place.bounds
+    plt.close("all")
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -10,7 +10,7 @@ from poseemo_lib.figures.drawn import Drawn, not_run
 from poseemo_lib.material import Material
 from poseemo_lib.plots.radar import MOST, Axis, radar_comparison, scaled
 from poseemo_lib.plots.style import name_text, sample_text
-from poseemo_lib.speed import machine, measure_speed
+from poseemo_lib.speed import machine
 
 TITLE = "Networks on six axes"
 COMMAND = "There is no network in this study; `poseemo study parameters/studies/architectures.yaml` trains some."
@@ -42,7 +42,7 @@ def draw(material: Material) -> Drawn:
     if not ranked:
         return not_run(TITLE, COMMAND)
     cells = ranked[:MOST]
-    values, intervals = values_of(cells), intervals_of(cells)
+    values, intervals = values_of(cells, material.speed), intervals_of(cells)
     axes = axes_of(values)
     figure, _ = radar_comparison(
         values,
@@ -69,22 +69,24 @@ def ranked_networks(material: Material) -> list[Cell]:
     return sorted(networks, key=lambda cell: (bool(cell.leaks), -cell.validation_macro_f1))
 
 
-def values_of(cells: list[Cell]) -> pd.DataFrame:
+def values_of(cells: list[Cell], speed: pd.DataFrame) -> pd.DataFrame:
     """Collect what the axes show.
 
     Parameters
     ----------
     cells : list of Cell
         Networks.
+    speed : DataFrame
+        From :func:`poseemo_lib.speed.measure_speed`, of these and maybe others.
 
     Returns
     -------
     DataFrame
         Index cell; accuracy, macro_f1, class_balance (1 less half the summed differences of answered and true shares),
-        calibration (1 less the ECE of calibrated probabilities): shares, 0 to 1; ms_alone (milliseconds a window,
-        measured now), n_parameters.
+        calibration (1 less the ECE of calibrated probabilities): shares, 0 to 1; ms_alone (milliseconds a window),
+        n_parameters.
     """
-    speed = measure_speed(cells).set_index("cell")["ms_alone"]
+    speed = speed.set_index("cell")["ms_alone"]
     rows = {
         cell.name: {
             **cell.scores.scores.set_index("metric")["mean"][["accuracy", "macro_f1"]],
