@@ -30,7 +30,7 @@ def lightning_arms(trial) -> dict:
 
         def configure_optimizers(self):
             """Make the optimizer."""
-            return torch.optim.AdamW(self.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
+            return torch.optim.AdamW(self.parameters(), lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
 
     def arm(batches):
         module = Module()
@@ -67,6 +67,7 @@ def skorch_arms(trial) -> dict:
             criterion__label_smoothing=settings.label_smoothing,
             optimizer=torch.optim.AdamW,
             optimizer__weight_decay=settings.weight_decay,
+            optimizer__fused=True,
             lr=settings.lr,
             max_epochs=1,
             batch_size=trial.batch_size,

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from importlib.util import find_spec
 
 import torch
@@ -31,6 +32,7 @@ from poseemo_lib.models.standardised import Standardised
 from poseemo_lib.parameters import RunParameters, settings_from
 from poseemo_lib.training import Settings, fit, make_optimizer, update_average
 
+torch.use_deterministic_algorithms(True, warn_only=True)  # as a run does
 SUBJECT = "training_speed"
 MODELS = ("deep_residual", "bilstm")
 # Clips that are validated: the fewest that `fit` takes, so that the training is what is measured.
@@ -99,24 +101,27 @@ class Trial:
         """Turn work on all clips into a function that returns samples a second."""
         return lambda: (samples or len(self.data)) / seconds_of(work, self.device)
 
-    def ours(self):
-        """Train an epoch with `training.fit`."""
-        model, data, settings = self.model(), self.data, self.settings
-        return self.rate(lambda: fit(model, data, self.every, self.every[:N_VALIDATED], len(EMOTIONS), settings))
+    def ours(self, epochs: int = 1):
+        """Train with `training.fit`, set-up and end included."""
+        model, data, settings = self.model(), self.data, replace(self.settings, epochs=epochs)
+        work = partial(fit, model, data, self.every, self.every[:N_VALIDATED], len(EMOTIONS), settings)
+        return self.rate(work, epochs * len(data))
 
     def step(self) -> "Step":
         """Make the bare step on one batch that is there already."""
         return Step(self.model(), self.batch, self.settings)
 
-    def fixed(self):
-        """Take as many bare steps as the epoch has."""
-        step = self.step()
-        return self.rate(lambda: [step() for _ in range(self.steps)], self.steps * self.batch_size)
+    def fixed(self, epochs: int = 1):
+        """Take as many bare steps."""
+        step, count = self.step(), epochs * self.steps
+        return self.rate(lambda: [step() for _ in range(count)], count * self.batch_size)
 
     def against_fixed_batch(self) -> Iterator[Row]:
-        """Compare the loop with the bare step."""
-        values = in_turns({"poseemo": self.ours(), "one fixed batch": self.fixed()}, self.options.turns(5))
-        yield from rows_of(SUBJECT, self.what, "samples/s", values)
+        """Compare the loop with the bare step: no input path, weight average, check of the loss or validation."""
+        epochs = self.options.size(4, 1)
+        arms = {"poseemo": self.ours(epochs), "one fixed batch": self.fixed(epochs)}
+        values = in_turns(arms, self.options.turns(5))
+        yield from rows_of(SUBJECT, self.what, "samples/s", values, f"{epochs} epochs")
 
     def by_part(self) -> Iterator[Row]:
         """Split a step into its parts; `A / B` is the part's share of the whole step."""

@@ -32,7 +32,7 @@ class Ahead:
     def _outcome(self) -> tuple[Any, Exception | None]:
         try:
             return self._reader.recv()
-        except EOFError:  # it was killed, or the memory was not enough for both
+        except Exception:  # it was killed, the memory was not enough for both, or what it sent cannot be read here
             return _outcome(*self._work)
         finally:
             self._reader.close()

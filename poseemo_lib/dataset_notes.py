@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from poseemo_lib import __version__
@@ -44,7 +45,8 @@ def noted(
         return found[field]
     content = find_out()
     if path.parent.is_dir() and os.access(path.parent, os.W_OK):
-        write_json(path, {"key": key, field: content})
+        with suppress(OSError):  # a full disk, or another process at the same note: it is asked for again
+            write_json(path, {"key": key, field: content})
     return content
 
 

@@ -90,7 +90,8 @@ def audit_split(dataset: Dataset, split: pd.Series) -> dict[str, int]:
     dict
         Kind -> number; empty for a clean split.
     """
-    of, code = {"split_hash": split_hash(split)}, ("audit.py", "audit_facts.py", "near_duplicates.py")
+    of = {"split_hash": split_hash(split)}
+    code = ("audit.py", "audit_facts.py", "near_duplicates.py", "blocks.py", "clips.py", "skeleton.py")
     return noted(dataset, "audit", "leaks", of, code, lambda: _count_leaks(dataset, split))
 
 

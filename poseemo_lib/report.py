@@ -73,7 +73,7 @@ def save_figure(figure, path: Path, text: str, data: dict) -> None:
     Parameters
     ----------
     figure : matplotlib Figure
-        Its layout stays as it is in the PNG: to find it takes as long as to draw, and it would be the same.
+        Its layout stays as it is found for the PNG, which takes as long as to draw; the SVG follows it.
     path : Path
         Without a suffix.
     text : str

@@ -224,7 +224,9 @@ def update_average(average: nn.Module, model: nn.Module, decay: float, step: int
 
 def _first_bad(bad: Tensor, losses: Tensor, clip: Tensor) -> Tensor:
     wrong = ~torch.isfinite(losses.detach())
-    return torch.where((bad < 0) & wrong.any(), clip[wrong.int().argmax()], bad)
+    # Not `clip[...]`, which would wait for a GPU.
+    first = clip.gather(0, wrong.int().argmax(keepdim=True)).squeeze(0)
+    return torch.where((bad < 0) & wrong.any(), first, bad)
 
 
 @torch.inference_mode()

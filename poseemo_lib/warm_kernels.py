@@ -44,6 +44,8 @@ IMPORTED = (
     "pyarrow.pandas_compat",
 )
 LAUNCHER = "ipykernel_launcher"
+# For the imports of a server, and then its first kernel.
+START_SECONDS = 60
 INLINE = "module://matplotlib_inline.backend_inline"
 
 
@@ -90,8 +92,10 @@ class WarmKernels:
         order = {"arguments": command[3:], "folder": folder, "environment": environment}
         try:
             self._server.stdin.write(json.dumps(order).encode() + b"\n")
+            if not select.select([self._server.stdout], [], [], START_SECONDS)[0]:
+                raise TimeoutError
             self._kernel = ForkedKernel(int(self._server.stdout.readline()), self._server.stdout)
-        except (OSError, ValueError):  # it has died
+        except (OSError, ValueError):  # it has died, or hangs
             self.stop()
         return self._kernel
 
@@ -203,11 +207,12 @@ def _load_compiled() -> None:
 
     from poseemo_lib.augmentation import Draws
     from poseemo_lib.models.dropout import draws_like_torch
+    from poseemo_lib.skeleton import MAX_PEOPLE, N_KEYPOINTS
     from poseemo_lib.window_kernel import window_features
 
     none = torch.empty(0, dtype=torch.int64)
     position = torch.empty(0, 1, dtype=torch.float64)
-    window_features(torch.empty(0, 1, 1, 3), none, none, position, Draws(), 25.0, "person")
+    window_features(torch.empty(0, MAX_PEOPLE, N_KEYPOINTS, 3), none, none, position, Draws(), 25.0, "person")
     draws_like_torch()
 
 

@@ -1,7 +1,8 @@
 """Windows of stacked keypoints to features in one pass over the memory, on a processor.
 
 It computes what `batching.gather_windows`, `augmentation.augment_as` and `features.to_features` compute one after
-another, in the same order of operations, so that the numbers are theirs (tests/test_window_kernel.py). As tensor
+another, in the same order of operations, so that the numbers are theirs, bit by bit but for the mean of several joints
+where a shoulder is not seen, whose sum is rounded otherwise (tests/test_window_kernel.py). As tensor
 operations every number goes through memory some twenty times; here a window's keypoints stay in the cache, are read
 once, and its features are written once. Numba compiles it at the first call, in seconds, and keeps the result on disk.
 """
@@ -15,10 +16,11 @@ from torch import Tensor
 from poseemo_lib.augmentation import Draws
 from poseemo_lib.compiled import compiled
 from poseemo_lib.feature_layout import ACCELERATION_UNIT, N_FEATURES
-from poseemo_lib.skeleton import FLIP_ORDER, JOINT
+from poseemo_lib.skeleton import CHANNELS, FLIP_ORDER, JOINT, MAX_PEOPLE, N_KEYPOINTS
 
+# Given as arguments: what is compiled is kept, and would keep constants of other files.
 _FLIP = np.array(FLIP_ORDER)
-_LEFT, _RIGHT = JOINT["left_shoulder"], JOINT["right_shoulder"]
+_SHOULDERS = np.array([JOINT["left_shoulder"], JOINT["right_shoulder"]])
 _ZERO, _NAN = np.float32(0), np.float32(np.nan)
 
 
@@ -47,13 +49,19 @@ def window_features(
     mask : bool tensor (B, T)
         True for real frames.
     """
-    n_windows, n_frames = position.shape
-    features = torch.empty(n_windows, n_frames, N_FEATURES)
-    mask = torch.empty(n_windows, n_frames, dtype=torch.bool)
+    if keypoints.shape[1:] != (MAX_PEOPLE, N_KEYPOINTS, len(CHANNELS)) or (position < 0).any():
+        raise ValueError(
+            f"wanted keypoints (S, {MAX_PEOPLE}, {N_KEYPOINTS}, {len(CHANNELS)}) and positions of 0 or more, got "
+            f"{tuple(keypoints.shape)} and {int((position < 0).sum())} positions below 0"
+        )
+    # Not `torch.empty`, which fills what it gives where deterministic algorithms are asked for.
+    features = torch.from_numpy(np.empty((*position.shape, N_FEATURES), np.float32))
+    mask = torch.from_numpy(np.empty(position.shape, bool))
     _fill(
         *(values.numpy() for values in (keypoints, starts, lengths, position)),
         **_arrays(draws),
-        person=positions == "person",
+        flip_order=_FLIP,
+        shoulders=_SHOULDERS if positions == "person" else _SHOULDERS[:0],
         fps=np.float32(fps),
         acceleration=np.float32(fps / ACCELERATION_UNIT),
         features=features.numpy(),
@@ -90,7 +98,8 @@ def _fill(
     noise,
     hidden,
     swapped,
-    person,
+    flip_order,
+    shoulders,
     fps,
     acceleration,
     features,
@@ -101,7 +110,8 @@ def _fill(
     y, confidence = np.empty_like(x), np.empty_like(x)
     for b in range(len(position)):
         mask[b] = position[b] <= lengths[b] - 1
-        _gather(keypoints, starts[b], position[b], mask[b], len(flipped) > 0 and flipped[b], x, y, confidence)
+        flip = len(flipped) > 0 and flipped[b]
+        _gather(keypoints, starts[b], position[b], mask[b], flip, flip_order, x, y, confidence)
         if len(cos):
             _scale_rotate(x, y, cos[b], sin[b])
         if len(noise):
@@ -109,11 +119,11 @@ def _fill(
         if len(hidden):
             _hide(hidden[b], x, y, confidence)
         swap = len(swapped) > 0 and swapped[b] and _everybody(confidence)
-        _write(x, y, confidence, swap, person, fps, acceleration, features[b])
+        _write(x, y, confidence, swap, shoulders, fps, acceleration, features[b])
 
 
 @compiled
-def _gather(keypoints, start, position, mask, flip, x, y, confidence):
+def _gather(keypoints, start, position, mask, flip, flip_order, x, y, confidence):
     """Interpolate the frames of one window, mirrored or not; missing joints and padding become NaN, NaN, 0."""
     n_frames, n_people, n_joints = x.shape
     for t in range(n_frames):
@@ -124,7 +134,7 @@ def _gather(keypoints, start, position, mask, flip, x, y, confidence):
         a, b = keypoints[low], keypoints[high]
         for m in range(n_people):
             for k in range(n_joints):
-                j = _FLIP[k] if flip else k
+                j = flip_order[k] if flip else k
                 if mask[t] and a[m, j, 2] > 0 and b[m, j, 2] > 0:
                     mixed = a[m, j, 0] + (b[m, j, 0] - a[m, j, 0]) * weight
                     x[t, m, k] = -mixed if flip else mixed
@@ -177,12 +187,12 @@ def _everybody(confidence):
 
 
 @compiled
-def _write(x, y, confidence, swap, person, fps, acceleration, features):
+def _write(x, y, confidence, swap, shoulders, fps, acceleration, features):
     """Derive the features of one window and write them, missing as 0."""
     n_frames, n_people, n_joints = x.shape
     for t in range(n_frames):
         for m in range(n_people):
-            origin_x, origin_y = _origin(x[t, m], y[t, m]) if person else (_ZERO, _ZERO)
+            origin_x, origin_y = _origin(x[t, m], y[t, m], shoulders) if len(shoulders) else (_ZERO, _ZERO)
             column = (n_people - 1 - m if swap else m) * n_joints * 7
             for k in range(n_joints):
                 px, py = x[t, m, k], y[t, m, k]
@@ -203,9 +213,10 @@ def _write(x, y, confidence, swap, person, fps, acceleration, features):
 
 
 @compiled
-def _origin(x, y):
+def _origin(x, y, shoulders):
     """Find the middle of one person's shoulders, or the mean of the joints that are seen; 0 of none."""
-    middle_x, middle_y = (x[_LEFT] + x[_RIGHT]) / 2, (y[_LEFT] + y[_RIGHT]) / 2
+    left, right = shoulders
+    middle_x, middle_y = (x[left] + x[right]) / 2, (y[left] + y[right]) / 2
     if middle_x == middle_x:
         return middle_x, middle_y
     total_x, total_y, n = _ZERO, _ZERO, 0

@@ -66,6 +66,14 @@ def test_a_dataset_that_cannot_be_written_to_is_asked_every_time(dataset):
     assert [ask(dataset, {"near": number}) for number in (1, 2)] == [{"near": 1}, {"near": 2}]
 
 
+def test_a_note_that_cannot_be_written_is_asked_for_again(dataset, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("poseemo_lib.dataset_notes.write_json", full)
+    assert [ask(dataset, {"near": number}) for number in (1, 2)] == [{"near": 1}, {"near": 2}]
+
+
 def test_statistics_of_the_same_clips_are_measured_once(dataset, monkeypatch):
     names = dataset.table()["clip_id"].tolist()
     first = dataset_statistics(dataset, names[:20])

@@ -1,5 +1,7 @@
 """The compiled pass against the chain of tensor operations: the same numbers."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -88,3 +90,15 @@ def test_a_window_does_not_depend_on_its_batch():
     for row in (0, 7, 40):
         alone, _ = features_at(data, clip[row : row + 1], position[row : row + 1], Draws())
         assert torch.equal(alone[0], together[row])
+
+
+@pytest.mark.parametrize("change", ["one person", "before the start"])
+def test_what_would_read_beside_the_clips_is_refused(change):
+    data = DATA["scene"]
+    clip, position, draws = windows(data)
+    if change == "one person":
+        data = replace(data, keypoints=data.keypoints[:, :1])
+    else:
+        position = position - 1
+    with pytest.raises(ValueError, match="wanted keypoints"):
+        features_at(data, clip, position, draws)

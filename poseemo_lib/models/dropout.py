@@ -48,9 +48,10 @@ def dropout(x: Tensor, p: float, training: bool) -> Tensor:
     """
     if not training or p == 0 or not x.numel():
         return x
+    if x.device.type != "cpu" or x.dtype not in (torch.float32, torch.bfloat16) or p == 1:
+        return functional.dropout(x, p)
     order = sorted(range(x.ndim), key=x.stride, reverse=True)  # in which its values lie in memory, and are drawn
-    ours = x.device.type == "cpu" and x.dtype in (torch.float32, torch.bfloat16)
-    if not ours or p == 1 or not x.permute(order).is_contiguous() or not draws_like_torch():
+    if not x.permute(order).is_contiguous() or not draws_like_torch():
         return functional.dropout(x, p)
     kept = float(torch.ones(()).div_(1 - p))
     mask = random_mask([x.shape[axis] for axis in order], 1 - p, kept, torch.default_generator)
@@ -73,7 +74,8 @@ def random_mask(shape: Sequence[int], p: float, value: float, generator: torch.G
     -------
     float32 tensor
     """
-    mask, state = torch.empty(shape), generator.get_state()
+    # Not `torch.empty`, which fills what it gives where deterministic algorithms are asked for.
+    mask, state = torch.from_numpy(np.empty(shape, np.float32)), generator.get_state()
     raw = state.numpy()
     left, place, words = raw[_LEFT].view(np.int32), raw[_NEXT].view(np.uint64), raw[_WORDS].view(np.uint64)
     limit = np.uint64(np.ceil(p * 2.0**_BITS))
@@ -87,7 +89,7 @@ def with_fast_dropout(model: nn.Module) -> nn.Module:
     for module in list(model.modules()):
         for name, child in module.named_children():
             if type(child) is nn.Dropout:
-                setattr(module, name, Dropout(child.p))
+                setattr(module, name, Dropout(child.p).train(child.training))
     return model
 
 
