@@ -15,7 +15,7 @@ from torch import Tensor
 
 from poseemo_lib.augmentation import Draws
 from poseemo_lib.compiled import compiled
-from poseemo_lib.feature_layout import ACCELERATION_UNIT, N_FEATURES
+from poseemo_lib.feature_layout import ACCELERATION_UNIT, CHANNEL_NAMES
 from poseemo_lib.skeleton import CHANNELS, FLIP_ORDER, JOINT, MAX_PEOPLE, N_KEYPOINTS
 
 # Given as arguments: what is compiled is kept, and would keep constants of other files.
@@ -55,7 +55,7 @@ def window_features(
             f"{tuple(keypoints.shape)} and {int((position < 0).sum())} positions below 0"
         )
     # Not `torch.empty`, which fills what it gives where deterministic algorithms are asked for.
-    features = torch.from_numpy(np.empty((*position.shape, N_FEATURES), np.float32))
+    features = torch.from_numpy(np.empty((*position.shape, MAX_PEOPLE, N_KEYPOINTS, len(CHANNEL_NAMES)), np.float32))
     mask = torch.from_numpy(np.empty(position.shape, bool))
     _fill(
         *(values.numpy() for values in (keypoints, starts, lengths, position)),
@@ -67,7 +67,7 @@ def window_features(
         features=features.numpy(),
         mask=mask.numpy(),
     )
-    return features, mask
+    return features.flatten(2), mask
 
 
 def _arrays(draws: Draws) -> dict[str, np.ndarray]:
@@ -105,41 +105,44 @@ def _fill(
     features,
     mask,
 ):
+    # Indices all the way: a view of an array counts references, which takes longer than the work on a row.
     n_frames, n_people, n_joints = position.shape[1], keypoints.shape[1], keypoints.shape[2]
     x = np.empty((n_frames, n_people, n_joints), np.float32)
     y, confidence = np.empty_like(x), np.empty_like(x)
     for b in range(len(position)):
-        mask[b] = position[b] <= lengths[b] - 1
         flip = len(flipped) > 0 and flipped[b]
-        _gather(keypoints, starts[b], position[b], mask[b], flip, flip_order, x, y, confidence)
+        _gather(keypoints, starts, lengths, position, b, flip, flip_order, x, y, confidence, mask)
         if len(cos):
             _scale_rotate(x, y, cos[b], sin[b])
         if len(noise):
-            _displace(noise[b], x, y)
+            _displace(noise, b, x, y)
         if len(hidden):
-            _hide(hidden[b], x, y, confidence)
+            _hide(hidden, b, x, y, confidence)
         swap = len(swapped) > 0 and swapped[b] and _everybody(confidence)
-        _write(x, y, confidence, swap, shoulders, fps, acceleration, features[b])
+        _write(x, y, confidence, swap, shoulders, fps, acceleration, features, b)
 
 
 @compiled
-def _gather(keypoints, start, position, mask, flip, flip_order, x, y, confidence):
+def _gather(keypoints, starts, lengths, position, b, flip, flip_order, x, y, confidence, mask):
     """Interpolate the frames of one window, mirrored or not; missing joints and padding become NaN, NaN, 0."""
     n_frames, n_people, n_joints = x.shape
     for t in range(n_frames):
-        at = start + position[t]
-        low = int(math.floor(at)) if mask[t] else 0
+        real = position[b, t] <= lengths[b] - 1
+        mask[b, t] = real
+        at = starts[b] + position[b, t]
+        low = int(math.floor(at)) if real else 0
         weight = np.float32(at - low)
-        high = low + 1 if mask[t] and weight > 0 else low
-        a, b = keypoints[low], keypoints[high]
+        high = low + 1 if real and weight > 0 else low
         for m in range(n_people):
             for k in range(n_joints):
                 j = flip_order[k] if flip else k
-                if mask[t] and a[m, j, 2] > 0 and b[m, j, 2] > 0:
-                    mixed = a[m, j, 0] + (b[m, j, 0] - a[m, j, 0]) * weight
+                seen_low, seen_high = keypoints[low, m, j, 2], keypoints[high, m, j, 2]
+                if real and seen_low > 0 and seen_high > 0:
+                    x_low, y_low = keypoints[low, m, j, 0], keypoints[low, m, j, 1]
+                    mixed = x_low + (keypoints[high, m, j, 0] - x_low) * weight
                     x[t, m, k] = -mixed if flip else mixed
-                    y[t, m, k] = a[m, j, 1] + (b[m, j, 1] - a[m, j, 1]) * weight
-                    confidence[t, m, k] = a[m, j, 2] + (b[m, j, 2] - a[m, j, 2]) * weight
+                    y[t, m, k] = y_low + (keypoints[high, m, j, 1] - y_low) * weight
+                    confidence[t, m, k] = seen_low + (seen_high - seen_low) * weight
                 else:
                     x[t, m, k], y[t, m, k], confidence[t, m, k] = _NAN, _NAN, _ZERO
 
@@ -160,20 +163,22 @@ def _scale_rotate(x, y, cos, sin):
 
 
 @compiled
-def _displace(noise, x, y):
-    """Add a displacement (T, M, K, 2)."""
-    noise, x, y = noise.reshape(-1, 2), x.ravel(), y.ravel()
-    for i in range(len(x)):
-        x[i] += noise[i, 0]
-        y[i] += noise[i, 1]
+def _displace(noise, b, x, y):
+    """Add the displacements (B, T, M, K, 2) of window `b`."""
+    n_frames, n_people, n_joints = x.shape
+    for t in range(n_frames):
+        for m in range(n_people):
+            for k in range(n_joints):
+                x[t, m, k] += noise[b, t, m, k, 0]
+                y[t, m, k] += noise[b, t, m, k, 1]
 
 
 @compiled
-def _hide(hidden, x, y, confidence):
-    """Make joints (M, K) missing through one window."""
-    for m in range(hidden.shape[0]):
-        for k in range(hidden.shape[1]):
-            if hidden[m, k]:
+def _hide(hidden, b, x, y, confidence):
+    """Make joints (B, M, K) missing through window `b`."""
+    for m in range(hidden.shape[1]):
+        for k in range(hidden.shape[2]):
+            if hidden[b, m, k]:
                 x[:, m, k], y[:, m, k], confidence[:, m, k] = _NAN, _NAN, _ZERO
 
 
@@ -187,13 +192,13 @@ def _everybody(confidence):
 
 
 @compiled
-def _write(x, y, confidence, swap, shoulders, fps, acceleration, features):
-    """Derive the features of one window and write them, missing as 0."""
+def _write(x, y, confidence, swap, shoulders, fps, acceleration, features, b):
+    """Derive the features (B, T, M, K, 7) of window `b` and write them, missing as 0."""
     n_frames, n_people, n_joints = x.shape
     for t in range(n_frames):
         for m in range(n_people):
-            origin_x, origin_y = _origin(x[t, m], y[t, m], shoulders) if len(shoulders) else (_ZERO, _ZERO)
-            column = (n_people - 1 - m if swap else m) * n_joints * 7
+            origin_x, origin_y = _origin(x, y, t, m, shoulders) if len(shoulders) else (_ZERO, _ZERO)
+            slot = n_people - 1 - m if swap else m
             for k in range(n_joints):
                 px, py = x[t, m, k], y[t, m, k]
                 vx = vy = ax = ay = _ZERO
@@ -202,27 +207,26 @@ def _write(x, y, confidence, swap, shoulders, fps, acceleration, features):
                 if t > 1:
                     ax = (vx - (x[t - 1, m, k] - x[t - 2, m, k]) * fps) * acceleration
                     ay = (vy - (y[t - 1, m, k] - y[t - 2, m, k]) * fps) * acceleration
-                features[t, column] = _number(px - origin_x)
-                features[t, column + 1] = _number(py - origin_y)
-                features[t, column + 2] = confidence[t, m, k]
-                features[t, column + 3] = _number(vx)
-                features[t, column + 4] = _number(vy)
-                features[t, column + 5] = _number(ax)
-                features[t, column + 6] = _number(ay)
-                column += 7
+                features[b, t, slot, k, 0] = _number(px - origin_x)
+                features[b, t, slot, k, 1] = _number(py - origin_y)
+                features[b, t, slot, k, 2] = confidence[t, m, k]
+                features[b, t, slot, k, 3] = _number(vx)
+                features[b, t, slot, k, 4] = _number(vy)
+                features[b, t, slot, k, 5] = _number(ax)
+                features[b, t, slot, k, 6] = _number(ay)
 
 
 @compiled
-def _origin(x, y, shoulders):
-    """Find the middle of one person's shoulders, or the mean of the joints that are seen; 0 of none."""
-    left, right = shoulders
-    middle_x, middle_y = (x[left] + x[right]) / 2, (y[left] + y[right]) / 2
+def _origin(x, y, t, m, shoulders):
+    """Find the middle of a person's shoulders in a frame, or the mean of the joints that are seen; 0 of none."""
+    left, right = shoulders[0], shoulders[1]
+    middle_x, middle_y = (x[t, m, left] + x[t, m, right]) / 2, (y[t, m, left] + y[t, m, right]) / 2
     if middle_x == middle_x:
         return middle_x, middle_y
     total_x, total_y, n = _ZERO, _ZERO, 0
-    for k in range(len(x)):
-        if x[k] == x[k]:
-            total_x, total_y, n = total_x + x[k], total_y + y[k], n + 1
+    for k in range(x.shape[2]):
+        if x[t, m, k] == x[t, m, k]:
+            total_x, total_y, n = total_x + x[t, m, k], total_y + y[t, m, k], n + 1
     return total_x / np.float32(max(n, 1)), total_y / np.float32(max(n, 1))
 
 
