@@ -26,6 +26,7 @@ from poseemo_lib.augmentation import Augmentation
 from poseemo_lib.batching import PreparedClips, training_batch
 from poseemo_lib.clips import EMOTIONS
 from poseemo_lib.losses import classification_losses
+from poseemo_lib.memory import keep_memory
 from poseemo_lib.models import build_model
 from poseemo_lib.models.cost import count_multiply_adds
 from poseemo_lib.models.standardised import Standardised
@@ -199,6 +200,7 @@ class Step:
     """
 
     def __init__(self, model: nn.Module, batch: tuple, settings: Settings):
+        keep_memory()  # as `training.fit` does
         self.model, self.batch, self.settings = model.train(), batch, settings
         self.optimizer = make_optimizer(model, settings)
 

@@ -17,6 +17,7 @@ from poseemo_lib.augmentation import Augmentation
 from poseemo_lib.batching import PreparedClips, evaluation_batch, evaluation_windows, training_batch
 from poseemo_lib.errors import TrainingError
 from poseemo_lib.losses import classification_losses, log_class_prior
+from poseemo_lib.memory import keep_memory
 from poseemo_lib.metrics import confusion_counts, scores_from_confusion
 from poseemo_lib.sampling import epoch_order, inverse_frequency_weights
 
@@ -123,6 +124,7 @@ def fit(
     TrainingError
         The loss was not finite; the message names the epoch and the first clip.
     """
+    keep_memory()
     optimizer = make_optimizer(model, settings)
     average = copy.deepcopy(model)
     state = {"model": model, "average": average, "optimizer": optimizer}
@@ -249,6 +251,7 @@ def predict(
     -------
     float32 tensor (N, n_classes)
     """
+    keep_memory()
     was_training = model.training
     model.eval()
     clip, start = evaluation_windows(data.lengths[index], n_frames, eval_crops)
