@@ -50,6 +50,7 @@ def hash_code(files: set[Path]) -> str:
     return digest.hexdigest()
 
 
+@cache  # by content: the networks share most of their files
 def plain_code(source: str) -> str:
     """Rewrite Python source without comments, docstrings and layout."""
     tree = ast.parse(source)
@@ -71,14 +72,15 @@ def collect_files(path: Path, files: set[Path]) -> None:
             collect_files(found, files)
 
 
-def _imports(source: str) -> set[str]:
+@cache
+def _imports(source: str) -> frozenset[str]:
     names = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-    return {name for name in names if name.startswith("poseemo_lib.")}
+    return frozenset(name for name in names if name.startswith("poseemo_lib."))
 
 
 def _file(module: str) -> Path | None:

@@ -10,6 +10,7 @@ from poseemo_lib.batching import Preparation, PreparedClips, prepare_clips
 from poseemo_lib.dataset import Dataset
 from poseemo_lib.dataset_notes import noted
 from poseemo_lib.errors import LeakError, UsageError
+from poseemo_lib.memory import keep_memory
 from poseemo_lib.parameters import RunParameters, settings_from
 from poseemo_lib.recipes import ensure_dataset
 from poseemo_lib.runs import run_identity
@@ -119,6 +120,7 @@ def load_inputs(parameters: RunParameters) -> Inputs:
     UsageError
         `score_by: source` and a recording with clips of several labels.
     """
+    keep_memory()
     if parameters.threads:
         torch.set_num_threads(parameters.threads)
     dataset = Dataset(ensure_dataset(parameters.dataset))

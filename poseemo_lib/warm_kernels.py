@@ -1,12 +1,12 @@
 """Kernels that start warm: forked from a process that has imported what a run needs, which takes most of a start.
 
-That process, the server, belongs to one run process and dies with it, and its kernel with the server. It imports, and
-has Numba load what it has compiled; it computes nothing, asks for no GPU, and has neither an event loop nor a socket
-of ZeroMQ, so that a kernel inherits no threads, no CUDA context and no sockets that a fork breaks (OpenBLAS and
-jemalloc see to their own threads). Every kernel begins with the environment, folder and arguments that it would have
-had anyway, and with a random state of its own. Numbers of threads are read at import, and so is code: the server is
-started anew when the environment or a file of this library has changed. Where no server is to be had, the kernel is
-started as usual.
+That process, the server, belongs to one run process and dies with it, and its kernel with the server. It imports, has
+Numba load what it has compiled, and reads the code that a run's identity covers. It computes nothing, asks for no GPU,
+and has neither an event loop nor a socket of ZeroMQ, so that a kernel inherits no threads, no CUDA context and no
+sockets that a fork breaks (OpenBLAS and jemalloc see to their own threads). Every kernel begins with the environment,
+folder and arguments that it would have had anyway, and with a random state of its own. Numbers of threads are read at
+import, and so is code: the server is started anew when the environment or a file of this library has changed. Where no
+server is to be had, the kernel is started as usual.
 """
 
 import gc
@@ -197,6 +197,7 @@ def import_all() -> None:
         for name in IMPORTED:
             importlib.import_module(name)
         _load_compiled()
+        _hash_code()
     gc.collect()
     gc.freeze()  # the pages stay shared
 
@@ -214,6 +215,15 @@ def _load_compiled() -> None:
     position = torch.empty(0, 1, dtype=torch.float64)
     window_features(torch.empty(0, MAX_PEOPLE, N_KEYPOINTS, 3), none, none, position, Draws(), 25.0, "person")
     draws_like_torch()
+
+
+def _hash_code() -> None:
+    """Read the code that decides a run's numbers; a server does not outlive it."""
+    from poseemo_lib.fingerprint import code_hash
+    from poseemo_lib.models import MODELS
+
+    for name in MODELS:
+        code_hash(name)
 
 
 def _fork() -> int:
