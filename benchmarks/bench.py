@@ -10,12 +10,16 @@ import argparse
 import importlib
 import json
 import sys
+import tempfile
 import time
 from datetime import UTC, datetime
 from pathlib import Path
 
 from common import HERE, Options, Row, as_dict, describe_machine, load, markdown
 
+from poseemo_lib.files import write_text
+
+INTERRUPTED = 130  # what a shell says after Ctrl-C
 SUBJECTS = {
     "input_path": "cropping, augmentation and features against a plain DataLoader; bytes moved",
     "training_speed": "training against a fixed batch, Lightning, skorch; FLOP/s; length of a window",
@@ -38,27 +42,58 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", choices=SUBJECTS, metavar="NAME", default=list(SUBJECTS), help="subjects")
     parser.add_argument("--quick", action="store_true", help="small sizes: tells whether it works, not how fast it is")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    parser.add_argument("--rounds", type=int, default=0, help="turns; default: what each subject thinks right")
-    parser.add_argument("--threads", type=int, nargs="+", default=[], help="default: 1, and all cores")
+    parser.add_argument("--rounds", type=positive, default=0, help="turns; default: what each subject thinks right")
+    parser.add_argument("--threads", type=positive, nargs="+", default=[], help="default: 1, and all cores")
     parser.add_argument("--large", action="store_true", help="a study of CAER's size; wants a GPU")
     parser.add_argument("--packages", default="", help="folder with lightning and skorch, where they are not installed")
     parser.add_argument(
-        "--out", type=Path, help="the JSON; the table goes beside it; default: benchmarks/results/<device>.json"
+        "--out",
+        type=Path,
+        help="the JSON; the table goes beside it; default: benchmarks/results/<device>.json for everything, "
+        "<device>-part.json with --only or --quick",
     )
-    return parser.parse_args()
+    given = parser.parse_args()
+    if given.device == "cuda" and not cuda_works():
+        parser.error("--device cuda: wanted a GPU and a torch for it, found none")
+    if given.packages and not Path(given.packages).is_dir():
+        parser.error(f"--packages: wanted a folder, got {given.packages}")
+    whole = set(given.only) == set(SUBJECTS) and not given.quick
+    given.out = given.out or HERE / "results" / f"{given.device}{'' if whole else '-part'}.json"
+    try:
+        given.out.parent.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=given.out.parent).close()
+    except OSError as error:
+        parser.error(f"--out: cannot write {given.out}: {error.strerror or error}")
+    return given
 
 
-def measure(name: str, options: Options) -> list[Row]:
-    """Measure one subject; what cannot be measured becomes a row that says why."""
-    start, rows = time.perf_counter(), []
+def positive(text: str) -> int:
+    """Read a whole number of 1 or more."""
+    if (number := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"wanted 1 or more, got {number}")
+    return number
+
+
+def cuda_works() -> bool:
+    """Tell whether torch has a GPU."""
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def measure(name: str, options: Options, rows: list[Row]) -> None:
+    """Measure one subject and add its rows; what cannot be measured becomes a row that says why."""
+    start = time.perf_counter()
     try:
         for row in importlib.import_module(name).measure(options):
             rows.append(row)
             sys.stderr.write(" | ".join(cell for cell in row.cells() if cell) + "\n")
+    except KeyboardInterrupt:
+        rows.append(Row(name, "stopped", note="interrupted"))
+        raise
     except Exception as error:  # the other subjects go on
         rows.append(Row(name, "stopped", note=f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"))
     sys.stderr.write(f"{name}: {time.perf_counter() - start:.0f} s\n")
-    return rows
 
 
 def table(facts: dict, rows: list[Row]) -> str:
@@ -69,23 +104,28 @@ def table(facts: dict, rows: list[Row]) -> str:
 
 
 def main() -> int:
-    """Measure, write the table and the JSON after each subject, and print the table."""
+    """Measure, write the table and the JSON after each subject, and print the table; also where it is interrupted."""
     given = arguments()
     if given.packages:
         sys.path.append(given.packages)
     options = Options(given.quick, given.device, given.rounds, given.large, given.packages, tuple(given.threads))
     facts = {"date": datetime.now(UTC).isoformat(timespec="seconds"), "quick": given.quick, "device": given.device}
     facts |= {"machine": describe_machine(given.device), "load_before": load()}
-    out = given.out or HERE / "results" / f"{given.device}.json"
-    out.parent.mkdir(parents=True, exist_ok=True)
     rows: list[Row] = []
+    code = 0
     for name in given.only:
-        rows += measure(name, options)
+        try:
+            measure(name, options, rows)
+        except KeyboardInterrupt:
+            code = INTERRUPTED
         facts |= {"load_after": load(), "rows": [as_dict(row) for row in rows]}
-        out.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
-        out.with_suffix(".md").write_text(table(facts, rows), encoding="utf-8")
+        write_text(given.out, json.dumps(facts, indent=1) + "\n")
+        write_text(given.out.with_suffix(".md"), table(facts, rows))
+        if code:
+            break
     sys.stdout.write(table(facts, rows))
-    return int(any(row.what == "stopped" for row in rows))
+    sys.stderr.write(f"written: {given.out}\n")
+    return code or int(any(row.what == "stopped" for row in rows))
 
 
 if __name__ == "__main__":

@@ -184,7 +184,8 @@ def _scaled(work, factor: float):
 
 def training_settings(batch_size: int, precision: str = "float32", epochs: int = 1) -> Settings:
     """Fill the settings of a short training with a run's defaults."""
-    values = {"batch_size": batch_size, "epochs": epochs, "choose_after": 0, "warmup_epochs": 0, "precision": precision}
+    values = {"batch_size": batch_size, "epochs": epochs, "choose_after": 0, "warmup_epochs": 0, "eval_crops": 1}
+    values |= {"precision": precision}
     parameters = RunParameters(**values)
     return settings_from(Settings, parameters, augmentation=settings_from(Augmentation, parameters))
 

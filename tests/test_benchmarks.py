@@ -1,6 +1,7 @@
 """The benchmarks run and write a table; how fast anything is, is not tested."""
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,14 +12,13 @@ BENCH = Path(__file__).parents[1] / "benchmarks" / "bench.py"
 COLUMNS = {"subject", "what", "first", "first_value", "second", "second_value", "unit", "ratio", "low", "high"}
 COLUMNS |= {"rounds", "note"}
 
-pytestmark = pytest.mark.slow
-
 
 def run_bench(*arguments):
     command = [sys.executable, str(BENCH), "--quick", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=600)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("subject", "wanted"),
     [
@@ -52,6 +52,7 @@ def test_a_subject_gives_a_table_of_pairs_and_the_same_as_json(subject, wanted, 
     assert len({line.count("|") for line in lines}) == 1 and set(lines[1]) == {"|", "-"}
 
 
+@pytest.mark.slow
 def test_the_machine_is_described_without_its_name_and_places(tmp_path):
     import platform
 
@@ -61,11 +62,40 @@ def test_the_machine_is_described_without_its_name_and_places(tmp_path):
     assert platform.node() not in text and str(Path.home()) not in text and str(tmp_path) not in text
 
 
-def test_an_unknown_subject_is_refused():
-    done = run_bench("--only", "everything")
-    assert done.returncode == 2 and "input_path" in done.stderr and "Traceback" not in done.stderr
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--only", "everything"], "choose from 'input_path'"),
+        (["--rounds", "-1"], "--rounds: wanted 1 or more, got -1"),
+        (["--threads", "1", "0"], "--threads: wanted 1 or more, got 0"),
+        (["--packages", "/no/where"], "--packages: wanted a folder, got /no/where"),
+        (["--out", f"{BENCH}/x.json"], f"--out: cannot write {BENCH}/x.json"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_a_line(arguments, said):
+    done = run_bench(*arguments)
+    assert done.returncode == 2 and said in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr and not done.stdout
 
 
+@pytest.mark.slow
+def test_what_was_measured_before_ctrl_c_is_kept(tmp_path):
+    out = tmp_path / "cpu.json"
+    command = [sys.executable, str(BENCH), "--quick", "--only", "input_path", "run_overhead", "--out", str(out)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        for line in process.stderr:
+            if line.startswith("run_overhead"):
+                break
+        process.send_signal(signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=120)
+    assert process.returncode == 130 and "Traceback" not in stderr
+    *rows, last = json.loads(out.read_text())["rows"]
+    assert (last["subject"], last["what"], last["note"]) == ("run_overhead", "stopped", "interrupted")
+    assert {row["subject"] for row in rows} == {"input_path", "run_overhead"}
+    assert out.with_suffix(".md").read_text() == stdout
+
+
+@pytest.mark.slow
 def test_a_plain_loader_that_computes_something_else_is_noticed(monkeypatch):
     monkeypatch.syspath_prepend(str(BENCH.parent))
     import input_path
