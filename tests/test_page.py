@@ -108,7 +108,23 @@ class Reader:
     def __exit__(self, *error):
         self.tab.context.close()
         if error[0] is None:
-            assert (self.errors, self.outside, self.dialogs) == ([], [], [])
+            self.check()
+
+    def check(self):
+        assert (self.errors, self.outside, self.dialogs) == ([], [], [])
+
+
+@pytest.fixture(scope="module")
+def shared_reader(browser, page):
+    with Reader(browser, page, viewport={"width": 1200, "height": 800}) as reader:
+        yield reader
+
+
+@pytest.fixture
+def tab(shared_reader):
+    """A tab for tests that leave the page as the next may find it: loading takes most of a test."""
+    yield shared_reader.tab
+    shared_reader.check()
 
 
 def column(tab, number):
@@ -118,67 +134,59 @@ def column(tab, number):
 
 
 @needs_chromium
-def test_figures_are_drawn_and_pictures_have_their_text(browser, page):
-    with Reader(browser, page) as reader:
-        tab = reader.tab
-        sizes = tab.eval_on_selector_all(
-            ".plotly-figure",
-            "all => all.map(f => { const s = f.querySelector('.main-svg').getBoundingClientRect();"
-            " return [s.width, s.height, f.getAttribute('aria-label')]; })",
-        )
-        assert len(sizes) == 3 and all(width > 300 and height > 300 for width, height, _ in sizes)
-        assert [text for *_, text in sizes] == [f"Player of {NASTY}", "Confusions", "Runs"]
-        shown = tab.eval_on_selector_all(".jp-RenderedImage img", "all => all.map(i => [i.naturalWidth > 100, i.alt])")
-        assert shown == [[True, f"A line of {NASTY}"]]
-        assert tab.locator("img:not([alt])").count() == 0
-        assert tab.evaluate("typeof Plotly") == "object"
+def test_figures_are_drawn_and_pictures_have_their_text(tab):
+    sizes = tab.eval_on_selector_all(
+        ".plotly-figure",
+        "all => all.map(f => { const s = f.querySelector('.main-svg').getBoundingClientRect();"
+        " return [s.width, s.height, f.getAttribute('aria-label')]; })",
+    )
+    assert len(sizes) == 3 and all(width > 300 and height > 300 for width, height, _ in sizes)
+    assert [text for *_, text in sizes] == [f"Player of {NASTY}", "Confusions", "Runs"]
+    shown = tab.eval_on_selector_all(".jp-RenderedImage img", "all => all.map(i => [i.naturalWidth > 100, i.alt])")
+    assert shown == [[True, f"A line of {NASTY}"]]
+    assert tab.locator("img:not([alt])").count() == 0
+    assert tab.evaluate("typeof Plotly") == "object"
 
 
 @needs_chromium
-def test_names_with_markup_stay_text_everywhere(browser, page):
-    with Reader(browser, page) as reader:
-        tab = reader.tab
-        assert tab.locator(".contents a", has_text=NASTY).count() == 2
-        assert tab.locator("h2", has_text=NASTY).count() == 1
-        assert NASTY in column(tab, 1) and NASTY in tab.locator("caption").inner_text()
-        assert NASTY in tab.locator("main").inner_text().split("Raw ")[1]
-        player, explorer, runs = tab.locator(".plotly-figure").all()
-        assert NASTY in player.locator(".updatemenu-header").first.text_content()
-        assert NASTY in explorer.text_content() and "<script>alert(" in runs.text_content()
-        assert tab.locator("[onerror]").count() == 0
+def test_names_with_markup_stay_text_everywhere(tab):
+    assert tab.locator(".contents a", has_text=NASTY).count() == 2
+    assert tab.locator("h2", has_text=NASTY).count() == 1
+    assert NASTY in column(tab, 1) and NASTY in tab.locator("caption").inner_text()
+    assert NASTY in tab.locator("main").inner_text().split("Raw ")[1]
+    player, explorer, runs = tab.locator(".plotly-figure").all()
+    assert NASTY in player.locator(".updatemenu-header").first.text_content()
+    assert NASTY in explorer.text_content() and "<script>alert(" in runs.text_content()
+    assert tab.locator("[onerror]").count() == 0
 
 
 @needs_chromium
-def test_the_contents_lead_to_their_sections(browser, page):
-    with Reader(browser, page, viewport={"width": 1200, "height": 800}) as reader:
-        tab = reader.tab
-        links = tab.eval_on_selector_all(".contents a", "all => all.map(a => [a.hash.slice(1), a.innerText])")
-        assert [text for _, text in links] == ["Results", "Results", "Part", NASTY, f"Raw {NASTY}", "The end"]
-        assert len({anchor for anchor, _ in links}) == len(links)
-        for anchor, text in links:
-            assert tab.evaluate("id => document.getElementById(id).innerText", anchor) == text
-        tab.click(".contents a:has-text('The end')")
-        top = tab.evaluate("document.getElementById('the-end').getBoundingClientRect().top")
-        assert -1 <= top < 100 and tab.evaluate("scrollY") > 500
-        ids = tab.eval_on_selector_all("[id]", "all => all.map(e => e.id)")
-        assert len(set(ids)) == len(ids)
+def test_the_contents_lead_to_their_sections(tab):
+    links = tab.eval_on_selector_all(".contents a", "all => all.map(a => [a.hash.slice(1), a.innerText])")
+    assert [text for _, text in links] == ["Results", "Results", "Part", NASTY, f"Raw {NASTY}", "The end"]
+    assert len({anchor for anchor, _ in links}) == len(links)
+    for anchor, text in links:
+        assert tab.evaluate("id => document.getElementById(id).innerText", anchor) == text
+    tab.click(".contents a:has-text('The end')")
+    top = tab.evaluate("document.getElementById('the-end').getBoundingClientRect().top")
+    assert -1 <= top < 100 and tab.evaluate("scrollY") > 500
+    ids = tab.eval_on_selector_all("[id]", "all => all.map(e => e.id)")
+    assert len(set(ids)) == len(ids)
 
 
 @needs_chromium
-def test_a_table_sorts_by_the_number_that_a_text_begins_with(browser, page):
-    with Reader(browser, page) as reader:
-        tab = reader.tab
-        head = tab.locator("table.sortable th", has_text="macro-F1")
-        head.locator("button").click()
-        assert [text.split(" ")[0] for text in column(tab, 2)] == ["62.7", "17.0", "8.1", "–"]
-        assert head.get_attribute("aria-sort") == "descending"
-        head.locator("button").press("Enter")
-        assert [text.split(" ")[0] for text in column(tab, 2)] == ["8.1", "17.0", "62.7", "–"]
-        assert head.get_attribute("aria-sort") == "ascending"
-        tab.locator("table.sortable th button", has_text="clips").click()
-        assert column(tab, 3) == ["1,200", "300", "40", "5"] and head.get_attribute("aria-sort") is None
-        tab.locator("table.sortable th button", has_text="cell").click()
-        assert [text.strip()[:4] for text in column(tab, 1)] == ["<scr", "a", "b", "wide"]
+def test_a_table_sorts_by_the_number_that_a_text_begins_with(tab):
+    head = tab.locator("table.sortable th", has_text="macro-F1")
+    head.locator("button").click()
+    assert [text.split(" ")[0] for text in column(tab, 2)] == ["62.7", "17.0", "8.1", "–"]
+    assert head.get_attribute("aria-sort") == "descending"
+    head.locator("button").press("Enter")
+    assert [text.split(" ")[0] for text in column(tab, 2)] == ["8.1", "17.0", "62.7", "–"]
+    assert head.get_attribute("aria-sort") == "ascending"
+    tab.locator("table.sortable th button", has_text="clips").click()
+    assert column(tab, 3) == ["1,200", "300", "40", "5"] and head.get_attribute("aria-sort") is None
+    tab.locator("table.sortable th button", has_text="cell").click()
+    assert [text.strip()[:4] for text in column(tab, 1)] == ["<scr", "a", "b", "wide"]
 
 
 @needs_chromium
