@@ -61,7 +61,8 @@ class LocalSlots:
 
     def describe(self) -> str:
         """Say where the runs are made."""
-        return f"{self.capacity} at a time, {max(1, cores() // self.capacity)} threads each"
+        threads = max(1, cores() // self.capacity)
+        return f"{self.capacity} at a time, {threads} thread{'s' * (threads > 1)} each"
 
     def submit(self, order: Order) -> Future:
         """Have a run made in the next free place."""

@@ -193,6 +193,12 @@ def test_status_after_all(history):
     assert rows["bad"] == ["0", "0", "0", "0", "1", "0"] and rows["net"][0] == "1"
 
 
+@pytest.mark.parametrize(("n_slots", "said"), [(2, "2 at a time, 2 threads each"), (4, "4 at a time, 1 thread each")])
+def test_the_cores_are_shared_out_and_said(monkeypatch, n_slots, said):
+    monkeypatch.setattr("poseemo_lib.study.cores", lambda: 4)
+    assert LocalSlots([{}] * n_slots).describe() == said
+
+
 def test_what_is_complete_is_not_made_again(history):
     runs, out = plan(history["path"], history["out"]), history["out"]
     before = (out / "study.json").stat().st_mtime_ns
