@@ -98,7 +98,7 @@ def dataset_statistics(dataset: Dataset, clip_ids: Iterable[str]) -> dict:
         See :func:`summarise`.
     """
     wanted = set(clip_ids)
-    of, code = {"clips_hash": hash_names(wanted)}, ("clip_statistics.py", "feature_layout.py", "skeleton.py")
+    of, code = {"clips_hash": hash_names(wanted)}, "clip_statistics.py"
     return noted(dataset, "statistics", "statistics", of, code, lambda: _measure_dataset(dataset, wanted))
 
 

@@ -5,17 +5,16 @@ import json
 import os
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 from poseemo_lib import __version__
 from poseemo_lib.dataset import Dataset
 from poseemo_lib.files import write_json
-from poseemo_lib.fingerprint import PACKAGE, hash_code
+from poseemo_lib.fingerprint import PACKAGE, collect_files, hash_code
 
 
-def noted(
-    dataset: Dataset, kind: str, field: str, of: dict[str, str], code: tuple[str, ...], find_out: Callable[[], dict]
-) -> dict:
+def noted(dataset: Dataset, kind: str, field: str, of: dict[str, str], code: str, find_out: Callable[[], dict]) -> dict:
     """Give what is noted about a dataset; where nothing is, find it out and note it.
 
     Parameters
@@ -26,8 +25,8 @@ def noted(
     of : dict
         Of what part of the dataset, as one name and one SHA-256 in hexadecimal digits. A note counts for these, for the
         dataset's content hash and for this version and code of the library; a damaged one does not count.
-    code : tuple of str
-        Files of this package that find it out.
+    code : str
+        File of this package that finds it out; what it imports counts too.
     find_out : callable
         Gives the content, as of JSON.
 
@@ -38,7 +37,7 @@ def noted(
     """
     (digits,) = of.values()
     key = {"content_hash": dataset.info.content_hash, **of, "version": __version__}
-    key["code"] = hash_code({PACKAGE / name for name in code})
+    key["code"] = code_behind(code)
     path = Path(dataset.root) / f"{kind}-{digits[:16]}.json"
     found = _read(path)
     if found.get("key") == key and isinstance(found.get(field), dict):
@@ -48,6 +47,14 @@ def noted(
         with suppress(OSError):  # a full disk, or another process at the same note: it is asked for again
             write_json(path, {"key": key, field: content})
     return content
+
+
+@cache
+def code_behind(name: str) -> str:
+    """Hash a file of this package with all that it imports from it: 64 hexadecimal digits."""
+    files = {PACKAGE / "dataset_notes.py"}  # what this file imports is about the key, and would bring every network
+    collect_files(PACKAGE / name, files)
+    return hash_code(files)
 
 
 def _read(path: Path) -> dict:

@@ -92,8 +92,7 @@ def audit_split(dataset: Dataset, split: pd.Series) -> dict[str, int]:
         Kind -> number; empty for a clean split.
     """
     of = {"split_hash": split_hash(split)}
-    code = ("audit.py", "audit_facts.py", "near_duplicates.py", "blocks.py", "clips.py", "skeleton.py")
-    return noted(dataset, "audit", "leaks", of, code, lambda: _count_leaks(dataset, split))
+    return noted(dataset, "audit", "leaks", of, "audit.py", lambda: _count_leaks(dataset, split))
 
 
 def _count_leaks(dataset: Dataset, split: pd.Series) -> dict[str, int]:

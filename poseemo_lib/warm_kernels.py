@@ -142,7 +142,8 @@ class ForkedKernel:
     def send_signal(self, number: int) -> None:
         """Send a signal, unless the kernel has ended."""
         if self.poll() is None:
-            os.kill(self.pid, number)
+            with suppress(ProcessLookupError):  # it has ended since
+                os.kill(self.pid, number)
 
     def kill(self) -> None:
         """Send SIGKILL, unless the kernel has ended."""
@@ -218,12 +219,15 @@ def _load_compiled() -> None:
 
 
 def _hash_code() -> None:
-    """Read the code that decides a run's numbers; a server does not outlive it."""
+    """Read the code that decides a run's numbers, and what notes count for; a server does not outlive it."""
+    from poseemo_lib.dataset_notes import code_behind
     from poseemo_lib.fingerprint import code_hash
     from poseemo_lib.models import MODELS
 
     for name in MODELS:
         code_hash(name)
+    for name in ("audit.py", "clip_statistics.py"):
+        code_behind(name)
 
 
 def _fork() -> int:

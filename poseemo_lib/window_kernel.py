@@ -48,12 +48,19 @@ def window_features(
     features : float32 tensor (B, T, F)
     mask : bool tensor (B, T)
         True for real frames.
+
+    Raises
+    ------
+    ValueError
+        Other shapes, positions below 0, or clips beyond the stacked frames, whose memory would be read.
     """
     if keypoints.shape[1:] != (MAX_PEOPLE, N_KEYPOINTS, len(CHANNELS)) or (position < 0).any():
         raise ValueError(
             f"wanted keypoints (S, {MAX_PEOPLE}, {N_KEYPOINTS}, {len(CHANNELS)}) and positions of 0 or more, got "
             f"{tuple(keypoints.shape)} and {int((position < 0).sum())} positions below 0"
         )
+    if not ((starts >= 0) & (lengths > 0) & (starts + lengths <= len(keypoints))).all():
+        raise ValueError(f"wanted clips inside the {len(keypoints)} stacked frames, got starts or lengths beyond them")
     # Not `torch.empty`, which fills what it gives where deterministic algorithms are asked for.
     features = torch.from_numpy(np.empty((*position.shape, MAX_PEOPLE, N_KEYPOINTS, len(CHANNEL_NAMES)), np.float32))
     mask = torch.from_numpy(np.empty(position.shape, bool))

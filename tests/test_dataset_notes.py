@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -6,7 +7,8 @@ import pytest
 from poseemo_lib import clip_statistics
 from poseemo_lib.clip_statistics import dataset_statistics
 from poseemo_lib.dataset import Dataset
-from poseemo_lib.dataset_notes import hash_names, noted
+from poseemo_lib.dataset_notes import code_behind, hash_names, noted
+from poseemo_lib.fingerprint import PACKAGE
 from poseemo_lib.synthetic import write_synthetic_dataset
 
 OF = {"split_hash": "ab" * 32}
@@ -23,7 +25,7 @@ def note_of(dataset):
     return path
 
 
-def ask(dataset, answer, of=OF, code=("audit.py",)):
+def ask(dataset, answer, of=OF, code="audit.py"):
     return noted(dataset, "audit", "leaks", of, code, lambda: answer)
 
 
@@ -36,7 +38,30 @@ def test_what_is_noted_is_not_found_out_again(dataset):
 
 def test_other_code_finds_it_out_again(dataset):
     ask(dataset, {"near": 1})
-    assert ask(dataset, {"near": 2}, code=("audit.py", "near_duplicates.py")) == {"near": 2}
+    assert ask(dataset, {"near": 2}, code="clip_statistics.py") == {"near": 2}
+
+
+@pytest.mark.parametrize(
+    ("changed", "root", "another"),
+    [
+        ("dataset_reader.py", "audit.py", True),
+        ("near_duplicates.py", "audit.py", True),
+        ("dataset_reader.py", "clip_statistics.py", True),
+        ("clips.py", "clip_statistics.py", True),
+        ("models/bilstm.py", "clip_statistics.py", False),
+        ("near_duplicates.py", "clip_statistics.py", False),
+    ],
+)
+def test_code_that_is_imported_counts_and_other_code_does_not(tmp_path, monkeypatch, changed, root, another):
+    before = code_behind.__wrapped__(root)
+    copy = tmp_path / "poseemo_lib"
+    shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    for module in ("dataset_notes", "fingerprint"):
+        monkeypatch.setattr(f"poseemo_lib.{module}.PACKAGE", copy)
+    assert code_behind.__wrapped__(root) == before
+    with (copy / changed).open("a") as file:
+        file.write("\nCHANGED = 1\n")
+    assert (code_behind.__wrapped__(root) != before) is another
 
 
 def test_another_dataset_split_or_version_has_a_note_of_its_own(dataset, monkeypatch):

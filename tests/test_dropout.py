@@ -86,3 +86,9 @@ def test_the_rate_is_kept_and_nothing_else_changes():
     assert with_fast_dropout(model) is model and names == list(model.state_dict())
     assert (model[1].p, model[2][0].p) == (0.25, 0.75)
     assert not with_fast_dropout(nn.Sequential(nn.Dropout()).eval())[0].training
+
+
+@pytest.mark.parametrize("p", [-0.1, 1.5])
+def test_what_is_no_probability_is_refused_as_by_torch(p):
+    with pytest.raises(ValueError, match="dropout probability"):
+        dropout(torch.ones(4), p, True)

@@ -92,13 +92,15 @@ def test_a_window_does_not_depend_on_its_batch():
         assert torch.equal(alone[0], together[row])
 
 
-@pytest.mark.parametrize("change", ["one person", "before the start"])
+@pytest.mark.parametrize("change", ["one person", "before the start", "frames that are missing", "no frame"])
 def test_what_would_read_beside_the_clips_is_refused(change):
     data = DATA["scene"]
     clip, position, draws = windows(data)
     if change == "one person":
         data = replace(data, keypoints=data.keypoints[:, :1])
-    else:
+    elif change == "before the start":
         position = position - 1
-    with pytest.raises(ValueError, match="wanted keypoints"):
+    else:
+        data = replace(data, keypoints=data.keypoints[: {"frames that are missing": -1, "no frame": 0}[change]])
+    with pytest.raises(ValueError, match="wanted keypoints|wanted clips inside"):
         features_at(data, clip, position, draws)

@@ -48,7 +48,7 @@ def dropout(x: Tensor, p: float, training: bool) -> Tensor:
     """
     if not training or p == 0 or not x.numel():
         return x
-    if x.device.type != "cpu" or x.dtype not in (torch.float32, torch.bfloat16) or p == 1:
+    if x.device.type != "cpu" or x.dtype not in (torch.float32, torch.bfloat16) or not 0 < p < 1:
         return functional.dropout(x, p)
     order = sorted(range(x.ndim), key=x.stride, reverse=True)  # in which its values lie in memory, and are drawn
     if not x.permute(order).is_contiguous() or not draws_like_torch():
