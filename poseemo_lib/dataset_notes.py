@@ -24,7 +24,8 @@ def noted(dataset: Dataset, kind: str, field: str, of: dict[str, str], code: str
         What is noted: the note is `KIND-DIGITS.json` in the dataset's folder, and its content stands in `field`.
     of : dict
         Of what part of the dataset, as one name and one SHA-256 in hexadecimal digits. A note counts for these, for the
-        dataset's content hash and for this version and code of the library; a damaged one does not count.
+        dataset's content hash and its files as they lie there, and for this version and code of the library; a damaged
+        one does not count.
     code : str
         File of this package that finds it out; what it imports counts too.
     find_out : callable
@@ -38,6 +39,7 @@ def noted(dataset: Dataset, kind: str, field: str, of: dict[str, str], code: str
     (digits,) = of.values()
     key = {"content_hash": dataset.info.content_hash, **of, "version": __version__}
     key["code"] = code_behind(code)
+    key["files"] = _state(Path(dataset.root))
     path = Path(dataset.root) / f"{kind}-{digits[:16]}.json"
     found = _read(path)
     if found.get("key") == key and isinstance(found.get(field), dict):
@@ -55,6 +57,12 @@ def code_behind(name: str) -> str:
     files = {PACKAGE / "dataset_notes.py"}  # what this file imports is about the key, and would bring every network
     collect_files(PACKAGE / name, files)
     return hash_code(files)
+
+
+def _state(folder: Path) -> dict[str, list[int]]:
+    """Size and time of the files of clips: the content hash is what was written, not what lies there now."""
+    states = ((path.name, path.stat()) for path in sorted(folder.glob("*.parquet")))
+    return {name: [state.st_size, state.st_mtime_ns] for name, state in states}
 
 
 def _read(path: Path) -> dict:

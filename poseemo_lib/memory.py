@@ -19,5 +19,7 @@ def keep_memory() -> None:
     its end. For glibc; elsewhere nothing happens.
     """
     if sys.platform == "linux" and hasattr(library := ctypes.CDLL(None), "mallopt"):
-        library.mallopt(_M_MMAP_THRESHOLD, _MAPPED)
-        library.mallopt(_M_TRIM_THRESHOLD, _LARGEST)
+        # Either call ends glibc's own adaption, and the second alone would map every larger block anew: an older
+        # glibc refuses the first above 32 MiB, and is then left as it was.
+        if library.mallopt(_M_MMAP_THRESHOLD, _MAPPED):
+            library.mallopt(_M_TRIM_THRESHOLD, _LARGEST)

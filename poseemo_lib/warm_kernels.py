@@ -108,7 +108,10 @@ class WarmKernels:
 
     def stop(self) -> None:
         """End the server, and its kernel with it."""
-        server, self._server, self._state, self._kernel = self._server, None, None, None
+        server, kernel = self._server, self._kernel
+        self._server = self._state = self._kernel = None
+        if kernel and kernel.poll() is None:
+            kernel.returncode = -signal.SIGKILL  # it dies with its server; nobody will write how it ended
         if server:
             server.kill()
             server.wait()

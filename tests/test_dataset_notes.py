@@ -2,6 +2,7 @@ import json
 import shutil
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from poseemo_lib import clip_statistics
@@ -9,6 +10,8 @@ from poseemo_lib.clip_statistics import dataset_statistics
 from poseemo_lib.dataset import Dataset
 from poseemo_lib.dataset_notes import code_behind, hash_names, noted
 from poseemo_lib.fingerprint import PACKAGE
+from poseemo_lib.inputs import audit_split
+from poseemo_lib.splits import make_split
 from poseemo_lib.synthetic import write_synthetic_dataset
 
 OF = {"split_hash": "ab" * 32}
@@ -108,3 +111,19 @@ def test_statistics_of_the_same_clips_are_measured_once(dataset, monkeypatch):
     assert dataset_statistics(dataset, names[:19])["n_clips"] == 19
     (Path(dataset.root) / f"statistics-{hash_names(names[:20])[:16]}.json").unlink()
     assert dataset_statistics(dataset, names[:20]) == first
+
+
+def test_a_leak_that_was_put_into_the_files_later_is_found(dataset):
+    """The content hash in `dataset.json` stays what it was; the clips do not."""
+    split = make_split(dataset.table(), "grouped", seed=0)
+    assert audit_split(dataset, split) == {}
+    (path,) = Path(dataset.root).glob("clips-*.parquet")
+    rows = pq.read_table(path)
+    ids = rows["clip_id"].to_pylist()
+    source, target = (next(i for i, name in enumerate(ids) if split.get(name) == part) for part in ("train", "test"))
+    taken = [source if row == target else row for row in range(len(ids))]
+    for name in ("keypoints", "n_frames", "fps", "width", "height", "n_people"):
+        if name in rows.column_names:
+            rows = rows.set_column(rows.column_names.index(name), rows.schema.field(name), rows[name].take(taken))
+    pq.write_table(rows, path, row_group_size=pq.ParquetFile(path).metadata.row_group(0).num_rows)
+    assert audit_split(Dataset(dataset.root), split).get("exact") == 1

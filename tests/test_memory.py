@@ -4,6 +4,8 @@ import sys
 
 import pytest
 
+from poseemo_lib import memory
+
 CODE = """
 import resource, sys, torch
 from poseemo_lib.memory import keep_memory
@@ -27,3 +29,18 @@ def test_blocks_are_used_again_and_the_system_clears_no_page():
         for how in ("plain", "keep")
     )
     assert plain > 10_000 and kept < 100
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="nothing is asked for elsewhere")
+@pytest.mark.parametrize(("accepts", "calls"), [(1, 2), (0, 1)])
+def test_a_library_that_refuses_the_first_wish_is_left_as_it_was(monkeypatch, accepts, calls):
+    asked = []
+
+    class Library:
+        def mallopt(self, *wish):
+            asked.append(wish)
+            return accepts
+
+    monkeypatch.setattr(memory.ctypes, "CDLL", lambda name: Library())
+    memory.keep_memory.__wrapped__()
+    assert len(asked) == calls
