@@ -130,6 +130,15 @@ def test_a_kernel_dies_with_its_server_and_the_next_has_a_new_one(tmp_path, kern
     assert int(execute(tmp_path, kernels, "import os\nprint(os.getppid())")) == server_of(kernels)
 
 
+def test_a_kernel_that_was_stopped_with_its_server_says_so(tmp_path, kernels):
+    environment = dict(os.environ) | {"JUPYTER_RUNTIME_DIR": str(tmp_path)}
+    kernel = kernels.fork([sys.executable, "-m", "ipykernel_launcher"], str(tmp_path), environment)
+    assert kernel.poll() is None
+    kernels.stop()
+    assert kernel.poll() == kernel.wait() == -signal.SIGKILL and ends(kernel.pid)
+    kernel.kill()
+
+
 def test_without_a_server_the_kernel_starts_as_usual(tmp_path, kernels, monkeypatch, capfd):
     """It cannot be started; it cannot import; the kernel's interpreter is another."""
     cell = "import os\nprint(os.getppid())"
