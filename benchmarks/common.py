@@ -90,8 +90,8 @@ class Row:
     rounds: int = 0
     note: str = ""
 
-    def cells(self) -> list[str]:
-        """Give the row's cells of the table, in the order of :data:`COLUMNS`."""
+    def configs(self) -> list[str]:
+        """Give the row's configs of the table, in the order of :data:`COLUMNS`."""
         spread = "" if self.ratio is None else f"{number(self.low)} - {number(self.high)}"
         return [
             *(self.subject, self.what, self.first, number(self.first_value), self.second, number(self.second_value)),
@@ -232,16 +232,16 @@ def peak_memory() -> float:
 @lru_cache(maxsize=2)
 def synthetic_clips(n_clips: int, seed: int = 0) -> tuple:
     """Make synthetic clips of one or two people, 1 to 6 seconds long."""
-    from poseemo_lib.synthetic import generate_clips
+    from poseemo_lib.data.synthetic import generate_clips
 
     return tuple(clip for clip, _ in generate_clips(n_clips, seed=seed))
 
 
 def prepared_clips(n_clips: int, device: str = "cpu", **parameters):
     """Bring synthetic clips to the device, prepared as a run prepares them by default."""
-    from poseemo_lib.batching import Preparation, prepare_clips
     from poseemo_lib.clips import EMOTIONS
-    from poseemo_lib.parameters import RunParameters, settings_from
+    from poseemo_lib.training.batching import Preparation, prepare_clips
+    from poseemo_lib.training.parameters import RunParameters, settings_from
 
     how = settings_from(Preparation, RunParameters(**parameters))
     return prepare_clips(synthetic_clips(n_clips), EMOTIONS, how, device)
@@ -270,9 +270,9 @@ def load() -> list[float]:
 
 def markdown(rows: list[Row]) -> str:
     """Write rows as a Markdown table, aligned."""
-    table = [list(COLUMNS), *([cell.replace("|", "/") for cell in row.cells()] for row in rows)]
+    table = [list(COLUMNS), *([config.replace("|", "/") for config in row.configs()] for row in rows)]
     widths = [max(len(line[column]) for line in table) for column in range(len(COLUMNS))]
-    padded = [[cell.ljust(width) for cell, width in zip(line, widths, strict=True)] for line in table]
+    padded = [[config.ljust(width) for config, width in zip(line, widths, strict=True)] for line in table]
     lines = [f"| {' | '.join(line)} |" for line in padded]
     lines.insert(1, f"|{'|'.join('-' * (width + 2) for width in widths)}|")
     return "\n".join(lines)

@@ -78,10 +78,16 @@ def before() -> None:
     import scipy.spatial
     import sklearn.model_selection
 
-    import poseemo_lib.audit
-    import poseemo_lib.splits
+    import poseemo_lib.data.audit
+    import poseemo_lib.data.splits
 
-    assert pyarrow.parquet and scipy.spatial and sklearn.model_selection and poseemo_lib.audit and poseemo_lib.splits
+    assert (
+        pyarrow.parquet
+        and scipy.spatial
+        and sklearn.model_selection
+        and poseemo_lib.data.audit
+        and poseemo_lib.data.splits
+    )
 
 
 def make_clip(index: int):
@@ -118,7 +124,7 @@ def make(folder: str, size: int) -> None:
 
 def write(folder: str, size: int) -> str:
     """Make clips and write them; return how large they are."""
-    from poseemo_lib.dataset import DatasetInfo, DatasetWriter
+    from poseemo_lib.data.dataset import DatasetInfo, DatasetWriter
 
     with DatasetWriter(folder, DatasetInfo(name="walkers", synthetic=True)) as writer:
         for index in range(size):
@@ -128,7 +134,7 @@ def write(folder: str, size: int) -> str:
 
 def read(folder: str, size: int) -> None:
     """Read all clips."""
-    from poseemo_lib.dataset import Dataset
+    from poseemo_lib.data.dataset import Dataset
 
     if sum(1 for _ in Dataset(folder).clips()) != size:
         raise RuntimeError("clips are missing")
@@ -136,7 +142,7 @@ def read(folder: str, size: int) -> None:
 
 def check(folder: str, size: int) -> None:
     """Check the sums of all clips."""
-    from poseemo_lib.dataset import Dataset
+    from poseemo_lib.data.dataset import Dataset
 
     if list(Dataset(folder).faults()):
         raise RuntimeError("a clip is damaged")
@@ -144,8 +150,8 @@ def check(folder: str, size: int) -> None:
 
 def split(folder: str, size: int) -> None:
     """Split by groups and keep the split."""
-    from poseemo_lib.dataset import Dataset
-    from poseemo_lib.splits import make_split
+    from poseemo_lib.data.dataset import Dataset
+    from poseemo_lib.data.splits import make_split
 
     make_split(Dataset(folder).table(), "grouped").to_frame().to_parquet(f"{folder}-split.parquet")
 
@@ -154,8 +160,8 @@ def run_audit(folder: str, size: int) -> str:
     """Audit the split; return what was found."""
     import pandas as pd
 
-    from poseemo_lib.audit import audit
-    from poseemo_lib.dataset import Dataset
+    from poseemo_lib.data.audit import audit
+    from poseemo_lib.data.dataset import Dataset
 
     report = audit(Dataset(folder), pd.read_parquet(f"{folder}-split.parquet")["split"])
     return f"{report.summary()}, {report.compared} pairs measured"

@@ -13,9 +13,9 @@ import time
 from itertools import islice
 from pathlib import Path
 
-from poseemo_lib.extraction import extract_video
-from poseemo_lib.pose_estimation import open_estimator
-from poseemo_lib.video import VideoWriter, probe, read_frames
+from poseemo_lib.data.extraction.clip import extract_video
+from poseemo_lib.video.estimators.opening import open_estimator
+from poseemo_lib.video.frames import VideoWriter, probe, read_frames
 
 
 def bare_rate(estimator, frames: list) -> float:

@@ -19,8 +19,10 @@ from common import (
 )
 from plain_loader import PlainClips, plain_loader
 
-from poseemo_lib.augmentation import Augmentation, Draws, augment, augment_as, draw
-from poseemo_lib.batching import (
+from poseemo_lib.features.augmentation import Augmentation, Draws, augment, augment_as, draw
+from poseemo_lib.features.tensor_features import N_FEATURES, to_features
+from poseemo_lib.skeleton import MAX_PEOPLE, N_KEYPOINTS
+from poseemo_lib.training.batching import (
     PreparedClips,
     crop_positions,
     evaluation_batch,
@@ -28,9 +30,7 @@ from poseemo_lib.batching import (
     gather_windows,
     training_batch,
 )
-from poseemo_lib.features import N_FEATURES, to_features
-from poseemo_lib.parameters import RunParameters, settings_from
-from poseemo_lib.skeleton import MAX_PEOPLE, N_KEYPOINTS
+from poseemo_lib.training.parameters import RunParameters, settings_from
 
 N_FRAMES = RunParameters().n_frames
 SUBJECT = "input_path"

@@ -17,9 +17,9 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 import numpy as np  # noqa: E402
 
-from poseemo_lib.dataset import Dataset  # noqa: E402
-from poseemo_lib.live_session import LiveSession  # noqa: E402
-from poseemo_lib.prediction import load_predictor  # noqa: E402
+from poseemo_lib.data.dataset import Dataset  # noqa: E402
+from poseemo_lib.inference.live_session import LiveSession  # noqa: E402
+from poseemo_lib.inference.predictor import load_predictor  # noqa: E402
 
 # Frames before the measured ones: the first window, and what is loaded when it is first used.
 WARM_UP = 120

@@ -1,6 +1,6 @@
 """The usual input path, to compare with: a Dataset that makes one sample at a time in NumPy, and a DataLoader.
 
-A sample is cropped, augmented and turned into features as in `poseemo_lib.batching`, `augmentation` and `features`,
+A sample is cropped, augmented and turned into features as in `poseemo_lib.training.batching`, `augmentation` and `features`,
 one clip after another, with draws of its own.
 """
 
@@ -11,10 +11,10 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from poseemo_lib.augmentation import Augmentation
-from poseemo_lib.batching import PreparedClips
-from poseemo_lib.numpy_path import to_features
+from poseemo_lib.features.augmentation import Augmentation
+from poseemo_lib.inference.numpy_path import to_features
 from poseemo_lib.skeleton import FLIP_ORDER
+from poseemo_lib.training.batching import PreparedClips
 
 _MISSING = np.array([np.nan, np.nan, 0], np.float32)
 _FLIP = np.array(FLIP_ORDER)

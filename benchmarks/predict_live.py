@@ -28,10 +28,10 @@ def measure(options: Options) -> Iterator[Row]:
 
 def _predictors(folder: Path, architecture: str, options: Options) -> dict:
     """Train a network shortly, and export it where that can be done."""
-    from poseemo_lib.experiment import execute_run
-    from poseemo_lib.parameters import check_parameters
-    from poseemo_lib.prediction import load_predictor
-    from poseemo_lib.synthetic import write_synthetic_dataset
+    from poseemo_lib.data.synthetic import write_synthetic_dataset
+    from poseemo_lib.inference.predictor import load_predictor
+    from poseemo_lib.training.parameters import check_parameters
+    from poseemo_lib.training.run import execute_run
 
     data = folder / "data"
     if not data.exists():
@@ -41,7 +41,7 @@ def _predictors(folder: Path, architecture: str, options: Options) -> dict:
     found = {"torch": load_predictor(run)}
     if not find_spec("onnxruntime") or not find_spec("onnxscript"):
         return found
-    from poseemo_lib.export import export_run
+    from poseemo_lib.inference.export import export_run
 
     for inputs in ("features",) if options.quick else ("features", "keypoints"):
         export_run(run, folder / f"{architecture}-{inputs}.onnx", inputs=inputs)
@@ -66,8 +66,8 @@ def recording(n_frames: int) -> PoseClip:
 
 def by_window(predictors: dict, name: str, options: Options) -> Iterator[Row]:
     """Compare predictors, and the stages of each: milliseconds a window, one at a time and 128 together."""
-    from poseemo_lib.formats import Recording
-    from poseemo_lib.prediction import windows_of
+    from poseemo_lib.data.formats import Recording
+    from poseemo_lib.inference.predictor import windows_of
 
     clip = recording(options.size(2000, 300))
     whole = Recording(clip.keypoints, clip.fps, clip.width, clip.height)
@@ -87,7 +87,7 @@ def by_window(predictors: dict, name: str, options: Options) -> Iterator[Row]:
 
 
 def _predict(predictor, whole) -> None:
-    from poseemo_lib.prediction import predict_recording
+    from poseemo_lib.inference.predictor import predict_recording
 
     predict_recording(predictor, whole)
 
@@ -101,8 +101,8 @@ def stages(predictors: dict, windows, size: tuple, name: str, options: Options) 
     """Split one window into preparation, features and network; `A / B` is the stage's share of the whole."""
     import torch
 
-    from poseemo_lib.batching import Preparation, evaluation_batch, prepare_clips
-    from poseemo_lib.numpy_path import window_features
+    from poseemo_lib.inference.numpy_path import window_features
+    from poseemo_lib.training.batching import Preparation, evaluation_batch, prepare_clips
 
     network = predictors["torch"]
     info, model = network.info, network.model
@@ -138,7 +138,7 @@ def stages(predictors: dict, windows, size: tuple, name: str, options: Options) 
 
 def by_frame(predictors: dict, name: str, options: Options) -> Iterator[Row]:
     """Split a live frame, a window predicted at each, into its stages; and compare predictors by frame."""
-    from poseemo_lib.live_session import LiveSession
+    from poseemo_lib.inference.live_session import LiveSession
 
     one, n_frames = recording(1000), options.size(100, 10)
     poses = [one.keypoints[frame] for frame in range(one.n_frames)]
@@ -158,8 +158,8 @@ def by_frame(predictors: dict, name: str, options: Options) -> Iterator[Row]:
 
 def live_stages(predictor, one: PoseClip, whole, name: str, options: Options) -> Iterator[Row]:
     """Split a live frame into following people, cutting windows and predicting."""
-    from poseemo_lib.tracking import Tracker
-    from poseemo_lib.windows import WindowCutter
+    from poseemo_lib.features.windows import WindowCutter
+    from poseemo_lib.video.tracking import Tracker
 
     info, n_frames = predictor.info, options.size(100, 10)
     tracker, ids = Tracker(fps=one.fps), np.arange(one.n_people)
@@ -183,9 +183,9 @@ def video(options: Options) -> Iterator[Row]:
     if options.quick or not (path and model and find_spec("mediapipe") and find_spec("av")):
         yield Row(SUBJECT, "video, stages of a frame", note="left out: quick, or no video, pose model or package")
         return
-    from poseemo_lib.overlay import draw_people
-    from poseemo_lib.pose_estimation import open_estimator
-    from poseemo_lib.video import read_frames
+    from poseemo_lib.video.drawing import draw_people
+    from poseemo_lib.video.estimators.opening import open_estimator
+    from poseemo_lib.video.frames import read_frames
 
     frames = [frame for frame, _ in zip(read_frames(path), range(30), strict=False)]
     pictures = [frame.rgb for frame in frames]

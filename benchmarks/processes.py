@@ -11,7 +11,7 @@ from common import HERE, Options, Row, cores, in_turns, named_threads, prepared_
 from training_speed import MODELS, N_VALIDATED, Trial, training_settings
 
 from poseemo_lib.clips import EMOTIONS
-from poseemo_lib.training import fit
+from poseemo_lib.training.fit import fit
 
 SUBJECT = "processes"
 

@@ -1,4 +1,4 @@
-"""The report: how long it takes, and which of its cells."""
+"""The report: how long it takes, and which of its configs."""
 
 import json
 import tempfile
@@ -8,16 +8,16 @@ from pathlib import Path
 from common import Options, Row, seconds_of, shares_of
 
 SUBJECT = "report_time"
-CELLS = {"bilstm": {"architecture": "bilstm"}, "deep_residual": {}, "majority": {"architecture": "majority"}}
-# Cells of the notebook that are named; the others together are one part.
+CONFIGS = {"bilstm": {"architecture": "bilstm"}, "deep_residual": {}, "majority": {"architecture": "majority"}}
+# Configs of the notebook that are named; the others together are one part.
 N_SLOWEST = 12
 
 
 def measure(options: Options) -> Iterator[Row]:
     """Make a small study and its report; `A / B` is a part's share of the whole report."""
-    from poseemo_lib.material import load_material
-    from poseemo_lib.page import to_html
-    from poseemo_lib.report import make_report
+    from poseemo_lib.report.material import load_material
+    from poseemo_lib.report.page import to_html
+    from poseemo_lib.report.report import make_report
 
     with tempfile.TemporaryDirectory(prefix="poseemo-benchmark-") as name:
         folder = Path(name)
@@ -26,8 +26,8 @@ def measure(options: Options) -> Iterator[Row]:
         for _ in range(1 if options.quick else options.turns(3)):
             found = {"whole report": seconds_of(lambda: make_report(runs, folder / "report"))}
             found["load the study"] = seconds_of(lambda: load_material(runs))
-            # Where there is a second core it goes on beside the cells; that of figure 07 waits for the rest of it.
-            found["importance, beside the cells"] = seconds_of(lambda: load_material(runs).interpretation)
+            # Where there is a second core it goes on beside the configs; that of figure 07 waits for the rest of it.
+            found["importance, beside the configs"] = seconds_of(lambda: load_material(runs).interpretation)
             found["write the page"] = seconds_of(lambda: to_html(folder / "report" / "report.ipynb"))
             found |= notebook_parts(folder / "report" / "report.ipynb")
             for part, seconds in found.items():
@@ -39,25 +39,27 @@ def measure(options: Options) -> Iterator[Row]:
 
 def make_runs(folder: Path, options: Options) -> Path:
     """Make the runs of a small study in this process."""
-    from poseemo_lib.experiment import execute_run
-    from poseemo_lib.inputs import load_inputs
-    from poseemo_lib.parameters import check_parameters
-    from poseemo_lib.synthetic import write_synthetic_dataset
+    from poseemo_lib.data.synthetic import write_synthetic_dataset
+    from poseemo_lib.training.inputs import load_inputs
+    from poseemo_lib.training.parameters import check_parameters
+    from poseemo_lib.training.run import execute_run
 
     data = folder / "data"
     write_synthetic_dataset(data, options.size(1000, 200), n_groups=options.size(100, 20))
     short = {"dataset": str(data), "epochs": options.size(4, 1), "choose_after": 0, "device": "cpu", "threads": 1}
     # A baseline alone has no network to explain, which takes longest.
-    cells = {"majority": CELLS["majority"]} if options.quick else CELLS
-    for cell, values in cells.items():
+    configs = {"majority": CONFIGS["majority"]} if options.quick else CONFIGS
+    for config, values in configs.items():
         for seed in range(options.size(3, 1)):
             parameters = check_parameters(short | values | {"seed": seed})
-            execute_run(parameters, folder / "runs" / cell / f"seed-{seed}", cell=cell, inputs=load_inputs(parameters))
+            execute_run(
+                parameters, folder / "runs" / config / f"seed-{seed}", config=config, inputs=load_inputs(parameters)
+            )
     return folder / "runs"
 
 
 def notebook_parts(notebook: Path) -> dict[str, float]:
-    """Read the seconds of the cells of an executed notebook; a cell's name is its first line."""
+    """Read the seconds of the configs of an executed notebook; a config's name is its first line."""
     content = json.loads(notebook.read_text(encoding="utf-8"))
     found, about = {}, content["metadata"]["papermill"]
     for cell in content["cells"]:
@@ -65,7 +67,7 @@ def notebook_parts(notebook: Path) -> dict[str, float]:
         if cell["cell_type"] != "code" or seconds is None:
             continue
         lines = [line for line in "".join(cell["source"]).splitlines() if line and not line.startswith("#")]
-        name = f"cell `{lines[0].strip()[:60] if lines else ''}`"
+        name = f"config `{lines[0].strip()[:60] if lines else ''}`"
         found[name] = found.get(name, 0.0) + seconds
-    found["kernel start and end, between cells"] = about["duration"] - sum(found.values())
+    found["kernel start and end, between configs"] = about["duration"] - sum(found.values())
     return found

@@ -11,8 +11,8 @@ from pathlib import Path
 from common import Options, Row, in_child, in_turns, rows_of, shares_of
 
 SUBJECT = "run_overhead"
-# Cells of the training notebook by what stands in them, and what they are called here.
-CELLS = {
+# Configs of the training notebook by what stands in them, and what they are called here.
+CONFIGS = {
     "check_parameters(": "check of the parameters",
     "load_inputs(": "dataset",
     "execute_run(": "training cell",
@@ -26,10 +26,10 @@ IMPORTS = (
     "sklearn.metrics",
     "matplotlib.pyplot",
     "papermill",
-    "poseemo_lib.cli",
-    "poseemo_lib.run_process",
-    "poseemo_lib.inputs",
-    "poseemo_lib.experiment",
+    "poseemo_lib.cli.__main__",
+    "poseemo_lib.studies.run_process",
+    "poseemo_lib.training.inputs",
+    "poseemo_lib.training.run",
     "poseemo_lib.plots",
 )
 GOAL = "goal: under 3 s on 1,000 clips"
@@ -69,9 +69,9 @@ class Place:
     """
 
     def __init__(self, folder: Path, options: Options):
-        from poseemo_lib.inputs import load_inputs
-        from poseemo_lib.parameters import check_parameters
-        from poseemo_lib.synthetic import write_synthetic_dataset
+        from poseemo_lib.data.synthetic import write_synthetic_dataset
+        from poseemo_lib.training.inputs import load_inputs
+        from poseemo_lib.training.parameters import check_parameters
 
         self.folder, self.number = folder, 0
         write_synthetic_dataset(folder / "data", options.size(1000, 120), n_groups=options.size(100, 12))
@@ -87,19 +87,19 @@ class Place:
 
     def order(self):
         """Give the order for another run."""
-        from poseemo_lib.run_process import Order
+        from poseemo_lib.studies.run_process import Order
 
         self.number += 1
-        return Order(self.parameters.model_dump(), str(self.last()), "cell", self.identity)
+        return Order(self.parameters.model_dump(), str(self.last()), "config", self.identity)
 
     def last(self) -> Path:
         """Name the folder of the run that was ordered last."""
-        return self.folder / "runs" / "cell" / f"seed-{self.number}"
+        return self.folder / "runs" / "config" / f"seed-{self.number}"
 
 
 def ways(place: Place, options: Options) -> Iterator[Row]:
     """Compare ways to make the same run, wall time of one run."""
-    from poseemo_lib.run_process import RunProcess
+    from poseemo_lib.studies.run_process import RunProcess
 
     process = RunProcess()
     arms = {
@@ -127,7 +127,7 @@ def _made(place: Place, make: Callable) -> float:
 
 
 def _make_cold(order):
-    from poseemo_lib.run_process import make_run
+    from poseemo_lib.studies.run_process import make_run
 
     before = dict(os.environ)
     try:
@@ -141,13 +141,13 @@ def make_plainly(order: dict) -> None:
     """Make a run in this process, without a notebook."""
     import torch
 
-    from poseemo_lib.experiment import execute_run
-    from poseemo_lib.inputs import load_inputs
-    from poseemo_lib.parameters import check_parameters
+    from poseemo_lib.training.inputs import load_inputs
+    from poseemo_lib.training.parameters import check_parameters
+    from poseemo_lib.training.run import execute_run
 
     torch.set_num_threads(1)
     parameters = check_parameters(order["parameters"])
-    execute_run(parameters, order["folder"], cell=order["cell"], inputs=load_inputs(parameters))
+    execute_run(parameters, order["folder"], config=order["config"], inputs=load_inputs(parameters))
 
 
 def _fresh(place: Place) -> float:
@@ -170,7 +170,7 @@ def _epochs(folder: Path) -> float:
 
 def parts(place: Place, options: Options) -> Iterator[Row]:
     """Split a study's run into parts, by the times that its executed notebook keeps; `A / B` is the part's share."""
-    from poseemo_lib.run_process import RunProcess
+    from poseemo_lib.studies.run_process import RunProcess
 
     values: dict[str, list[float]] = {}
     for _ in range(1 if options.quick else options.turns(5)):
@@ -213,9 +213,9 @@ def notebook_parts(folder: Path, whole: float) -> dict[str, float]:
     found = {"training": training}
     for name, when in timed:
         found[name] = found.get(name, 0.0) + when["duration"]
-    cell = found.pop("training cell")
+    config = found.pop("training cell")
     found["run beside its epochs (build, predict, save)"] = record["seconds"] - training
-    found["git, lock, record"] = cell - record["seconds"]
+    found["git, lock, record"] = config - record["seconds"]
     found["kernel start"] = _between(about["start_time"], timed[0][1]["start_time"])
     found["kernel end"] = _between(timed[-1][1]["end_time"], about["end_time"])
     found["between cells"] = about["duration"] - sum(found.values())
@@ -227,7 +227,7 @@ def _name(cell: dict) -> str:
     source = "".join(cell["source"])
     if "injected-parameters" in cell["metadata"].get("tags", []):
         return "other cells"
-    return next((name for mark, name in CELLS.items() if mark in source), "other cells")
+    return next((name for mark, name in CONFIGS.items() if mark in source), "other cells")
 
 
 def _between(start: str, end: str) -> float:

@@ -55,7 +55,7 @@ def _ways(options: Options) -> list[tuple[str, str, tuple]]:
 
 
 def _make_dataset(folder: Path, n_clips: int, n_groups: int) -> None:
-    from poseemo_lib.synthetic import write_synthetic_dataset
+    from poseemo_lib.data.synthetic import write_synthetic_dataset
 
     write_synthetic_dataset(folder, n_clips, n_groups=n_groups)
 
@@ -67,8 +67,8 @@ def _write_study(folder: Path, precision: str, sizes: dict) -> Path:
     path = folder / f"study-{precision}.yaml"
     base = {"split": "grouped", "epochs": sizes["epochs"], "patience": 0, "lr": 1e-3, "precision": precision}
     content = {"name": f"speed-{precision}", "dataset": str(folder / "data"), "seeds": list(range(sizes["seeds"]))}
-    cells = {name: {"from": f"architectures/{name}"} for name in sizes["networks"]}
-    path.write_text(yaml.safe_dump(content | {"base": base, "cells": cells}), encoding="utf-8")
+    configs = {name: {"from": f"architectures/{name}"} for name in sizes["networks"]}
+    path.write_text(yaml.safe_dump(content | {"base": base, "configs": configs}), encoding="utf-8")
     return path
 
 

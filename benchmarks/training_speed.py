@@ -22,16 +22,16 @@ from common import (
 from other_loops import OTHER_LOOPS
 from torch import nn
 
-from poseemo_lib.augmentation import Augmentation
-from poseemo_lib.batching import PreparedClips, training_batch
 from poseemo_lib.clips import EMOTIONS
-from poseemo_lib.losses import classification_losses
-from poseemo_lib.memory import keep_memory
+from poseemo_lib.features.augmentation import Augmentation
 from poseemo_lib.models import build_model
 from poseemo_lib.models.cost import count_multiply_adds
 from poseemo_lib.models.standardised import Standardised
-from poseemo_lib.parameters import RunParameters, settings_from
-from poseemo_lib.training import Settings, fit, make_optimizer, update_average
+from poseemo_lib.training.batching import PreparedClips, training_batch
+from poseemo_lib.training.fit import Settings, fit, make_optimizer, update_average
+from poseemo_lib.training.losses import classification_losses
+from poseemo_lib.training.memory import keep_memory
+from poseemo_lib.training.parameters import RunParameters, settings_from
 
 torch.use_deterministic_algorithms(True, warn_only=True)  # as a run does
 SUBJECT = "training_speed"

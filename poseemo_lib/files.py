@@ -1,10 +1,19 @@
-"""Files that a reader sees whole or not at all: each is written under a temporary name and renamed."""
+"""Files: written whole or not at all, YAML that is checked while it is read, and the hash of a file's code."""
 
+import ast
+import hashlib
 import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
+
+import yaml
+
+from poseemo_lib.errors import UsageError
+
+PACKAGE = Path(__file__).parent
 
 
 @contextmanager
@@ -33,3 +42,87 @@ def write_table(path: Path, table) -> None:
     """Write a Parquet file atomically."""
     with replacing(path) as temporary:
         table.to_parquet(temporary, index=False)
+
+
+def hash_code(files: set[Path]) -> str:
+    """Hash the code of files of this package, in the order of their names: 64 hexadecimal digits."""
+    digest = hashlib.sha256()
+    for path in sorted(files):
+        code = plain_code(path.read_text(encoding="utf-8"))
+        digest.update(f"{path.relative_to(PACKAGE).as_posix()}\n{code}\n".encode())
+    return digest.hexdigest()
+
+
+@cache  # by content: the networks share most of their files
+def plain_code(source: str) -> str:
+    """Rewrite Python source without comments, docstrings and layout."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and ast.get_docstring(
+            node, clean=False
+        ):
+            node.body = node.body[1:] or [ast.Pass()]
+    return ast.unparse(tree)
+
+
+def collect_files(path: Path, files: set[Path]) -> None:
+    """Add a file and, over and over, what it imports from this package."""
+    if path in files:
+        return
+    files.add(path)
+    for name in _imports(path.read_text(encoding="utf-8")):
+        if (found := module_file(name)) is not None:
+            collect_files(found, files)
+
+
+@cache
+def _imports(source: str) -> frozenset[str]:
+    names = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return frozenset(name for name in names if name.startswith("poseemo_lib."))
+
+
+def module_file(module: str) -> Path | None:
+    """Find the file of a module of this package, named with dots; None where it is no module."""
+    path = PACKAGE.joinpath(*module.split(".")[1:])
+    for candidate in (path.with_suffix(".py"), path / "__init__.py"):
+        if candidate.ismodule_file():
+            return candidate
+    return None
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """Refuses a key that stands twice in one mapping, of which YAML would take the last in silence."""
+
+    def construct_mapping(self, node, deep=False):
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.YAMLError(f"{key}: stands twice, the second time near line {node.start_mark.line + 1}")
+        return super().construct_mapping(node, deep)
+
+
+def read_yaml(path: str | Path) -> dict:
+    """Read a YAML file that holds names and values.
+
+    Raises
+    ------
+    UsageError
+        The file is missing, is no YAML, or holds something else.
+    """
+    path = Path(path)
+    try:
+        values = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: not a YAML file: {' '.join(str(error).split())}") from None
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise UsageError(f"{path}: wanted `name: value` lines, got {type(values).__name__}")
+    return values

@@ -23,7 +23,7 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory):
     """A small synthetic dataset: 120 clips of 12 groups."""
-    from poseemo_lib.synthetic import write_synthetic_dataset
+    from poseemo_lib.data.synthetic import write_synthetic_dataset
 
     folder = tmp_path_factory.mktemp("data") / "tiny"
     write_synthetic_dataset(folder, 120, seed=1, n_groups=12)
@@ -44,8 +44,8 @@ SMALL = {
 @pytest.fixture(scope="session")
 def small_run(tiny, tmp_path_factory):
     """The folder of a run of a small network on the small dataset; no test changes it."""
-    from poseemo_lib.experiment import execute_run
-    from poseemo_lib.parameters import check_parameters
+    from poseemo_lib.training.parameters import check_parameters
+    from poseemo_lib.training.run import execute_run
 
     values = {**SMALL, "architecture": "deep_residual", "epochs": 1, "eval_crops": 3, "dataset": str(tiny)}
     return execute_run(check_parameters(values), tmp_path_factory.mktemp("runs") / "net" / "seed-0")
@@ -60,7 +60,7 @@ def few_draws(request):
         return
     from functools import partial
 
-    from poseemo_lib import findings, material
+    from poseemo_lib.report import findings, material
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(material, "comparisons", partial(findings.comparisons, n_bootstrap=500))

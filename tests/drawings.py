@@ -25,28 +25,28 @@ EVERY_FACTOR = {
 }
 
 
-def score_table(cells, n_seeds=3, chance=1 / 7):
+def score_table(configs, n_seeds=3, chance=1 / 7):
     rows = []
-    for cell in cells:
+    for config in configs:
         for metric in METRIC_NAMES:
             mean = RNG.uniform(0.1, 0.9)
             line = chance if metric == "balanced_accuracy" else np.nan
-            row = {"cell": cell, "metric": metric, "mean": mean, "low": mean - 0.05, "high": mean + 0.05}
+            row = {"config": config, "metric": metric, "mean": mean, "low": mean - 0.05, "high": mean + 0.05}
             sd = 0.01 if n_seeds > 1 else np.nan
-            kinds = {"is_baseline": cell in BASELINES, "is_majority": cell == "majority"}
+            kinds = {"is_baseline": config in BASELINES, "is_majority": config == "majority"}
             rows.append(row | kinds | {"sd": sd, "n_seeds": n_seeds, "chance": line})
     return pd.DataFrame(rows)
 
 
 def seed_table(scores):
     parts = [scores.assign(seed=seed, value=scores["mean"] + shift) for seed, shift in enumerate((-0.02, 0, 0.03))]
-    return pd.concat(parts)[["cell", "seed", "metric", "value"]]
+    return pd.concat(parts)[["config", "seed", "metric", "value"]]
 
 
-def architectures(cells, synthetic, letters=False, **more):
-    scores = score_table(cells)
+def architectures(configs, synthetic, letters=False, **more):
+    scores = score_table(configs)
     if letters:
-        more["letters"] = {cell: "a b c" if i % 2 else "b" for i, cell in enumerate(cells)}
+        more["letters"] = {config: "a b c" if i % 2 else "b" for i, config in enumerate(configs)}
     return plots.architecture_comparison(scores, **COUNTS, seed_scores=seed_table(scores), synthetic=synthetic, **more)
 
 
@@ -70,9 +70,9 @@ def ablation_table(values_of):
     for factor, values in values_of.items():
         for i, value in enumerate(values):
             mean = 0.5 if i == 0 else RNG.uniform(0.3, 0.7)
-            row = {"factor": factor, "value": value, "is_base": i == 0, "cell": f"{factor}_{value}", "mean": mean}
+            row = {"factor": factor, "value": value, "is_base": i == 0, "config": f"{factor}_{value}", "mean": mean}
             rows.append(row | {"low": mean - 0.1, "high": mean + 0.1, "sd": 0.01, "n_seeds": 2})
-    columns = ["factor", "value", "is_base", "cell", "mean", "low", "high", "sd", "n_seeds"]
+    columns = ["factor", "value", "is_base", "config", "mean", "low", "high", "sd", "n_seeds"]
     return pd.DataFrame(rows, columns=columns).astype({"is_base": bool})
 
 

@@ -1,9 +1,9 @@
-"""Made-up answers of cells to clustered clips, for tests of statistics."""
+"""Made-up answers of configs to clustered clips, for tests of statistics."""
 
 import numpy as np
 import pandas as pd
 
-from poseemo_lib.evaluation import probability_columns
+from poseemo_lib.training.evaluation import probability_columns
 
 CLASSES = ("a", "b", "c")
 
@@ -27,7 +27,7 @@ def make_labels(rng, n_groups, n_each):
     return rng.integers(0, 3, n_groups * n_each)
 
 
-def make_cell(rng, labels, n_groups, *, skill=0.5, seeds=2, group_sd=0.2, seed_sd=0.03):
+def make_config(rng, labels, n_groups, *, skill=0.5, seeds=2, group_sd=0.2, seed_sd=0.03):
     """Right with a probability that differs by group and by seed; wrong answers are drawn at random."""
     n_each = len(labels) // n_groups
     by_group = np.repeat(rng.normal(0, group_sd, n_groups), n_each)

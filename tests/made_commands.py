@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from poseemo_lib import cli
+from poseemo_lib.cli import __main__ as cli
 
 
 def poseemo(*arguments):

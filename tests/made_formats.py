@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from poseemo_lib.clips import mark_missing
-from poseemo_lib.formats import Recording, load_reader, load_writer
+from poseemo_lib.data.formats import Recording, load_reader, load_writer
 from poseemo_lib.skeleton import JOINT
 
 SHARED = Path(__file__).parents[2] / "shared" / "data" / "formats"

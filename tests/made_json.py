@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 
-from poseemo_lib.formats import Recording
+from poseemo_lib.data.formats import Recording
 from poseemo_lib.skeleton import COCO_KEYPOINTS
 
 NAN = float("nan")

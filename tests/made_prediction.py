@@ -2,9 +2,9 @@
 
 from conftest import SMALL
 
-from poseemo_lib.experiment import execute_run
-from poseemo_lib.formats import Recording
-from poseemo_lib.parameters import check_parameters
+from poseemo_lib.data.formats import Recording
+from poseemo_lib.training.parameters import check_parameters
+from poseemo_lib.training.run import execute_run
 
 NETWORK = {**SMALL, "architecture": "deep_residual", "epochs": 1}
 

@@ -20,7 +20,7 @@ def kernels_below(process):
     below = psutil.Process(process.pid).children(recursive=True)
     try:
         commands = {one.pid: " ".join(one.cmdline()) for one in below}
-        servers = {pid for pid, command in commands.items() if "poseemo_lib.warm_kernels" in command}
+        servers = {pid for pid, command in commands.items() if "poseemo_lib.studies.warm_kernels" in command}
         return [one for one in below if "ipykernel" in commands[one.pid] or one.ppid() in servers]
     except psutil.NoSuchProcess:  # it went meanwhile
         return []

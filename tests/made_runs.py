@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from poseemo_lib.evaluation import probability_columns
 from poseemo_lib.files import write_json, write_table
+from poseemo_lib.training.evaluation import probability_columns
 
 CLASSES = ("angry", "happy", "sad")
 
@@ -16,7 +16,9 @@ def answers(labels, share, rng):
     return np.where(rng.random(len(labels)) < share, labels, wrong)
 
 
-def write_run(folder, cell, tables, *, architecture="gru", seed=0, fold="", leaks=None, synthetic=False, **parameters):
+def write_run(
+    folder, config, tables, *, architecture="gru", seed=0, fold="", leaks=None, synthetic=False, **parameters
+):
     """Write one complete run; `tables` is split -> predictions table."""
     folder.mkdir(parents=True)
     write_table(folder / "predictions.parquet", pd.concat(tables.values(), ignore_index=True))
@@ -30,7 +32,7 @@ def write_run(folder, cell, tables, *, architecture="gru", seed=0, fold="", leak
     }
     record = {
         "status": "complete",
-        "cell": cell,
+        "config": config,
         "identity": str(folder),
         "parameters": values,
         "classes": list(CLASSES),
@@ -51,7 +53,7 @@ def make_table(labels, answered, groups, split="test", prefix="", sure=0.8):
 
 
 def write_cell(root, name, share, *, val_share=None, n_groups=10, n_each=12, seeds=(0, 1, 2), prefix="", **more):
-    """Write a cell that is right in a share of clips, the same clips for all cells with one prefix."""
+    """Write a config that is right in a share of clips, the same clips for all configs with one prefix."""
     fixed = np.random.default_rng(1)
     labels = fixed.integers(0, 3, n_groups * n_each)
     groups = np.repeat([f"{prefix}g{i}" for i in range(n_groups)], n_each)

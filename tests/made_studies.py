@@ -7,26 +7,26 @@ import numpy as np
 import pandas as pd
 
 from poseemo_lib.clips import EMOTIONS
-from poseemo_lib.experiment import score_run
 from poseemo_lib.models import build_model
-from poseemo_lib.parameters import check_parameters, is_baseline
+from poseemo_lib.training.parameters import check_parameters, is_baseline
+from poseemo_lib.training.run import score_run
 
 SHARES = (0.12, 0.08, 0.06, 0.18, 0.34, 0.11, 0.11)
 PARTS = ("train", "val", "test")
 
 
-def made_study(root, cells, *, seeds=(0, 1), n_groups=12, per_group=12, skill=0.45, leaks=None):
+def made_study(root, configs, *, seeds=(0, 1), n_groups=12, per_group=12, skill=0.45, leaks=None):
     """Write the runs of a study.
 
     Parameters
     ----------
     root : Path
-    cells : dict
+    configs : dict
         Name -> parameters that differ from the defaults, and `skill`, the share of answers that are no guess.
     leaks : dict, optional
         Split -> what the audit found.
     """
-    for name, values in cells.items():
+    for name, values in configs.items():
         values = dict(values)
         right = values.pop("skill", skill)
         for seed in seeds:
@@ -38,16 +38,16 @@ def made_study(root, cells, *, seeds=(0, 1), n_groups=12, per_group=12, skill=0.
     return root
 
 
-def _write(folder, cell, parameters, skill, n_groups, per_group, leaks):
+def _write(folder, config, parameters, skill, n_groups, per_group, leaks):
     split = pd.concat([_clips(part, parameters["split"], n_groups, per_group) for part in PARTS], ignore_index=True)
     split.to_parquet(folder / "split.parquet")
     held_out = split[split["part"] != "train"].rename(columns={"part": "split"})
-    predictions = _predict(held_out, cell, parameters, skill)
+    predictions = _predict(held_out, config, parameters, skill)
     predictions.to_parquet(folder / "predictions.parquet")
     scores = score_run(predictions, EMOTIONS, parameters["score_by"])
     (folder / "metrics.json").write_text(json.dumps(scores))
     record = {
-        "status": "complete", "cell": cell, "identity": f"{cell}-{parameters['seed']}", "parameters": parameters,
+        "status": "complete", "config": config, "identity": f"{config}-{parameters['seed']}", "parameters": parameters,
         "classes": list(EMOTIONS), "leaks": leaks, "device": "cpu", "seconds": 1.0,
         "started": "2026-01-01T00:00:00+00:00", "finished": "2026-01-01T00:00:01+00:00", "poseemo_version": "0",
         "commit": "c", "torch_version": "0", "split_hash": parameters["split"],
@@ -72,9 +72,9 @@ def _clips(part, split, n_groups, per_group):
     return pd.DataFrame({"clip_id": names, "part": part, "label": labels, "group_id": groups, "source_id": names})
 
 
-def _predict(table, cell, parameters, skill):
+def _predict(table, config, parameters, skill):
     """Give the right answer with the probability `skill`, otherwise one by the classes' frequencies."""
-    rng = np.random.default_rng(crc32(f"{cell}{parameters['seed']}".encode()))
+    rng = np.random.default_rng(crc32(f"{config}{parameters['seed']}".encode()))
     table = table.reset_index(drop=True)
     truth = pd.Index(EMOTIONS).get_indexer(table["label"])
     if parameters["architecture"] == "majority":

@@ -21,7 +21,7 @@ def needs_shared():
 
 def write(path, pictures, fps=30):
     """Write pictures (H, W, 3) to a video."""
-    from poseemo_lib.video import VideoWriter
+    from poseemo_lib.video.frames import VideoWriter
 
     path.parent.mkdir(parents=True, exist_ok=True)
     pictures = list(pictures)
@@ -33,7 +33,7 @@ def write(path, pictures, fps=30):
 
 def stretch(name, start, n):
     """Pictures start to start + n of a shared video; a large one is taken at a quarter of its size."""
-    from poseemo_lib.video import read_frames
+    from poseemo_lib.video.frames import read_frames
 
     for frame in islice(read_frames(VIDEOS / name), start, start + n):
         step = 4 if frame.rgb.shape[0] > 1000 else 1

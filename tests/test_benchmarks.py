@@ -109,6 +109,6 @@ def test_a_plain_loader_that_computes_something_else_is_noticed(monkeypatch):
 
 
 def input_path_features(*given):
-    from poseemo_lib.numpy_path import to_features
+    from poseemo_lib.inference.numpy_path import to_features
 
     return to_features(*given)

@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from poseemo_lib.page import find_browser
 from poseemo_lib.paths import NOTEBOOKS
+from poseemo_lib.report.page import find_browser
 
 pytestmark = [
     pytest.mark.slow,
@@ -133,7 +133,7 @@ def test_the_interpretation_runs_from_the_menu_and_its_player_plays(lab, tab):
 
 PLAYER_NOTEBOOK = """
 import numpy as np
-from poseemo_lib.page import show_plotly
+from poseemo_lib.report.page import show_plotly
 from poseemo_lib.plots.player import PlayerClip, skeleton_player
 rng = np.random.default_rng(0)
 clips = [

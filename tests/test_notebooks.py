@@ -6,10 +6,10 @@ import nbformat
 import pytest
 from conftest import SMALL
 
-from poseemo_lib.execution import execute_notebook
-from poseemo_lib.experiment import execute_run
-from poseemo_lib.parameters import RunParameters, check_parameters
 from poseemo_lib.paths import NOTEBOOKS
+from poseemo_lib.studies.notebook import execute_notebook
+from poseemo_lib.training.parameters import RunParameters, check_parameters
+from poseemo_lib.training.run import execute_run
 
 ALL = sorted(NOTEBOOKS.glob("*.ipynb"))
 MOST_LINES = 12
@@ -54,7 +54,7 @@ def test_the_training_notebook_has_every_parameter_with_its_default():
         n.targets[0].id: ast.literal_eval(n.value)
         for n in ast.parse(parameters_cell(NOTEBOOKS / "03_train.ipynb")).body
     }
-    assert values.pop("out") == "" and values.pop("cell") == ""
+    assert values.pop("out") == "" and values.pop("config") == ""
     assert values == {name: field.default for name, field in RunParameters.model_fields.items()}
     assert [type(v) for v in values.values()] == [type(f.default) for f in RunParameters.model_fields.values()]
 
@@ -106,7 +106,7 @@ def test_05_looks_into_the_network_of_a_study(tiny, tmp_path):
     for cell, seed in (("majority", 0), ("net", 0), ("net", 1)):
         more = {"architecture": "majority", "model": {}} if cell == "majority" else {}
         parameters = check_parameters({"dataset": str(tiny), **SMALL, "seed": seed, **more})
-        execute_run(parameters, tmp_path / "runs" / cell / f"seed-{seed}", cell=cell)
+        execute_run(parameters, tmp_path / "runs" / cell / f"seed-{seed}", config=cell)
     execute_notebook("05_interpret.ipynb", tmp_path / "o.ipynb", {"runs": str(tmp_path / "runs")})
     outputs = [o for cell in nbformat.read(tmp_path / "o.ipynb", 4).cells for o in cell.get("outputs", [])]
     assert any("application/vnd.plotly.v1+json" in output.get("data", {}) for output in outputs)

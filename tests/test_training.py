@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch.nn import functional
 
-from poseemo_lib import training
-from poseemo_lib.augmentation import Augmentation
-from poseemo_lib.batching import PreparedClips
 from poseemo_lib.errors import TrainingError
+from poseemo_lib.features.augmentation import Augmentation
 from poseemo_lib.models import build_model
-from poseemo_lib.training import Settings, fit, learning_rate, predict, update_average
+from poseemo_lib.training import fit as training
+from poseemo_lib.training.batching import PreparedClips
+from poseemo_lib.training.fit import Settings, fit, learning_rate, predict, update_average
 
 SETTINGS = Settings(
     seed=0, epochs=4, patience=0, choose_after=0.0, batch_size=8, lr=2e-3, weight_decay=1e-4, warmup_epochs=1,

@@ -9,7 +9,7 @@ import inspect
 from torch import nn
 
 from poseemo_lib.errors import UsageError
-from poseemo_lib.features import N_FEATURES
+from poseemo_lib.features.tensor_features import N_FEATURES
 from poseemo_lib.models.bilstm import BiLSTM
 from poseemo_lib.models.conv1d import Conv1d
 from poseemo_lib.models.conv_lstm import ConvLSTM

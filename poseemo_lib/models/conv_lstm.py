@@ -6,7 +6,7 @@ did it for body-worn sensors.
 
 from torch import Tensor, nn
 
-from poseemo_lib.features import N_FEATURES
+from poseemo_lib.features.tensor_features import N_FEATURES
 from poseemo_lib.models.layers import classification_head, frame_embedding
 from poseemo_lib.models.masked import ConvNorm, run_recurrent
 

@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from poseemo_lib.features import N_FEATURES
+from poseemo_lib.features.tensor_features import N_FEATURES
 from poseemo_lib.models import build_model, hyper_parameters
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from poseemo_lib.errors import UsageError
-from poseemo_lib.features import CHANNEL_NAMES
+from poseemo_lib.features.tensor_features import CHANNEL_NAMES
 from poseemo_lib.models.graph import STREAMS, streams
 from poseemo_lib.models.people import PEOPLE_POOLINGS, check_choice, find_people, merge_frames, pool_people
 from poseemo_lib.skeleton import N_KEYPOINTS

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from poseemo_lib.features import N_FEATURES
+from poseemo_lib.features.tensor_features import N_FEATURES
 from poseemo_lib.models.layers import classification_head, frame_embedding
 from poseemo_lib.models.masked import MaskedBatchNorm, TemporalConv
 from poseemo_lib.models.pooling import build_pooling

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from poseemo_lib.errors import UsageError
-from poseemo_lib.features import CHANNEL_NAMES
+from poseemo_lib.features.tensor_features import CHANNEL_NAMES
 from poseemo_lib.skeleton import MAX_PEOPLE, N_KEYPOINTS
 
 CONFIDENCE = CHANNEL_NAMES.index("confidence")

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from poseemo_lib.errors import UsageError
-from poseemo_lib.features import CHANNEL_NAMES
+from poseemo_lib.features.tensor_features import CHANNEL_NAMES
 from poseemo_lib.models.graph import STREAMS, partitioned_adjacency, streams
 from poseemo_lib.models.people import (
     PEOPLE_POOLINGS,

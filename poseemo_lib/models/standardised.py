@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from poseemo_lib.features import CHANNEL_NAMES
+from poseemo_lib.features.tensor_features import CHANNEL_NAMES
 from poseemo_lib.skeleton import MAX_PEOPLE, N_KEYPOINTS
 
 _CONFIDENCE = CHANNEL_NAMES.index("confidence")

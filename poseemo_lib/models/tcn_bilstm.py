@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from poseemo_lib.errors import UsageError
-from poseemo_lib.features import N_FEATURES
+from poseemo_lib.features.tensor_features import N_FEATURES
 from poseemo_lib.models.layers import frame_embedding
 from poseemo_lib.models.masked import ConvNorm, run_recurrent
 from poseemo_lib.models.pooling import AttentionPooling, masked_max

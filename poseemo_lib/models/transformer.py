@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from poseemo_lib.errors import UsageError
-from poseemo_lib.features import N_FEATURES
+from poseemo_lib.features.tensor_features import N_FEATURES
 
 
 class Transformer(nn.Module):

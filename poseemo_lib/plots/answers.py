@@ -13,7 +13,7 @@ def answers_over_time(table, classes, *, threshold: float, synthetic: bool, titl
     Parameters
     ----------
     table : DataFrame
-        One row a window: stop_seconds and p_<class> for each class, as `poseemo_lib.prediction` gives it.
+        One row a window: stop_seconds and p_<class> for each class, as `poseemo_lib.inference.predictor` gives it.
     classes : sequence of str
     threshold : float
         With less the answer is "not sure", 0 to 1.

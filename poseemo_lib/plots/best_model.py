@@ -83,7 +83,7 @@ def draw_shares(ax, confusion, classes, fontsize: float = 9) -> None:
     share = np.divide(100 * confusion, support, out=np.full(confusion.shape, np.nan), where=support > 0)
     texts = [[f"{value:.0f}" if np.isfinite(value) else "–" for value in row] for row in share]
     _matrix(ax, share, texts, 100, classes, fontsize)
-    ax.set(ylabel="true", xlabel="answered")
+    ax.set(ylabel="true", xlabel="predicted")
 
 
 def draw_counts(ax, confusion, classes, fontsize: float = 9) -> None:
@@ -92,7 +92,7 @@ def draw_counts(ax, confusion, classes, fontsize: float = 9) -> None:
     _matrix(ax, confusion, texts, max(confusion.max(), 1), classes, fontsize)
     names = [f"{style.name_text(name, 14)} ({n:,})" for name, n in zip(classes, confusion.sum(1), strict=True)]
     ax.set_yticks(range(len(classes)), names)
-    ax.set_xlabel("answered")
+    ax.set_xlabel("predicted")
 
 
 def _matrix(ax, values, texts, most: float, classes, fontsize: float) -> None:

@@ -15,7 +15,7 @@ def reliability_diagram(before, after, errors, *, ax=None):
     Parameters
     ----------
     before, after : DataFrame
-        From :func:`poseemo_lib.reliability.reliability_table`.
+        From :func:`poseemo_lib.analysis.reliability.reliability_table`.
     errors : DataFrame
         Index before, after; mean, low, high of the ECE.
     ax : Axes, optional
@@ -54,7 +54,7 @@ def coverage_curve(table, threshold: float, unit: str = "clip", *, ax=None):
     Parameters
     ----------
     table : DataFrame
-        From :func:`poseemo_lib.reliability.coverage_table`, with a row for `threshold`.
+        From :func:`poseemo_lib.analysis.reliability.coverage_table`, with a row for `threshold`.
     threshold : float
         Least confidence that gets an answer, in use.
     unit : str
@@ -129,7 +129,7 @@ def recall_against_size(table, classes, *, ax=None):
     Parameters
     ----------
     table : DataFrame
-        From :func:`poseemo_lib.mistakes.recall_by_size`.
+        From :func:`poseemo_lib.analysis.mistakes.recall_by_size`.
     classes : tuple of str
     ax : Axes, optional
 

@@ -1,4 +1,4 @@
-"""Figures that compare cells: differences from baselines, and every number of every cell."""
+"""Figures that compare configs: differences from baselines, and every number of every config."""
 
 import textwrap
 from collections.abc import Callable
@@ -137,17 +137,17 @@ class Columns(NamedTuple):
 def detail_table(
     table, groups, *, not_run=(), title: str = "", sample: str = "", synthetic: bool, leaky: bool = False, ax=None
 ):
-    """Draw a table with a colour behind each value: a row a cell, its columns in groups.
+    """Draw a table with a colour behind each value: a row a config, its columns in groups.
 
     Parameters
     ----------
     table : DataFrame
-        Index: names of the cells. is_baseline, is_chosen, is_apart (tested on other clips than the chosen one), and
+        Index: names of the configs. is_baseline, is_chosen, is_apart (tested on other clips than the chosen one), and
         the groups' columns; where there are `<column>_low` and `<column>_high` too, they are written below the value.
         NaN is a dash.
     groups : sequence of Columns
     not_run : sequence of str
-        Names of cells without runs, each a row that says so.
+        Names of configs without runs, each a row that says so.
     title, sample : str
         Above the figure, and under it.
     synthetic, leaky : bool
@@ -171,7 +171,7 @@ def detail_table(
         ax.text(len(columns) / 2 - 0.5, i, "not run", ha="center", va="center", color="#555555", fontsize=9)
     _divide(ax, groups, n_rows)
     _head_columns(ax, groups)
-    _name_cells(ax, table, not_run)
+    _name_configs(ax, table, not_run)
     if title:
         style.title_figure(fig, title)
     if sample:
@@ -246,7 +246,7 @@ def _fit_beside(a: str, b: str) -> bool:
     return all((len(one) + len(other)) / 2 <= _COLUMN_LETTERS for one, other in lines)
 
 
-def _name_cells(ax, table, not_run) -> None:
+def _name_configs(ax, table, not_run) -> None:
     names = [style.name_text(name) + ("†" if apart else "") for name, apart in table["is_apart"].items()]
     ax.set_yticks(range(len(table) + len(not_run)), [*names, *map(style.name_text, not_run)])
     _embolden(ax, [*table["is_chosen"], *(False for _ in not_run)])

@@ -15,16 +15,16 @@ _MOST_NAMED = 4
 
 @style.in_style
 def training_curves(
-    curves, cells, *, title: str = "", sample: str = "", synthetic: bool, leaky: bool = False, score_name="macro-F1"
+    curves, configs, *, title: str = "", sample: str = "", synthetic: bool, leaky: bool = False, score_name="macro-F1"
 ):
     """Draw loss and validation score of one network, and the validation score of the others as small multiples.
 
     Parameters
     ----------
     curves : DataFrame
-        One row a cell, seed and epoch: cell, seed, epoch, train_loss, val_loss, val_macro_f1 (share), is_best (whether
+        One row a config, seed and epoch: config, seed, epoch, train_loss, val_loss, val_macro_f1 (share), is_best (whether
         the epoch was chosen).
-    cells : sequence of str
+    configs : sequence of str
         The network drawn large, then the others in order. One without rows is a panel that says so.
     title, sample : str
         Above the figure, and under it.
@@ -35,9 +35,9 @@ def training_curves(
     Returns
     -------
     fig, axes
-        dict: loss, score, and the name of each other cell.
+        dict: loss, score, and the name of each other config.
     """
-    first, *others = cells
+    first, *others = configs
     n_columns = int(np.clip(len(others), _LEAST_COLUMNS, _MOST_COLUMNS))
     n_rows = -(-len(others) // n_columns)
     fig = plt.figure(figsize=(11.5, 4.3 + 1.55 * n_rows), layout="constrained")
@@ -49,7 +49,7 @@ def training_curves(
     _score_panel(axes["score"], own, score_name)
     if others:
         axes |= _small_multiples(fig, halves[1].subgridspec(n_rows, n_columns), curves, own, others, score_name)
-    _share_limits(axes["score"], [axes[name] for name in others], curves[curves["cell"].isin(cells)])
+    _share_limits(axes["score"], [axes[name] for name in others], curves[curves["config"].isin(configs)])
     _name_seeds(axes["score"], own)
     if title:
         style.title_figure(fig, title)
@@ -59,8 +59,8 @@ def training_curves(
     return fig, axes
 
 
-def _of(curves, cell: str) -> dict:
-    return dict(list(curves[curves["cell"] == cell].groupby("seed")))
+def _of(curves, config: str) -> dict:
+    return dict(list(curves[curves["config"] == config].groupby("seed")))
 
 
 def _line(ax, run, column: str, factor: float = 1, **look) -> None:
@@ -129,14 +129,14 @@ def _name_ends(ax, ends, names, colours) -> None:
                     va="center", fontsize=9, color=colours[i], annotation_clip=False)  # fmt: skip
 
 
-def _small_multiples(fig, grid, curves, beside: dict, cells, score_name: str) -> dict:
-    """Draw one panel a cell, with the large one's curves in grey behind it."""
+def _small_multiples(fig, grid, curves, beside: dict, configs, score_name: str) -> dict:
+    """Draw one panel a config, with the large one's curves in grey behind it."""
     n_rows, n_columns = grid.get_geometry()
     axes = {}
-    for k, cell in enumerate(cells):
-        ax = axes[cell] = fig.add_subplot(grid[k // n_columns, k % n_columns])
-        ax.set_title(style.name_text(cell, 24), fontsize=9)
-        runs = _of(curves, cell)
+    for k, config in enumerate(configs):
+        ax = axes[config] = fig.add_subplot(grid[k // n_columns, k % n_columns])
+        ax.set_title(style.name_text(config, 24), fontsize=9)
+        runs = _of(curves, config)
         if not runs:
             style.write_not_run(ax, "no history")
             continue
@@ -146,7 +146,7 @@ def _small_multiples(fig, grid, curves, beside: dict, cells, score_name: str) ->
             _line(ax, run, "val_macro_f1", 100, color=VAL, linewidth=1.2)
             _star(ax, run, "val_macro_f1", 100, size=8)
         ax.grid(axis="y")
-        below = k + n_columns < len(cells)
+        below = k + n_columns < len(configs)
         ax.tick_params(labelbottom=not below, labelleft=k % n_columns == 0)
         ax.set_xlabel("" if below else "epoch")
         if k % n_columns == 0:

@@ -1,4 +1,4 @@
-"""Interactive figures of a study: confusions of every cell, and runs as parallel lines."""
+"""Interactive figures of a study: confusions of every config, and runs as parallel lines."""
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ _AXIS_WIDTH = 110  # pixels that an axis of the parallel lines needs
 
 
 def confusion_explorer(confusions, classes, *, synthetic: bool):
-    """Show the confusions of one cell at a time: a dropdown chooses the cell, buttons shares or counts.
+    """Show the confusions of one config at a time: a dropdown chooses the config, buttons shares or counts.
 
     Colour is the share of the true class in both. A class without clips has no shares.
 
@@ -32,12 +32,12 @@ def confusion_explorer(confusions, classes, *, synthetic: bool):
     Raises
     ------
     ValueError
-        There is no cell.
+        There is no config.
     """
     import plotly.graph_objects as go
 
     if not confusions:
-        raise ValueError("wanted the confusions of at least one cell, got none")
+        raise ValueError("wanted the confusions of at least one config, got none")
     names, tables = list(confusions), [_tables(np.asarray(counts)) for counts in confusions.values()]
     ticks = {"tickvals": list(range(len(classes))), "ticktext": [plain_text(name, 12) for name in classes]}
     still = {"fixedrange": True, "showgrid": False, "zeroline": False, "ticks": ""}
@@ -49,7 +49,7 @@ def confusion_explorer(confusions, classes, *, synthetic: bool):
                "y": 1, "yref": "paper", "yanchor": "bottom", "font": {"size": 12}},
         xaxis={**ticks, **still, "title": {"text": "predicted", "standoff": 6}, "tickangle": -40, "automargin": True},
         yaxis={**ticks, **still, "title": {"text": "true", "standoff": 8}, "autorange": "reversed", "automargin": True},
-        updatemenus=[_cell_menu(names, tables), _kind_menu()],
+        updatemenus=[_config_menu(names, tables), _kind_menu()],
     )  # fmt: skip
     heatmaps = [_heatmap(tables[0], kind, shown=place == 0) for place, kind in enumerate(("shares", "counts"))]
     return go.Figure(heatmaps, layout)
@@ -76,7 +76,7 @@ def _heatmap(tables: dict, kind: str, *, shown: bool) -> dict:
     }  # fmt: skip
 
 
-def _cell_menu(names: list[str], tables: list[dict]) -> dict:
+def _config_menu(names: list[str], tables: list[dict]) -> dict:
     buttons = []
     for name, found in zip(names, tables, strict=True):
         drawn = {"z": [found["z"]] * 2, "text": [found["shares"], found["counts"]]}

@@ -32,7 +32,7 @@ class Tile(NamedTuple):
     owner, label, value, note : str
         What it is of, what it is, the number, and its interval.
     is_chosen : bool
-        Whether it is of the chosen cell; the others are what it is held against.
+        Whether it is of the chosen config; the others are what it is held against.
     """
 
     owner: str
@@ -90,7 +90,7 @@ class Words(NamedTuple):
 def summary_infographic(
     words: Words,
     tiles: Sequence[Tile],
-    cells: pd.DataFrame,
+    configs: pd.DataFrame,
     confusion: np.ndarray,
     classes: tuple[str, ...],
     panels: Sequence[Panel],
@@ -105,10 +105,10 @@ def summary_infographic(
     words : Words
     tiles : sequence of Tile
         At most four.
-    cells : DataFrame
+    configs : DataFrame
         name, mean, low, high (shares, 0 to 1), is_baseline, is_chosen; drawn from the top in this order.
     confusion : array (C, C), int
-        Of the chosen cell; rows are the true class.
+        Of the chosen config; rows are the true class.
     classes : tuple of C str
     panels : sequence of Panel
         At most three.
@@ -118,7 +118,7 @@ def summary_infographic(
     Returns
     -------
     fig, axes
-        Bars of the cells, confusion matrix, and an axes a panel.
+        Bars of the configs, confusion matrix, and an axes a panel.
     """
     fig = plt.figure(figsize=(_WIDTH, _HEIGHT), facecolor="white")
     _write(fig, words.question, (_MARGIN, 0.62), (_INSIDE, 1.1), 31, weight="bold")
@@ -132,9 +132,9 @@ def summary_infographic(
     bars, shares = _axes(fig, (_MARGIN, 6.72), (5.0, 4.55)), _axes(fig, (7.15, 6.72), (3.95, 3.95))
     _write(fig, words.bars, (_MARGIN, 6.16), (5.0, 0.5), 15, weight="bold")
     _write(fig, words.confusion, (6.2, 6.16), (4.9, 0.5), 15, weight="bold")
-    _draw_cells(bars, cells)
+    _draw_configs(bars, configs)
     draw_shares(shares, np.asarray(confusion), classes, fontsize=13)
-    shares.set(xlabel="answered", ylabel="true class")
+    shares.set(xlabel="predicted", ylabel="true class")
     shares.tick_params(labelsize=min(11.5, 11.5 * 11 / len(classes)))
     _rule(fig, 11.62)
     below = [_draw_panel(fig, panel, _MARGIN + i * (_INSIDE + 0.35) / 3) for i, panel in enumerate(panels)]
@@ -230,14 +230,14 @@ def _write_tile(fig, tile: Tile, left: float) -> None:
     _write(fig, tile.note, (left, 4.76), (width, 0.25), 11.5, color=_GREY)
 
 
-def _draw_cells(ax, cells: pd.DataFrame) -> None:
-    """Draw a bar a cell, its name and score above the bar."""
-    for i, row in enumerate(cells.to_dict("records")):
+def _draw_configs(ax, configs: pd.DataFrame) -> None:
+    """Draw a bar a config, its name and score above the bar."""
+    for i, row in enumerate(configs.to_dict("records")):
         colour = _CHOSEN if row["is_chosen"] else _BASELINE if row["is_baseline"] else _NETWORK
         kinds = [name for name in ("baseline", "chosen") if row[f"is_{name}"]]
         bar = row | {"value": row["mean"], "colour": colour, "hatch": "//" if row["is_baseline"] else ""}
         _bar(ax, i, bar, ", ".join([style.name_text(row["name"], 28), *kinds]), 12, bold=row["is_chosen"])
-    _dress(ax, max(len(cells), LEAST_ROWS))
+    _dress(ax, max(len(configs), LEAST_ROWS))
 
 
 def _draw_panel(fig, panel: Panel, left: float):

@@ -12,7 +12,7 @@ _TRAIN, _VAL = "#0072B2", "#D55E00"
 
 @style.in_style
 def network_details(scores, seeds, recall, confusion, classes, histories, *, title: str = "", note: str = "", **facts):
-    """Everything about one cell: its scores, recall of every class, how it was trained, what it confuses.
+    """Everything about one config: its scores, recall of every class, how it was trained, what it confuses.
 
     Parameters
     ----------

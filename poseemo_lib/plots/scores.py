@@ -27,14 +27,14 @@ def architecture_comparison(
     metrics: dict[str, str] = METRIC_NAMES,
     axes=None,
 ):
-    """Bars of the cells' scores with their intervals, best first, beside chance and the baselines to beat.
+    """Bars of the configs' scores with their intervals, best first, beside chance and the baselines to beat.
 
     Vertical lines: chance, always answering the most frequent class, and the strongest other baseline.
 
     Parameters
     ----------
     scores : DataFrame
-        One row a cell and metric: cell, metric, mean, low, high, n_seeds (0: not run), is_baseline, is_majority,
+        One row a config and metric: config, metric, mean, low, high, n_seeds (0: not run), is_baseline, is_majority,
         chance (NaN: no line). Scores are shares, 0 to 1. Sorted by the first metric.
     n_clips, n_groups : int
         What was predicted.
@@ -43,11 +43,11 @@ def architecture_comparison(
     unit, resampled_by : str
         What was scored, and what the intervals were drawn over.
     seed_scores : DataFrame, optional
-        cell, seed, metric, value: drawn as small circles.
+        config, seed, metric, value: drawn as small circles.
     letters : dict, optional
         Network -> letters of a rank table, with spaces between; those that share one cannot be told apart.
     chosen : str
-        Cell whose name is bold, the one that validation chooses.
+        ConfigRuns whose name is bold, the one that validation chooses.
     metrics : dict
         Metric -> title, one panel each.
     axes : sequence of Axes, optional
@@ -58,22 +58,24 @@ def architecture_comparison(
     fig, axes
     """
     order = scores[scores["metric"] == next(iter(metrics))].sort_values("mean", ascending=False, kind="stable")
-    cells = list(order["cell"]) + [cell for cell in scores["cell"].unique() if cell not in set(order["cell"])]
+    configs = list(order["config"]) + [
+        config for config in scores["config"].unique() if config not in set(order["config"])
+    ]
     if axes is None:
-        size = (3.1 * len(metrics) + 2.2, 2.1 + 0.33 * len(cells))
+        size = (3.1 * len(metrics) + 2.2, 2.1 + 0.33 * len(configs))
         fig, axes = plt.subplots(1, len(metrics), figsize=size, sharey=True, squeeze=False, layout="constrained")
         axes = axes[0]
     fig = axes[0].figure
     for ax, metric in zip(axes, metrics, strict=True):
         seeds = None if seed_scores is None else seed_scores[seed_scores["metric"] == metric]
-        _score_panel(ax, scores[scores["metric"] == metric].set_index("cell").reindex(cells), seeds)
+        _score_panel(ax, scores[scores["metric"] == metric].set_index("config").reindex(configs), seeds)
         if seeds is not None:
-            _seed_dots(ax, seeds, cells)
-    seeds = scores.groupby("cell")["n_seeds"].max()
-    _name_rows(axes[0], cells, seeds, letters or {}, chosen)
+            _seed_dots(ax, seeds, configs)
+    seeds = scores.groupby("config")["n_seeds"].max()
+    _name_rows(axes[0], configs, seeds, letters or {}, chosen)
     more = " Circles: single seeds." if seed_scores is not None else ""
     more += " Networks that share a letter cannot be told apart." if letters else ""
-    more += " Bold: chosen by validation." if chosen in cells else ""
+    more += " Bold: chosen by validation." if chosen in configs else ""
     sample = {"unit": unit, "resampled_by": resampled_by, "interval": "Lines"}
     style.note_sample(fig, style.sample_text(n_clips, n_groups, seeds[seeds > 0], **sample) + more)
     style.note_data(fig, synthetic, leaky)
@@ -87,7 +89,7 @@ def architecture_comparison(
 
 
 def _score_panel(ax, rows, seeds) -> None:
-    farthest = {} if seeds is None else (100 * seeds.groupby("cell")["value"].max()).to_dict()
+    farthest = {} if seeds is None else (100 * seeds.groupby("config")["value"].max()).to_dict()
     for i, (name, row) in enumerate(rows.iterrows()):
         mean, low, high = 100 * row["mean"], 100 * row["low"], 100 * row["high"]
         if not np.isfinite(mean):
@@ -119,29 +121,30 @@ def limit_scores(ax, shares) -> None:
     ax.grid(axis="x")
 
 
-def _seed_dots(ax, rows, cells: list[str]) -> None:
-    rows = rows[rows["cell"].isin(cells)]
-    places = [cells.index(cell) for cell in rows["cell"]]
+def _seed_dots(ax, rows, configs: list[str]) -> None:
+    rows = rows[rows["config"].isin(configs)]
+    places = [configs.index(config) for config in rows["config"]]
     ax.plot(100 * rows["value"], places, "o", color="black", markerfacecolor="white", markersize=3.2,
             markeredgewidth=0.7, label="seeds")  # fmt: skip
 
 
-def _name_rows(ax, cells: list[str], seeds, letters: dict[str, str], chosen: str) -> None:
+def _name_rows(ax, configs: list[str], seeds, letters: dict[str, str], chosen: str) -> None:
     """Write names beside the rows, the chosen one bold, with the number of seeds if not that of most, and letters."""
     usual = seeds[seeds > 0].mode().max()
     names = [
-        style.name_text(cell) + ("" if seeds[cell] in (0, usual) else f" ({style.count(int(seeds[cell]), 'seed')})")
-        for cell in cells
+        style.name_text(config)
+        + ("" if seeds[config] in (0, usual) else f" ({style.count(int(seeds[config]), 'seed')})")
+        for config in configs
     ]
     columns = sorted(
         {letter for text in letters.values() for letter in text.split()}, key=lambda letter: (len(letter), letter)
     )
-    ax.set_yticks(range(len(cells)), names)
-    for cell, label in zip(cells, ax.get_yticklabels(), strict=True):
-        label.set_fontweight("bold" if cell == chosen else "normal")
+    ax.set_yticks(range(len(configs)), names)
+    for config, label in zip(configs, ax.get_yticklabels(), strict=True):
+        label.set_fontweight("bold" if config == chosen else "normal")
     ax.tick_params(axis="y", pad=4 + _COLUMN * len(columns))
-    for i, cell in enumerate(cells):
-        for letter in letters.get(cell, "").split():
+    for i, config in enumerate(configs):
+        for letter in letters.get(config, "").split():
             left = _COLUMN * (columns.index(letter) - len(columns)) - 1
             ax.annotate(letter, (0, i), xycoords=ax.get_yaxis_transform(), xytext=(left, 0), fontsize=8,
                         textcoords="offset points", va="center", ha="left")  # fmt: skip
@@ -157,7 +160,7 @@ def _reference_lines(ax, rows) -> list[tuple[float, str, str]]:
     ]
     if len(others):
         top = others.loc[others["mean"].idxmax()]
-        lines.append((100 * top["mean"], style.name_text(top["cell"], 20), style.STRONGEST, "-"))
+        lines.append((100 * top["mean"], style.name_text(top["config"], 20), style.STRONGEST, "-"))
     for x, _, colour, line in lines:
         ax.axvline(x, color=colour, linestyle=line, linewidth=1.1, zorder=0.9)
     return [(x, name, colour) for x, name, colour, _ in lines]

@@ -8,7 +8,6 @@ from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 
 from poseemo_lib.plots import style
 from poseemo_lib.plots.labels import label_points, spread
-from poseemo_lib.ranking import pareto_front
 
 SIZE_NAMES = {"n_parameters": "parameters", "multiply_adds": "multiply-adds for one window"}
 _FRONT = "#000000"
@@ -35,7 +34,7 @@ def score_against_size(
     Parameters
     ----------
     table : DataFrame
-        One row a cell: cell, mean, low, high (shares, 0 to 1), n_seeds, is_baseline and a column `size`. Baselines are
+        One row a config: config, mean, low, high (shares, 0 to 1), n_seeds, is_baseline and a column `size`. Baselines are
         horizontal lines; a network without a size is named under the axis.
     n_clips, n_groups : int
         What was predicted.
@@ -82,7 +81,7 @@ def score_against_size(
                              interval="Vertical lines")  # fmt: skip
     if noted:
         text = " ".join(fig.get_supxlabel().split())
-    if lost := sorted(set(networks["cell"]) - set(known["cell"])):
+    if lost := sorted(set(networks["config"]) - set(known["config"])):
         names = ", ".join(style.name_text(name) for name in lost)
         text += f" Not drawn against size, size or score unknown: {names}."
     style.note_sample(fig, text)
@@ -93,7 +92,7 @@ def score_against_size(
     strokes += [(*ax.get_xlim()[:1], 100 * mean, ax.get_xlim()[1], 100 * mean) for mean in baselines["mean"]]
     corners = [point for a, b in pairwise(front) for point in ((x[a], y[a]), (x[b], y[a]))]
     strokes += [*((*a, *b) for a, b in pairwise(corners)), *beyond]
-    names = [style.name_text(name) for name in known["cell"]]
+    names = [style.name_text(name) for name in known["config"]]
     on_front = [_FRONT if i in set(front) else colour for i in range(len(x))]
     before = set(ax.texts)
     label_points(ax, x, y, names, colours=on_front, lines=[line for line in strokes if np.isfinite(line).all()])
@@ -142,7 +141,7 @@ def _label_baselines(ax, baselines) -> None:
     height = ax.figure.get_size_inches()[1] * ax.get_position().height * 72  # points
     values = 100 * baselines["mean"].to_numpy(float)
     places = spread(values, 12 * (high - low) / height, low, high)
-    for value, place, name in zip(values, places, baselines["cell"], strict=True):
+    for value, place, name in zip(values, places, baselines["config"], strict=True):
         text = f"{style.name_text(name, 22)} {value:.1f}" + (" ↓" if value < low else "")
         look = {"va": "center", "fontsize": 8, "color": "#444444"}
         line = {"arrowstyle": "-", "color": style.STRONGEST, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 0}
@@ -151,3 +150,25 @@ def _label_baselines(ax, baselines) -> None:
         ends = {"xycoords": ("axes fraction", "data"), "textcoords": ("axes fraction", "data")}
         ax.annotate(text, (1, max(value, low)), (1.03, place), **ends, **look,
                     arrowprops=line if value >= low else None)  # fmt: skip
+
+
+def pareto_front(size, score) -> np.ndarray:
+    """Find the models that no other beats in both size and score.
+
+    Parameters
+    ----------
+    size, score : sequence of N float
+        A model with a NaN is not on the front and beats none.
+
+    Returns
+    -------
+    int array
+        Indices of the models for which no other is at least as small and at least as good, and better in one;
+        by size.
+    """
+    size, score = np.asarray(size, dtype=float), np.asarray(score, dtype=float)
+    no_worse = (size[:, None] <= size) & (score[:, None] >= score)  # [i, j]: i is no worse than j; False for NaN
+    better = (size[:, None] < size) | (score[:, None] > score)
+    beaten = (no_worse & better).any(0)
+    front = np.flatnonzero(~beaten & np.isfinite(size) & np.isfinite(score))
+    return front[np.lexsort((score[front], size[front]))]

@@ -1,6 +1,6 @@
 """One look for all figures: colours, marks, sizes, and the mark on figures of synthetic data.
 
-Colours are those of :mod:`poseemo_lib.palette`, which people with any colour vision can tell apart; each class also has
+Colours are those of :mod:`poseemo_lib.video.palette`, which people with any colour vision can tell apart; each class also has
 a hatch and a marker of its own, for grey print. Classes that are none of the seven emotions have looks of their own.
 """
 
@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from poseemo_lib.palette import EMOTION_COLOURS, OTHER_COLOURS, PEOPLE_COLOURS
+from poseemo_lib.video.palette import EMOTION_COLOURS, OTHER_COLOURS, PEOPLE_COLOURS
 
 STYLE = {
     "font.size": 10,
@@ -108,7 +108,7 @@ def sample_text(n_clips: int, n_groups: int, n_seeds, *, unit: str, resampled_by
     n_clips, n_groups : int
         What was predicted.
     n_seeds : sequence of int
-        Of each cell.
+        Of each config.
     unit : str
         What was scored: clip or recording.
     resampled_by : str
@@ -119,7 +119,7 @@ def sample_text(n_clips: int, n_groups: int, n_seeds, *, unit: str, resampled_by
     fewest, most = (int(np.min(n_seeds)), int(np.max(n_seeds))) if len(n_seeds) else (0, 0)
     seeds = count(most, "seed") if fewest == most else f"{fewest} to {most} seeds"
     resampled = f"95 % bootstrap interval of the mean over seeds, resampled by {resampled_by}"
-    return f"{count(n_clips, unit)} in {count(n_groups, 'group')}, {seeds} a cell. {interval}: {resampled}."
+    return f"{count(n_clips, unit)} in {count(n_groups, 'group')}, {seeds} a config. {interval}: {resampled}."
 
 
 def note_sample(fig: Figure, text: str) -> None:

@@ -14,12 +14,12 @@ _VALIDATION, _TEST, _BEST = "#0072B2", "#D55E00", "#000000"
 
 @style.in_style
 def improvement_timeline(table, *, x_name: str, sample: str, synthetic: bool, leaky: bool = False, ax=None):
-    """Draw every cell and seed when it was done, and a step line of the best so far by validation.
+    """Draw every config and seed when it was done, and a step line of the best so far by validation.
 
     Parameters
     ----------
     table : DataFrame
-        One row a cell and seed, in the order in which they were done: x, cell, seed, is_baseline, val and test
+        One row a config and seed, in the order in which they were done: x, config, seed, is_baseline, val and test
         (macro-F1, shares), is_new_best.
     x_name : str
         What `x` is.
@@ -55,7 +55,7 @@ def improvement_timeline(table, *, x_name: str, sample: str, synthetic: bool, le
     style.title_figure(ax.figure, _headline(table))
     style.note_sample(ax.figure, sample)
     style.note_data(ax.figure, synthetic, leaky)
-    names = [f"{style.name_text(row.cell, 24)}, seed {row.seed}" for row in table[new].itertuples()]
+    names = [f"{style.name_text(row.config, 24)}, seed {row.seed}" for row in table[new].itertuples()]
     steps = [(a, b, c, b) for a, b, c in zip(x[new], val[new], ends, strict=True)]
     steps += [(b, c, b, d) for b, c, d in zip(ends, val[new], val[new][1:], strict=False)]
     runs = [(a, b, a, c) for a, b, c in zip(x, val, test, strict=True)]
@@ -88,7 +88,7 @@ def _legend(ax) -> None:
 def _headline(table) -> str:
     last = table[table["is_new_best"]].iloc[-1]
     done = int(np.flatnonzero(table["is_new_best"])[-1]) + 1
-    name = style.name_text(last["cell"], 24)
+    name = style.name_text(last["config"], 24)
     val, test = (f"{100 * last[column]:.1f} %" for column in ("val", "test"))
     came = f"The best single seed by validation came as number {done} of {len(table)}"
     return f"{came}: {name}, seed {last['seed']}, {val} there, {test} on test"

@@ -1,0 +1,187 @@
+"""One config of a study: its completed runs as predictions, scores and facts."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import pandas as pd
+
+from poseemo_lib.errors import UsageError
+from poseemo_lib.training.calibration import calibrated, calibration_of, check_calibration
+from poseemo_lib.training.evaluation import ConfigScores, average_by_source, config_scores
+from poseemo_lib.training.parameters import RunParameters, is_baseline
+from poseemo_lib.training.run_folder import Run
+
+# Baselines that come out the same with every seed: more seeds of them are no more evidence.
+DETERMINISTIC = ("majority", "logistic_regression")
+# Architecture of `ensembles.Ensemble`, a config that is made of others.
+ENSEMBLE = "ensemble"
+
+
+@dataclass(frozen=True)
+class ConfigRuns:
+    """The completed runs of one config: all its seeds, and folds where it has them.
+
+    Parameters
+    ----------
+    name : str
+    runs : list of Run
+    """
+
+    name: str
+    runs: list[Run]
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The labels, in order."""
+        return tuple(self.runs[0].record["classes"])
+
+    @property
+    def parameters(self) -> dict:
+        """All parameters of its first run; one that the run's version did not have is at its default."""
+        defaults = {name: field.default for name, field in RunParameters.model_fields.items()}
+        return defaults | self.runs[0].record["parameters"]
+
+    @property
+    def architecture(self) -> str:
+        """Name of the model or baseline."""
+        return self.parameters["architecture"]
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether it is one of the baselines."""
+        return is_baseline(self.architecture)
+
+    @property
+    def is_network(self) -> bool:
+        """Whether it is a trained network by itself: neither a baseline nor made of other configs."""
+        return not self.is_baseline and self.architecture != ENSEMBLE
+
+    @property
+    def n_parameters(self) -> int | None:
+        """Trainable parameters; None for a baseline."""
+        return self.runs[0].record.get("n_parameters")
+
+    @property
+    def is_majority(self) -> bool:
+        """Whether it always answers the most frequent class."""
+        return self.architecture == "majority"
+
+    @cached_property
+    def multiply_adds(self) -> int | None:
+        """Multiply-adds of one window, counted on the model that its parameters describe.
+
+        None for a baseline, and for a model that this version of the library does not have.
+        """
+        if self.is_baseline:
+            return None
+        from poseemo_lib.models import build_model
+        from poseemo_lib.models.cost import count_multiply_adds
+
+        try:
+            model = build_model(self.architecture, n_classes=len(self.classes), **self.parameters["model"])
+        except UsageError:
+            return None
+        return count_multiply_adds(model, n_frames=self.parameters["n_frames"])
+
+    @property
+    def seeds(self) -> list[int]:
+        """Seeds that count, sorted: those with all folds that any seed has.
+
+        A baseline without chance in it has one. Without a seed that has all folds, those with most of them count.
+        """
+        folds: dict[int, set[str]] = {}
+        for run in self.runs:
+            folds.setdefault(run.seed, set()).add(run.fold)
+        fullest = max((folds[seed] for seed in sorted(folds)), key=len)
+        seeds = sorted(seed for seed in folds if folds[seed] == fullest)
+        return seeds[:1] if self.architecture in DETERMINISTIC else seeds
+
+    @property
+    def unit(self) -> str:
+        """What is scored: clip or recording."""
+        return "recording" if self.parameters["score_by"] == "source" else "clip"
+
+    @property
+    def leaks(self) -> dict[str, int]:
+        """Largest number of leaks of each kind that the audit found in its splits; empty: none."""
+        leaks: dict[str, int] = {}
+        for run in self.runs:
+            for kind, count in run.record["leaks"].items():
+                leaks[kind] = max(count, leaks.get(kind, 0))
+        return {kind: count for kind, count in leaks.items() if count}
+
+    def predictions(self, split: str = "test") -> dict[int, pd.DataFrame]:
+        """Pool the predictions of a split over the folds: seed -> table, one row a clip (or recording, as scored)."""
+        return self._pooled(lambda run: self._units(run, split))
+
+    def calibrated(self, split: str = "test") -> dict[int, pd.DataFrame]:
+        """As :meth:`predictions`, with the probabilities of each run scaled by the temperature of its validation."""
+        return self._pooled(
+            lambda run: calibrated(self._units(run, split), self.classes, self.calibration(run)["temperature"])
+        )
+
+    def calibration(self, run: Run) -> dict:
+        """Return a run's `calibration.json`, or make its content where the run was made without it."""
+        stored = run.calibration()
+        if stored is None:
+            return calibration_of(self._units(run, "val"), self.classes)
+        check_calibration(stored, str(run.folder / "calibration.json"))
+        return stored
+
+    def _units(self, run: Run, split: str) -> pd.DataFrame:
+        table = run.predictions(split)
+        return average_by_source(table, self.classes) if self.unit == "recording" else table
+
+    def _pooled(self, read: Callable[[Run], pd.DataFrame]) -> dict[int, pd.DataFrame]:
+        """Read a table of every run of the seeds that count, and pool the folds."""
+        by_seed: dict[int, list[pd.DataFrame]] = {}
+        for run in self.runs:
+            if run.seed in self.seeds:
+                table = read(run)
+                # In validation a clip is predicted in several folds.
+                by_seed.setdefault(run.seed, []).append(table.assign(clip_id=run.fold + "/" + table["clip_id"]))
+        return {seed: pd.concat(tables, ignore_index=True) for seed, tables in sorted(by_seed.items())}
+
+    @cached_property
+    def scores(self) -> ConfigScores:
+        """Scores on the test split, with intervals."""
+        return config_scores(self.predictions("test"), self.classes)
+
+    @cached_property
+    def calibrated_scores(self) -> ConfigScores:
+        """Scores on the test split of the calibrated probabilities: the answers stay, ECE and likelihood change."""
+        return config_scores(self.calibrated("test"), self.classes)
+
+    @cached_property
+    def tested_on(self) -> frozenset[str]:
+        """Clips (or recordings) that it was tested on, over all folds."""
+        return frozenset(clip for table in self.predictions("test").values() for clip in table["clip_id"])
+
+    @property
+    def chance(self) -> float:
+        """Balanced accuracy of guessing: 1 / number of classes that its test part has."""
+        return 1 / int((self.scores.confusion.sum(1) > 0).sum())
+
+    @property
+    def predicted_shares(self) -> pd.DataFrame:
+        """How often each class was answered and how often it was true: columns predicted and true, index class."""
+        confusion = self.scores.confusion
+        shares = {"predicted": confusion.sum(0) / confusion.sum(), "true": confusion.sum(1) / confusion.sum()}
+        return pd.DataFrame(shares, index=pd.Index(self.classes, name="class"))
+
+    @cached_property
+    def validation_macro_f1(self) -> float:
+        """Mean macro-F1 on validation, over seeds: what a choice between configs may look at."""
+        scores = config_scores(self.predictions("val"), self.classes, n_bootstrap=1).scores
+        return float(scores.set_index("metric").loc["macro_f1", "mean"])
+
+
+def chosen(configs: list[ConfigRuns]) -> ConfigRuns:
+    """Return the network with the best validation macro-F1, one without a leak if there is one.
+
+    The test part plays no role in it. A leak raises the score on validation as it does that on test. An ensemble is
+    never the one, since its members were chosen on the same validation part. Without a network it is another config.
+    """
+    networks = [config for config in configs if config.is_network]
+    return max(networks or configs, key=lambda config: (not config.leaks, config.validation_macro_f1))

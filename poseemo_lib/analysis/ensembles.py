@@ -1,0 +1,224 @@
+"""Several networks as one: the mean of their probabilities.
+
+Lakshminarayanan et al. 2017, "Simple and scalable predictive uncertainty estimation using deep ensembles". Members are
+chosen by validation, in each fold by that fold's own, so that the tested group has no say.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from poseemo_lib.analysis.configs import ENSEMBLE, ConfigRuns
+from poseemo_lib.analysis.pairing import Predictions, check_same_clips, mean_over_seeds
+from poseemo_lib.analysis.results import Results
+from poseemo_lib.errors import PoseemoError, UsageError
+from poseemo_lib.training.evaluation import probability_columns
+from poseemo_lib.training.run_folder import Run
+
+
+def ensemble_predictions(configs: dict[str, Predictions], classes: tuple[str, ...]) -> Predictions:
+    """Average the probabilities of configs, seed by seed.
+
+    Parameters
+    ----------
+    configs : dict
+        ConfigRuns -> seed -> predictions table.
+    classes : tuple of str
+
+    Returns
+    -------
+    dict of DataFrame
+        Seed -> predictions table, sorted by clip_id, for the seeds that all configs have.
+
+    Raises
+    ------
+    UsageError
+        There is no config.
+    PoseemoError
+        The configs have no seed in common, or were tested on different clips.
+    """
+    if not configs:
+        raise UsageError("ensemble: wanted at least one config, got none")
+    common = sorted(set.intersection(*(set(by_seed) for by_seed in configs.values())))
+    if not common:
+        seeds = ", ".join(f"{name} {sorted(by_seed)}" for name, by_seed in configs.items())
+        raise PoseemoError(f"ensemble: wanted configs with a seed in common, got {seeds}; run them with the same seeds")
+    return {seed: _mean({name: by_seed[seed] for name, by_seed in configs.items()}, classes) for seed in common}
+
+
+def _mean(tables: dict[str, pd.DataFrame], classes: tuple[str, ...]) -> pd.DataFrame:
+    # One table a config is one seed a config: this checks and sorts it.
+    checked = {name: mean_over_seeds({0: table}, classes, name) for name, table in tables.items()}
+    first_name, first = next(iter(checked.items()))
+    for name, table in checked.items():
+        check_same_clips(first, table, first_name, name)
+    columns = probability_columns(classes)
+    mean = np.mean([table[columns].to_numpy() for table in checked.values()], axis=0)
+    return first.drop(columns=columns).join(pd.DataFrame(mean, columns=columns))
+
+
+def best_by_validation(results: Results, n: int = 3, *, per_fold: bool = True) -> dict[str, list[str]]:
+    """Choose the networks with the best macro-F1 on validation, mean over seeds.
+
+    Parameters
+    ----------
+    results : Results
+    n : int
+        How many; all networks where there are fewer.
+    per_fold : bool
+        Choose within each fold by its own validation part. Otherwise once, by the validation parts of all folds,
+        which together hold every group that is tested.
+
+    Returns
+    -------
+    dict
+        Fold -> names of configs, the best first. The fold of runs without folds is "".
+
+    Raises
+    ------
+    UsageError
+        n is below 1, or there is no network.
+    PoseemoError
+        The networks have different folds.
+    """
+    networks = [config for config in results.configs if config.is_network]
+    if n < 1 or not networks:
+        raise UsageError(f"ensemble: wanted n of at least 1 and a network, got n = {n} and {len(networks)} networks")
+    folds = {config.name: sorted({run.fold for run in _counting(config)}) for config in networks}
+    every = folds[networks[0].name]
+    for name, mine in folds.items():
+        if mine != every:
+            raise PoseemoError(
+                f"ensemble: wanted networks with the same folds, got {every} of {networks[0].name} and {mine} of "
+                f"{name}; complete the study"
+            )
+    if per_fold:
+        return {fold: _best([_within(config, fold) for config in networks], n) for fold in every}
+    best = _best(networks, n)
+    return {fold: best for fold in every}
+
+
+def _counting(config: ConfigRuns) -> list[Run]:
+    """Return the runs of the seeds that count: one that lacks a fold would have a say in the others."""
+    return [run for run in config.runs if run.seed in config.seeds]
+
+
+def _within(config: ConfigRuns, fold: str) -> ConfigRuns:
+    return ConfigRuns(config.name, [run for run in _counting(config) if run.fold == fold])
+
+
+def _best(configs: list[ConfigRuns], n: int) -> list[str]:
+    # By name where they are equal, so that the order of the configs does not matter.
+    ranked = sorted(configs, key=lambda config: (-config.validation_macro_f1, config.name))
+    return [config.name for config in ranked[:n]]
+
+
+@dataclass(frozen=True)
+class Ensemble(ConfigRuns):
+    """Networks as one config, which has predictions and scores as any other.
+
+    Its macro-F1 on validation is too high, since validation chose the members: never choose by it.
+
+    Parameters
+    ----------
+    name : str
+    runs : list of Run
+        The members' runs, which also belong to the members' own configs.
+    members : dict
+        Fold -> the configs whose mean predicts it.
+    all_seeds : bool
+        Average over the seeds too: one answer, and one seed 0, instead of an ensemble a seed.
+    """
+
+    members: dict[str, list[ConfigRuns]] = field(default_factory=dict)
+    all_seeds: bool = False
+
+    @property
+    def architecture(self) -> str:
+        """No model's name."""
+        return ENSEMBLE
+
+    @property
+    def n_parameters(self) -> None:
+        """Its members may differ from fold to fold."""
+        return None
+
+    @cached_property
+    def seeds(self) -> list[int]:
+        """Seeds, sorted."""
+        return sorted(self.predictions("test"))
+
+    def predictions(self, split: str = "test") -> Predictions:
+        """Average the members' predictions of a split in each fold, and pool the folds: seed -> table."""
+        return self._averaged(lambda config: config.predictions(split))
+
+    def calibrated(self, split: str = "test") -> Predictions:
+        """Average the members' calibrated predictions; the average itself is not calibrated once more."""
+        return self._averaged(lambda config: config.calibrated(split))
+
+    def _averaged(self, read: Callable[[ConfigRuns], Predictions]) -> Predictions:
+        folds = [
+            ensemble_predictions({config.name: read(_within(config, fold)) for config in configs}, self.classes)
+            for fold, configs in self.members.items()
+        ]
+        seeds = sorted(set.intersection(*(set(by_seed) for by_seed in folds)))
+        pooled = {seed: pd.concat([by_seed[seed] for by_seed in folds], ignore_index=True) for seed in seeds}
+        return {0: mean_over_seeds(pooled, self.classes, self.name)} if self.all_seeds else pooled
+
+
+def ensemble_config(results: Results, n: int = 3, *, per_fold: bool = True, all_seeds: bool = False) -> Ensemble:
+    """Make one config of the best networks by validation.
+
+    Parameters
+    ----------
+    results : Results
+    n, per_fold
+        See :func:`best_by_validation`.
+    all_seeds : bool
+        Average over the seeds too. The result is one trained predictor, with no spread over seeds.
+
+    Returns
+    -------
+    Ensemble
+        To compare it, add it to the configs: `replace(results, configs=[*results.configs, ensemble])`.
+    """
+    members = {
+        fold: [results[name] for name in names]
+        for fold, names in best_by_validation(results, n, per_fold=per_fold).items()
+    }
+    runs = [run for fold, configs in members.items() for config in configs for run in _within(config, fold).runs]
+    name = f"ensemble of {max(map(len, members.values()))}" + (" and all seeds" if all_seeds else "")
+    return Ensemble(name, runs, members, all_seeds)
+
+
+def with_ensemble(results: Results, name: str, n: int = 3) -> Results:
+    """Add the ensemble of the best networks by each fold's own validation to the configs, to hold it against one of them.
+
+    Parameters
+    ----------
+    results : Results
+    name : str
+        A config. The members are among the networks that were tested on the same clips as it was; with fewer than two
+        of them nothing is added.
+    n : int
+        See :func:`best_by_validation`.
+
+    Returns
+    -------
+    Results
+
+    Raises
+    ------
+    UsageError
+        There is no config of that name.
+    PoseemoError
+        The members have no seed in common.
+    """
+    clips = results[name].tested_on
+    part = replace(results, configs=[config for config in results.configs if config.tested_on == clips])
+    if sum(config.is_network for config in part.configs) < 2:
+        return results
+    return replace(results, configs=[*results.configs, ensemble_config(part, n)])

@@ -1,0 +1,324 @@
+"""The runs of a study as tables: predictions pooled over folds, scores with intervals, the choice of the best config."""
+
+import json
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pandas as pd
+
+from poseemo_lib.analysis.configs import ENSEMBLE, ConfigRuns, chosen
+from poseemo_lib.errors import PoseemoError, UsageError
+from poseemo_lib.training.evaluation import config_scores
+from poseemo_lib.training.run_folder import PLACE_PARAMETERS, STUDY_FILE, Run, find_runs
+
+SHOWN_METRICS = ("accuracy", "balanced_accuracy", "macro_f1")
+
+
+@dataclass(frozen=True)
+class Results:
+    """A study's completed runs.
+
+    Parameters
+    ----------
+    root : Path
+    configs : list of ConfigRuns
+        Baselines first.
+    incomplete : list of str
+        Runs of the study that are not there or not complete.
+    not_run : list of str
+        Configs of the study that have no completed run at all.
+    """
+
+    root: Path
+    configs: list[ConfigRuns]
+    incomplete: list[str]
+    not_run: list[str] = field(default_factory=list)
+
+    def __getitem__(self, name: str) -> ConfigRuns:
+        """Return a config by its name."""
+        configs = {config.name: config for config in self.configs}
+        if name not in configs:
+            raise UsageError(f"{self.root}: wanted one of its configs, {', '.join(configs)}; got {name!r}")
+        return configs[name]
+
+    @property
+    def runs(self) -> list[Run]:
+        """All completed runs. Those of an ensemble are its members'."""
+        return [run for config in self.configs if config.architecture != ENSEMBLE for run in config.runs]
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The labels, in order."""
+        return self.configs[0].classes
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether any run's data are synthetic."""
+        return any(run.record["dataset"]["synthetic"] for run in self.runs)
+
+    @property
+    def leaks(self) -> dict[str, int]:
+        """Largest number of leaks of each kind in any run's split; empty where all splits are clean."""
+        kinds = dict.fromkeys(kind for config in self.configs for kind in config.leaks)
+        return {kind: max(config.leaks.get(kind, 0) for config in self.configs) for kind in kinds}
+
+    @property
+    def chance(self) -> float:
+        """Balanced accuracy of guessing, on the clips that the best config was tested on."""
+        return self.best().chance
+
+    @property
+    def facts(self) -> dict:
+        """What a figure of these configs says of them: n_clips, n_groups, unit, resampled_by, synthetic, leaky."""
+        scores = self.best().scores
+        counts = {"n_clips": scores.n_clips, "n_groups": scores.n_groups, "resampled_by": scores.resampled_by}
+        return counts | {"unit": self.best().unit, "synthetic": self.synthetic, "leaky": bool(self.leaks)}
+
+    def parts(self) -> list["Results"]:
+        """Divide the configs by what they were tested on: only those of one part can be compared.
+
+        Returns
+        -------
+        list of Results
+            Those without leaks first, then those with most configs. One, where all configs were tested on the same clips.
+        """
+        by_clips: dict[frozenset, list[ConfigRuns]] = {}
+        for config in self.configs:
+            by_clips.setdefault(config.tested_on, []).append(config)
+        parts = [replace(self, configs=configs, incomplete=[], not_run=[]) for configs in by_clips.values()]
+        return sorted(parts, key=lambda part: (bool(part.leaks), -len(part.configs)))
+
+    def best(self) -> ConfigRuns:
+        """Return the config that validation chooses: see :func:`poseemo_lib.analysis.configs.chosen`."""
+        return chosen(self.configs)
+
+    def score_table(self) -> pd.DataFrame:
+        """Scores of all configs, long: config, is_baseline, is_majority, metric, mean, sd, low, high, n_seeds, chance."""
+        tables = []
+        for config in self.configs:
+            # Chance is known for balanced accuracy alone; what guessing gets elsewhere is the `stratified` baseline.
+            table = config.scores.scores.assign(
+                config=config.name,
+                is_baseline=config.is_baseline,
+                is_majority=config.is_majority,
+                chance=lambda rows, config=config: rows["metric"].map({"balanced_accuracy": config.chance}),
+            )
+            tables.append(table[table["metric"].isin(SHOWN_METRICS)])
+        return pd.concat(tables, ignore_index=True)
+
+    def seed_scores(self) -> pd.DataFrame:
+        """Scores of every seed by itself, long: config, seed, metric, value."""
+        rows = [
+            {"config": config.name, "seed": seed, "metric": row["metric"], "value": row["mean"]}
+            for config in self.configs
+            for seed, table in config.predictions("test").items()
+            for _, row in config_scores({seed: table}, config.classes, n_bootstrap=1).scores.iterrows()
+            if row["metric"] in SHOWN_METRICS
+        ]
+        return pd.DataFrame(rows)
+
+    def ranks(self, tests: pd.DataFrame) -> pd.DataFrame:
+        """Rank the networks by macro-F1, joined by letters where they cannot be told apart.
+
+        Parameters
+        ----------
+        tests : DataFrame
+            From :func:`poseemo_lib.report.findings.comparisons`, without a base.
+
+        Returns
+        -------
+        DataFrame
+            See :func:`poseemo_lib.analysis.ranking.rank_table`; empty with fewer than two networks, or without their tests.
+        """
+        from poseemo_lib.analysis.ranking import rank_table
+
+        scores = self.size_table().query("~is_baseline").set_index("config")["mean"]
+        pairs = tests[tests["a"].isin(scores.index) & tests["b"].isin(scores.index) & (tests["family"] == "networks")]
+        n = len(scores)
+        if n < 2 or len(pairs) < n * (n - 1) // 2:
+            return pd.DataFrame(columns=["config", "score", "letters", "rank_low", "rank_high"])
+        return rank_table(scores, pairs)
+
+    def size_table(self, metric: str = "macro_f1") -> pd.DataFrame:
+        """Size and score of every config.
+
+        Returns
+        -------
+        DataFrame
+            One row a config: config, is_baseline, n_parameters, multiply_adds (of one window; NaN for baselines), mean, sd,
+            low, high, n_seeds.
+        """
+        table = self.score_table()
+        table = table[table["metric"] == metric].set_index("config", drop=False)
+        sizes = {config.name: (config.n_parameters, config.multiply_adds) for config in self.configs}
+        sizes = pd.DataFrame(sizes, index=["n_parameters", "multiply_adds"], dtype=float).T
+        return table.join(sizes)[
+            ["config", "is_baseline", "n_parameters", "multiply_adds", "mean", "sd", "low", "high", "n_seeds"]
+        ].reset_index(drop=True)
+
+
+def load_results(root: str | Path) -> Results:
+    """Read the runs below a folder and group them by config.
+
+    Parameters
+    ----------
+    root : str or Path
+
+    Returns
+    -------
+    Results
+
+    Raises
+    ------
+    UsageError
+        There is no run.
+    PoseemoError
+        No run is complete, or runs of different datasets lie together.
+    """
+    complete, others = find_runs(root)
+    incomplete, planned = [str(folder.relative_to(root)) for folder in others], []
+    if (Path(root) / STUDY_FILE).exists():
+        complete, incomplete, planned = _planned_only(Path(root), complete)
+    if not complete:
+        raise PoseemoError(f"{root}: wanted completed runs, found {len(incomplete)} that are not; run the study again")
+    hashes = {run.record["dataset"]["content_hash"]: run for run in complete}
+    if len(hashes) > 1:
+        places = ", ".join(str(run.folder) for run in hashes.values())
+        raise PoseemoError(f"{root}: wanted runs of one dataset, found several ({places}); report them apart")
+    names = list(dict.fromkeys(run.config for run in complete))
+    configs = [ConfigRuns(name, [run for run in complete if run.config == name]) for name in names]
+    for config in configs:
+        _check_alike(config)
+    configs.sort(key=lambda config: not config.is_baseline)
+    return Results(Path(root), configs, incomplete, [name for name in planned if name not in names])
+
+
+def _planned_only(root: Path, complete: list[Run]) -> tuple[list[Run], list[str], list[str]]:
+    """Keep the runs that the study consists of now; also name those that are not complete, and all its configs."""
+    by_identity = {(run.config, run.record["identity"]): run for run in complete}
+    try:
+        planned = json.loads((root / STUDY_FILE).read_text(encoding="utf-8"))["runs"]
+        kept = [by_identity.get((one["config"], one["identity"])) for one in planned]
+        missing = [one["folder"] for one, run in zip(planned, kept, strict=True) if run is None]
+    except (OSError, ValueError, TypeError, KeyError):
+        raise PoseemoError(
+            f"{root / STUDY_FILE}: wanted the list of the study's runs, cannot read it; start the study again, which "
+            "writes it anew and keeps the runs"
+        ) from None
+    configs = list(dict.fromkeys(one["config"] for one in planned))
+    return [run for run in kept if run is not None], missing, configs
+
+
+def _check_alike(config: ConfigRuns) -> None:
+    """Refuse to pool runs that differ in more than seed, fold and place."""
+    apart = ("seed", "fold", *PLACE_PARAMETERS)
+    first = config.runs[0].record["parameters"]
+    for run in config.runs[1:]:
+        mine = run.record["parameters"]
+        differing = [name for name in first if name not in apart and mine.get(name) != first[name]]
+        if differing:
+            raise PoseemoError(
+                f"config {config.name}: wanted runs that differ in seed and fold only, got {', '.join(differing)} too "
+                f"({config.runs[0].folder} and {run.folder}); move one away, or run the study again"
+            )
+
+
+def format_scores(table: pd.DataFrame) -> pd.DataFrame:
+    """Lay a score table out for reading: one row a config, `mean ± sd [low, high]` in percent.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From :meth:`Results.score_table`.
+
+    Returns
+    -------
+    DataFrame
+        Index config, one column a metric.
+    """
+    texts = table.assign(text=table.apply(_interval_text, axis=1))
+    wide = texts.pivot(index="config", columns="metric", values="text")
+    wide = wide.loc[list(dict.fromkeys(table["config"])), list(SHOWN_METRICS)]
+    return wide.rename(columns={name: name.replace("_", " ").replace("macro f1", "macro-F1") for name in wide.columns})
+
+
+def format_per_class(table: pd.DataFrame, classes: tuple[str, ...]) -> pd.DataFrame:
+    """Lay per-class scores out for reading: one row a class, `mean ± sd [low, high]` in percent.
+
+    Parameters
+    ----------
+    table : DataFrame
+        `ConfigScores.per_class`.
+    classes : tuple of str
+
+    Returns
+    -------
+    DataFrame
+        Index class, columns precision, recall, f1 and the number of clips.
+    """
+    texts = table.assign(text=table.apply(_interval_text, axis=1))
+    wide = texts.pivot(index="class", columns="metric", values="text").loc[list(classes)]
+    return wide[["precision", "recall", "f1"]].assign(clips=table.groupby("class")["support"].first().round(1))
+
+
+def format_ranks(ranks: pd.DataFrame) -> pd.DataFrame:
+    """Lay a rank table out for reading.
+
+    Parameters
+    ----------
+    ranks : DataFrame
+        From :meth:`Results.ranks`.
+
+    Returns
+    -------
+    DataFrame
+        Index config; macro-F1 in percent, letters, and the ranks that the tests leave open.
+    """
+    score = (100 * ranks["score"].astype(float)).map("{:.1f}".format)
+    low, high = ranks["rank_low"].astype(str), ranks["rank_high"].astype(str)
+    open_ranks = low.where(low == high, low + " to " + high)
+    return pd.DataFrame({"macro-F1": score, "letters": ranks["letters"], "rank": open_ranks}).set_index(ranks["config"])
+
+
+def format_comparisons(tests: pd.DataFrame) -> pd.DataFrame:
+    """Lay paired comparisons out for reading: points of percent, p after Holm's correction, the widest first.
+
+    Parameters
+    ----------
+    tests : DataFrame
+        From :func:`poseemo_lib.report.findings.comparisons`.
+
+    Returns
+    -------
+    DataFrame
+        One row a pair.
+    """
+    tests = tests.iloc[tests["difference"].abs().argsort(kind="stable")[::-1]]
+    interval = [f"{100 * d:+.1f} [{100 * a:+.1f}, {100 * b:+.1f}]" for d, a, b in zip(
+        tests["difference"], tests["low"], tests["high"], strict=True)]  # fmt: skip
+    columns = {
+        "compared in": tests["family"],
+        "a": tests["a"],
+        "b": tests["b"],
+        "score": tests["metric"].str.replace("_", " ").str.replace("macro f1", "macro-F1"),
+        "a - b, points": interval,
+        "p": tests["p_holm"].map(format_p),
+        "can be told apart": tests["different"].map({True: "yes", False: "no"}),
+        "found 4 times in 5, points": (100 * tests["detectable"]).map("{:.1f}".format),
+        "p, McNemar": tests["p_mcnemar_holm"].map(format_p),
+    }
+    return pd.DataFrame(columns).reset_index(drop=True)
+
+
+def format_p(p: float) -> str:
+    """Write a p-value: `< 0.001`, `0.012`; `–` where there is none."""
+    if pd.isna(p):
+        return "–"
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _interval_text(row) -> str:
+    if pd.isna(row["mean"]):
+        return "not defined"
+    sd = "" if pd.isna(row["sd"]) else f" ± {100 * row['sd']:.1f}"
+    return f"{100 * row['mean']:.1f}{sd} [{100 * row['low']:.1f}, {100 * row['high']:.1f}]"

@@ -1,0 +1,54 @@
+"""How fast networks answer on this machine, measured when it is asked."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from poseemo_lib.analysis.configs import ConfigRuns
+from poseemo_lib.errors import UsageError
+
+
+def measure_speed(configs: Sequence[ConfigRuns]) -> pd.DataFrame:
+    """Measure the time that each network takes for one window alone, on one thread of this machine's CPU.
+
+    Untrained weights take as long as trained ones. Networks of one architecture and size are measured once.
+
+    Parameters
+    ----------
+    configs : sequence of ConfigRuns
+
+    Returns
+    -------
+    DataFrame
+        One row a config: config, ms_alone (median, milliseconds a window; NaN for what is no network or has a model that
+        this version of the library does not have), n_frames.
+    """
+    known: dict[str, float] = {}
+    rows = []
+    for config in configs:
+        size = repr(
+            (config.architecture, config.parameters["model"], len(config.classes), config.parameters["n_frames"])
+        )
+        if size not in known:
+            known[size] = _milliseconds(config) if config.is_network else np.nan
+        rows.append({"config": config.name, "ms_alone": known[size], "n_frames": config.parameters["n_frames"]})
+    return pd.DataFrame(rows, columns=["config", "ms_alone", "n_frames"])
+
+
+def _milliseconds(config: ConfigRuns) -> float:
+    from poseemo_lib.models import build_model
+    from poseemo_lib.models.cost import measure_latency
+
+    try:
+        model = build_model(config.architecture, n_classes=len(config.classes), **config.parameters["model"])
+    except UsageError:
+        return np.nan
+    return 1e3 * measure_latency(model, n_frames=config.parameters["n_frames"])
+
+
+def machine() -> str:
+    """Name what :func:`measure_speed` measures on."""
+    from poseemo_lib.models.cost import describe_cpu
+
+    return f"{describe_cpu()}, 1 thread"

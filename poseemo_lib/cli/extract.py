@@ -1,0 +1,165 @@
+"""The command that turns videos into a dataset."""
+
+from pathlib import Path
+from statistics import median
+from typing import Annotated
+
+import typer
+
+from poseemo_lib.cli.shared import list_items, read_amounts, read_pairs, say, short_path, stoppable
+from poseemo_lib.errors import PoseemoError, UsageError
+
+app = typer.Typer()
+LEFT = "what was done is kept, the same command goes on"
+
+
+@app.command()
+def extract(
+    videos: Annotated[Path, typer.Argument(help="A folder of videos, one video, or a list (.csv, .txt).")],
+    out: Annotated[Path, typer.Argument(help="New folder of the dataset.")],
+    estimator: Annotated[str, typer.Option(help="mediapipe, rtmo or rtmpose.")] = "mediapipe",
+    model: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Its model file (rtmpose: DETECTOR,POSE); default: fetched once."),
+    ] = None,
+    people: Annotated[int, typer.Option(min=1, help="Look for so many people in a picture, at most.")] = 4,
+    min_confidence: Annotated[
+        float, typer.Option(min=0, max=1, help="Count as a person what the estimator is so sure of.")
+    ] = 0.5,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps; mediapipe runs on the cpu.")] = "cpu",
+    fps: Annotated[float | None, typer.Option(help="Frames a second, where a video has more; default: all.")] = None,
+    no_cuts: Annotated[bool, typer.Option("--no-cuts", help="Do not look for scene cuts.")] = False,
+    label: Annotated[str | None, typer.Option(help="Label of all videos.")] = None,
+    label_pattern: Annotated[
+        str | None,
+        typer.Option(
+            help="Regular expression over a video's path with the group (?P<label>...), and where the path has them "
+            "(?P<group>...), (?P<source>...), (?P<split>...); default: a folder per class, the split above it."
+        ),
+    ] = None,
+    label_map: Annotated[
+        list[str] | None, typer.Option(help="WORD=CLASS, e.g. joy=happy; give it once a word.")
+    ] = None,
+    split: Annotated[str | None, typer.Option(help="Split of all videos whose path tells none.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the dataset; default: the folder's.")] = None,
+    source: Annotated[str, typer.Option(help="Where the videos come from.")] = "",
+    licence: Annotated[str, typer.Option(help="Their licence.")] = "",
+    jobs: Annotated[int | None, typer.Option(min=1, help="Videos at a time on this machine; default: 1.")] = None,
+    cluster: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="A Dask scheduler whose workers extract (docs/cluster.md).")
+    ] = None,
+    resource: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=N", help="What a video takes of a Dask worker, e.g. GPU=1.")
+    ] = None,
+    min_detected: Annotated[
+        float, typer.Option(min=0, max=1, help="Name videos with people in a smaller share of frames; they are kept.")
+    ] = 0.1,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be extracted and stop.")] = False,
+) -> None:
+    r"""Turn videos into a dataset, one clip a video: its one or two main people.
+
+    Each finished video is kept at once: after Ctrl-C, a crash or a power cut the same command goes on. A video that
+    is broken or shows nobody is named at the end; the others are written. OUT/quality.csv says how well people were
+    seen in each.
+
+    Example: poseemo extract CAER data/caer --jobs 4
+
+    That is CAER (train|validation|test/Class/*.avi), or any folder per class.
+
+    Class in the file's name: poseemo extract clips data/mine --label-pattern '(?P<group>\w+)_(?P<label>\w+)\.mp4'
+
+    A list with the lines path,label[,group[,source[,split]]]: poseemo extract clips.csv data/mine
+
+    One video: poseemo extract dance.mp4 data/dance --label happy --model pose_landmarker_full.task
+
+    On a Dask cluster: poseemo extract CAER data/caer --cluster tcp://10.0.0.1:8786
+    """
+    from poseemo_lib.studies.extraction_jobs import complete_already, extract_dataset
+    from poseemo_lib.studies.extraction_progress import Display
+
+    labels = {"label": label, "label_pattern": label_pattern, "split": split}
+    labels["label_map"] = read_pairs(label_map or [], "--label-map")
+    _check_together(jobs, cluster, resource)
+    with stoppable(LEFT):
+        if dry_run:
+            _look(videos, out, labels)
+            return
+        if done := complete_already(videos, out):
+            say(f"{out}: complete already, {done.n_clips} clips; remove it to extract again with other settings")
+            return
+        report = extract_dataset(
+            videos, out, name=name or out.absolute().name, **labels,
+            estimator={"name": estimator, "model": model, "people": people, "min_confidence": min_confidence,
+                       "device": device},
+            fps=fps, cuts=not no_cuts, jobs=jobs or 1, cluster=cluster, resources=read_amounts(resource or []),
+            source=source, licence=licence, display=Display(),
+        )  # fmt: skip
+    _tell(report, min_detected)
+
+
+def _check_together(jobs: int | None, cluster: str | None, resource: list[str] | None) -> None:
+    if cluster and jobs:
+        raise UsageError("--cluster: its workers say how many videos they take; leave --jobs out")
+    if resource and not cluster:
+        raise UsageError("--resource: is for --cluster; here say --jobs")
+
+
+def _look(videos: Path, out: Path, labels: dict) -> None:
+    """Say what would be extracted."""
+    import pandas as pd
+
+    from poseemo_lib.data.extraction.sources import find_entries
+    from poseemo_lib.studies.extraction_jobs import check_out
+
+    entries, unmatched = find_entries(videos, **labels)
+    check_out(out)
+    list_items("without a label", unmatched)
+    table = pd.DataFrame([(one.label, one.split or "no split") for one in entries], columns=["label", "split"])
+    say(pd.crosstab(table["label"], table["split"], margins=True, margins_name="all").to_string())
+    groups = len({one.group_id for one in entries})
+    say(f"{len(entries)} videos in {groups} groups would be extracted to {short_path(out.absolute())}, such as:")
+    for one in entries[:3]:
+        say(f"  {one.path} -> clip {one.name}, {one.label}, {one.split or 'no split'}, group {one.group_id}")
+
+
+def _tell(report, min_detected: float) -> None:
+    """Print what an extraction did."""
+    list_items("without a label", report.unmatched)
+    damaged = [one for one in report.used if one.quality.damage]
+    list_items("damaged, of which is kept what could be read", [f"{o.entry.path}: {o.quality.damage}" for o in damaged])
+    low = [one for one in report.used if one.quality.detected < min_detected]
+    list_items(
+        f"with people in less than {100 * min_detected:g} % of the frames, which are kept",
+        [f"{one.entry.path}: {100 * one.quality.detected:.1f} %" for one in low],
+    )
+    list_items("failed", report.faults)
+    _tell_quality([one.quality for one in report.used])
+    out = short_path(report.out)
+    for label in report.info.classes:
+        there = [one for one in report.videos if one.entry.label == label]
+        say(f"{label:>9}: {_counted(len(there), 'video')}, {_counted(sum(not one.fault for one in there), 'clip')}")
+    clips = _counted(report.info.n_clips, "clip")
+    say(f"{out}: {clips}, content hash {report.info.content_hash[:12]}; see {out}/quality.csv")
+    if report.faults:
+        raise PoseemoError(
+            f"{len(report.faults)} of {len(report.videos)} videos are no clips (see above); the others are in {out}"
+        )
+
+
+def _counted(n: int, unit: str) -> str:
+    return f"{n} {unit}{'s' * (n != 1)}"
+
+
+def _tell_quality(videos: list) -> None:
+    """Print the middle video's numbers."""
+
+    def percent(values) -> str:
+        return f"{100 * median(values):.0f} %"
+
+    missing = ", ".join(f"{part} {percent(one.missing[part] for one in videos)}" for part in videos[0].missing)
+    say(
+        f"median of the clips: people in {percent(one.detected for one in videos)} of the frames, "
+        f"{median(one.people for one in videos):.1f} at a time, two main people in "
+        f"{percent(one.two_people for one in videos)}; joints missing or unsure: {missing}; "
+        f"{sum(len(one.cuts) for one in videos)} scene cuts in all"
+    )

@@ -1,0 +1,141 @@
+"""The command that makes a study's runs."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from poseemo_lib.cli.shared import read_amounts, say, short_path, stoppable
+from poseemo_lib.errors import PoseemoError, UsageError
+
+app = typer.Typer()
+STOPPED = "what was done is kept, the same command goes on"
+
+
+@app.command()
+def study(
+    file: Annotated[Path, typer.Argument(help="A study, e.g. parameters/studies/demo.yaml.")],
+    out: Annotated[Path | None, typer.Option(help="Folder of the runs; default: runs/<name of the study>.")] = None,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Runs at a time; default: one a core, one with a GPU.")
+    ] = None,
+    gpus: Annotated[str | None, typer.Option(help="GPUs to use, e.g. 0,1; each run sees one of them only.")] = None,
+    jobs_per_gpu: Annotated[int, typer.Option(min=1, help="Runs at a time on each of --gpus.")] = 1,
+    cluster: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="A Dask scheduler that makes the runs (docs/cluster.md).")
+    ] = None,
+    resource: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=N", help="What a run takes of a Dask worker, e.g. GPU=1.")
+    ] = None,
+    only: Annotated[str | None, typer.Option(metavar="CONFIG[,CONFIG]", help="Make the runs of these configs.")] = None,
+    status: Annotated[bool, typer.Option("--status", help="Print how far it is and stop.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Name the runs that would be made and stop.")] = False,
+) -> None:
+    """Make the runs of a study that are not there yet; goes on where it was stopped.
+
+    Made again is only what has other code, parameters or data. A run that fails keeps its notebook, and the
+    others go on. Processes that are started on one study, here or on hosts that share its folder, share its runs.
+
+    Example: poseemo study parameters/studies/demo.yaml --jobs 2
+
+    Two runs on each of two GPUs: poseemo study STUDY.yaml --gpus 0,1 --jobs-per-gpu 2
+
+    On a Dask cluster: poseemo study STUDY.yaml --cluster tcp://10.0.0.1:8786 --resource GPU=1
+    """
+    from poseemo_lib.studies.plan import load_study, look_at_runs, plan_runs
+    from poseemo_lib.studies.study import LocalSlots, check_gpus, default_jobs, gpu_environments, write_plan
+
+    with stoppable(STOPPED):
+        gpu_list = _numbers(gpus, "--gpus")
+        _check_together(jobs, gpu_list, jobs_per_gpu, cluster, resource)
+        plan = load_study(file)
+        out = (out or Path("runs") / plan.name).resolve()
+        configs = _configs(only, plan)
+        if status or dry_run:
+            runs, fault = look_at_runs(plan, file, out)
+            _look([run for run in runs if run.config in configs], fault, status)
+            return
+        if gpu_list:
+            check_gpus(gpu_list, [])  # before a dataset is made for them
+        runs = plan_runs(plan, file, out)
+        chosen = [run for run in runs if run.config in configs]
+        todo = sum(not run.complete for run in chosen)
+        say(f"{plan.name}: {len(chosen)} runs, {len(chosen) - todo} complete, {todo} to make, in {out}")
+        if todo:
+            if cluster:
+                from poseemo_lib.studies.cluster import ClusterSlots
+
+                slots = ClusterSlots(cluster, out, runs[0].dataset, read_amounts(resource or []))
+            else:
+                if gpu_list:
+                    check_gpus(gpu_list, chosen)
+                places = gpu_environments(gpu_list, jobs_per_gpu) if gpu_list else [{}] * (jobs or default_jobs())
+                slots = LocalSlots(places)
+            say(slots.describe())
+            _make(runs, chosen, todo, out, slots, configs)
+        else:
+            write_plan(runs, out)
+        if left := sum(not run.complete for run in runs):
+            say(f"{plan.name}: the chosen configs are complete; {left} of {len(runs)} runs of the study are not")
+        else:
+            say(f"{plan.name}: complete; `poseemo report {short_path(out)}` makes the report")
+
+
+def _make(runs: list, chosen: list, todo: int, out: Path, slots, configs: set[str]) -> None:
+    from poseemo_lib.studies.status import Display, failure_table
+    from poseemo_lib.studies.study import run_study
+
+    display = Display(chosen, todo)
+    try:
+        outcome = run_study(runs, out, slots, only=configs, display=display)
+    finally:
+        display.close()
+    if outcome.failed:
+        say(failure_table(outcome.failed))
+        raise PoseemoError(
+            f"{len(outcome.failed)} of {len(chosen)} runs failed (see above); the others are in {short_path(out)}, "
+            "and the same command tries these again"
+        )
+    if outcome.elsewhere:
+        say(f"{len(outcome.elsewhere)} of {len(chosen)} runs were made by another process")
+
+
+def _look(runs: list, fault: str, status: bool) -> None:
+    from poseemo_lib.studies.status import run_state, status_table
+
+    if fault:
+        say(f"{fault}; so no run can be complete")
+    if status:
+        say(status_table(runs))
+        return
+    for run in runs:
+        if not run.complete:
+            say(f"{run.name}: {run_state(run)}, would be made in {short_path(run.folder)}")
+
+
+def _check_together(jobs, gpus: list[int], jobs_per_gpu: int, cluster, resource) -> None:
+    if gpus and jobs:
+        raise UsageError("--jobs: with --gpus say --jobs-per-gpu instead")
+    if jobs_per_gpu > 1 and not gpus:
+        raise UsageError("--jobs-per-gpu: wants --gpus too, e.g. --gpus 0,1")
+    if cluster and (jobs or gpus):
+        raise UsageError("--cluster: its workers say how many runs they take; leave --jobs and --gpus out")
+    if resource and not cluster:
+        raise UsageError("--resource: is for --cluster; here say --gpus")
+
+
+def _numbers(text: str | None, option: str) -> list[int]:
+    parts = text.split(",") if text is not None else []
+    if not all(part.strip().isdecimal() for part in parts) or len(set(parts)) != len(parts):
+        raise UsageError(f"{option}: wanted different numbers such as 0,1, got {text!r}")
+    return [int(part) for part in parts]
+
+
+def _configs(only: str | None, plan) -> set[str]:
+    from poseemo_lib.text import nearest
+
+    names = [name.strip() for name in only.split(",")] if only else list(plan.configs)
+    for name in names:
+        if name not in plan.configs:
+            raise UsageError(f"--only: {name}: unknown config; {nearest(name, plan.configs)}")
+    return set(names)

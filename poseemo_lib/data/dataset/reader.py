@@ -1,0 +1,277 @@
+"""Reading a dataset: rows, clips and faults, streamed one row group at a time."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from fsspec.implementations.local import LocalFileSystem
+
+from poseemo_lib.clips import PoseClip, check_clip, clip_faults
+from poseemo_lib.data.dataset.format import (
+    INFO_FILE,
+    METADATA_COLUMNS,
+    ROW_GROUP_CLIPS,
+    SCHEMA,
+    DatasetInfo,
+    Fault,
+    add_digests,
+    clip_digest,
+    first_line,
+    hash_text,
+    info_from_json,
+    short_hash,
+    to_clips,
+)
+from poseemo_lib.errors import ClipError, DatasetError
+from poseemo_lib.paths import open_place
+
+_READ_TYPES = {"keypoints": pa.list_(pa.float32())}
+
+
+class Dataset:
+    """Read a dataset.
+
+    Parameters
+    ----------
+    url : str or Path
+        The folder, or any fsspec URL.
+    fs : fsspec filesystem, optional
+        The one that `url` is a path of.
+    allow_incomplete : bool
+        Open a dataset whose writer did not finish.
+
+    Raises
+    ------
+    DatasetError
+        There is no dataset, or its `dataset.json` is damaged, of a newer format, or incomplete.
+    UsageError
+        fsspec cannot open such a URL.
+    """
+
+    def __init__(self, url, *, fs=None, allow_incomplete: bool = False):
+        self.fs, self.root = (fs, str(url)) if fs is not None else open_place(url)
+        self.info = self._read_info()
+        if not (self.info.complete or allow_incomplete):
+            raise DatasetError(
+                f"{self.root}: wanted a complete dataset, got one whose writing was interrupted after "
+                f"{self.info.n_clips} clips; run the command that made it again"
+            )
+
+    def _read_info(self) -> DatasetInfo:
+        path = f"{self.root}/{INFO_FILE}"
+        try:
+            with self.fs.open(path, "r", encoding="utf-8") as file:
+                info, fault = info_from_json(file.read())
+        except (FileNotFoundError, NotADirectoryError):
+            raise DatasetError(
+                f"{self.root}: wanted a dataset (a folder with {INFO_FILE}), found none; "
+                "make one with `poseemo synth`, `import` or `extract`, which goes on where it was stopped"
+            ) from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise DatasetError(f"{path}: cannot be read: {first_line(error)}") from None
+        if info is None:
+            raise DatasetError(f"{path}: damaged: {fault}")
+        return info
+
+    def __len__(self) -> int:
+        return self.info.n_clips
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The labels, in order."""
+        return self.info.classes
+
+    @contextmanager
+    def _open_shard(self, name: str):
+        path = f"{self.root}/{name}"
+        try:
+            with self._open_file(path) as file, pq.ParquetFile(file) as shard:
+                self._check_shard(shard, name)
+                yield shard
+        except FileNotFoundError:
+            raise DatasetError(f"{path}: wanted the shard that {INFO_FILE} names, found no file") from None
+        except (pa.ArrowException, OSError) as error:
+            raise DatasetError(f"{path}: truncated or damaged shard: {first_line(error)}") from None
+
+    def _open_file(self, path: str):
+        # A Python file is let go by a thread of Arrow, which aborts the process where that happens while it exits
+        # (apache/arrow issue 34314); Arrow's own file is not.
+        return pa.OSFile(path) if isinstance(self.fs, LocalFileSystem) else self.fs.open(path, "rb")
+
+    def _check_shard(self, shard: pq.ParquetFile, name: str) -> None:
+        path = f"{self.root}/{name}"
+        missing = [field for field in SCHEMA.names if field not in shard.schema_arrow.names]
+        if missing:
+            raise DatasetError(f"{path}: wanted the columns {', '.join(SCHEMA.names)}, missing {', '.join(missing)}")
+        if shard.metadata.num_rows != self.info.shards[name]:
+            raise DatasetError(f"{path}: wanted {self.info.shards[name]} clips, got {shard.metadata.num_rows}")
+
+    def _shard_batches(self, name: str, columns, rows=None, start: int = 0) -> Iterator[tuple[int, pa.RecordBatch]]:
+        """Yield (number of its first row, batch) for the row groups that hold one of `rows`, or for all."""
+        # Every column may be null here, so that a null of another writer becomes the fault of a clip.
+        schema = pa.schema([(column, _READ_TYPES.get(column, SCHEMA.field(column).type)) for column in columns])
+        columns = schema.names
+        with self._open_shard(name) as shard:
+            if "keypoints" not in columns:
+                # Small: the whole shard at once.
+                for batch in shard.read(columns=columns).select(columns).cast(schema).combine_chunks().to_batches():
+                    yield start, batch
+                    start += batch.num_rows
+                return
+            for group in range(shard.num_row_groups):
+                stop = start + shard.metadata.row_group(group).num_rows
+                if rows is None or np.searchsorted(rows, start) < np.searchsorted(rows, stop):
+                    for batch in shard.iter_batches(ROW_GROUP_CLIPS, row_groups=[group], columns=columns):
+                        yield start, batch.select(columns).cast(schema)
+                        start += batch.num_rows
+                start = stop
+
+    def batches(self, columns: tuple[str, ...] | None = None) -> Iterator[tuple[str, pa.RecordBatch]]:
+        """Stream the rows, one row group at a time.
+
+        Parameters
+        ----------
+        columns : tuple of str, optional
+            Only these columns.
+
+        Yields
+        ------
+        (shard path, pyarrow.RecordBatch)
+
+        Raises
+        ------
+        DatasetError
+            A shard is missing, truncated or damaged.
+        """
+        for name in self.info.shards:
+            for _, batch in self._shard_batches(name, columns or SCHEMA.names):
+                yield f"{self.root}/{name}", batch
+
+    def table(self):
+        """Everything but the keypoints, as a pandas DataFrame in the order of the dataset."""
+        batches = [batch for _, batch in self.batches(METADATA_COLUMNS)]
+        schema = pa.schema([(name, SCHEMA.field(name).type) for name in METADATA_COLUMNS])
+        return pa.Table.from_batches(batches, schema=schema).to_pandas()
+
+    def clips(self, where=None) -> Iterator[PoseClip]:
+        """Stream the clips, each checked.
+
+        Parameters
+        ----------
+        where : callable, optional
+            Given a clip_id, tells whether the clip is wanted.
+
+        Raises
+        ------
+        DatasetError
+            A shard is damaged.
+        ClipError
+            A clip is faulty; the message names the shard and the clip.
+        """
+        for path, batch in self.batches():
+            for clip in to_clips(batch, path):
+                if where is None or where(clip.clip_id):
+                    yield self._sound(clip, path)
+
+    def take(self, rows) -> Iterator[tuple[int, PoseClip]]:
+        """Stream the clips of some rows in the order of the dataset; row groups without one of them are not read.
+
+        Parameters
+        ----------
+        rows : sequence of int
+            Row numbers, 0 to `len(dataset)` - 1, as in :meth:`table`.
+
+        Yields
+        ------
+        (row number, PoseClip)
+
+        Raises
+        ------
+        DatasetError, ClipError
+            As for :meth:`clips`.
+        """
+        rows = np.unique(np.asarray(rows, dtype=np.int64))
+        first = 0
+        for name, n_clips in self.info.shards.items():
+            path = f"{self.root}/{name}"
+            wanted = rows[np.searchsorted(rows, first) : np.searchsorted(rows, first + n_clips)]
+            if wanted.size:
+                for start, batch in self._shard_batches(name, SCHEMA.names, wanted, first):
+                    inside = wanted[(wanted >= start) & (wanted < start + batch.num_rows)]
+                    for row, clip in zip(inside, to_clips(batch.take(pa.array(inside - start)), path), strict=True):
+                        yield int(row), self._sound(clip, path)
+            first += n_clips
+
+    def _sound(self, clip: PoseClip | Fault, path: str) -> PoseClip:
+        if isinstance(clip, Fault):
+            raise ClipError(f"{clip}; `poseemo inspect` lists every fault")
+        if fault := self._origin_fault(clip):
+            raise ClipError(f"{path}: clip {clip.clip_id!r}: {fault}")
+        return check_clip(clip, self.classes, path)
+
+    def _origin_fault(self, clip: PoseClip) -> str:
+        """Say what is wrong where a synthetic clip lies in a dataset that does not call itself so; else nothing."""
+        if clip.origin == "synthetic" and not self.info.synthetic:
+            return f"origin: wanted no synthetic clip in a dataset with synthetic false, got one; mend {INFO_FILE}"
+        return ""
+
+    def faults(self) -> Iterator[Fault]:
+        """Stream everything that is wrong: see :meth:`scan`."""
+        return (item for item in self.scan() if isinstance(item, Fault))
+
+    def scan(self) -> Iterator[PoseClip | Fault]:
+        """Stream every sound clip, and a Fault for everything that is wrong.
+
+        Wrong are shards that are missing or damaged, faulty clips, a `clip_id` that is taken, a copy of a clip that
+        is not in the dataset, and clips that do not add up to the content hash.
+
+        Yields
+        ------
+        PoseClip or Fault
+        """
+        seen: set[bytes] = set()
+        copies: list[tuple[bytes, str, str]] = []
+        total, sound = 0, True
+        for name in self.info.shards:
+            for path, clip in self._scan_shard(name):
+                faults = [clip] if isinstance(clip, Fault) else self._faults_of(clip, path, seen)
+                seen.add(short_hash(clip.clip_id or ""))
+                sound = sound and not faults
+                yield from faults or (clip,)
+                if not faults:
+                    total = add_digests(total, clip_digest(clip))
+                    if clip.augmented_from is not None:
+                        copies.append((short_hash(clip.augmented_from), path, clip.clip_id))
+        if sound:
+            yield from self._hash_faults(total)
+            for source, path, clip_id in copies:
+                if source not in seen:
+                    yield Fault(path, clip_id, "augmented_from: wanted a clip of this dataset, got none of that id")
+
+    def _scan_shard(self, name: str) -> Iterator[tuple[str, PoseClip | Fault]]:
+        path = f"{self.root}/{name}"
+        batches = self._shard_batches(name, SCHEMA.names)
+        while True:
+            try:
+                _, batch = next(batches)
+            except StopIteration:
+                return
+            except DatasetError as error:
+                yield path, Fault(path, "", str(error).removeprefix(f"{path}: "))
+                return
+            for clip in to_clips(batch, path):
+                yield path, clip
+
+    def _faults_of(self, clip: PoseClip, path: str, seen: set[bytes]) -> list[Fault]:
+        messages = clip_faults(clip, self.classes)
+        if isinstance(clip.clip_id, str) and short_hash(clip.clip_id) in seen:
+            messages.append("wanted a clip_id of its own, got one that is taken")
+        messages += filter(None, [self._origin_fault(clip)])
+        return [Fault(path, clip.clip_id or "", message) for message in messages]
+
+    def _hash_faults(self, total: int) -> Iterator[Fault]:
+        if hash_text(total) != self.info.content_hash:
+            message = f"wanted the content hash {self.info.content_hash}, got {hash_text(total)}: clips were changed"
+            yield Fault(f"{self.root}/{INFO_FILE}", "", message)

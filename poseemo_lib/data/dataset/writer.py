@@ -1,0 +1,232 @@
+"""Writing a dataset: clips one by one into shards that appear whole or not at all."""
+
+import uuid
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from poseemo_lib.clips import PoseClip, check_clip
+from poseemo_lib.data.dataset.format import (
+    INFO_FILE,
+    ROW_GROUP_CLIPS,
+    ROW_GROUP_VALUES,
+    SCHEMA,
+    SHARD_CLIPS,
+    TEXT_COLUMNS,
+    DatasetInfo,
+    add_digests,
+    clip_digest,
+    first_line,
+    hash_text,
+    short_hash,
+    to_batch,
+)
+from poseemo_lib.data.dataset.reader import Dataset
+from poseemo_lib.errors import ClipError, DatasetError, UsageError
+from poseemo_lib.paths import open_place
+
+_TEMPORARY = ".tmp-"
+
+
+class DatasetWriter:
+    """Write clips one by one into a new dataset; use it in a `with` statement.
+
+    Every clip is checked as it comes, and a faulty one raises without harm to the others: what was written before
+    is kept and stays readable, also when the `with` block ends in an error. A writer that is killed loses the shard
+    that it had not finished; where a clip is costly, give it small shards.
+
+    Parameters
+    ----------
+    url : str or Path
+        The folder, or any fsspec URL.
+    info : DatasetInfo
+        Name, classes, source and so on; the counts and the hash are filled in here.
+    shard_clips : int
+        Clips a shard.
+    resume : bool
+        Continue a dataset that an earlier writer did not complete; :meth:`written` knows what is there.
+
+    Raises
+    ------
+    UsageError
+        The folder holds a dataset already and `resume` is false, or it is complete, or it was made from other
+        classes or another recipe, or fsspec cannot open such a URL.
+    DatasetError
+        The folder cannot be written to, or what is to be continued is damaged.
+    """
+
+    def __init__(self, url, info: DatasetInfo, *, shard_clips: int = SHARD_CLIPS, resume: bool = False):
+        self.fs, self.root = open_place(url)
+        self.shard_clips = shard_clips
+        fresh = {"created": datetime.now(UTC).isoformat(timespec="seconds"), "shards": {}, "n_clips": 0}
+        self.info = info.model_copy(update=fresh, deep=True)
+        self._ids: set[bytes] = set()
+        self._hash = 0
+        self._rows: list[PoseClip] = []
+        self._n_values = 0
+        self._shard: _OpenShard | None = None
+        self._failed = False
+        if self.fs.exists(f"{self.root}/{INFO_FILE}"):
+            self._continue(resume)
+        with self._write_errors():
+            self.fs.makedirs(self.root, exist_ok=True)
+            self._remove_leftovers()
+
+    def _continue(self, resume: bool) -> None:
+        old = Dataset(f"{self.root}", fs=self.fs, allow_incomplete=True)
+        if old.info.complete:
+            raise UsageError(f"{self.root}: wanted an empty folder, got a dataset; remove it or write somewhere else")
+        if not resume:
+            raise UsageError(f"{self.root}: wanted an empty folder, got an unfinished dataset; resume or remove it")
+        # As JSON: a tuple of options is a list once it was on disk.
+        before, after = old.info.model_dump(mode="json"), self.info.model_dump(mode="json")
+        for field in ("classes", "recipe"):
+            if before[field] != after[field]:
+                raise UsageError(
+                    f"{self.root}: holds an unfinished dataset: wanted the same {field} to continue it, "
+                    f"{before[field]}, got {after[field]}; remove it or write somewhere else"
+                )
+        self.info.shards = dict(old.info.shards)
+        for clip in old.clips():
+            self._ids.add(short_hash(clip.clip_id))
+            self._hash = add_digests(self._hash, clip_digest(clip))
+        self.info.n_clips = old.info.n_clips
+
+    def _remove_leftovers(self) -> None:
+        """Remove what a killed writer had under temporary names."""
+        for path in self.fs.find(self.root, maxdepth=1):
+            if path.rsplit("/", 1)[-1].startswith(_TEMPORARY):
+                self.fs.rm_file(path)
+
+    @contextmanager
+    def _write_errors(self):
+        """Turn a full disk and the like into a DatasetError; the finished shards are on disk and stay."""
+        try:
+            yield
+        except (OSError, pa.ArrowException) as error:
+            self._failed = True
+            raise DatasetError(f"{self.root}: cannot write: {first_line(error)}; finished shards are kept") from None
+
+    def written(self, clip_id: str) -> bool:
+        """Tell whether a clip of that id is in the dataset."""
+        return short_hash(clip_id) in self._ids
+
+    def write(self, clip: PoseClip, where: str = "") -> None:
+        """Check and add one clip.
+
+        Parameters
+        ----------
+        clip : PoseClip
+        where : str
+            The file that it came from, for messages.
+
+        Raises
+        ------
+        ClipError
+            The clip is faulty, its `clip_id` is taken, or it is synthetic and the dataset does not say so. Nothing was
+            added.
+        DatasetError
+            The disk is full, or the folder is gone.
+        """
+        check_clip(clip, self.info.classes, where)
+        key, place = short_hash(clip.clip_id), f"{where}: " if where else ""
+        if clip.origin == "synthetic" and not self.info.synthetic:
+            raise ClipError(
+                f"{place}clip {clip.clip_id!r}: wanted a real or augmented clip in a dataset with synthetic false, got "
+                "origin 'synthetic'; make the dataset with DatasetInfo(synthetic=True)"
+            )
+        if key in self._ids:
+            raise ClipError(f"{place}clip {clip.clip_id!r}: wanted a clip_id of its own, got one that is taken")
+        self._ids.add(key)
+        self._hash = add_digests(self._hash, clip_digest(clip))
+        self._rows.append(clip)
+        self._n_values += clip.keypoints.size
+        if len(self._rows) == ROW_GROUP_CLIPS or self._n_values >= ROW_GROUP_VALUES:
+            self._flush_rows()
+
+    def _flush_rows(self) -> None:
+        if not self._rows:
+            return
+        with self._write_errors():
+            if self._shard is None:
+                self._shard = _OpenShard(self.fs, self.root, f"clips-{len(self.info.shards):05d}.parquet")
+            self._shard.write(to_batch(self._rows))
+        self._rows, self._n_values = [], 0
+        if self._shard.n_clips >= self.shard_clips:
+            self._close_shard()
+
+    def _close_shard(self) -> None:
+        if self._shard is None:
+            return
+        with self._write_errors():
+            self._shard.close()
+        self.info.shards[self._shard.name] = self._shard.n_clips
+        self.info.n_clips += self._shard.n_clips
+        self._shard = None
+        # Here the hash covers exactly the clips of the finished shards: the rows held back were just flushed.
+        self._write_info(complete=False)
+
+    def _write_info(self, complete: bool) -> None:
+        self.info.complete = complete
+        self.info.content_hash = hash_text(self._hash)
+        temporary = f"{self.root}/{_TEMPORARY}{uuid.uuid4().hex}.json"
+        with self._write_errors():
+            with self.fs.open(temporary, "w", encoding="utf-8") as file:
+                file.write(self.info.model_dump_json(indent=2) + "\n")
+            self.fs.mv(temporary, f"{self.root}/{INFO_FILE}")
+
+    def close(self, complete: bool = True) -> DatasetInfo:
+        """Write what is still held and `dataset.json`; return its content. After a failed write, only tidy up."""
+        if self._failed:
+            if self._shard is not None:
+                self._shard.abandon()
+            return self.info
+        self._flush_rows()
+        self._close_shard()
+        self._write_info(complete)
+        return self.info
+
+    def __enter__(self) -> "DatasetWriter":
+        return self
+
+    def __exit__(self, error, *_) -> None:
+        # After an error of the caller the clips written so far are kept, but the dataset is not called complete.
+        self.close(complete=error is None)
+
+
+class _OpenShard:
+    """A shard under its temporary name, until it is closed."""
+
+    def __init__(self, fs, root: str, name: str):
+        self.fs, self.name, self.n_clips = fs, name, 0
+        self.final = f"{root}/{name}"
+        self.temporary = f"{root}/{_TEMPORARY}{uuid.uuid4().hex}-{name}"
+        self.file = fs.open(self.temporary, "wb")
+        # Bytes of equal significance side by side compress; dictionaries of float values do not.
+        self.writer = pq.ParquetWriter(
+            self.file,
+            SCHEMA,
+            compression="zstd",
+            compression_level=1,
+            use_dictionary=list(TEXT_COLUMNS),
+            column_encoding={"keypoints.list.item": "BYTE_STREAM_SPLIT"},
+        )
+
+    def write(self, batch: pa.RecordBatch) -> None:
+        self.writer.write_batch(batch)
+        self.n_clips += batch.num_rows
+
+    def close(self) -> None:
+        self.writer.close()
+        self.file.close()
+        self.fs.mv(self.temporary, self.final)
+
+    def abandon(self) -> None:
+        """Give up a shard that cannot be written; what the disk refuses a second time is of no interest."""
+        for step in (self.writer.close, self.file.close, lambda: self.fs.rm_file(self.temporary)):
+            try:
+                step()
+            except (OSError, ValueError, pa.ArrowException):
+                continue

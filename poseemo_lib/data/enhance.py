@@ -1,0 +1,292 @@
+"""More clips of rare classes: changed copies of training clips, until every class has as many as the target says.
+
+Only clips that a split trains on are copied, and the split is written into the dataset, so that `split: official`
+trains on exactly that. Every class goes through the same changes and the same test. No class is extracted or filtered
+otherwise than the others: in the published study two were, so that the label leaked through preprocessing.
+What a copy is depends on the seed and the names of the clips alone, not on their order or on what was made before.
+"""
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from poseemo_lib.clips import SPLITS, PoseClip
+from poseemo_lib.data.copies import KINDS, change_clip, draw_change, keeps_enough
+from poseemo_lib.data.dataset import Dataset, DatasetInfo, DatasetWriter
+from poseemo_lib.data.splits import default_method, make_split, split_hash
+from poseemo_lib.errors import DatasetError, UsageError
+
+METHODS = ("official", "grouped", "neighbours")
+_ATTEMPTS = 8
+_SHARD_CLIPS = 1024
+_CHUNK_CLIPS, _CHUNK_COPIES, _CHUNK_VALUES = 256, 512, 8_000_000
+
+
+@dataclass(frozen=True)
+class EnhanceReport:
+    """What was made.
+
+    Parameters
+    ----------
+    info : DatasetInfo
+    split : str
+        The method of the split, `official`, `grouped` or `neighbours`.
+    counts : DataFrame
+        Training clips by class: before, copies, after; and wanted, what the target asks for.
+    """
+
+    info: DatasetInfo
+    split: str
+    counts: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """How many copies each clip gets, and the row of each copy's partner, -1 for none."""
+
+    part: dict[str, str | None]
+    partners: dict[str, list[int]]
+    before: pd.Series
+    wanted: pd.Series
+
+
+def enhance_dataset(
+    dataset: Dataset,
+    out,
+    *,
+    name: str,
+    split: str | None = None,
+    seed: int = 0,
+    target: float = 1.0,
+    most: int = 10,
+    kinds: tuple[str, ...] = KINDS,
+    progress: bool = True,
+) -> EnhanceReport:
+    """Write a dataset again, with copies of the training clips of rare classes.
+
+    An enhancement that was interrupted goes on with the same call. Memory holds the table and a few hundred clips.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Without augmented copies.
+    out : str or Path
+        The new dataset's folder, or any fsspec URL.
+    name : str
+        Its name.
+    split : {"official", "grouped", "neighbours"}, optional
+        Which clips train; by default the dataset's own split where it has one, otherwise `grouped`. It becomes the
+        official split of the new dataset.
+    seed : int
+        Of the split and the copies.
+    target : float
+        More than 0, at most 1: the share of the largest class's training clips that every class is brought to.
+    most : int
+        Copies a clip, at most; a class may stay below its target by that.
+    kinds : sequence of str
+        Of :data:`poseemo_lib.data.copies.KINDS`; each copy has one to three of them.
+    progress : bool
+        Show a progress bar, in a terminal only.
+
+    Returns
+    -------
+    EnhanceReport
+
+    Raises
+    ------
+    UsageError
+        An argument is out of range, the dataset has copies already, or `out` holds a complete dataset, or an unfinished
+        one of other settings. Nothing was written.
+    DatasetError
+        The dataset cannot be split so, or a class has no training clips.
+    """
+    kinds = _check_call(split, seed, target, most, kinds)
+    table = dataset.table()
+    n_copies = int((table["origin"] == "augmented").sum())
+    if n_copies:
+        raise UsageError(
+            f"{dataset.root}: wanted a dataset without augmented copies, got {n_copies}; "
+            "enhance the dataset that it was made from"
+        )
+    method = split or default_method(table)
+    parts = make_split(table, method, seed=seed)
+    settings = {"split": method, "seed": seed, "target": target, "most": most, "kinds": list(kinds)}
+    made_from = {key: getattr(dataset.info, key) for key in ("name", "content_hash", "recipe")}
+    recipe = {"command": "enhance", **settings, "split_hash": split_hash(parts), "made_from": made_from}
+    kept = {key: getattr(dataset.info, key) for key in ("classes", "source", "licence", "estimator", "synthetic")}
+    plan = _plan(dataset, table, parts, settings)
+    with DatasetWriter(
+        out, DatasetInfo(name=name, recipe=recipe, **kept), shard_clips=_SHARD_CLIPS, resume=True
+    ) as writer:
+        copies = _write(dataset, writer, plan, seed, kinds, progress)
+    counts = pd.DataFrame({"before": plan.before, "copies": copies, "wanted": plan.wanted}).fillna(0).astype(int)
+    counts.insert(2, "after", counts["before"] + counts["copies"])
+    return EnhanceReport(writer.info, method, counts.reindex([c for c in dataset.classes if c in counts.index]))
+
+
+def _check_call(split, seed, target, most, kinds) -> tuple[str, ...]:
+    from poseemo_lib.text import nearest
+
+    if split not in (None, *METHODS):
+        raise UsageError(f"split: wanted one of {', '.join(METHODS)}, got {split!r}")
+    for name, value, sound, wanted in (
+        ("seed", seed, isinstance(seed, int) and 0 <= seed < 2**32, "a whole number, 0 to 4294967295"),
+        ("target", target, isinstance(target, float | int) and 0 < target <= 1, "more than 0 and at most 1"),
+        ("most", most, isinstance(most, int) and most >= 1, "a whole number, 1 or more"),
+        ("kinds", kinds, not isinstance(kinds, str) and len(kinds) > 0, f"a list of {', '.join(KINDS)}"),
+    ):
+        if not sound:
+            raise UsageError(f"{name}: wanted {wanted}, got {value!r}")
+    for kind in kinds:
+        if kind not in KINDS:
+            raise UsageError(f"kinds: wanted among {', '.join(KINDS)}, got {kind!r}; {nearest(kind, KINDS)}")
+    return tuple(kind for kind in KINDS if kind in kinds)
+
+
+def _plan(dataset: Dataset, table: pd.DataFrame, parts: pd.Series, settings: dict) -> _Plan:
+    """Say how many copies each training clip gets, evenly over a class, and draw their partners."""
+    train = table.assign(row=np.arange(len(table)))[(parts == "train").to_numpy()]
+    before = train["label"].value_counts()
+    for label in dataset.classes:
+        if label not in before.index and (table["label"] == label).any():
+            raise DatasetError(
+                f"{dataset.root}: wanted training clips of every class, the {settings['split']} split has none of "
+                f"{label!r}; choose another split or seed"
+            )
+    # One mirror image is all that a mirror alone can make of a clip.
+    most = 1 if settings["kinds"] == ["mirror"] else settings["most"]
+    wanted = np.ceil(settings["target"] * before.max() - 1e-9) + 0 * before
+    mates = _mates(train)
+    partners = {}
+    for label, clips in train.groupby("label"):
+        ids = sorted(clips["clip_id"], key=lambda clip_id: _rng(settings["seed"], clip_id).random())
+        if settings["kinds"] == ["interpolation"]:
+            ids = [clip_id for clip_id in ids if len(mates[clip_id]) > 1]
+        needed = int(max(0, wanted[label] - before[label]))
+        each, extra = divmod(needed, max(len(ids), 1))
+        for i, clip_id in enumerate(ids):
+            count = min(most, each + (i < extra))
+            if count:
+                partners[clip_id] = [_partner(mates[clip_id], clip_id, number, settings) for number in range(count)]
+    return _Plan(parts.where(parts.notna(), None).to_dict(), partners, before, wanted.clip(lower=before))
+
+
+def _mates(train: pd.DataFrame) -> dict[str, list[tuple[str, int]]]:
+    """For each clip, those that it may be mixed with and itself, as (clip_id, row), sorted.
+
+    They are of one class, train, and are of one group, so that a split that keeps groups whole never parts the two.
+    """
+    mates = {}
+    for _, clips in train.groupby(["label", "group_id", "n_people"]):
+        some = sorted(zip(clips["clip_id"], clips["row"], strict=True))
+        mates.update({clip_id: some for clip_id in clips["clip_id"]})
+    return mates
+
+
+def _partner(mates: list[tuple[str, int]], clip_id: str, number: int, settings: dict) -> int:
+    others = [row for mate, row in mates if mate != clip_id]
+    if not others or "interpolation" not in settings["kinds"]:
+        return -1
+    return int(others[_rng(settings["seed"], clip_id, number, "partner").integers(len(others))])
+
+
+def _rng(*names) -> np.random.Generator:
+    """Make a generator from a seed and names."""
+    return np.random.default_rng(int.from_bytes(hashlib.sha256(json.dumps(names).encode()).digest()))
+
+
+def _write(dataset: Dataset, writer: DatasetWriter, plan: _Plan, seed: int, kinds: tuple[str, ...], progress: bool):
+    """Write every clip and its copies; return the number of copies by class."""
+    from tqdm import tqdm
+
+    copies = defaultdict(int)
+    total = len(dataset) + sum(map(len, plan.partners.values()))
+    # disable=None: no bar where the output is not a terminal.
+    with tqdm(total=total, desc="enhance", unit="clip", disable=None if progress else True) as bar:
+        for clips in _chunks(dataset.clips(), plan):
+            planned = {clip.clip_id: plan.partners.get(clip.clip_id, []) for clip in clips}
+            # What an interrupted call has written is not made again.
+            todo = [
+                clip_id
+                for clip_id, rows in planned.items()
+                if not all(writer.written(_copy_id(clip_id, number)) for number in range(len(rows)))
+            ]
+            partners = dict(dataset.take(sorted({row for clip_id in todo for row in planned[clip_id]} - {-1})))
+            for clip in clips:
+                rows = planned[clip.clip_id]
+                family = [clip.with_(split=plan.part[clip.clip_id])]
+                if clip.clip_id in todo:
+                    # All of them, also those that are written: the numbers are the same whatever was there.
+                    family += make_copies(clip, [partners.get(row) for row in rows], seed, kinds)
+                for one in family:
+                    if not writer.written(one.clip_id):
+                        writer.write(one)
+                copies[clip.label] += len(family) - 1 if clip.clip_id in todo else len(rows)
+                bar.update(1 + len(rows))
+    return pd.Series(copies, dtype=int)
+
+
+def _chunks(clips: Iterator[PoseClip], plan: _Plan) -> Iterator[list[PoseClip]]:
+    """Cut the stream where enough clips, copies or numbers have come together for one look-up of partners."""
+    chunk, n_copies, n_values = [], 0, 0
+    for clip in clips:
+        chunk.append(clip)
+        n_copies += len(plan.partners.get(clip.clip_id, ()))
+        n_values += clip.keypoints.size
+        if len(chunk) >= _CHUNK_CLIPS or n_copies >= _CHUNK_COPIES or n_values >= _CHUNK_VALUES:
+            yield chunk
+            chunk, n_copies, n_values = [], 0, 0
+    if chunk:
+        yield chunk
+
+
+def _copy_id(clip_id: str, number: int) -> str:
+    return f"{clip_id}~copy-{number + 1:02d}"
+
+
+def make_copies(clip: PoseClip, partners: list[PoseClip | None], seed: int, kinds: tuple[str, ...]) -> list[PoseClip]:
+    """Make the copies of one training clip.
+
+    Parameters
+    ----------
+    clip : PoseClip
+    partners : list of PoseClip or None
+        For each copy the clip that it may be mixed with.
+    seed : int
+    kinds : tuple of str
+
+    Returns
+    -------
+    list of PoseClip
+        A copy that misses more than 5 % of what its source shows is drawn again, up to seven times and without
+        interpolation; then it is left out.
+    """
+    made: dict[int, np.ndarray] = {}
+    for attempt in range(_ATTEMPTS):
+        pending, changes = [], []
+        for number, partner in enumerate(partners):
+            mixed = partner is not None and attempt == 0
+            possible = kinds if mixed else tuple(kind for kind in kinds if kind != "interpolation")
+            if number not in made and possible:
+                pending.append(number)
+                changes.append(draw_change(clip, possible, _rng(seed, clip.clip_id, number, attempt)))
+        if not pending:
+            break
+        for number, copy in zip(pending, change_clip(clip, changes, [partners[i] for i in pending]), strict=True):
+            if keeps_enough(copy, clip.keypoints):
+                made[number] = copy
+    return [
+        clip.with_(
+            clip_id=_copy_id(clip.clip_id, number),
+            keypoints=made[number],
+            split=SPLITS[0],
+            origin="augmented",
+            augmented_from=clip.clip_id,
+        )
+        for number in sorted(made)
+    ]

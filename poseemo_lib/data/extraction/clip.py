@@ -1,0 +1,142 @@
+"""Video -> keypoints of its one or two main people, with a report on how well they were seen.
+
+Pictures are decoded, and looked at for scene cuts, in a thread of their own, a few ahead of the estimator, so that
+memory holds a few pictures whatever the length of the video.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from poseemo_lib.data.formats import Recording
+from poseemo_lib.skeleton import CHANNELS, N_KEYPOINTS, PARTS
+from poseemo_lib.video.tracking import MAX_ABSENCE, main_people
+
+# A joint of which the estimator is less sure than this counts as missing in the report, as it does in training.
+UNSURE = 0.1
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How well the people of a video were seen.
+
+    Parameters
+    ----------
+    fps : float
+        Of the keypoints.
+    width, height : int
+        Size of the picture as shown, in pixels.
+    frames : int
+    seconds : float
+    detected : float
+        Share of the frames with somebody in them.
+    people : float
+        Mean number of people in those frames, all that the estimator found.
+    two_people : float
+        Share of the frames in which both main people were seen.
+    missing : dict of str to float
+        Part of the body -> share of its joints that were not seen, or with a confidence below `UNSURE`, of the main
+        people in the frames with them.
+    cuts : tuple of int
+        First frames of new scenes.
+    repeated : float
+        Share of the frames that repeat the picture before.
+    damage : str
+        What the decoder said where the video ends early or is broken; empty for a sound one.
+    """
+
+    fps: float
+    width: int
+    height: int
+    frames: int
+    seconds: float
+    detected: float
+    people: float
+    two_people: float
+    missing: dict[str, float]
+    cuts: tuple[int, ...]
+    repeated: float
+    damage: str = ""
+
+
+def extract_video(
+    path, estimator, *, fps: float | None = None, cuts: bool = True, progress: Callable | None = None
+) -> tuple[Recording, Quality]:
+    """Estimate every person of every picture, and follow the main one or two.
+
+    Parameters
+    ----------
+    path : str or Path
+        A video.
+    estimator : Estimator
+        See :func:`poseemo_lib.video.estimators.opening.open_estimator`; it is reset first, and at each cut.
+    fps : float, optional
+        Frames per second, where the video has more.
+    cuts : bool
+        Look for scene cuts; nobody is followed over one.
+    progress : callable, optional
+        Called after each frame with the number of frames done, and about how many there are, or None.
+
+    Returns
+    -------
+    recording : Recording
+        Keypoints (T, M, 17, 3) in pixels, M = 1 or 2, tracked. (T, 1, 17, 3) of missing ones where nobody was seen.
+    quality : Quality
+        `detected` is 0 where nobody was seen; such a video is no clip.
+
+    Raises
+    ------
+    FormatError
+        No picture can be decoded.
+    UsageError
+        `fps` is out of its range.
+    """
+    from poseemo_lib.video.frames import prefetch, probe, read_frames
+    from poseemo_lib.video.people import look, with_cuts
+
+    info, damage = probe(path, fps=fps), []
+    frames = read_frames(path, fps=info.fps, on_damage=damage.append)
+    poses, cut_frames, repeated = [], [], 0
+    for frame, people, is_cut in look(prefetch(with_cuts(frames, info.fps, cuts=cuts)), estimator):
+        poses.append(people)
+        cut_frames += [frame.index] if is_cut else []
+        repeated += frame.repeated
+        if progress:
+            progress(len(poses), info.n_frames)
+    everybody = _stack(poses)
+    tracked = main_people(everybody, cuts=cut_frames, max_absence=MAX_ABSENCE, fps=info.fps)
+    recording = Recording(tracked, info.fps, info.width, info.height)
+    return recording, _quality(recording, everybody, tuple(cut_frames), repeated, "; ".join(damage))
+
+
+def _stack(poses: list[np.ndarray]) -> np.ndarray:
+    """Frames of different numbers of people -> (T, P, 17, 3); absent people are missing."""
+    most = max(1, *(len(one) for one in poses))
+    out = np.full((len(poses), most, N_KEYPOINTS, len(CHANNELS)), np.nan, np.float32)
+    out[..., 2] = 0
+    for frame, one in enumerate(poses):
+        out[frame, : len(one)] = one
+    return out
+
+
+def _quality(recording: Recording, everybody: np.ndarray, cuts: tuple[int, ...], repeated: int, damage: str) -> Quality:
+    found = (everybody[..., 2] > 0).any(-1).sum(1)  # (T,)
+    there = (recording.keypoints[..., 2] > 0).any(-1)  # (T, M)
+    joints = recording.keypoints[there][..., 2] >= UNSURE  # (N, 17), of N times that a main person was there
+    parts = {part: 1 - float(joints[:, list(where)].mean()) if len(joints) else 1.0 for part, where in PARTS.items()}
+    n_frames = len(everybody)
+    return Quality(
+        fps=recording.fps,
+        width=recording.width,
+        height=recording.height,
+        frames=n_frames,
+        seconds=n_frames / recording.fps,
+        detected=float((found > 0).mean()),
+        people=float(found[found > 0].mean()) if found.any() else 0.0,
+        two_people=float((there.sum(1) == 2).mean()),
+        missing=parts,
+        cuts=cuts,
+        repeated=repeated / n_frames,
+        damage=damage,
+    )

@@ -1,0 +1,178 @@
+"""Which videos an extraction is about, and what their paths or a list say of each: label, split, source, group."""
+
+import csv
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from poseemo_lib.data.labelling import Entry, Found, find_path, match_found, match_paths
+from poseemo_lib.errors import UsageError
+from poseemo_lib.video.frames import VIDEO_SUFFIXES
+
+LIST_SUFFIXES = (".csv", ".tsv", ".txt")
+LIST_COLUMNS = ("path", "label", "group", "source", "split")
+# A folder per class, and above it the split where that folder is called so; CAER's layout is one of these.
+_SPLIT = "(?i:train|training|val|valid|validation|test|testing)"
+FOLDERS = rf"(?:^|/)(?:(?P<split>{_SPLIT})/)?(?P<label>[^/]+)/[^/]+$"
+# Names of feelings that folders have where the classes here are adjectives.
+NOUNS = {"anger": "angry", "happiness": "happy", "sadness": "sad"}
+
+
+def find_videos(src: Path) -> list[Path]:
+    """List the videos below a folder in the order of their paths, without hidden ones; or the one file.
+
+    Parameters
+    ----------
+    src : Path
+
+    Raises
+    ------
+    UsageError
+        There is no such place, or no video in it.
+    """
+    if not src.exists():
+        raise UsageError(f"{src}: wanted videos, found neither a file nor a folder of that name")
+    if src.is_file():
+        return [src]
+    found = (path for path in src.rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file())
+    paths = [path for path in found if not any(part.startswith(".") for part in path.relative_to(src).parts)]
+    if not paths:
+        raise UsageError(f"{src}: wanted videos ({', '.join(VIDEO_SUFFIXES)}), found none")
+    return sorted(paths, key=lambda path: path.relative_to(src).as_posix())
+
+
+def find_entries(
+    src: Path,
+    *,
+    label: str | None = None,
+    label_pattern: str | None = None,
+    label_map: Mapping[str, str] | None = None,
+    split: str | None = None,
+) -> tuple[list[Entry], list[str]]:
+    """Find videos and what is known of each.
+
+    Parameters
+    ----------
+    src : Path
+        A folder, a video, or a list (.csv, .tsv, .txt) with the columns path, label and, where they are known, group,
+        source and split; in this order, or named in the first line. Its paths are relative to its own folder.
+    label : str, optional
+        Of all videos.
+    label_pattern : str, optional
+        As in :func:`poseemo_lib.data.importing.import_dataset`. Without it the folder of a video is its label, and the
+        folder above that its split where it is called train, validation, test or the like.
+    label_map : mapping, optional
+        Label in a path or list -> class.
+    split : str, optional
+        Of all videos of which nothing else tells it.
+
+    Returns
+    -------
+    entries : list of Entry
+        Each with a name of its own: its path without suffix, or with it where two would be alike.
+    unmatched : list of str
+        Videos of which no label is known.
+
+    Raises
+    ------
+    UsageError
+        There are no videos, or a label, split, pattern or list is faulty.
+    """
+    if label is not None and label_pattern is not None:
+        raise UsageError("--label: says the label of all videos; leave --label-pattern out")
+    label_map = NOUNS | {word.lower(): emotion for word, emotion in (label_map or {}).items()}
+    if src.is_file() and src.suffix.lower() in LIST_SUFFIXES:
+        if label is not None or label_pattern is not None:
+            raise UsageError(f"{src}: a list says the labels; leave --label and --label-pattern out")
+        return _named(_read_list(src, label_map, split)), []
+    paths = find_videos(src)
+    if label is not None:
+        labelled = [_found(path, src, label) for path in paths]
+        entries, unmatched = match_found(labelled, None, label_map, split)
+    else:
+        entries, unmatched = _match(paths, src, label_pattern, label_map, split)
+    return _named(entries), unmatched
+
+
+def _found(path: Path, src: Path, label: str) -> Found:
+    found = find_path(path, src)
+    return replace(found, name=path.stem if path == src else found.name, label=label)
+
+
+def _match(paths: list[Path], src: Path, pattern: str | None, label_map: Mapping, split: str | None):
+    if pattern is None and not any("/" in path.relative_to(src).as_posix() for path in paths):
+        where = f"{src} is one" if src.is_file() else f"{paths[0]} lies in none below {src}"
+        raise UsageError(
+            f"labels: wanted a folder per class, {where}; say --label CLASS for all videos, give --label-pattern, or "
+            "name a list of paths and labels instead"
+        )
+    return match_paths(paths, src, pattern or FOLDERS, label_map, split)
+
+
+def _named(entries: list[Entry]) -> list[Entry]:
+    """Give entries that are alike but for the suffix their full names, and refuse a video that comes twice."""
+    twice = [path for path, n in Counter(entry.path for entry in entries).items() if n > 1]
+    if twice:
+        raise UsageError(f"{twice[0]}: wanted each video once, got it {_times(entries, twice[0])} times")
+    names = Counter(entry.name for entry in entries)
+    return [_with_suffix(entry) if names[entry.name] > 1 else entry for entry in entries]
+
+
+def _times(entries: list[Entry], path: Path) -> int:
+    return sum(entry.path == path for entry in entries)
+
+
+def _with_suffix(entry: Entry) -> Entry:
+    # The source and the group stay: two encodings of one recording must not straddle a split.
+    return replace(entry, name=entry.name + entry.path.suffix)
+
+
+def _read_list(src: Path, label_map: Mapping[str, str], split: str | None) -> list[Entry]:
+    rows = _rows(src)
+    for number, row in rows:
+        if not (row.get("path") and row.get("label")):
+            raise UsageError(
+                f"{src}: line {number}: wanted a path and a label, got {' '.join(filter(None, row.values()))!r}"
+            )
+    found = [
+        Found(src.parent / row["path"], row["path"], _name(row), label=row["label"], split=row.get("split") or None)
+        for _, row in rows
+    ]
+    entries, _ = match_found(found, None, label_map, split)
+    return [_with_groups(entry, row) for entry, (_, row) in zip(entries, rows, strict=True)]
+
+
+def _name(row: dict[str, str]) -> str:
+    return Path(row["path"]).with_suffix("").as_posix()
+
+
+def _with_groups(entry: Entry, row: dict[str, str]) -> Entry:
+    source = row.get("source") or entry.source_id
+    return replace(entry, source_id=source, group_id=row.get("group") or source)
+
+
+def _rows(src: Path) -> list[tuple[int, dict[str, str]]]:
+    """Read the rows of a list with the numbers of their lines."""
+    try:
+        lines = src.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{src}: wanted a list of videos as text, cannot read it: {error}") from None
+    lines = [(number, line) for number, line in enumerate(lines, 1) if line.strip() and not line.startswith("#")]
+    if not lines:
+        raise UsageError(f"{src}: wanted a list of videos, found no line in it")
+    first = lines[0][1]
+    separator = next((one for one in ("\t", ",") if one in first), " ")
+    rows = [(n, [part.strip() for part in next(csv.reader([line], delimiter=separator))]) for n, line in lines]
+    columns = LIST_COLUMNS
+    if {"path", "label"} <= {part.lower() for part in rows[0][1]}:
+        columns = tuple(part.lower() for part in rows.pop(0)[1])
+        if unknown := sorted(set(columns) - set(LIST_COLUMNS)):
+            raise UsageError(f"{src}: wanted columns among {', '.join(LIST_COLUMNS)}, got {', '.join(unknown)}")
+    if long := [n for n, parts in rows if len(parts) > len(columns)]:
+        raise UsageError(
+            f"{src}: line {long[0]}: wanted at most {len(columns)} columns ({', '.join(columns)}), got more"
+        )
+    if not rows:
+        raise UsageError(f"{src}: wanted a list of videos, found no line in it but the names of its columns")
+    return [(n, dict(zip(columns, parts, strict=False))) for n, parts in rows]

@@ -1,0 +1,196 @@
+"""AlphaPose's results: one JSON list of everybody in every frame, as COCO's keypoint results.
+
+Each entry has ``image_id``, ``category_id``, ``keypoints`` (x, y, confidence of every joint), ``score`` and, from the
+tracker, ``idx``. The number of joints tells the layout: COCO-17, Halpe-26, or the body of Halpe-136 or COCO-WholeBody's
+133, which begin with those two. COCO's keypoint results (MMPose, Detectron, Ultralytics) are the same list without
+``idx``.
+
+Images that share a name up to a number are frames of one recording. A video's images are named `0.jpg`, `1.jpg`...:
+there, time begins at 0; elsewhere at the first image of the list. Frames in which nobody was seen are not in the list.
+Without tracking AlphaPose writes the `idx` 0 for everybody: it does not count then.
+
+Written: COCO-17; ``score`` is the mean confidence of the joints seen.
+
+Sources: AlphaPose's `doc/output.md` and `write_json` (Fang et al. 2022, "AlphaPose"); the Halpe-FullBody repository.
+"""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+
+from poseemo_lib.data.formats import Recording, check_picture, files_under, picture_size, typed_options
+from poseemo_lib.data.formats.frames import (
+    arrange,
+    boxes,
+    check_spread,
+    in_words,
+    load_json,
+    mark_poses,
+    numbers,
+    seen_people,
+    shortest,
+    split_number,
+    unique_names,
+    without_ending,
+)
+from poseemo_lib.errors import FormatError
+from poseemo_lib.files import write_text
+from poseemo_lib.skeleton import JOINT_NAMES, to_coco17
+
+SUFFIX = ".json"
+LOST = (
+    "the frame rate and the size of the picture (give them when reading), label and split, the frames after the last "
+    "person (of several recordings also those before the first), and slots in which nobody is ever seen"
+)
+MANY = True
+# Number of joints -> layout of the first ones.
+_LAYOUTS = {17: "coco17", 26: "halpe26", 133: "coco17", 136: "halpe26"}
+
+
+def find(src) -> list[Path]:
+    """List the JSON files under a folder.
+
+    Parameters
+    ----------
+    src : str or Path
+    """
+    return files_under(src, SUFFIX)
+
+
+@typed_options
+def read(path, *, fps: float = 25.0, width: int | None = None, height: int | None = None) -> list[Recording]:
+    """Read one file of results.
+
+    Parameters
+    ----------
+    path : str or Path
+    fps : float
+        Frames per second of the video, 1 to 1000.
+    width, height : int, optional
+        Size of the picture in pixels. Without them the smallest picture that holds every joint seen.
+
+    Returns
+    -------
+    list of Recording
+        One for each name that images share up to a number, in the order of the list.
+
+    Raises
+    ------
+    FormatError
+        Not such a list, other numbers of joints or several, two images have one number, or nobody is seen.
+    UsageError
+        An option is of the wrong type or out of its range.
+    """
+    check_picture(fps, width, height)
+    return read_results(load_json(path), path, fps, width, height)
+
+
+def read_results(content, path, fps: float, width: int | None, height: int | None) -> list[Recording]:
+    """Turn a parsed list of results into recordings; see :func:`read`."""
+    if not isinstance(content, list) or not content:
+        raise FormatError(f"{path}: wanted a list of results with image_id and keypoints, got {in_words(content)}")
+    poses = read_poses([_keypoints(entry, f"{path}: entry {i}") for i, entry in enumerate(content)], path)
+    images, ids = [entry["image_id"] for entry in content], _ids(content)
+    recordings = []
+    groups = _by_clip(images, path)
+    for clip, (rows, numbers_) in groups.items():
+        where = path if len(groups) == 1 else f"{path}: {clip}"
+        check_spread(numbers_, where)
+        first = 0 if _from_video(images[rows[0]]) else numbers_.min()
+        own = None if ids is None else ids[rows]
+        keypoints, tracked = arrange(poses[rows], numbers_ - first, own, numbers_.max() - first + 1, where)
+        size = picture_size(keypoints, width, height)
+        name = clip if len(groups) > 1 else None
+        recordings.append(Recording(keypoints, fps, *size, tracked=tracked, name=name))
+    return recordings
+
+
+def _keypoints(entry, where: str) -> np.ndarray:
+    if not isinstance(entry, dict) or not isinstance(entry.get("image_id"), str | int):
+        got = ", ".join(entry) if isinstance(entry, dict) else in_words(entry)
+        raise FormatError(f"{where}: wanted an object with image_id and keypoints, got {got or 'an empty one'}")
+    values = numbers(entry.get("keypoints"), f"{where}: keypoints")
+    if len(values) % 3 or len(values) // 3 not in _LAYOUTS:
+        wanted = " or ".join(f"{3 * count}" for count in _LAYOUTS)
+        raise FormatError(f"{where}: wanted {wanted} values, got {len(values)} ({len(values) / 3:g} joints)")
+    return values
+
+
+def read_poses(values: list[np.ndarray], path) -> np.ndarray:
+    """Turn equally many values of each person into COCO-17 (N, 17, 3), float32."""
+    counts = sorted({len(each) // 3 for each in values})
+    if len(counts) > 1:
+        raise FormatError(f"{path}: wanted one number of joints in all entries, got {', '.join(map(str, counts))}")
+    layout = _LAYOUTS[counts[0]]
+    body = np.stack(values).reshape(len(values), -1, 3)[:, : len(JOINT_NAMES[layout])]
+    return to_coco17(mark_poses(body), layout)
+
+
+def _ids(content: list[dict]) -> np.ndarray | None:
+    """Return the track ids (N,), or none where somebody has none or they say nothing."""
+    ids = [_first(entry.get("idx")) for entry in content]
+    if any(type(each) not in (int, float) or not abs(each) < 2**53 for each in ids) or not any(ids):
+        return None
+    return np.array(ids, np.float64)
+
+
+def _first(value):
+    """Return the first number: merged detections have a list of ids, in a list each."""
+    while isinstance(value, list) and value:
+        value = value[0]
+    return value
+
+
+def _by_clip(images: list, path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Name without number -> rows and frame numbers of its people."""
+    split = {image: split_number(without_ending(str(image))) for image in images}
+    if len({(clip, number or 0) for clip, number in split.values()}) < len(split):
+        raise FormatError(f"{path}: wanted one image for each frame number, got two of one number")
+    groups: dict[str, tuple[list, list]] = {}
+    for row, image in enumerate(images):
+        clip, number = split[image]
+        rows, frames = groups.setdefault(clip, ([], []))
+        rows.append(row)
+        frames.append(number or 0)
+    return {clip: (np.array(rows), np.array(frames)) for clip, (rows, frames) in groups.items()}
+
+
+def _from_video(image) -> bool:
+    """Tell whether an image has the name that AlphaPose gives to the frames of a video."""
+    return isinstance(image, str) and re.fullmatch(r"(0|[1-9][0-9]*)\.jpg", image) is not None
+
+
+@typed_options
+def write(recordings: list[Recording], path) -> None:
+    """Write recordings into one file; reading gives back the very numbers (see :data:`LOST`).
+
+    Parameters
+    ----------
+    recordings : list of Recording
+        Images of one recording are named as those of a video, `0.jpg`; of several, `name_0.jpg`.
+    path : str or Path
+        The JSON file.
+    """
+    names = [""] if len(recordings) == 1 else [f"{name}_" for name in unique_names(recordings)]
+    entries = [entry for name, each in zip(names, recordings, strict=True) for entry in _entries(each, name)]
+    write_text(Path(path), json.dumps(entries))
+
+
+def _entries(recording: Recording, name: str) -> list[dict]:
+    frames, slots, poses = seen_people(recording)
+    scores = poses[..., 2].sum(-1) / np.maximum((poses[..., 2] > 0).sum(-1), 1)
+    columns = zip(
+        frames.tolist(),
+        slots.tolist(),
+        shortest(poses.reshape(len(poses), -1)),
+        shortest(scores),
+        shortest(boxes(poses)),
+        strict=True,
+    )
+    return [
+        {"image_id": f"{name}{frame}.jpg", "category_id": 1, "keypoints": values, "score": score, "box": box}
+        | ({"idx": slot + 1} if recording.tracked else {})
+        for frame, slot, values, score, box in columns
+    ]

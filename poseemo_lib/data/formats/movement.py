@@ -1,0 +1,218 @@
+"""The netCDF files of `movement`, a toolbox for tracks of animals: poses, joints by name, individuals as people.
+
+Variables ``position`` (time, space, keypoints, individuals) and ``confidence``, in any order of the dimensions and with
+their names in the singular too (from movement 0.17 on). Where confidence is NaN throughout, as movement writes what it
+does not know, a joint that has a place has confidence 1. 3D poses and boxes are refused.
+
+Written: the same with the dimensions of movement 0.15, and `width`, `height`, `tracked`, `label` and `split` as
+attributes, which movement keeps and does not use: to it, individuals are tracked.
+
+Source: `movement.validators.datasets.ValidPosesInputs` of movement 0.15 (BSD-3-Clause), which is not needed; xarray
+(Apache-2.0) and h5netcdf (BSD-3-Clause) are.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from poseemo_lib.clips import SPLITS, mark_missing
+from poseemo_lib.data.formats import (
+    Recording,
+    check_picture,
+    check_seen,
+    extra,
+    files_under,
+    first_line,
+    only_one,
+    picture_size,
+    typed_options,
+)
+from poseemo_lib.data.formats.arrays import LARGEST
+from poseemo_lib.data.formats.names import pick_named
+from poseemo_lib.errors import FormatError
+from poseemo_lib.skeleton import COCO_KEYPOINTS
+
+SUFFIX = ".nc"
+LOST = ""
+_DIMENSIONS = ("time", "space", "keypoints", "individuals")
+_SINGULAR = {"keypoint": "keypoints", "individual": "individuals"}
+# More frames than this for each one given are a sign that the times are none.
+_MOST_SPREAD = 100
+
+
+def find(src) -> list[Path]:
+    """List the `.nc` files under a folder.
+
+    Parameters
+    ----------
+    src : str or Path
+    """
+    return files_under(src, SUFFIX)
+
+
+@typed_options
+def read(path, *, fps: float | None = None, width: int | None = None, height: int | None = None) -> list[Recording]:
+    """Read one file.
+
+    Parameters
+    ----------
+    path : str or Path
+    fps : float, optional
+        Frames per second, 1 to 1000, where the file does not tell; else 25.
+    width, height : int, optional
+        Size of the picture in pixels, instead of the file's, which only poseemo writes; where neither tells, the
+        smallest picture that holds every joint seen.
+
+    Returns
+    -------
+    list of Recording
+        One. Times that are left out are frames in which nobody was seen.
+
+    Raises
+    ------
+    FormatError
+        The file is damaged, holds no 2D poses, joints that are not a person's, or nobody.
+    UsageError
+        xarray or h5netcdf is not installed, or an option is of the wrong type or out of its range.
+    """
+    check_picture(fps, width, height)
+    dataset = _load(path)
+    attributes = dataset.attrs
+    rate = _number(attributes.get("fps"), 1000) or fps or 25.0
+    values = np.concatenate([_values(dataset, "position", path), _confidence(dataset, path)], -1)
+    keypoints = _in_time(mark_missing(values), dataset, rate, path)
+    keypoints = pick_named(keypoints, [str(name) for name in dataset["keypoints"].values], path)
+    check_seen(keypoints, path)
+    size = [given or _number(attributes.get(key), 100_000) for key, given in (("width", width), ("height", height))]
+    label, split = attributes.get("label"), attributes.get("split")
+    return [
+        Recording(
+            keypoints,
+            rate,
+            *picture_size(keypoints, *size),
+            tracked=not np.array_equal(attributes.get("tracked", 1), 0),
+            label=label if isinstance(label, str) and label else None,
+            split=split if split in SPLITS else None,
+        )
+    ]
+
+
+def _load(path):
+    """Return the loaded dataset with the dimensions' names in the plural."""
+    with extra("xarray and h5netcdf"):
+        import h5netcdf  # noqa: F401
+        import h5py
+        import xarray
+    try:
+        with h5py.File(path) as file:  # where this fails in h5netcdf, it complains a second time on its way out
+            file.attrs.get("_nc3_strict")
+        with xarray.open_dataset(path, engine="h5netcdf", decode_times=False) as dataset:
+            dataset = dataset.rename({old: new for old, new in _SINGULAR.items() if old in dataset.dims})
+            _check(dataset, path)
+            return dataset.load()
+    except FormatError:
+        raise
+    except OSError as error:
+        raise FormatError(f"{path}: cannot be read as netCDF: {first_line(error)}") from None
+    except Exception as error:  # a damaged file fails in any part of HDF5 and xarray
+        raise FormatError(f"{path}: not a sound netCDF file: {first_line(error)}") from None
+
+
+def _check(dataset, path) -> None:
+    position = dataset.get("position")
+    if position is None or set(position.dims) != set(_DIMENSIONS):
+        dims = "none" if position is None else ", ".join(map(str, position.dims))
+        raise FormatError(f"{path}: wanted movement's poses, position ({', '.join(_DIMENSIONS)}), got {dims}")
+    if dataset.nbytes > LARGEST or 0 in position.shape:
+        raise FormatError(f"{path}: wanted poses of at most {LARGEST} bytes, got {dataset.nbytes} of {position.shape}")
+    space = [str(axis) for axis in dataset["space"].values]
+    if space != ["x", "y"]:
+        raise FormatError(f"{path}: wanted positions x, y in a picture, got {', '.join(space)}")
+    if any(not np.issubdtype(dataset[name].dtype, np.number) for name in ("position", "time")):
+        raise FormatError(
+            f"{path}: wanted numbers for position and time, got {position.dtype}, {dataset['time'].dtype}"
+        )
+
+
+def _values(dataset, name: str, path) -> np.ndarray:
+    """Return a variable as (T, P, J, 2), or (T, P, J, 1) where it has no space."""
+    order = [dim for dim in ("time", "individuals", "keypoints", "space") if dim in dataset[name].dims]
+    array = dataset[name].transpose(*order).values
+    return array if "space" in order else array[..., None]
+
+
+def _confidence(dataset, path) -> np.ndarray:
+    shape = tuple(dataset.sizes[dim] for dim in ("time", "individuals", "keypoints"))
+    if "confidence" in dataset:
+        found = _values(dataset, "confidence", path)
+        if found.shape[:3] != shape or found.dtype.kind not in "fiu":
+            raise FormatError(f"{path}: confidence: wanted numbers {shape}, got {found.dtype} {found.shape[:3]}")
+        if not np.isnan(found).all():
+            return found
+    return np.ones((*shape, 1))
+
+
+def _in_time(keypoints: np.ndarray, dataset, rate: float, path) -> np.ndarray:
+    """Put frames where their times say; frames that were left out are missing."""
+    times = np.asarray(dataset["time"].values, np.float64)
+    scale = 1.0 if dataset.attrs.get("time_unit") == "frames" else rate
+    with np.errstate(invalid="ignore", over="ignore"):
+        index = np.round((times - times[0]) * scale)
+    if not np.isfinite(index).all() or (np.diff(index) < 1).any() or index[-1] + 1 > _MOST_SPREAD * len(index):
+        raise FormatError(
+            f"{path}: wanted times that rise by a frame or more, got {len(index)} over {times[-1] - times[0]:g} "
+            f"{dataset.attrs.get('time_unit', 'seconds')} at {rate:g} frames per second"
+        )
+    out = mark_missing(np.zeros((int(index[-1]) + 1, *keypoints.shape[1:]), np.float32))
+    out[index.astype(int)] = keypoints
+    return out
+
+
+def _number(value, most: float) -> float | None:
+    """Return an attribute that is a number in its range, or none."""
+    try:
+        value = float(value)
+    except (TypeError, ValueError):
+        return None
+    return value if 1 <= value <= most else None
+
+
+@typed_options
+def write(recordings: list[Recording], path) -> None:
+    """Write one recording; reading gives back the very numbers (see :data:`LOST`).
+
+    Parameters
+    ----------
+    recordings : list of Recording
+        One.
+    path : str or Path
+        The `.nc` file.
+
+    Raises
+    ------
+    UsageError
+        There are several recordings, or xarray or h5netcdf is not installed.
+    """
+    with extra("xarray and h5netcdf"):
+        import h5netcdf  # noqa: F401
+        import xarray
+    recording = only_one(recordings, path)
+    keypoints = recording.keypoints.astype(np.float32)
+    count, people = keypoints.shape[:2]
+    attributes = {"source_software": "poseemo", "ds_type": "poses", "fps": float(recording.fps), "time_unit": "seconds"}
+    attributes |= {"width": int(recording.width), "height": int(recording.height), "tracked": int(recording.tracked)}
+    attributes |= {key: value for key in ("label", "split") if (value := getattr(recording, key)) is not None}
+    dataset = xarray.Dataset(
+        {
+            "position": (_DIMENSIONS, np.ascontiguousarray(keypoints[..., :2].transpose(0, 3, 2, 1))),
+            "confidence": (("time", *_DIMENSIONS[2:]), np.ascontiguousarray(keypoints[..., 2].swapaxes(1, 2))),
+        },
+        coords={
+            "time": np.arange(count) / recording.fps,
+            "space": ["x", "y"],
+            "keypoints": list(COCO_KEYPOINTS),
+            "individuals": [f"id_{slot}" for slot in range(people)],
+        },
+        attrs=attributes,
+    )
+    dataset.to_netcdf(path, engine="h5netcdf")

@@ -1,0 +1,309 @@
+"""Ultralytics' pose results, of models with COCO's 17 joints: `labels/*.txt`, `Results.to_json()`, `predictions.json`.
+
+- Labels (``save_txt=True``, and the datasets to train on): one file a frame, `walk_12.txt`; one line a person:
+  class, box, (x, y, v) of each joint, and then, where they were saved, the confidence of the box and the track's id.
+  All is divided by the size of the picture, so width and height have to be given. A last column that holds nothing but
+  whole numbers of 1 or more in all files is the track's id. v is the joint's confidence; in files for training, which
+  are known by a v of 2, it is 0, 1 or 2: not labelled, hidden, seen, and becomes 0, 0.5 and 1. Where there is no v,
+  joints have confidence 1.
+- `Results.to_json()`: one file a frame with a list of people, or one file with a list of these lists. Pixels; of
+  ``normalize=True``, which has none above 1, width and height have to be given.
+- `predictions.json` (``save_json=True``): COCO's keypoint results, see :mod:`poseemo_lib.data.formats.alphapose`.
+
+A joint at exactly 0, 0 was not seen: so Ultralytics writes joints of low confidence. Frames without a file are frames
+in which nobody was seen; time begins at the first file. Classes are not used.
+
+Source: `Results.save_txt` and `Results.summary` of Ultralytics, and its page on pose datasets. Nothing of Ultralytics,
+whose licence is AGPL-3.0, is used here.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from poseemo_lib.data.formats import Recording, check_picture, files_under, only_one, picture_size, typed_options
+from poseemo_lib.data.formats.alphapose import read_results
+from poseemo_lib.data.formats.frames import (
+    arrange,
+    boxes,
+    find_frames,
+    frame_files,
+    in_words,
+    load_json,
+    mark_poses,
+    new_folder,
+    numbers,
+    seen_people,
+    shortest,
+    split_number,
+)
+from poseemo_lib.errors import FormatError, UsageError
+from poseemo_lib.files import write_text
+
+SUFFIX = ""
+LOST = (
+    "the frame rate and the size of the picture (give them when reading), label and split, joints at exactly 0, 0, and "
+    "slots in which nobody is ever seen"
+)
+_LABELS, _JSON = ".txt", ".json"
+_BOX = 5  # class, centre and size of the box
+_NO_LABELS = ("classes.txt", "train.txt", "val.txt", "test.txt")  # lists that stand beside labels
+
+
+def find(src) -> list[Path]:
+    """List the recordings under a folder: label files and JSON files.
+
+    Parameters
+    ----------
+    src : str or Path
+
+    Returns
+    -------
+    list of Path
+        JSON files that hold a recording or more; of frames that are a file each, the folder, or folder / name where it
+        holds those of several recordings.
+    """
+    whole = [path for path in files_under(src, _JSON) if not _is_frame(path)]
+    frames = find_frames(src, _LABELS, _is_label) + find_frames(src, _JSON, _is_frame)
+    return sorted({*whole, *frames})
+
+
+def _is_label(path: Path) -> bool:
+    return path.is_file() and path.name.lower() not in _NO_LABELS
+
+
+def _is_frame(path: Path) -> bool:
+    """Tell whether a JSON file is one frame by how it begins: a list of people, not of frames or of results."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(4096)
+    except OSError:
+        return False
+    return re.match(rb"\s*\[\s*(\{|\]\s*$)", start) is not None and b'"image_id"' not in start
+
+
+@typed_options
+def read(path, *, fps: float = 25.0, width: int | None = None, height: int | None = None) -> list[Recording]:
+    """Read the frames of one recording, or one JSON file.
+
+    Parameters
+    ----------
+    path : str or Path
+        What :func:`find` gives, or a single frame.
+    fps : float
+        Frames per second of the video, 1 to 1000.
+    width, height : int, optional
+        Size of the picture in pixels; labels and what was normalised need it. Without it, the smallest picture that
+        holds every joint seen.
+
+    Returns
+    -------
+    list of Recording
+        One; of `predictions.json` one for each name that images share up to a number.
+
+    Raises
+    ------
+    FormatError
+        A file is faulty, has another number of joints than 17, or nobody is seen.
+    UsageError
+        An option is missing, of the wrong type or out of its range.
+    """
+    check_picture(fps, width, height)
+    path = Path(path)
+    if path.is_file() and path.name.lower().endswith(_JSON):
+        content = load_json(path)
+        if isinstance(content, list) and content and isinstance(content[0], dict) and "image_id" in content[0]:
+            return read_results(content, path, fps, width, height)
+        frames = _frames_of(content, path)
+        people = {i: [_person(p, f"{path}: frame {i}") for p in frame] for i, frame in enumerate(frames)}
+        return [_from_json(people, path, fps, width, height)]
+    if _frames_in(path, _LABELS, _is_label):
+        return [_from_labels(frame_files(path, _LABELS, _is_label), path, fps, width, height)]
+    if not _frames_in(path, _JSON, _is_frame):
+        raise FormatError(f"{path}: wanted labels (*{_LABELS}) or results (*{_JSON}), found none")
+    files = frame_files(path, _JSON, _is_frame)
+    people = {i: [_person(p, str(file)) for p in _frames_of(load_json(file), file)[0]] for i, file in files.items()}
+    return [_from_json(people, path, fps, width, height)]
+
+
+def _frames_in(path: Path, ending: str, wanted: Callable[[Path], bool]) -> bool:
+    """Tell whether a file is a frame, or a folder or folder / name has some."""
+    files = [path] if path.is_file() else (path if path.is_dir() else path.parent).glob("*")
+    named = not path.exists()
+    return any(
+        file.name.lower().endswith(ending)
+        and wanted(file)
+        and (not named or split_number(file.name[: -len(ending)])[0] == path.name)
+        for file in files
+    )
+
+
+def _frames_of(content, path) -> list[list]:
+    """Return the frames of a file, each a list of people."""
+    if isinstance(content, list) and all(isinstance(each, dict) for each in content):
+        return [content]
+    if isinstance(content, list) and all(isinstance(each, list) for each in content):
+        return content
+    raise FormatError(f"{path}: wanted a list of people or a list of such lists, got {in_words(content)}")
+
+
+def _person(person, where: str) -> tuple[np.ndarray, int | None]:
+    """Return the values (17, 3) of a person and the track's id."""
+    found = person.get("keypoints") if isinstance(person, dict) else None
+    if not isinstance(found, dict) or not {"x", "y"} <= set(found):
+        got = ", ".join(map(str, person)) if isinstance(person, dict) else in_words(person)
+        raise FormatError(
+            f"{where}: wanted a person with keypoints of x, y and visible, got {got}; is it a pose model?"
+        )
+    columns = [numbers(found[key], f"{where}: {key}") for key in ("x", "y", "visible") if key in found]
+    if {len(column) for column in columns} != {17}:
+        got = ", ".join(str(len(column)) for column in columns)
+        raise FormatError(f"{where}: wanted 17 joints in x, y and visible, got {got}")
+    values = np.ones((17, 3))
+    values[:, : len(columns)] = np.stack(columns, 1)
+    track = person.get("track_id")
+    return values, track if type(track) is int and abs(track) < 2**62 else None
+
+
+def _from_json(people: dict[int, list], path, fps: float, width: int | None, height: int | None) -> Recording:
+    rows = {frame: np.array([values for values, _ in each]).reshape(-1, 17, 3) for frame, each in people.items()}
+    ids = [track for each in people.values() for _, track in each]
+    poses, frames, n_frames = _stack(rows)
+    if (poses[..., :2] > 0).any() and not (poses[..., :2] > 1).any():
+        if not (width and height):
+            raise FormatError(f"{path}: wanted pixels, got coordinates of at most 1; give width and height")
+        poses[..., :2] *= (width, height)
+    keypoints, tracked = arrange(_mark(poses), frames, None if None in ids else ids, n_frames, path)
+    return Recording(keypoints, fps, *picture_size(keypoints, width, height), tracked=tracked)
+
+
+def _stack(rows: dict[int, np.ndarray]) -> tuple[np.ndarray, np.ndarray, int]:
+    """Return everybody's values, their frames from 0 and the number of frames."""
+    first = min(rows, default=0)
+    frames = np.repeat(np.array(list(rows), np.int64) - first, [len(each) for each in rows.values()])
+    return np.concatenate([np.empty((0, 17, 3)), *rows.values()]), frames, max(rows, default=0) - first + 1
+
+
+def _mark(poses: np.ndarray) -> np.ndarray:
+    poses[(poses[..., :2] == 0).all(-1)] = 0
+    return mark_poses(poses)
+
+
+def _from_labels(files: dict[int, Path], path, fps: float, width: int | None, height: int | None) -> Recording:
+    if not (width and height):
+        raise UsageError(f"{path}: wanted the options width and height: labels hold parts of the picture, not pixels")
+    tables = {number: _label_table(file) for number, file in files.items()}
+    counts = {table.shape[1]: files[number] for number, table in tables.items() if len(table)}
+    joints = {count: 3 if count >= _BOX + 51 else 2 for count in counts}
+    if len(counts) > 1:
+        got = ", ".join(f"{count} in {file.name}" for count, file in sorted(counts.items()))
+        raise FormatError(f"{path}: wanted one number of values in all lines, got {got}")
+    channels = next(iter(joints.values()), 3)
+    rest = [table[:, _BOX + 17 * channels :] for table in tables.values() if len(table)]
+    poses, frames, n_frames = _stack({number: _label_poses(table, channels) for number, table in tables.items()})
+    poses[..., :2] *= (width, height)
+    poses[..., 2] = _confidence(poses[..., 2])
+    keypoints, tracked = arrange(_mark(poses), frames, _track_ids(rest), n_frames, path)
+    return Recording(keypoints, fps, width, height, tracked=tracked)
+
+
+def _label_table(file: Path) -> np.ndarray:
+    """Return the lines of a label file as (people, values), float64."""
+    try:
+        lines = [line.split() for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    except OSError as error:
+        raise FormatError(f"{file}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise FormatError(f"{file}: wanted text in UTF-8, got other bytes at {error.start}") from None
+    wanted = {_BOX + 17 * channels + more for channels in (2, 3) for more in (0, 1, 2)}
+    for i, line in enumerate(lines):
+        if len(line) not in wanted or len(line) != len(lines[0]):
+            raise FormatError(
+                f"{file}: line {i + 1}: wanted 56 values (class, box, 17 joints of x, y, v; 39 without v; up to two "
+                f"more: confidence, track id), the same number in all lines, got {len(line)}"
+            )
+    try:
+        return np.array(lines, dtype=np.float64).reshape(len(lines), -1 if lines else 0)
+    except ValueError as error:
+        raise FormatError(f"{file}: wanted numbers, got something else: {error}") from None
+
+
+def _label_poses(table: np.ndarray, channels: int) -> np.ndarray:
+    poses = np.ones((len(table), 17, 3))
+    if len(table):
+        poses[..., :channels] = table[:, _BOX : _BOX + 17 * channels].reshape(len(table), 17, channels)
+    return poses
+
+
+def _confidence(visible: np.ndarray) -> np.ndarray:
+    known = visible[np.isfinite(visible)]
+    return visible / 2 if np.isin(known, (0, 1, 2)).all() and (known == 2).any() else visible
+
+
+def _track_ids(rest: list[np.ndarray]) -> np.ndarray | None:
+    """Return the last of the values that follow the joints, where it is a track's id."""
+    if not rest or not rest[0].shape[1]:
+        return None
+    last = np.concatenate(rest)[:, -1]
+    return last if ((last >= 1) & (last == np.round(last))).all() else None
+
+
+@typed_options
+def write(recordings: list[Recording], path) -> None:
+    """Write one recording; reading gives back the very numbers (see :data:`LOST`).
+
+    Parameters
+    ----------
+    recordings : list of Recording
+        One.
+    path : str or Path
+        A name that ends in `.json`: one file with the list of what `to_json()` gives a frame. Else a folder of label
+        files, made where it is missing; frames are numbered from 1, and those in which nobody is seen have an empty
+        file.
+
+    Raises
+    ------
+    UsageError
+        There are several recordings, or the folder holds text files already.
+    """
+    recording, path = only_one(recordings, path), Path(path)
+    frames, slots, poses = seen_people(recording)
+    people = [[] for _ in recording.keypoints]
+    entries = _json_people if path.name.lower().endswith(_JSON) else _label_lines
+    for frame, entry in zip(frames, entries(poses, slots + 1 if recording.tracked else None, recording), strict=True):
+        people[frame].append(entry)
+    if entries is _json_people:
+        write_text(path, json.dumps(people))
+        return
+    folder = new_folder(path, _LABELS)
+    for frame, lines in enumerate(people, start=1):
+        write_text(folder / f"frame_{frame}{_LABELS}", "".join(f"{line}\n" for line in lines))
+
+
+def _json_people(poses: np.ndarray, ids: np.ndarray | None, recording: Recording) -> list[dict]:
+    box = boxes(poses)
+    box[:, 2:] += box[:, :2]
+    scores = poses[..., 2].sum(-1) / np.maximum((poses[..., 2] > 0).sum(-1), 1)
+    columns = zip(shortest(poses.swapaxes(1, 2)), shortest(box), shortest(scores), strict=True)
+    people = [
+        {"name": "person", "class": 0, "confidence": score, "box": dict(zip(("x1", "y1", "x2", "y2"), b, strict=True))}
+        | {"keypoints": dict(zip(("x", "y", "visible"), joints, strict=True))}
+        for joints, b, score in columns
+    ]
+    tracks = [{}] * len(people) if ids is None else [{"track_id": track} for track in ids.tolist()]
+    return [person | track for person, track in zip(people, tracks, strict=True)]
+
+
+def _label_lines(poses: np.ndarray, ids: np.ndarray | None, recording: Recording) -> list[str]:
+    """Write people as lines; 9 digits of a part of the picture give back a float32 number of pixels exactly."""
+    size = np.array([recording.width, recording.height], np.float64)
+    box = boxes(poses).astype(np.float64)
+    centre = (box[:, :2] + box[:, 2:] / 2) / size
+    joints = poses.astype(np.float64) / [*size, 1]
+    rows = np.concatenate([centre, box[:, 2:] / size, joints.reshape(len(poses), -1)], 1)
+    form = "0 " + " ".join(["%.9g"] * rows.shape[1])
+    lines = [form % tuple(row) for row in rows.tolist()]
+    return lines if ids is None else [f"{line} {track}" for line, track in zip(lines, ids.tolist(), strict=True)]

@@ -1,0 +1,259 @@
+"""Keypoint files -> dataset: labels from paths, reading, tracking, writing."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import chain, groupby
+from pathlib import Path
+
+import numpy as np
+
+from poseemo_lib.clips import EMOTIONS, PoseClip, check_clip
+from poseemo_lib.data.dataset import DatasetInfo, DatasetWriter
+from poseemo_lib.data.formats import Recording, check_options, load_reader, reader_options
+from poseemo_lib.data.labelling import (
+    Entry,
+    Found,
+    clip_of,
+    compile_pattern,
+    find_inside,
+    find_path,
+    match_found,
+    match_paths,
+)
+from poseemo_lib.errors import ClipError, FormatError, UsageError
+from poseemo_lib.skeleton import MAX_PEOPLE
+from poseemo_lib.video.tracking import choose_main, main_people
+
+
+@dataclass
+class ImportReport:
+    """What an import did.
+
+    Parameters
+    ----------
+    info : DatasetInfo
+        What was written.
+    recordings, clips : Counter
+        Label -> number of recordings read and of clips in the dataset; a recording has one clip a view.
+    unmatched : list of str
+        Recordings whose path the pattern does not match.
+    faults : list of str
+        Recordings and clips that could not be used, with the reason.
+    """
+
+    info: DatasetInfo | None = None
+    recordings: Counter = field(default_factory=Counter)
+    clips: Counter = field(default_factory=Counter)
+    unmatched: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+
+
+def read_recordings(format: str, path, **options) -> list[Recording]:
+    """Read one recording with its people tracked.
+
+    Parameters
+    ----------
+    format : str
+        A key of :data:`poseemo_lib.data.formats.READERS`.
+    path : str or Path
+    **options
+        Options of the format's ``read``.
+
+    Returns
+    -------
+    list of Recording
+        One a view, with keypoints (T, M, 17, 3), M = 1 or 2.
+
+    Raises
+    ------
+    FormatError
+        The recording is faulty.
+    UsageError
+        There is no such format or option, or an option is out of its range.
+    """
+    return [to_main_people(recording) for recording in _read(format, path, options)]
+
+
+def _read(format: str, path, options: Mapping) -> list[Recording]:
+    check_options(format, reader_options(format), options)
+    return load_reader(format).read(path, **options)
+
+
+def to_main_people(recording: Recording) -> Recording:
+    """Keep the one or two main people, each in a slot: see :func:`poseemo_lib.video.tracking.main_people`."""
+    keypoints = recording.keypoints
+    if not recording.tracked:
+        return replace(recording, keypoints=main_people(keypoints, fps=recording.fps), tracked=True)
+    if keypoints.shape[1] <= MAX_PEOPLE:
+        return recording
+    frames, slots = np.nonzero((keypoints[..., 2] > 0).any(-1))
+    return replace(recording, keypoints=choose_main(keypoints[frames, slots], frames, slots, len(keypoints))[0])
+
+
+def import_dataset(
+    format: str,
+    src,
+    out,
+    *,
+    name: str,
+    label_pattern: str | None = None,
+    label_map: Mapping[str, str] | None = None,
+    split: str | None = None,
+    options: Mapping | None = None,
+    source: str = "",
+    licence: str = "",
+    progress: bool = True,
+) -> ImportReport:
+    r"""Turn keypoint files into a dataset.
+
+    A recording or clip that is faulty is reported and left out; the others are written. An import that was interrupted
+    goes on with the same call.
+
+    Parameters
+    ----------
+    format : str
+        A key of :data:`poseemo_lib.data.formats.READERS`.
+    src : str or Path
+        A folder of recordings, or one recording.
+    out : str or Path
+        The dataset's folder, or any fsspec URL.
+    name : str
+        The dataset's name.
+    label_pattern : str, optional
+        Regular expression, searched in each recording's path relative to `src`, or in path / name of one in a file
+        that holds several (name alone where `src` is that file). Its named groups: ``label``, and where the path tells
+        them ``group`` (what must not straddle a split; else the source), ``source`` (the recording that it was cut
+        from; else the path without suffix) and ``split``. An example:
+        ``(?P<split>train|test)/(?P<label>\w+)/(?P<source>\w+)_\d+``. Without it, or without a group ``label`` or
+        ``split`` in it, those count that the files carry.
+    label_map : mapping, optional
+        Label in a path or file -> one of :data:`poseemo_lib.clips.EMOTIONS`. Labels that are classes already need no
+        entry. Upper and lower case are the same.
+    split : str, optional
+        The official split of all recordings that tell none.
+    options : mapping, optional
+        Options of the format's ``read``.
+    source, licence : str
+        Where the recordings come from, and their licence.
+    progress : bool
+        Show a progress bar, in a terminal only.
+
+    Returns
+    -------
+    ImportReport
+        The dataset's classes are the labels that occur, in the order of :data:`poseemo_lib.clips.EMOTIONS`.
+
+    Raises
+    ------
+    UsageError
+        Nothing was written: an argument is wrong, there are no recordings, none matches, a label is unknown, or `out`
+        holds a complete dataset, or an unfinished one of other arguments.
+    FormatError
+        Nothing was written: every recording or clip is faulty.
+    """
+    src, options = Path(src), dict(options or {})
+    if not src.exists():
+        raise UsageError(f"{src}: wanted a file or folder, found none")
+    paths = load_reader(format).find(src)
+    if not paths:
+        raise UsageError(f"{src}: wanted {format} files, found none")
+    report = ImportReport()
+    kept: dict[Path, list[Recording]] = {}
+    if _names_tell(format, label_pattern):
+        entries, report.unmatched = match_paths(paths, src, label_pattern, label_map or {}, split)
+    else:
+        found = _look_inside(format, paths, src, options, report, kept)
+        entries, report.unmatched = match_found(found, label_pattern, label_map or {}, split)
+    recipe = {"command": "import", "format": format, "label_pattern": label_pattern, "label_map": dict(label_map or {})}
+    recipe |= {"src": str(src), "split": split, "options": reader_options(format) | options}
+    classes = tuple(emotion for emotion in EMOTIONS if emotion in {entry.label for entry in entries})
+    info = DatasetInfo(name=name, classes=classes, source=source, licence=licence, recipe=recipe)
+    clips = _read_all(format, entries, options, classes, report, progress, kept)
+    # The first sound clip comes before the folder: a wrong option or a wholly faulty source leaves nothing behind.
+    first = next(clips, None)
+    if first is None:
+        raise FormatError(f"{src}: none of {len(entries)} recordings could be used; the first: {report.faults[0]}")
+    seen = set()
+    with DatasetWriter(out, info, resume=True) as writer:
+        for clip, where in chain([first], clips):
+            try:
+                # Written and not seen: by the import that this one continues. Written and seen: a second of that name.
+                if clip.clip_id in seen or not writer.written(clip.clip_id):
+                    writer.write(clip, where)
+                report.clips[clip.label] += 1
+            except ClipError as error:
+                report.faults.append(str(error))
+            seen.add(clip.clip_id)
+    report.info = writer.info
+    return report
+
+
+def _names_tell(format: str, label_pattern: str | None) -> bool:
+    """Tell whether the paths alone give every label: then nothing has to be read for it."""
+    many = getattr(load_reader(format), "MANY", False)
+    return label_pattern is not None and "label" in compile_pattern(label_pattern).groupindex and not many
+
+
+def _look_inside(
+    format: str, paths: list[Path], src: Path, options: dict, report: ImportReport, kept: dict
+) -> list[Found]:
+    """Read every file for what it says of its recordings; what cannot be read goes to the report.
+
+    `kept` gets the recordings of a single file, which would be read twice.
+    """
+    found: dict[tuple, Found] = {}
+    for path in paths:
+        try:
+            recordings = _read(format, path, options)
+        except FormatError as error:
+            report.faults.append(str(error))
+            continue
+        if len(paths) == 1:
+            kept[path] = recordings
+        here = find_path(path, src)
+        found |= {(path, recording.name): find_inside(here, recording, src) for recording in recordings}
+    if not found:
+        raise FormatError(f"{src}: none of {len(paths)} recordings could be used; the first: {report.faults[0]}")
+    return list(found.values())
+
+
+def _read_all(
+    format: str,
+    entries: list[Entry],
+    options: dict,
+    classes: tuple[str, ...],
+    report: ImportReport,
+    progress: bool,
+    kept: dict[Path, list[Recording]],
+) -> Iterator[tuple[PoseClip, str]]:
+    """Yield the sound clips with their files; the faulty go to the report."""
+    from tqdm import tqdm
+
+    # disable=None: no bar where the output is not a terminal.
+    with tqdm(total=len(entries), desc="import", unit="recording", disable=None if progress else True) as bar:
+        for path, group in groupby(entries, key=lambda entry: entry.path):
+            group = list(group)
+            try:
+                recordings = kept.pop(path, None) or _read(format, path, options)
+            except FormatError as error:
+                report.faults.append(str(error))
+                continue
+            finally:
+                bar.update(len(group))
+            by_name: dict[str | None, list[Recording]] = {}
+            for recording in recordings:
+                by_name.setdefault(recording.name, []).append(recording)
+            for entry in group:
+                report.recordings[entry.label] += 1
+                yield from _to_clips(entry, by_name.get(entry.inside, ()), classes, report)
+
+
+def _to_clips(
+    entry: Entry, recordings: list[Recording], classes: tuple[str, ...], report: ImportReport
+) -> Iterator[tuple[PoseClip, str]]:
+    for recording in recordings:
+        try:
+            yield check_clip(clip_of(entry, to_main_people(recording)), classes, str(entry.path)), str(entry.path)
+        except ClipError as error:
+            report.faults.append(str(error))

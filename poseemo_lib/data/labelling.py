@@ -1,0 +1,200 @@
+"""What recordings are called, and which label, group, source and split their names and files tell."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from poseemo_lib.clips import EMOTIONS, SPLITS, PoseClip
+from poseemo_lib.data.formats import Recording
+from poseemo_lib.errors import UsageError
+
+_SPLIT_WORDS = {word: word for word in SPLITS} | {
+    "training": "train",
+    "valid": "val",
+    "validation": "val",
+    "testing": "test",
+}
+_GROUPS = ("label", "group", "source", "split")
+
+
+@dataclass(frozen=True)
+class Found:
+    """A recording that was found: where it is, and what its file says of it.
+
+    Parameters
+    ----------
+    path : Path
+        Its file or folder.
+    text : str
+        What the pattern is searched in.
+    name : str
+        What its clips are called.
+    inside : str, optional
+        Its name in a file that holds several.
+    label, split : str, optional
+        What the file says.
+    """
+
+    path: Path
+    text: str
+    name: str
+    inside: str | None = None
+    label: str | None = None
+    split: str | None = None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A recording with all that a clip needs to be told."""
+
+    path: Path
+    name: str
+    label: str
+    source_id: str
+    group_id: str
+    split: str | None
+    inside: str | None = None
+
+
+def clip_of(entry: Entry, recording: Recording) -> PoseClip:
+    """Make the clip of a recording whose main people are in its slots."""
+    return PoseClip(
+        clip_id=entry.name + recording.suffix,
+        label=entry.label,
+        keypoints=recording.keypoints,
+        fps=recording.fps,
+        width=recording.width,
+        height=recording.height,
+        source_id=entry.source_id,
+        group_id=entry.group_id,
+        split=entry.split,
+    )
+
+
+def match_paths(
+    paths: list[Path], src: Path, label_pattern: str, label_map: Mapping[str, str], split: str | None = None
+) -> tuple[list[Entry], list[str]]:
+    """Take label, group, source and split of recordings from their paths.
+
+    Parameters
+    ----------
+    paths : list of Path
+    src : Path
+        The pattern is searched in the paths relative to this folder, with ``/`` between their parts.
+    label_pattern, label_map, split
+        See :func:`import_dataset`.
+
+    Returns
+    -------
+    entries : list of Entry
+    unmatched : list of str
+        Relative paths that the pattern does not match.
+
+    Raises
+    ------
+    UsageError
+        The pattern is faulty or matches nothing, or a label or split is unknown.
+    """
+    return match_found([find_path(path, src) for path in paths], label_pattern, label_map, split)
+
+
+def find_path(path: Path, src: Path) -> Found:
+    """Say what a path under `src` is called: the same without the suffix of a file."""
+    text = path.resolve().name if path == src else path.relative_to(src).as_posix()
+    # Only a file has a suffix to cut: folders may have dots in their names.
+    return Found(path, text, text.removesuffix(path.suffix) if path.is_file() else text)
+
+
+def find_inside(found: Found, recording: Recording, src: Path) -> Found:
+    """Say what a recording of a file is called: by its own name, after the file's where `src` is a folder."""
+    told = replace(found, inside=recording.name, label=recording.label, split=recording.split)
+    if recording.name is None:
+        return told
+    if found.path == src:
+        return replace(told, text=recording.name, name=recording.name)
+    return replace(told, text=f"{found.text}/{recording.name}", name=f"{found.name}/{recording.name}")
+
+
+def match_found(
+    found: list[Found], label_pattern: str | None, label_map: Mapping[str, str], split: str | None = None
+) -> tuple[list[Entry], list[str]]:
+    """Take label, group, source and split of recordings from their names, and else from what their files say.
+
+    Parameters
+    ----------
+    found : list of Found
+    label_pattern, label_map, split
+        See :func:`import_dataset`.
+
+    Returns
+    -------
+    entries : list of Entry
+    unmatched : list of str
+        Names that the pattern does not match, or that have no label.
+
+    Raises
+    ------
+    UsageError
+        The pattern is faulty or matches nothing, or a label or split is unknown.
+    """
+    pattern = compile_pattern(label_pattern) if label_pattern is not None else re.compile("")
+    matches = {i: match for i, one in enumerate(found) if (match := pattern.search(one.text))}
+    labels = {i: label for i, match in matches.items() if (label := _group(match, "label") or found[i].label)}
+    if not labels:
+        examples = ", ".join([one.text for one in found][:3])
+        if label_pattern is None or matches and "label" not in pattern.groupindex:
+            raise UsageError(f"wanted --label-pattern with (?P<label>...): {examples} carry no label of their own")
+        raise UsageError(f"--label-pattern {label_pattern!r} matches none of {len(found)} paths, such as {examples}")
+    label_of = _label_table(set(labels.values()), label_map)
+    parts = {i: _group(matches[i], "split") or found[i].split or split for i in labels}
+    split_of = _split_table(set(parts.values()) - {None})
+    entries = []
+    for i, label in labels.items():
+        source = _group(matches[i], "source") or found[i].name
+        group = _group(matches[i], "group") or source
+        part = split_of.get(parts[i])
+        entries.append(Entry(found[i].path, found[i].name, label_of[label], source, group, part, found[i].inside))
+    return entries, [one.text for i, one in enumerate(found) if i not in labels]
+
+
+def compile_pattern(label_pattern: str) -> re.Pattern:
+    """Return the pattern, or raise :class:`UsageError` where it is faulty or has groups of other names."""
+    try:
+        pattern = re.compile(label_pattern)
+    except re.error as error:
+        raise UsageError(f"--label-pattern {label_pattern!r}: not a regular expression: {error}") from None
+    unknown = sorted(set(pattern.groupindex) - set(_GROUPS))
+    if unknown or not pattern.groupindex:
+        raise UsageError(
+            f"--label-pattern {label_pattern!r}: wanted a group (?P<label>...) and at most {', '.join(_GROUPS[1:])} "
+            f"beside it, got {', '.join(pattern.groupindex) or 'no named group'}"
+        )
+    return pattern
+
+
+def _group(match: re.Match, name: str) -> str | None:
+    return match.groupdict().get(name) or None
+
+
+def _label_table(labels: set[str], label_map: Mapping[str, str]) -> dict[str, str]:
+    """Label of a recording -> class, for every label that occurs."""
+    wanted = {label.lower(): emotion.lower() for label, emotion in label_map.items()}
+    bad = sorted(set(wanted.values()) - set(EMOTIONS))
+    if bad:
+        raise UsageError(f"--label-map: wanted a class among {', '.join(EMOTIONS)}, got {', '.join(bad)}")
+    table = {label: wanted.get(label.lower(), label.lower()) for label in labels}
+    lost = sorted(label for label, emotion in table.items() if emotion not in EMOTIONS)
+    if lost:
+        raise UsageError(
+            f"labels: wanted {', '.join(EMOTIONS)}, got {', '.join(lost[:20])}; map each: --label-map {lost[0]}=neutral"
+        )
+    return table
+
+
+def _split_table(words: set[str]) -> dict[str, str]:
+    """Split in a path -> train, val or test, for every word that occurs."""
+    lost = sorted(word for word in words if word.lower() not in _SPLIT_WORDS)
+    if lost:
+        raise UsageError(f"split: wanted one of {', '.join(_SPLIT_WORDS)}, got {', '.join(lost)}")
+    return {word: _SPLIT_WORDS[word.lower()] for word in words}

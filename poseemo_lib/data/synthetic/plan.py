@@ -1,0 +1,185 @@
+"""The synthetic generator's plan: its settings, and to which show, scene and label each clip belongs."""
+
+import math
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from numbers import Integral, Real
+
+import numpy as np
+
+from poseemo_lib.clips import EMOTIONS
+from poseemo_lib.data.synthetic.emotion import CUE_SETS
+from poseemo_lib.errors import UsageError
+
+# Clips of each class in the published study's training and test sets together, in the order of EMOTIONS.
+CLASS_COUNTS = (912, 750, 513, 1500, 2578, 873, 871)
+_CLIPS_A_GROUP = 25
+_LEAST_GROUPS, _MOST_GROUPS = 10, 400
+# A block is a run of clips of one show, cut into scenes.
+_BLOCK_CLIPS = 10
+_MOST_CLIPS_A_SCENE = 4
+# Dirichlet concentration of a show's labels, and the chance that a clip has its scene's main label.
+_MIXTURE_CONCENTRATION = 6.0
+_SCENE_LABEL_SHARE = 0.5
+# One stream of random numbers a purpose, so that changing one draw does not move the others.
+_STREAMS = ("mixture", "cut", "label", "show", "actor", "scene", "clip", "expression", "estimator")
+
+
+@dataclass(frozen=True)
+class SyntheticSettings:
+    """What a synthetic dataset is made from.
+
+    Parameters
+    ----------
+    n_clips : int
+    seed : int
+        0 or more.
+    signal : float
+        Multiplies the emotions' effect: 0 is none, 1 the default difficulty, more is easier.
+    n_groups : int or None
+        Shows, 1..n_clips; without it :func:`default_groups`.
+    two_people : float
+        Share of the scenes with two people, 0..1.
+    cues : {"whole_body", "local"}
+        How an emotion shows: by many cues of most of the upper body, or by one of a single limb or the head, for a
+        shorter time, which makes it possible to ask whether an attribution finds it.
+
+    Raises
+    ------
+    UsageError
+        A setting is out of range.
+    """
+
+    n_clips: int
+    seed: int = 0
+    signal: float = 1.0
+    n_groups: int | None = None
+    two_people: float = 0.5
+    cues: str = "whole_body"
+
+    def __post_init__(self):
+        faults = [
+            _fault("n_clips", self.n_clips, Integral, 1, math.inf),
+            _fault("seed", self.seed, Integral, 0, math.inf),
+            _fault("signal", self.signal, Real, 0, 100),
+            _fault("two_people", self.two_people, Real, 0, 1),
+            "" if self.cues in tuple(CUE_SETS) else f"cues: wanted {' or '.join(CUE_SETS)}, got {self.cues!r}",
+        ]
+        if not any(faults) and self.n_groups is not None:
+            faults = [_fault("n_groups", self.n_groups, Integral, 1, self.n_clips)]
+        if any(faults):
+            raise UsageError("; ".join(fault for fault in faults if fault))
+        n_groups = default_groups(self.n_clips) if self.n_groups is None else self.n_groups
+        # Plain numbers, so that equal settings give equal clips and a recipe that JSON can hold.
+        plain = {
+            "n_clips": int(self.n_clips),
+            "seed": int(self.seed),
+            "signal": float(self.signal),
+            "n_groups": int(n_groups),
+            "two_people": float(self.two_people),
+        }
+        for name, value in plain.items():
+            object.__setattr__(self, name, value)
+
+    def recipe(self) -> dict:
+        """Return what a dataset's record says of them; `cues` only where not at its default, which older ones lack."""
+        recipe = asdict(self)
+        if self.cues == type(self).cues:
+            del recipe["cues"]
+        return recipe
+
+
+def default_groups(n_clips: int) -> int:
+    """Give the number of shows for so many clips: one for 25, 10 to 400, and not more than clips."""
+    return min(max(round(n_clips / _CLIPS_A_GROUP), _LEAST_GROUPS), _MOST_GROUPS, n_clips)
+
+
+def _fault(name: str, value, kind: type, low: float, high: float) -> str:
+    if isinstance(value, kind) and not isinstance(value, bool) and low <= value <= high:
+        return ""
+    what = "a whole number" if kind is Integral else "a number"
+    between = f"of {low} or more" if high == math.inf else f"from {low} to {high}"
+    return f"{name}: wanted {what} {between}, got {value!r}"
+
+
+def stream(settings: SyntheticSettings, purpose: str, *indices: int) -> np.random.Generator:
+    """Give the generator of one purpose, always from its start.
+
+    Parameters
+    ----------
+    settings : SyntheticSettings
+    purpose : str
+        One of the module's streams.
+    *indices : int
+        What it is for: a clip, a show, a scene.
+    """
+    return np.random.default_rng([settings.seed, _STREAMS.index(purpose), *indices])
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a clip belongs."""
+
+    group: int
+    visit: int  # how many blocks of this show came before
+    scene: int  # within the block
+
+
+def place_of(settings: SyntheticSettings, index: int) -> Place:
+    """Find the show and scene of a clip.
+
+    Parameters
+    ----------
+    settings : SyntheticSettings
+    index : int
+        0..n_clips - 1.
+
+    Returns
+    -------
+    Place
+    """
+    # Shows take turns, so that each has clips and all have nearly as many.
+    size = min(_BLOCK_CLIPS, settings.n_clips // settings.n_groups)
+    block, position = divmod(index, size)
+    visit, group = divmod(block, settings.n_groups)
+    lengths = stream(settings, "cut", group, visit).integers(1, _MOST_CLIPS_A_SCENE + 1, size)
+    return Place(group, visit, int(np.searchsorted(np.cumsum(lengths), position, side="right")))
+
+
+@lru_cache(maxsize=8)
+def _label_plan(settings: SyntheticSettings) -> tuple[np.ndarray, np.ndarray]:
+    """Cumulative share of each label in each show (G, 7), drawn without regard to style, and two random starts."""
+    wanted = np.array(CLASS_COUNTS) / sum(CLASS_COUNTS)
+    rng = stream(settings, "mixture")
+    shares = rng.dirichlet(_MIXTURE_CONCENTRATION * wanted, settings.n_groups) + 1e-3
+    # Iterative proportional fitting: the mean over shows becomes the wanted shares, each show's sum 1.
+    for _ in range(100):
+        shares *= wanted / shares.mean(0)
+        shares /= shares.sum(1, keepdims=True)
+    return np.cumsum(shares, axis=1), rng.random(2)
+
+
+def label_of(settings: SyntheticSettings, place: Place, index: int) -> str:
+    """Draw from the show's mixture, for the whole scene or for this clip alone.
+
+    The draws are irrational steps through 0..1 from a random start, which keeps the realised proportions near.
+
+    Parameters
+    ----------
+    settings : SyntheticSettings
+    place : Place
+        Of the clip.
+    index : int
+
+    Returns
+    -------
+    str
+        One of EMOTIONS.
+    """
+    cumulative, start = _label_plan(settings)
+    if stream(settings, "label", index).random() < _SCENE_LABEL_SHARE:
+        block = place.visit * settings.n_groups + place.group
+        at = (start[0] + block * math.sqrt(2) + place.scene * math.sqrt(3)) % 1
+    else:
+        at = (start[1] + index * (math.sqrt(5) - 1) / 2) % 1
+    return EMOTIONS[min(int(np.searchsorted(cumulative[place.group], at, side="right")), len(EMOTIONS) - 1)]

@@ -1,0 +1,182 @@
+"""Keypoints of any length -> windows of the length that a network takes, frame by frame or all at once.
+
+A recording is cut by the same loop that cuts a stream, so that both give the same windows. Imports no torch.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil, floor
+
+import numpy as np
+
+from poseemo_lib.clips import mark_missing
+from poseemo_lib.skeleton import MAX_PEOPLE
+from poseemo_lib.video.tracking import Tracker, choose_main
+
+# Frames with somebody in them that a window has at least: one shows no movement.
+MIN_SEEN = 2
+
+
+@dataclass(frozen=True)
+class Window:
+    """A stretch of a recording, with its main people.
+
+    Parameters
+    ----------
+    keypoints : array (T, M, 17, 3), float32
+        Pixels at the recording's own rate, M = 1 or 2: the main people within these frames, in the order of falling
+        weight (:func:`poseemo_lib.video.tracking.choose_main`). Not seen: x = y = NaN, confidence 0.
+    start, stop : int
+        First frame of the recording, and the one after the last.
+    tracks : tuple of int
+        Who is in each slot. People may change slots between windows, where their weights change order.
+    """
+
+    keypoints: np.ndarray
+    start: int
+    stop: int
+    tracks: tuple[int, ...]
+
+
+def raw_length(n_frames: int, model_fps: float, fps: float) -> int:
+    """Count the frames of a recording whose resampling gives at least a window's.
+
+    Parameters
+    ----------
+    n_frames : int
+        Frames of a window, at least 1.
+    model_fps : float
+        Their rate.
+    fps : float
+        Rate of the recording.
+
+    Returns
+    -------
+    int
+        The smallest T with floor((T - 1) * model_fps / fps) + 1 >= n_frames, with the rounding of
+        :func:`poseemo_lib.features.preparation.resample`.
+    """
+    step = fps / model_fps
+    length = max(1, ceil((n_frames - 1) * step) - 1)
+    while floor((length - 1) / step + 1e-6) + 1 < n_frames:
+        length += 1
+    return length
+
+
+class WindowCutter:
+    """Cut windows out of a stream of people, frame by frame.
+
+    A window ends as soon as there are :attr:`length` frames since the start or the last scene cut, and then every
+    :attr:`step` frames. Where fewer than two of its frames show anybody, there is none. Only the frames of one window
+    are kept.
+
+    Parameters
+    ----------
+    fps : float
+        Frame rate of the stream.
+    n_frames, model_fps
+        See :func:`raw_length`.
+    stride : float
+        Seconds from the end of one window to the end of the next.
+    people : int
+        Slots of a window, at most: 1 or 2.
+    """
+
+    def __init__(self, fps: float, n_frames: int, model_fps: float, *, stride: float = 0.4, people: int = MAX_PEOPLE):
+        self.length = raw_length(n_frames, model_fps, fps)
+        self.step = max(1, round(stride * fps))
+        self.people = people
+        self._tracker = Tracker(fps=fps)
+        self._frames: deque[tuple[np.ndarray, np.ndarray]] = deque(maxlen=self.length)
+        self._pushed = self._stretch = 0  # frames in all, and since the last cut
+
+    def push(self, poses: np.ndarray, *, ids: np.ndarray | None = None, cut: bool = False) -> list[Window]:
+        """Take the next frame.
+
+        Parameters
+        ----------
+        poses : array (P, 17, 3)
+            Everybody in it, pixels and confidence; missing people and joints have confidence 0.
+        ids : int array (P,), optional
+            Who they are, where that is known, each at most once; below 0 is nobody. Without it they are tracked.
+        cut : bool
+            The frame is the first of a new scene.
+
+        Returns
+        -------
+        list of Window
+            Those that ended: before this frame where it is a cut (see :meth:`flush`), then with it.
+        """
+        ended = self.flush() if cut else []
+        poses = mark_missing(poses)
+        ids = self._tracker.update(poses) if ids is None else np.asarray(ids)
+        seen = (poses[..., 2] > 0).any(-1) & (ids >= 0)
+        self._frames.append((poses[seen], ids[seen]))
+        self._pushed += 1
+        self._stretch += 1
+        if self._stretch >= self.length and (self._stretch - self.length) % self.step == 0:
+            ended += self._window()
+        return ended
+
+    def flush(self) -> list[Window]:
+        """End the scene, as the last frame and a cut do; nobody is followed beyond it.
+
+        Returns
+        -------
+        list of Window
+            At most one, which ends with the last frame unless one just did. It has all frames of a scene that is
+            shorter than a window.
+        """
+        rest = self._stretch < self.length or (self._stretch - self.length) % self.step
+        ended = self._window() if rest else []
+        self._frames.clear()
+        self._stretch = 0
+        self._tracker.reset()
+        return ended
+
+    def _window(self) -> list[Window]:
+        n_frames, counts = len(self._frames), [len(ids) for _, ids in self._frames]
+        if sum(count > 0 for count in counts) < MIN_SEEN:
+            return []
+        poses, ids = (np.concatenate(parts) for parts in zip(*self._frames, strict=True))
+        frames = np.repeat(np.arange(n_frames), counts)
+        keypoints, tracks = choose_main(poses, frames, ids, n_frames, people=self.people)
+        return [Window(keypoints, self._pushed - n_frames, self._pushed, tracks)]
+
+
+def cut_windows(
+    keypoints: np.ndarray,
+    fps: float,
+    n_frames: int,
+    model_fps: float,
+    *,
+    tracked: bool,
+    stride: float = 0.4,
+    people: int = MAX_PEOPLE,
+    cuts: Sequence[int] = (),
+) -> list[Window]:
+    """Cut a recording into windows: the same as pushing its frames.
+
+    Parameters
+    ----------
+    keypoints : array (T, P, 17, 3)
+        Pixels and confidence; missing people and joints have confidence 0.
+    fps, n_frames, model_fps, stride, people
+        See :class:`WindowCutter`.
+    tracked : bool
+        Whether each person has a slot of their own, which is then their number; otherwise people are tracked.
+    cuts : sequence of int
+        First frames of new scenes.
+
+    Returns
+    -------
+    list of Window
+        In the order of time. Empty where nobody was seen.
+    """
+    cutter, cuts = WindowCutter(fps, n_frames, model_fps, stride=stride, people=people), set(cuts)
+    ids = np.arange(keypoints.shape[1]) if tracked else None
+    windows = []
+    for frame, poses in enumerate(keypoints):
+        windows += cutter.push(poses, ids=ids, cut=frame in cuts)
+    return windows + cutter.flush()

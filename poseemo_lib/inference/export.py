@@ -1,0 +1,207 @@
+"""A run's network as an ONNX file that predicts without torch, held against the network before it gets its name."""
+
+import logging
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from poseemo_lib import __version__
+from poseemo_lib.data.dataset import Dataset
+from poseemo_lib.data.formats import Recording
+from poseemo_lib.data.recipes import find_dataset
+from poseemo_lib.errors import PoseemoError, UsageError
+from poseemo_lib.features.layout import CHANNEL_NAMES, N_FEATURES
+from poseemo_lib.features.tensor_features import to_features
+from poseemo_lib.inference.doctor import find_statistics
+from poseemo_lib.inference.onnx_predictor import OnnxPredictor
+from poseemo_lib.inference.onnx_sidecar import Sidecar, file_sha256, sidecar_path, write_sidecar
+from poseemo_lib.inference.predictor import windows_of
+from poseemo_lib.inference.torch_predictor import TorchPredictor
+from poseemo_lib.skeleton import COCO_KEYPOINTS, MAX_PEOPLE, N_KEYPOINTS
+from poseemo_lib.training.run_folder import Run
+
+# A probability that differs by more refuses the export.
+TOLERANCE = 1e-4
+# Clips of the run's test part that are compared, evenly spread over it.
+CLIPS = 48
+INPUTS = ("keypoints", "features")
+
+
+class Exported(nn.Module):
+    """The graph that is exported: features where they are derived inside, network, calibrated probabilities."""
+
+    def __init__(self, network: nn.Module, inputs: str, fps: float, positions: str, temperature: float):
+        super().__init__()
+        self.network = network
+        self.inputs, self.fps, self.positions, self.temperature = inputs, fps, positions, temperature
+
+    def forward(self, values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Map keypoints (B, T, 2, 17, 3) or features (B, T, F), and mask (B, T), to logits and probabilities."""
+        if self.inputs == "keypoints":
+            # Whatever lies where nothing was seen, NaN or 0, is missing.
+            hidden = values.new_tensor([torch.nan, torch.nan, 0.0])
+            values = to_features(torch.where(values[..., 2:] > 0, values, hidden), mask, self.fps, self.positions)
+        logits = self.network(values, mask)
+        return logits, (logits / self.temperature).softmax(-1)
+
+
+def export_run(
+    folder: str | Path, out: str | Path, *, inputs: str = "keypoints", check: Dataset | None = None
+) -> Sidecar:
+    """Export the network of a run, with its sidecar `NAME.json`.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Of one complete run of a network.
+    out : str or Path
+        `NAME.onnx`; its folder is made.
+    inputs : {"keypoints", "features"}
+        Whether features are derived inside the graph, or by whoever calls it.
+    check : Dataset, optional
+        The clips that the export is compared on; default: the run's own test clips.
+
+    Returns
+    -------
+    Sidecar
+
+    Raises
+    ------
+    UsageError
+        A wrong argument, something is there already, a package is missing, or the run's dataset is not found.
+    PoseemoError
+        The run cannot be used, or the export predicts otherwise than the network: nothing is written then.
+    """
+    out = _check_target(Path(out), inputs)
+    predictor = TorchPredictor(folder)
+    recordings, where = _recordings(predictor.run, check)
+    temporary = out.with_name(f".tmp-{out.name}")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        _write_graph(predictor, inputs, temporary)
+        sidecar = _sidecar(predictor, inputs, file_sha256(temporary))
+        write_sidecar(temporary, sidecar)
+        sidecar.parity = where | compare(predictor, OnnxPredictor(temporary), recordings)
+        temporary.rename(out)
+        write_sidecar(out, sidecar)
+    except OSError as error:
+        raise PoseemoError(f"{out}: cannot be written: {error.strerror}") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+        sidecar_path(temporary).unlink(missing_ok=True)
+    return sidecar
+
+
+def _check_target(out: Path, inputs: str) -> Path:
+    if inputs not in INPUTS:
+        raise UsageError(f"--inputs: wanted one of {', '.join(INPUTS)}, got {inputs!r}")
+    if out.suffix.lower() != ".onnx":
+        raise UsageError(f"{out}: wanted a name that ends in .onnx")
+    for path in (out, sidecar_path(out)):
+        if path.exists():
+            raise UsageError(f"{path}: is there already; remove it or choose another name")
+    try:
+        import onnxruntime  # noqa: F401
+        import onnxscript  # noqa: F401
+    except ImportError:
+        raise UsageError("poseemo export wants ONNX; run `pip install 'poseemo[export]'`") from None
+    return out
+
+
+def _recordings(run: Run, check: Dataset | None) -> tuple[list[Recording], dict]:
+    """Read the clips to compare on, and say which they are."""
+    dataset = check or find_dataset(run.record)
+    if dataset is None:
+        raise UsageError(
+            f"{run.folder}: its dataset {run.record['parameters']['dataset']} is not found; "
+            "give clips to compare the export on with --check DATASET"
+        )
+    ids = set(dataset.table()["clip_id"])
+    if check is None:
+        split = run.split()
+        ids &= set(split.loc[split["part"] == "test", "clip_id"])
+    spread = np.unique(np.linspace(0, len(ids) - 1, min(CLIPS, len(ids))).astype(int)) if ids else []
+    wanted = set(np.array(sorted(ids))[spread]) if ids else set()
+    clips = [Recording(c.keypoints, c.fps, c.width, c.height) for c in dataset.clips(lambda name: name in wanted)]
+    return clips, {"dataset": dataset.info.name, "part": "all" if check else "test", "clips": len(clips)}
+
+
+def _write_graph(predictor: TorchPredictor, inputs: str, path: Path) -> None:
+    info = predictor.info
+    shape = (MAX_PEOPLE, N_KEYPOINTS, 3) if inputs == "keypoints" else (N_FEATURES,)
+    graph = Exported(predictor.model, inputs, info.fps, info.preparation["positions"], info.temperature).eval()
+    # Two windows: a batch of one would be taken for the only size.
+    example = (torch.rand(2, info.n_frames, *shape), torch.ones(2, info.n_frames, dtype=torch.bool))
+    batch = {0: torch.export.Dim("batch")}
+    names = {"input_names": [inputs, "mask"], "output_names": ["logits", "probabilities"]}
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # torchvision is not installed, and need not be
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # the exporter's own, about its internals
+        program = torch.onnx.export(graph, example, dynamo=True, dynamic_shapes=(batch, batch), verbose=False, **names)
+    program.save(path)
+
+
+def _sidecar(predictor: TorchPredictor, inputs: str, sha256: str) -> Sidecar:
+    import onnxruntime
+
+    info, record = predictor.info, predictor.run.record
+    return Sidecar(
+        onnx_sha256=sha256,
+        architecture=record["parameters"]["architecture"],
+        run=f"run {predictor.run.config}, seed {record['parameters']['seed']}, {record['identity'][:12]}",
+        classes=list(info.classes),
+        inputs=inputs,
+        n_frames=info.n_frames,
+        preparation=info.preparation,
+        joints=list(COCO_KEYPOINTS),
+        channels=list(CHANNEL_NAMES),
+        temperature=info.temperature,
+        abstain_below=info.abstain_below,
+        synthetic=info.synthetic,
+        dataset=record["dataset"],
+        scores=info.scores,
+        statistics=info.statistics or find_statistics(predictor),
+        parity={},
+        versions={"poseemo": __version__, "torch": torch.__version__, "onnxruntime": onnxruntime.__version__},
+    )
+
+
+def compare(network: TorchPredictor, exported: OnnxPredictor, recordings: list[Recording]) -> dict:
+    """Hold an export against its network, from raw keypoints to probabilities.
+
+    Parameters
+    ----------
+    network : TorchPredictor
+    exported : OnnxPredictor
+    recordings : list of Recording
+
+    Returns
+    -------
+    dict
+        windows, and largest_difference of a probability, together and one window at a time.
+
+    Raises
+    ------
+    PoseemoError
+        There is no window to compare, or one differs by more than :data:`TOLERANCE`.
+    """
+    worst, n_windows = 0.0, 0
+    for recording in recordings:
+        windows = windows_of(network.info, recording)
+        size = (recording.fps, recording.width, recording.height)
+        for part in (windows, windows[:1]):
+            if part:
+                differ = np.abs(network.probabilities(part, *size) - exported.probabilities(part, *size))
+                worst = max(worst, float(np.nan_to_num(differ, nan=np.inf).max()))
+        n_windows += len(windows)
+    if not n_windows:
+        raise PoseemoError("the export could not be compared: wanted clips with people, got none; use --check DATASET")
+    if worst > TOLERANCE:
+        raise PoseemoError(
+            f"the export predicts otherwise than the network: probabilities differ by up to {worst:.2g}, wanted "
+            f"at most {TOLERANCE:g}; nothing was written"
+        )
+    return {"windows": n_windows, "largest_difference": worst}

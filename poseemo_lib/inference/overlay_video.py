@@ -1,0 +1,115 @@
+"""A video again, with skeletons, answers and a strip of probabilities drawn into it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from poseemo_lib.features.windows import Window
+from poseemo_lib.inference.inputs import Source
+from poseemo_lib.training.evaluation import probability_columns
+from poseemo_lib.video.drawing import draw_overlay, draw_strip
+
+# Of the strip, before it is stretched over the picture.
+_STRIP = (960, 64)
+
+
+def window_of_frames(windows: Sequence[Window], n_frames: int) -> np.ndarray:
+    """Choose for every frame, among the windows that hold it, the one whose middle is nearest.
+
+    Parameters
+    ----------
+    windows : sequence of Window
+        In the order of time.
+    n_frames : int
+
+    Returns
+    -------
+    int array (n_frames,)
+        Number of the window; -1 where none holds the frame.
+    """
+    chosen, distance = np.full(n_frames, -1), np.full(n_frames, np.inf)
+    for number, window in enumerate(windows):
+        frames = np.arange(window.start, min(window.stop, n_frames))
+        away = np.abs(frames - (window.start + window.stop - 1) / 2)
+        nearer = away < distance[frames]
+        chosen[frames[nearer]], distance[frames[nearer]] = number, away[nearer]
+    return chosen
+
+
+def write_overlay(
+    video: str | Path,
+    out: str | Path,
+    source: Source,
+    windows: Sequence[Window],
+    table: pd.DataFrame,
+    classes: Sequence[str],
+    *,
+    note: str = "",
+    progress: bool = False,
+) -> None:
+    """Write a video with what was recognised drawn into it.
+
+    A frame shows the answer of the window whose middle is nearest, and that window's people.
+
+    Parameters
+    ----------
+    video : str or Path
+        What was recognised.
+    out : str or Path
+        The new video, whose suffix says the container; it is there whole or not at all.
+    source : Source
+        What was read of the video.
+    windows : sequence of Window
+    table : DataFrame
+        Of the windows, see :func:`poseemo_lib.inference.predictor.windows_table`.
+    classes : sequence of str
+    note : str
+        A line that stands in every frame, such as "trained on synthetic data".
+    progress : bool
+        Show a bar, in a terminal only.
+
+    Raises
+    ------
+    UsageError
+        OpenCV is missing, or `out` cannot be such a file.
+    PoseemoError
+        It cannot be written.
+    """
+    from tqdm import tqdm
+
+    from poseemo_lib.video.frames import VideoWriter, prefetch, read_frames
+
+    recording = source.recording
+    n_frames = len(recording.keypoints)
+    chosen = window_of_frames(windows, n_frames)
+    values = np.concatenate([table[probability_columns(classes)].to_numpy(), np.full((1, len(classes)), np.nan)])
+    strip = draw_strip(values[chosen[_spread(n_frames, _STRIP[0])]], classes, *_STRIP)
+    frames = prefetch(read_frames(video, fps=recording.fps))
+    with VideoWriter(out, recording.fps, recording.width, recording.height) as writer:
+        for frame in tqdm(frames, total=n_frames, desc="overlay", unit="frame", disable=None if progress else True):
+            number = chosen[frame.index]
+            writer.write(
+                draw_overlay(
+                    frame.rgb,
+                    _people(windows, number, frame.index),
+                    table["prediction"].iloc[number] if number >= 0 else "",
+                    values[number] if number >= 0 else None,
+                    classes,
+                    extra_lines=[line for line in (f"{frame.seconds:.1f} s", note) if line],
+                    strip=strip,
+                    now=frame.index / max(1, n_frames - 1),
+                )
+            )
+
+
+def _spread(n: int, width: int) -> np.ndarray:
+    """Return up to `width` of n positions, evenly spaced."""
+    return np.arange(min(n, width)) * n // min(n, width)
+
+
+def _people(windows: Sequence[Window], number: int, frame: int) -> np.ndarray:
+    if number < 0:
+        return np.zeros((0, 17, 3))
+    return windows[number].keypoints[frame - windows[number].start]

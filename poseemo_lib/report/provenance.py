@@ -1,0 +1,141 @@
+"""Where a report's numbers come from: code, versions, devices, time, data, and the commands that make them again."""
+
+import html
+from collections.abc import Iterable
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from poseemo_lib.analysis.configs import ENSEMBLE, ConfigRuns
+from poseemo_lib.analysis.results import Results
+from poseemo_lib.errors import PoseemoError
+from poseemo_lib.files import read_yaml
+from poseemo_lib.paths import PARAMETERS, PROJECT
+from poseemo_lib.report.material import Material
+from poseemo_lib.studies.plan import Study, load_study
+from poseemo_lib.training.parameters import RunParameters
+
+# Digits of a hash that are written, and values of one kind.
+DIGITS, MOST = 12, 20
+SECONDS_AN_HOUR = 3600
+
+
+def provenance(material: Material) -> dict[str, str]:
+    """Collect what made the runs of all studies.
+
+    Parameters
+    ----------
+    material : Material
+
+    Returns
+    -------
+    dict of str
+        Name of a fact -> text, escaped for HTML and Markdown: runs, dataset, hashes, splits, versions, devices, hours,
+        dates, and the commands that make the runs and the report again. What a run did not note is "not noted".
+    """
+    records = [run.record for study in material.studies for run in study.runs]
+    facts = {
+        "runs": _runs(material.studies),
+        "dataset": _values(record["dataset"]["name"] + _kind(record) for record in records),
+        "dataset, content hash": _values(record["dataset"]["content_hash"][:DIGITS] for record in records),
+        "split": _values(_split(record) for record in records),
+        "split, hash": _values(record.get("split_hash", "")[:DIGITS] for record in records),
+        "poseemo": _values(record.get("poseemo_version", "") for record in records),
+        "commit": _values(_commit(record.get("commit", "")) for record in records),
+        "torch": _values(record.get("torch_version", "") for record in records),
+        "device": _values(record.get("device", "") for record in records),
+        "hours of all runs": _hours(records),
+        "first start, last end": _dates(records),
+        "the runs again": "; ".join(_study_command(study) for study in material.studies),
+        "the report again": _report_command(material),
+    }
+    return {name: text.replace("|", "&#124;") for name, text in facts.items()}  # a table's columns in Markdown
+
+
+def _runs(studies: tuple[Results, ...]) -> str:
+    texts = []
+    for study in studies:
+        left = f", {len(study.incomplete)} not complete" if study.incomplete else ""
+        texts.append(f"{html.escape(study.root.name)}: {len(study.runs)} complete{left}")
+    return "; ".join(texts)
+
+
+def _values(values: Iterable[str]) -> str:
+    """Name every value once, escaped; the first few of many."""
+    distinct = sorted({value for value in values if value})
+    more = f" and {len(distinct) - MOST} more" if len(distinct) > MOST else ""
+    return ", ".join(html.escape(value) for value in distinct[:MOST]) + more if distinct else "not noted"
+
+
+def _kind(record: dict) -> str:
+    return " (synthetic)" if record["dataset"]["synthetic"] else ""
+
+
+def _split(record: dict) -> str:
+    parameters = record["parameters"]
+    seed = parameters.get("split_seed")
+    return parameters.get("split", "") + (f", seed {seed}" if seed else "")
+
+
+def _commit(text: str) -> str:
+    """Shorten a commit; what is behind its digits stays."""
+    commit, changed, rest = text.partition("-")
+    return commit[:DIGITS] + changed + rest
+
+
+def _hours(records: list[dict]) -> str:
+    noted = [record["seconds"] for record in records if "seconds" in record]
+    return f"{sum(noted) / SECONDS_AN_HOUR:.2f}" if noted else "not noted"
+
+
+def _dates(records: list[dict]) -> str:
+    starts = [record["started"] for record in records if "started" in record]
+    ends = [record["finished"] for record in records if "finished" in record]
+    return f"{min(starts)} to {max(ends)}" if starts and ends else "not noted"
+
+
+def _study_command(study: Results) -> str:
+    """Name the command that makes a study's runs, where a study file has the same configs and seeds."""
+    folder = _short(study.root)
+    for path in sorted((PARAMETERS / "studies").glob("*.yaml")):
+        if _is_of(study, path):
+            own = "" if folder == f"runs/{load_study(path).name}" else f" --out {folder}"
+            return f"<code>poseemo study {html.escape(f'{_short(path)}{own}')}</code>"
+    return (
+        f"{html.escape(folder)}: no study file has these configs and seeds; each run.json holds the parameters for "
+        "<code>poseemo train DATASET -f PARAMETERS</code>"
+    )
+
+
+def _is_of(study: Results, path: Path) -> bool:
+    """Whether a study file has the study's dataset, configs and seeds (some may be missing), with these parameters."""
+    try:
+        plan = load_study(path)
+        configs = {config.name: config for config in study.configs if config.architecture != ENSEMBLE}
+        names_fit = {*configs, *study.not_run} == set(plan.configs)
+        data = study.runs[0].record["dataset"]["name"]
+        return names_fit and Path(plan.dataset).name == data and all(_fits(plan, config) for config in configs.values())
+    except (PoseemoError, ValidationError):
+        return False
+
+
+def _fits(plan: Study, config: ConfigRuns) -> bool:
+    """Whether a config's seeds and parameters are among those of the file; what it does not name counts as equal."""
+    planned = plan.configs[config.name]
+    named = plan.base | (read_yaml(PARAMETERS / f"{planned.file}.yaml") if planned.file else {}) | planned.model_extra
+    fold = {"fold": config.parameters["fold"]} if named.get("split") == "leave_one_group_out" else {}
+    wanted = RunParameters.model_validate(named | fold).model_dump()
+    alike = all(config.parameters.get(name) == wanted[name] for name in named)
+    return alike and {run.seed for run in config.runs} <= set(planned.seeds or plan.seeds)
+
+
+def _report_command(material: Material) -> str:
+    folders = " ".join(_short(study.root) for study in material.studies)
+    base = f" --base {material.base}" if material.base else ""
+    return f"<code>poseemo report {html.escape(folders + base)}</code>"
+
+
+def _short(path: Path) -> str:
+    """Write a path relative to the project where it is below it."""
+    path = Path(path).resolve()
+    return path.relative_to(PROJECT).as_posix() if path.is_relative_to(PROJECT) else str(path)

@@ -1,0 +1,232 @@
+"""All variations of one architecture over several studies of one dataset, named by what they change.
+
+The plain one is the config with the architecture's default hyper-parameters that differs least from the defaults of a
+run. One variation in two studies stays two rows: the studies may differ in seeds and in the version of the code.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+
+from poseemo_lib.analysis import factors
+from poseemo_lib.analysis.configs import ConfigRuns
+from poseemo_lib.analysis.results import Results
+from poseemo_lib.report.material import Material
+from poseemo_lib.training.run_folder import Run
+
+ARCHITECTURE = "deep_residual"
+PLAIN = "plain"
+
+
+@dataclass(frozen=True)
+class Variation:
+    """One config of the architecture.
+
+    Parameters
+    ----------
+    label : str
+        Unlike that of any other.
+    study : str
+        Name of its study.
+    config : ConfigRuns
+    changes : tuple of str
+        What it changes from the plain one; empty: nothing.
+    """
+
+    label: str
+    study: str
+    config: ConfigRuns
+    changes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Variations:
+    """Configs of one architecture that were tested on the same clips, and what stands beside them.
+
+    Parameters
+    ----------
+    rows : tuple of Variation
+        The plain one first.
+    changes : tuple of str
+        What the plain one itself changes from the defaults of a run.
+    left_out : tuple of str
+        `study/config` of the same architecture and dataset that were tested on other clips.
+    baselines : tuple of ConfigRuns
+        Baselines that were tested on the same clips, one of each architecture.
+    """
+
+    rows: tuple[Variation, ...]
+    changes: tuple[str, ...]
+    left_out: tuple[str, ...]
+    baselines: tuple[ConfigRuns, ...]
+
+    @property
+    def plain(self) -> Variation:
+        """The plain one."""
+        return self.rows[0]
+
+    @cached_property
+    def facts(self) -> dict:
+        """What a figure of them says: see :attr:`poseemo_lib.analysis.results.Results.facts`."""
+        configs = [row.config for row in self.rows]
+        scores = self.plain.config.scores
+        counts = {"n_clips": scores.n_clips, "n_groups": scores.n_groups, "resampled_by": scores.resampled_by}
+        synthetic = any(run.record["dataset"]["synthetic"] for config in configs for run in config.runs)
+        return counts | {"unit": self.plain.config.unit, "synthetic": synthetic, "leaky": any(c.leaks for c in configs)}
+
+    @property
+    def n_commits(self) -> int:
+        """Number of versions of the code that made the runs; those of one version count once."""
+        return len({run.record.get("commit", "") for row in self.rows for run in row.config.runs})
+
+    def score_table(self, metric: str = "macro_f1") -> pd.DataFrame:
+        """Score of every variation.
+
+        Returns
+        -------
+        DataFrame
+            label, study, config, changes, is_plain, n_parameters, mean, sd, low, high, n_seeds, validation (mean
+            macro-F1 there over seeds).
+        """
+        rows = []
+        for row in self.rows:
+            score = row.config.scores.scores.set_index("metric").loc[metric, ["mean", "sd", "low", "high", "n_seeds"]]
+            facts = {
+                "label": row.label,
+                "study": row.study,
+                "config": row.config.name,
+                "changes": ", ".join(row.changes),
+            }
+            facts |= {"is_plain": not row.changes, "n_parameters": row.config.n_parameters}
+            rows.append(facts | score.to_dict() | {"validation": row.config.validation_macro_f1})
+        return pd.DataFrame(rows).astype({"n_seeds": int})
+
+    def seed_table(self, metric: str = "macro_f1") -> pd.DataFrame:
+        """Score of every seed by itself: label, seed, value."""
+        configs = [replace(row.config, name=row.label) for row in self.rows]
+        table = Results(Path(), configs, []).seed_scores()
+        table = table[table["metric"] == metric].rename(columns={"config": "label"})
+        return table[["label", "seed", "value"]].reset_index(drop=True)
+
+    def recall_table(self) -> pd.DataFrame:
+        """Recall of every class: label, class, recall, low, high, support; NaN without clips of the class."""
+        tables = [
+            row.config.scores.per_class.query("metric == 'recall'")
+            .rename(columns={"mean": "recall"})
+            .assign(label=row.label)
+            for row in self.rows
+        ]
+        columns = ["label", "class", "recall", "low", "high", "support"]
+        return pd.concat(tables, ignore_index=True)[columns]
+
+    def baseline_table(self, metric: str = "macro_f1") -> pd.DataFrame:
+        """Score of the baselines: name, is_majority, mean."""
+        rows = [
+            {"name": config.name, "is_majority": config.is_majority,
+             "mean": config.scores.scores.set_index("metric").loc[metric, "mean"]}
+            for config in self.baselines
+        ]  # fmt: skip
+        return pd.DataFrame(rows, columns=["name", "is_majority", "mean"])
+
+
+def find_variations(material: Material, architecture: str = ARCHITECTURE) -> Variations | None:
+    """Collect an architecture's configs from all studies of the report's dataset.
+
+    Parameters
+    ----------
+    material : Material
+    architecture : str
+
+    Returns
+    -------
+    Variations or None
+        None where no study of that dataset has the architecture.
+    """
+    dataset = _dataset_hash(material.best)
+    pairs = [
+        (name, config)
+        for name, study in _named(material.studies)
+        for config in study.configs
+        if _dataset_hash(config) == dataset
+    ]
+    own = [(name, config) for name, config in pairs if config.architecture == architecture]
+    if not own:
+        return None
+    defaults = default_settings(architecture)
+    first = min(own, key=lambda pair: _distance(pair[1], defaults))  # of equals the first study's
+    clips = first[1].tested_on
+    own.remove(first)
+    same = [first, *(pair for pair in own if pair[1].tested_on == clips)]
+    left_out = tuple(f"{name}/{config.name}" for name, config in own if config.tested_on != clips)
+    baselines = {
+        config.architecture: config for _, config in reversed(pairs) if config.is_baseline and config.tested_on == clips
+    }
+    return Variations(_labelled(same), changes_of(first[1], defaults), left_out, tuple(reversed(baselines.values())))
+
+
+def changes_of(config: ConfigRuns, base: dict) -> tuple[str, ...]:
+    """Name what a config changes from other settings: `hidden 128`, `without squeeze excitation`.
+
+    Parameters
+    ----------
+    config : ConfigRuns
+    base : dict
+        From :func:`poseemo_lib.analysis.factors.settings`.
+    """
+    values = factors.settings(config)
+    return tuple(_change(factor, config, values, base) for factor in sorted(factors.differing_factors(base, values)))
+
+
+def _change(factor: str, config: ConfigRuns, values: dict, base: dict) -> str:
+    if factor in (factors.IMBALANCE, factors.SPLIT):
+        return f"{factor} {(factors.imbalance_regime if factor == factors.IMBALANCE else factors.split_name)(config)}"
+    text, name = factors.value_text(factor, values, base), factor.replace("_", " ")
+    return f"{text} {name}" if text in ("with", "without") else f"{name} {text}"
+
+
+def _dataset_hash(config: ConfigRuns) -> str:
+    return config.runs[0].record["dataset"]["content_hash"]
+
+
+def default_settings(architecture: str) -> dict:
+    """Give the settings of a run of which only the architecture was said: see :func:`poseemo_lib.analysis.factors.settings`."""
+    return factors.settings(ConfigRuns("", [Run(Path(), {"parameters": {"architecture": architecture}})]))
+
+
+def _distance(config: ConfigRuns, defaults: dict) -> tuple:
+    """How far a config is from the defaults: a leak weighs most, then hyper-parameters, then all other factors."""
+    values = factors.settings(config)
+    changed = [name for name in values if name.startswith("model.") and values[name] != defaults.get(name)]
+    return bool(config.leaks), len(changed), len(factors.differing_factors(defaults, values))
+
+
+def _named(studies: tuple[Results, ...]) -> list[tuple[str, Results]]:
+    """Name each study by its folder, and by the one above it too where two are called the same."""
+    times = Counter(study.root.name for study in studies)
+    return [
+        (study.root.name if times[study.root.name] == 1 else f"{study.root.parent.name}/{study.root.name}", study)
+        for study in studies
+    ]
+
+
+def _labelled(pairs: list[tuple[str, ConfigRuns]]) -> tuple[Variation, ...]:
+    """Name configs by what they change from the first, then by study, then by their own names, until no two are alike."""
+    base = factors.settings(pairs[0][1])
+    changes = [changes_of(config, base) for _, config in pairs]
+    labels = [", ".join(one) or PLAIN for one in changes]
+    ways: tuple[Callable[[int], str], ...] = (
+        lambda i: f"{labels[i]} ({pairs[i][0]})",
+        lambda i: f"{labels[i]} ({pairs[i][0]}/{pairs[i][1].name})",
+        lambda i: f"{labels[i]} ({pairs[i][0]}/{pairs[i][1].name}, {i + 1})",
+    )
+    shown = list(labels)
+    for way in ways:
+        times = Counter(shown)
+        shown = [way(i) if times[label] > 1 else label for i, label in enumerate(shown)]
+    return tuple(
+        Variation(label, study, config, one) for label, (study, config), one in zip(shown, pairs, changes, strict=True)
+    )

@@ -1,0 +1,258 @@
+"""The plan of a study: a file with configs -> the runs that it consists of, each checked before any starts.
+
+A study file names a dataset, the parameters that all configs share, and the configs.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import quote
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from poseemo_lib.data.dataset import INFO_FILE, Dataset
+from poseemo_lib.data.recipes import ensure_dataset, recipe_names
+from poseemo_lib.errors import PoseemoError, UsageError
+from poseemo_lib.files import read_yaml
+from poseemo_lib.paths import PARAMETERS, PROJECT
+from poseemo_lib.studies.run_process import has_run
+from poseemo_lib.text import nearest
+from poseemo_lib.training.parameters import RunParameters, check_parameters
+from poseemo_lib.training.run_folder import run_identity
+
+FOLD_SPLIT = "leave_one_group_out"
+# No separators, no leading dot: a name becomes a folder that a report can find.
+NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$"
+
+
+def _distinct(seeds: list[int]) -> list[int]:
+    if len(set(seeds)) != len(seeds):
+        raise ValueError(f"wanted every seed once, got {seeds}")
+    return seeds
+
+
+Seeds = Annotated[list[int], Field(min_length=1), AfterValidator(_distinct)]
+
+
+class Config(BaseModel):
+    """One config of a study: `from` (a parameter file), `seeds` of its own, and parameters of a run."""
+
+    model_config = ConfigDict(extra="allow")
+
+    file: str | None = Field(None, alias="from", description="a file, or one in parameters/ without its suffix")
+    seeds: Seeds | None = None
+
+    @model_validator(mode="after")
+    def _of_the_study(self) -> "Config":
+        for name in {"dataset", "seed"} & set(self.model_extra):
+            raise ValueError(f"{name}: belongs to the study, not to a config")
+        return self
+
+
+class Study(BaseModel):
+    """What a study file holds."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(pattern=NAME)
+    dataset: str = Field(min_length=1, description="a folder, or a recipe in parameters/datasets/")
+    seeds: Seeds = [0, 1, 2]
+    base: dict = Field({}, description="parameters of all configs")
+    configs: dict[Annotated[str, Field(pattern=NAME)], Config] = Field(
+        min_length=1, description="name -> its parameters"
+    )
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """One run of a study.
+
+    Parameters
+    ----------
+    config : str
+    parameters : RunParameters
+    folder : Path
+    identity : str
+        Empty where the dataset is missing.
+    dataset : str
+        Where the dataset is.
+    """
+
+    config: str
+    parameters: RunParameters
+    folder: Path
+    identity: str
+    dataset: str
+
+    @property
+    def name(self) -> str:
+        """Config, fold and seed, for messages."""
+        fold = f" fold {self.parameters.fold}" if self.parameters.fold else ""
+        return f"{self.config}{fold} seed {self.parameters.seed}"
+
+    def plan(self, out: Path) -> dict:
+        """Describe it for `study.json`."""
+        fold, seed = self.parameters.fold, self.parameters.seed
+        folder = str(self.folder.relative_to(out))
+        return {"config": self.config, "fold": fold, "seed": seed, "folder": folder, "identity": self.identity}
+
+    @property
+    def complete(self) -> bool:
+        """Whether its folder holds it already, with its notebook."""
+        return has_run(self.folder, self.identity)
+
+
+def load_study(path: str | Path) -> Study:
+    """Read and check a study file.
+
+    Raises
+    ------
+    UsageError
+        The file is missing or has an unknown or wrong key, named.
+    """
+    path = Path(path)
+    values = read_yaml(path)
+    if "cells" in values:
+        raise UsageError(f"{path}: cells: this key is now called configs; rename it")
+    try:
+        return Study.model_validate(values)
+    except ValidationError as error:
+        raise UsageError("\n".join(_study_fault(path, one) for one in error.errors())) from None
+
+
+def _study_fault(path: Path, error: dict) -> str:
+    key = ".".join(str(part) for part in error["loc"] if part != "[key]")
+    if error["type"] == "extra_forbidden":
+        return f"{path}: {key}: unknown key; {nearest(key, Study.model_fields)}"
+    message = error["msg"].removeprefix("Value error, ")
+    return f"{path}: {key}: {message[0].lower()}{message[1:]}, got {error['input']!r}"
+
+
+def plan_runs(study: Study, where: str | Path, out: str | Path, *, progress: bool = True) -> list[PlannedRun]:
+    """List the runs of a study, each with its folder and identity; makes the dataset where it has a recipe.
+
+    Parameters
+    ----------
+    study : Study
+    where : str or Path
+        The study's file, for messages and for the files that `from` names.
+    out : str or Path
+        Folder of the study's runs.
+    progress : bool
+        Show a progress bar while the dataset is made.
+
+    Returns
+    -------
+    list of PlannedRun
+        Seeds outermost, so that a study that is stopped has whole comparisons.
+
+    Raises
+    ------
+    UsageError
+        A parameter is wrong; the file, the config and the key are named.
+    """
+    configs = _checked_configs(study, where)  # all of them, before a dataset is made for them
+    place = ensure_dataset(study.dataset, progress=progress)
+    dataset = Dataset(place)
+    table, splits = dataset.table(), {}
+    runs = []
+    for name, values in configs.items():
+        for seed in study.configs[name].seeds or study.seeds:
+            for fold in _folds(table, values):
+                parameters = _parameters(study, where, name, values, fold, seed)
+                try:
+                    identity = _identity(parameters, dataset, table, splits)
+                except PoseemoError as error:
+                    raise type(error)(f"{where}: configs.{name}: {error}") from None
+                runs.append(PlannedRun(name, parameters, _folder(Path(out), name, fold, seed), identity, place))
+    return sorted(runs, key=lambda run: run.parameters.seed)
+
+
+def look_at_runs(study: Study, where: str | Path, out: str | Path) -> tuple[list[PlannedRun], str]:
+    """List the runs of a study without making anything.
+
+    Returns
+    -------
+    list of PlannedRun
+        See :func:`plan_runs`; without its dataset a study's folds are not known, and one stands for them.
+    str
+        Why the dataset cannot be used; empty where it can.
+
+    Raises
+    ------
+    UsageError
+        A parameter is wrong.
+    """
+    configs = _checked_configs(study, where)
+    if not (fault := _dataset_fault(study.dataset)):
+        return plan_runs(study, where, out, progress=False), ""
+    runs = []
+    for name, values in configs.items():
+        fold = values.get("fold", "")
+        for seed in study.configs[name].seeds or study.seeds:
+            parameters = _parameters(study, where, name, values, fold or "?", seed)
+            runs.append(PlannedRun(name, parameters, _folder(Path(out), name, fold, seed), "", ""))
+    return runs, fault
+
+
+def _dataset_fault(name: str) -> str:
+    """Say why a dataset cannot be used as it is, or nothing."""
+    recipe = name.removeprefix("data/")
+    places = (Path(name), PROJECT / "data" / recipe)
+    if recipe in recipe_names() and not any((place / INFO_FILE).exists() for place in places):
+        return f"{name}: the dataset is not made yet"
+    try:
+        Dataset(ensure_dataset(name, progress=False))
+    except PoseemoError as error:
+        return str(error)
+    return ""
+
+
+def _checked_configs(study: Study, where: str | Path) -> dict[str, dict]:
+    configs = {name: _config_values(study, name, Path(where)) for name in study.configs}
+    for name, values in configs.items():
+        check_parameters(_with_fold(values, "?"), f"{where}: configs.{name}")
+    return configs
+
+
+def _parameters(study: Study, where: str | Path, name: str, values: dict, fold: str, seed: int) -> RunParameters:
+    values_here = _with_fold(values, fold) | {"seed": seed, "dataset": study.dataset}
+    return check_parameters(values_here, f"{where}: configs.{name}")
+
+
+def _config_values(study: Study, name: str, where: Path) -> dict:
+    own, source = dict(study.configs[name].model_extra), study.configs[name].file
+    shared = dict(study.base)
+    if source is not None:
+        candidates = [where.parent / f"{source}", PARAMETERS / f"{source}", PARAMETERS / f"{source}.yaml"]
+        found = next((path for path in candidates if path.is_file()), None)
+        if found is None:
+            raise UsageError(f"{where}: configs.{name}.from: wanted a parameter file, found none at {source}")
+        shared |= read_yaml(found)
+    return shared | own
+
+
+def _folds(table, values: dict) -> list[str]:
+    from poseemo_lib.data.splits import fold_names
+
+    if values.get("split") != FOLD_SPLIT or values.get("fold"):
+        return [values.get("fold", "")]
+    return list(fold_names(table))
+
+
+def _with_fold(values: dict, fold: str) -> dict:
+    return values | {"fold": fold} if values.get("split") == FOLD_SPLIT else values
+
+
+def _identity(parameters: RunParameters, dataset: Dataset, table, splits: dict) -> str:
+    from poseemo_lib.data.splits import split_hash
+    from poseemo_lib.training.inputs import split_table
+
+    key = (parameters.split, parameters.split_seed, parameters.fold)
+    if key not in splits:
+        splits[key] = split_hash(split_table(table, parameters))
+    return run_identity(parameters.model_dump(), dataset.info.content_hash, splits[key])
+
+
+def _folder(out: Path, config: str, fold: str, seed: int) -> Path:
+    return out / config / f"fold-{quote(fold, safe='')}" / f"seed-{seed}" if fold else out / config / f"seed-{seed}"

@@ -1,0 +1,262 @@
+"""From a dataset to batches on the device: the composer of preprocessing, cropping, augmentation and features.
+
+All clips lie on the device as one stacked tensor (S, M, K, C). A batch is a gather from it, a few tensor operations
+and `to_features`; there is no per-sample Python. On a processor one compiled pass does the same (`window_kernel`).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from poseemo_lib.clips import PoseClip
+from poseemo_lib.features import preparation as preprocessing
+from poseemo_lib.features.augmentation import Augmentation, Draws, augment_as, draw
+from poseemo_lib.features.compiled_features import window_features
+from poseemo_lib.features.tensor_features import to_features
+from poseemo_lib.skeleton import CHANNELS, MAX_PEOPLE, N_KEYPOINTS
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """How keypoints are cleaned, resampled and normalised before they are cropped.
+
+    Parameters
+    ----------
+    min_confidence : float
+        Keypoints with less confidence count as missing.
+    max_gap : float
+        Longest gap that is interpolated, seconds.
+    smoothing : int
+        Window of the moving average, frames of the original rate, odd; 0: none.
+    fps : float
+        Frame rate of everything that follows.
+    normalisation : {"body", "frame"}
+        See `preprocessing.normalise_body` and `normalise_frame`.
+    positions : {"person", "scene"}
+        See `features.to_features`.
+    people : int
+        1 keeps the first person only.
+    """
+
+    min_confidence: float = 0.1
+    max_gap: float = 0.2
+    smoothing: int = 0
+    fps: float = 25.0
+    normalisation: str = "body"
+    positions: str = "person"
+    people: int = MAX_PEOPLE
+
+
+@dataclass(frozen=True)
+class PreparedClips:
+    """Clips on the device, ready for cropping.
+
+    Parameters
+    ----------
+    keypoints : tensor (S, M, K, 3)
+        All clips stacked along time, normalised, NaN where missing.
+    starts, lengths : int tensor (N,)
+        First frame and number of frames of each clip.
+    labels : int tensor (N,)
+        Index of the class; -1 where the label is not one of `classes`.
+    clip_ids : list of str
+    fps : float
+    positions : {"scene", "person"}
+        See `features.to_features`.
+    """
+
+    keypoints: Tensor
+    starts: Tensor
+    lengths: Tensor
+    labels: Tensor
+    clip_ids: list[str]
+    fps: float
+    positions: str = "scene"
+
+    def __len__(self) -> int:
+        return len(self.clip_ids)
+
+
+def prepare_clips(
+    clips: Iterable[PoseClip], classes: tuple[str, ...], how: Preparation, device: torch.device | str = "cpu"
+) -> PreparedClips:
+    """Stack clips on the device, clean, resample and normalise them.
+
+    Parameters
+    ----------
+    clips : iterable of PoseClip
+        At least one.
+    classes : tuple of str
+        Labels in order.
+    how : Preparation
+    device : torch.device or str
+
+    Returns
+    -------
+    PreparedClips
+    """
+    arrays, meta = [], []
+    for clip in clips:
+        arrays.append(_fill_slots(clip.keypoints, how.people))
+        label = classes.index(clip.label) if clip.label in classes else -1
+        meta.append((clip.clip_id, label, clip.n_frames, clip.fps, clip.width, clip.height))
+    clip_ids, labels, lengths, fps, width, height = zip(*meta, strict=True)
+    keypoints = torch.from_numpy(np.concatenate(arrays)).to(device)
+    lengths, labels = torch.tensor(lengths, device=device), torch.tensor(labels, device=device)
+    fps = torch.tensor(fps, dtype=torch.float64, device=device)
+    size = (torch.tensor(width, device=device), torch.tensor(height, device=device))
+    keypoints, lengths = prepare_keypoints(keypoints, lengths, fps, size, how)
+    return PreparedClips(
+        keypoints, preprocessing.starts_of(lengths), lengths, labels, list(clip_ids), how.fps, how.positions
+    )
+
+
+def prepare_keypoints(
+    keypoints: Tensor, lengths: Tensor, fps: Tensor, size: tuple[Tensor, Tensor], how: Preparation
+) -> tuple[Tensor, Tensor]:
+    """Clean, resample and normalise stacked keypoints (S, M, K, 3); return them and the new lengths."""
+    keypoints = preprocessing.drop_unsure(keypoints, how.min_confidence)
+    keypoints = preprocessing.fill_gaps(keypoints, lengths, how.max_gap * fps)
+    keypoints = preprocessing.smooth(keypoints, lengths, how.smoothing)
+    keypoints, lengths = preprocessing.resample(keypoints, lengths, fps, how.fps)
+    if how.normalisation == "frame":
+        return preprocessing.normalise_frame(keypoints, lengths, *size), lengths
+    return preprocessing.normalise_body(keypoints, lengths), lengths
+
+
+def _fill_slots(keypoints: np.ndarray, people: int) -> np.ndarray:
+    """Bring (T, M, K, 3) to two person slots; an absent person is missing throughout."""
+    missing = np.array([np.nan, np.nan, 0], np.float32)
+    out = np.broadcast_to(missing, (len(keypoints), MAX_PEOPLE, N_KEYPOINTS, len(CHANNELS))).copy()
+    used = min(people, keypoints.shape[1])
+    out[:, :used] = keypoints[:, :used]
+    return out
+
+
+def evaluation_windows(lengths: Tensor, n_frames: int, crops: int) -> tuple[Tensor, Tensor]:
+    """Lay evenly spaced windows over clips.
+
+    Parameters
+    ----------
+    lengths : int tensor (N,)
+    n_frames : int
+        Frames a window.
+    crops : int
+        Windows of a clip that is longer than one window; one window is in the middle. A clip that fits has one.
+
+    Returns
+    -------
+    clip : int tensor (W,)
+        Index of the clip of each window.
+    start : int tensor (W,)
+        Its first frame in the clip.
+    """
+    spare = (lengths - n_frames).clamp(min=0)
+    wanted = torch.minimum(spare + 1, torch.full_like(spare, crops))
+    clip = preprocessing.clip_of_frame(wanted)
+    number = torch.arange(len(clip), device=lengths.device) - preprocessing.starts_of(wanted)[clip]
+    # The middles of `wanted` equal parts of the spare frames: one window is centred.
+    share = (number + 0.5) / wanted[clip]
+    return clip, (share * spare[clip]).floor().long()
+
+
+def crop_positions(lengths: Tensor, n_frames: int, time_warp: float, generator: torch.Generator) -> Tensor:
+    """Draw a random window of each clip, its speed changing linearly from one end to the other.
+
+    Parameters
+    ----------
+    lengths : int tensor (B,)
+    n_frames : int
+    time_warp : float
+        0: real time. Else the speeds at the ends are drawn from 1 / (1 + time_warp) to 1 + time_warp.
+    generator : torch.Generator
+        On the device of `lengths`.
+
+    Returns
+    -------
+    float64 tensor (B, n_frames)
+        Positions in the clip, in frames; those past the end (> length - 1) are padding.
+    """
+    draws = torch.rand(len(lengths), 3, generator=generator, device=lengths.device, dtype=torch.float64)
+    ends = (1 + time_warp) ** (2 * draws[:, :2] - 1)
+    share = torch.linspace(0, 1, n_frames - 1, dtype=torch.float64, device=lengths.device)
+    speed = ends[:, :1] + (ends[:, 1:] - ends[:, :1]) * share
+    local = torch.cat([torch.zeros_like(speed[:, :1]), speed.cumsum(1)], 1)
+    spare = (lengths[:, None] - 1 - local[:, -1:]).clamp(min=0)
+    start = draws[:, 2:] * (spare + 1)
+    if time_warp == 0:
+        start = start.floor()  # whole frames need no interpolation
+    return local + torch.minimum(start, spare)
+
+
+def gather_windows(data: PreparedClips, clip: Tensor, position: Tensor) -> tuple[Tensor, Tensor]:
+    """Cut windows out of the stacked clips.
+
+    Parameters
+    ----------
+    data : PreparedClips
+    clip : int tensor (B,)
+    position : tensor (B, T)
+        Frames in the clip, may be fractional.
+
+    Returns
+    -------
+    keypoints : tensor (B, T, M, K, 3)
+        Padding is NaN, NaN, 0.
+    mask : bool tensor (B, T)
+        True for real frames.
+    """
+    last = (data.lengths[clip] - 1)[:, None]
+    mask = position <= last
+    inside = torch.minimum(position, last.to(position.dtype))
+    keypoints = preprocessing.gather_between(data.keypoints, data.starts[clip][:, None] + inside)
+    missing = keypoints.new_tensor([torch.nan, torch.nan, 0.0])
+    return torch.where(mask[..., None, None, None], keypoints, missing), mask
+
+
+def training_batch(
+    data: PreparedClips, clip: Tensor, n_frames: int, how: Augmentation, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Cut random windows, augmented: features (B, T, F) and mask (B, T)."""
+    position = crop_positions(data.lengths[clip], n_frames, how.time_warp, generator)
+    draws = draw(how, (*position.shape, *data.keypoints.shape[1:3]), generator)
+    return features_at(data, clip, position, draws)
+
+
+def features_at(data: PreparedClips, clip: Tensor, position: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
+    """Cut windows, augment them and derive their features, by the fastest way that the device has.
+
+    Parameters
+    ----------
+    data : PreparedClips
+    clip, position
+        See :func:`gather_windows`.
+    draws : Draws
+
+    Returns
+    -------
+    features : tensor (B, T, F)
+    mask : bool tensor (B, T)
+    """
+    if data.keypoints.device.type == "cpu":
+        place = (data.starts[clip], data.lengths[clip])
+        return window_features(data.keypoints, *place, position, draws, data.fps, data.positions)
+    keypoints, mask = gather_windows(data, clip, position)
+    return to_features(augment_as(keypoints, draws), mask, data.fps, data.positions), mask
+
+
+def window_keypoints(data: PreparedClips, clip: Tensor, start: Tensor, n_frames: int) -> tuple[Tensor, Tensor]:
+    """Cut windows of `n_frames` frames from `start` on: keypoints (B, T, M, K, 3) and mask (B, T)."""
+    return gather_windows(data, clip, _whole_frames(start, n_frames))
+
+
+def _whole_frames(start: Tensor, n_frames: int) -> Tensor:
+    return (start[:, None] + torch.arange(n_frames, device=start.device)).double()
+
+
+def evaluation_batch(data: PreparedClips, clip: Tensor, start: Tensor, n_frames: int) -> tuple[Tensor, Tensor]:
+    """Cut fixed windows, not augmented: features (B, T, F) and mask (B, T)."""
+    return features_at(data, clip, _whole_frames(start, n_frames), Draws())

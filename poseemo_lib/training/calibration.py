@@ -1,0 +1,135 @@
+"""Calibrated probabilities, fitted on validation, and when to give no answer.
+
+Temperature scaling (Guo et al. 2017, "On calibration of modern neural networks"): one number divides the logarithms of
+a clip's probabilities, so that the answers stay as they are and the confidence becomes about the share of right ones.
+It is applied to what a run predicts for a clip, which is the mean over its windows.
+
+Below :data:`ABSTAIN_BELOW` no answer is given (Chow 1970, "On optimum recognition error and reject tradeoff"): half
+means that an answer is given where it is, by the calibrated probability, more likely right than wrong.
+"""
+
+import numpy as np
+import pandas as pd
+
+from poseemo_lib.errors import PoseemoError
+from poseemo_lib.training import metrics
+from poseemo_lib.training.evaluation import probability_columns
+
+ABSTAIN_BELOW = 0.5
+# Softer or sharper than this is no calibration but a missing signal, as with one-hot answers.
+TEMPERATURE_RANGE = (0.05, 100.0)
+# Smallest probability before its logarithm is divided.
+LEAST_PROBABILITY = 1e-12
+
+
+def scale_probabilities(probabilities: np.ndarray, temperature: float) -> np.ndarray:
+    """Divide the logarithms of probabilities by a temperature and normalise them again.
+
+    Parameters
+    ----------
+    probabilities : array (N, C)
+    temperature : float
+        Above 0; above 1 makes the answers less sure.
+
+    Returns
+    -------
+    array (N, C), float64
+        Rows add up to 1; the most probable class of a row stays the most probable one.
+    """
+    logits = np.log(np.clip(np.asarray(probabilities, dtype=np.float64), LEAST_PROBABILITY, 1)) / temperature
+    scaled = np.exp(logits - logits.max(-1, keepdims=True))
+    return scaled / scaled.sum(-1, keepdims=True)
+
+
+def fit_temperature(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    """Find the temperature with the least mean negative log likelihood.
+
+    Parameters
+    ----------
+    labels : array (N,), int
+        At least one.
+    probabilities : array (N, C)
+
+    Returns
+    -------
+    float
+        Inside :data:`TEMPERATURE_RANGE`.
+    """
+    from scipy.optimize import minimize_scalar
+
+    def loss(log_temperature: float) -> float:
+        return float(metrics.log_losses(labels, scale_probabilities(probabilities, np.exp(log_temperature))).mean())
+
+    found = minimize_scalar(loss, bounds=np.log(TEMPERATURE_RANGE), method="bounded", options={"xatol": 1e-6})
+    return float(np.exp(found.x))
+
+
+def calibration_of(validation: pd.DataFrame, classes: tuple[str, ...]) -> dict:
+    """Calibrate one run on its validation clips, the content of `calibration.json`.
+
+    Parameters
+    ----------
+    validation : DataFrame
+        Predictions table of the validation part, in the unit that the run is scored by.
+    classes : tuple of str
+
+    Returns
+    -------
+    dict
+        temperature, abstain_below, fitted_on, n, and on the same clips `before` and `after`: ece and nll; coverage
+        (share of clips with an answer) and accuracy of the answers given (None: no answer).
+    """
+    labels = pd.Index(classes).get_indexer(validation["label"])
+    raw = validation[probability_columns(classes)].to_numpy()
+    temperature = fit_temperature(labels, raw)
+    scaled = scale_probabilities(raw, temperature)
+    answered = scaled.max(1) >= ABSTAIN_BELOW
+    right = scaled.argmax(1) == labels
+    fit = {
+        when: {
+            "ece": metrics.expected_calibration_error(labels, values),
+            "nll": float(metrics.log_losses(labels, values).mean()),
+        }
+        for when, values in (("before", raw), ("after", scaled))
+    }
+    return {
+        "temperature": temperature,
+        "abstain_below": ABSTAIN_BELOW,
+        "fitted_on": "val",
+        "n": len(labels),
+        **fit,
+        "coverage": float(answered.mean()),
+        "accuracy": float(right[answered].mean()) if answered.any() else None,
+    }
+
+
+def check_calibration(content: object, where: str) -> None:
+    """Raise if what was read is no calibration.
+
+    Parameters
+    ----------
+    content : object
+        Of a `calibration.json`.
+    where : str
+        The file, for the message.
+
+    Raises
+    ------
+    PoseemoError
+        The temperature or the threshold is missing or out of range.
+    """
+    ranges = {"temperature": TEMPERATURE_RANGE, "abstain_below": (0, 1)}
+    values = {name: content.get(name) if isinstance(content, dict) else None for name in ranges}
+    for name, (low, high) in ranges.items():
+        if not (isinstance(values[name], int | float) and low <= values[name] <= high):
+            raise PoseemoError(
+                f"{where}: wanted {name} from {low} to {high}, got {values[name]!r}; remove it, and it is fitted anew"
+            )
+
+
+def calibrated(predictions: pd.DataFrame, classes: tuple[str, ...], temperature: float) -> pd.DataFrame:
+    """Return a predictions table with its probabilities scaled."""
+    columns = probability_columns(classes)
+    return predictions.assign(
+        **dict(zip(columns, scale_probabilities(predictions[columns], temperature).T, strict=True))
+    )

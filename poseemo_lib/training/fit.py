@@ -1,0 +1,300 @@
+"""Fit one model: the loop, its checkpoint, and prediction. Knows nothing of files but the checkpoint's."""
+
+import copy
+import math
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from poseemo_lib.errors import TrainingError
+from poseemo_lib.features.augmentation import Augmentation
+from poseemo_lib.training.batching import PreparedClips, evaluation_batch, evaluation_windows, training_batch
+from poseemo_lib.training.losses import classification_losses, log_class_prior
+from poseemo_lib.training.memory import keep_memory
+from poseemo_lib.training.metrics import confusion_counts, scores_from_confusion
+from poseemo_lib.training.sampling import epoch_order, inverse_frequency_weights
+
+EVALUATION_BATCH = 256
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to train; the names and units are those of `parameters.RunParameters`."""
+
+    seed: int
+    epochs: int
+    patience: int
+    choose_after: float
+    batch_size: int
+    lr: float
+    weight_decay: float
+    warmup_epochs: float
+    loss: str
+    focal_gamma: float
+    label_smoothing: float
+    clip_norm: float
+    weight_average: float
+    sampler: str
+    class_weights: str
+    precision: str
+    n_frames: int
+    eval_crops: int
+    augmentation: Augmentation
+
+
+@dataclass
+class Progress:
+    """What a checkpoint holds beside the weights and the optimizer."""
+
+    epoch: int = 0
+    best_epoch: int = 0
+    best_score: float = -math.inf
+    best_weights: dict[str, Tensor] = field(default_factory=dict)
+    history: list[dict[str, float]] = field(default_factory=list)
+
+
+def epoch_seed(seed: int, epoch: int, purpose: int) -> int:
+    """Seed of one of the things drawn in an epoch (dropout, order, augmentation), independent of the others.
+
+    All randomness of an epoch (order, augmentation, dropout) follows from it, so a run that is resumed at an epoch
+    goes on exactly as one that was never stopped.
+    """
+    return int(np.random.SeedSequence([seed, epoch, purpose]).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def learning_rate(step: int, steps_an_epoch: int, settings: Settings) -> float:
+    """Linear warm-up, then half a cosine to zero (Loshchilov and Hutter 2017, without restarts)."""
+    warmup = settings.warmup_epochs * steps_an_epoch
+    total = settings.epochs * steps_an_epoch
+    if step < warmup:
+        return settings.lr * (step + 1) / (warmup + 1)
+    share = (step - warmup) / max(total - warmup, 1)
+    return settings.lr * 0.5 * (1 + math.cos(math.pi * share))
+
+
+def make_optimizer(model: nn.Module, settings: Settings) -> torch.optim.Optimizer:
+    """Make AdamW (Loshchilov and Hutter 2019) in its fused form: one pass over each tensor in place of a dozen."""
+    return torch.optim.AdamW(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
+
+
+def fit(
+    model: nn.Module,
+    data: PreparedClips,
+    train: Tensor,
+    val: Tensor,
+    n_classes: int,
+    settings: Settings,
+    *,
+    checkpoint: Path | None = None,
+    identity: str = "",
+    report: Callable[[dict], None] | None = None,
+) -> Progress:
+    """Train a model and keep the averaged weights of the epoch with the best validation macro-F1.
+
+    Parameters
+    ----------
+    model : nn.Module
+        On the device of `data`. At the end it holds the chosen weights.
+    data : PreparedClips
+    train, val : int tensor (N,)
+        Indices of the training and validation clips.
+    n_classes : int
+    settings : Settings
+    checkpoint : Path, optional
+        Written after each epoch, and continued from where it exists and carries the same `identity`.
+    identity : str
+        What must be equal for a checkpoint to be continued: a hash of the parameters and the data.
+    report : callable, optional
+        Called with the history's row after each epoch.
+
+    Returns
+    -------
+    Progress
+        History, chosen epoch (from 1) and its weights.
+
+    Raises
+    ------
+    TrainingError
+        The loss was not finite; the message names the epoch and the first clip.
+    """
+    keep_memory()
+    optimizer = make_optimizer(model, settings)
+    average = copy.deepcopy(model)
+    state = {"model": model, "average": average, "optimizer": optimizer}
+    progress = _load_checkpoint(checkpoint, identity, state, data.keypoints.device) or Progress()
+    losses = _loss_function(data.labels[train], n_classes, settings)
+    while progress.epoch < settings.epochs and not _out_of_patience(progress, settings):
+        started = time.perf_counter()
+        row = _train_epoch(model, average, optimizer, data, train, progress.epoch, n_classes, losses, settings)
+        row |= validate(average, data, val, n_classes, settings)
+        progress.epoch += 1
+        row = {"epoch": progress.epoch, **row, "seconds": time.perf_counter() - started}
+        progress.history.append(row)
+        late_enough = progress.epoch > settings.choose_after * settings.epochs
+        if late_enough and row["val_macro_f1"] > progress.best_score:
+            progress.best_score, progress.best_epoch = row["val_macro_f1"], progress.epoch
+            progress.best_weights = {k: v.detach().cpu().clone() for k, v in average.state_dict().items()}
+        if checkpoint:
+            _save_checkpoint(checkpoint, identity, state, progress)
+        if report:
+            report(row)
+    model.load_state_dict(progress.best_weights)
+    return progress
+
+
+def _out_of_patience(progress: Progress, settings: Settings) -> bool:
+    return progress.best_epoch > 0 and 0 < settings.patience <= progress.epoch - progress.best_epoch
+
+
+def _loss_function(labels: Tensor, n_classes: int, settings: Settings) -> Callable[[Tensor, Tensor], Tensor]:
+    """Choose the loss of logits (B, n_classes) and labels (B,), with what it takes from the training labels (N,)."""
+    weights = inverse_frequency_weights(labels, n_classes) if settings.class_weights == "inverse" else None
+    prior = log_class_prior(labels, n_classes)
+    return partial(
+        classification_losses,
+        loss=settings.loss,
+        label_smoothing=settings.label_smoothing,
+        class_weights=weights,
+        focal_gamma=settings.focal_gamma,
+        log_prior=prior,
+    )
+
+
+def _train_epoch(model, average, optimizer, data, train, epoch, n_classes, loss_function, settings) -> dict[str, float]:
+    device = data.keypoints.device
+    torch.manual_seed(epoch_seed(settings.seed, epoch, 0))  # dropout
+    order_generator = torch.Generator().manual_seed(epoch_seed(settings.seed, epoch, 1))
+    generator = torch.Generator(device).manual_seed(epoch_seed(settings.seed, epoch, 2))  # crops and augmentation
+    order = train[epoch_order(data.labels[train].cpu(), n_classes, settings.sampler, order_generator).to(device)]
+    batches = order.split(settings.batch_size)
+    total = torch.zeros((), device=device)
+    # First clip whose loss was not finite; kept on the device, so that no step waits for it.
+    bad = torch.full((), -1, device=device)
+    model.train()
+    for number, clip in enumerate(batches):
+        step = epoch * len(batches) + number
+        lr = learning_rate(step, len(batches), settings)
+        optimizer.param_groups[0]["lr"] = lr
+        features, mask = training_batch(data, clip, settings.n_frames, settings.augmentation, generator)
+        with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
+            logits = model(features, mask)
+        losses = loss_function(logits.float(), data.labels[clip])
+        bad = _first_bad(bad, losses, clip)
+        loss = losses.mean()
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm)
+        optimizer.step()
+        update_average(average, model, settings.weight_average, step)
+        total += loss.detach() * len(clip)
+    if bad >= 0:
+        raise TrainingError(
+            f"epoch {epoch + 1}: wanted a finite loss, got NaN or infinity, first for clip "
+            f"{data.clip_ids[int(bad)]!r}; look at that clip, or lower lr"
+        )
+    return {"lr": lr, "train_loss": float(total) / len(order)}
+
+
+@torch.no_grad()
+def update_average(average: nn.Module, model: nn.Module, decay: float, step: int) -> None:
+    """Move the averaged weights towards the model's: an exponential moving average over the steps.
+
+    The average is what is validated, chosen and kept (Polyak and Juditsky 1992; Tarvainen and Valpola 2017). Early on
+    it forgets faster, so that it is not held back by the random start.
+
+    Parameters
+    ----------
+    average, model : nn.Module
+        Of one kind.
+    decay : float
+        0 to below 1; 0: the average is the model itself.
+    step : int
+        Steps done before.
+    """
+    decay = min(decay, (1 + step) / (10 + step)) if decay else 0.0
+    torch._foreach_lerp_(list(average.parameters()), list(model.parameters()), 1 - decay)
+    for mine, its in zip(average.buffers(), model.buffers(), strict=True):
+        mine.copy_(its)
+
+
+def _first_bad(bad: Tensor, losses: Tensor, clip: Tensor) -> Tensor:
+    wrong = ~torch.isfinite(losses.detach())
+    # Not `clip[...]`, which would wait for a GPU.
+    first = clip.gather(0, wrong.int().argmax(keepdim=True)).squeeze(0)
+    return torch.where((bad < 0) & wrong.any(), first, bad)
+
+
+@torch.inference_mode()
+def predict(
+    model: nn.Module, data: PreparedClips, index: Tensor, n_frames: int, eval_crops: int, precision: str = "float32"
+) -> Tensor:
+    """Predict class probabilities of clips, the mean over their windows.
+
+    Parameters
+    ----------
+    model : nn.Module
+    data : PreparedClips
+    index : int tensor (N,)
+        The clips.
+    n_frames, eval_crops : int
+        Frames of a window; windows a clip (`batching.evaluation_windows`).
+    precision : {"float32", "bf16"}
+
+    Returns
+    -------
+    float32 tensor (N, n_classes)
+    """
+    keep_memory()
+    was_training = model.training
+    model.eval()
+    clip, start = evaluation_windows(data.lengths[index], n_frames, eval_crops)
+    parts = []
+    for rows in torch.arange(len(clip), device=clip.device).split(EVALUATION_BATCH):
+        features, mask = evaluation_batch(data, index[clip[rows]], start[rows], n_frames)
+        with torch.autocast(features.device.type, torch.bfloat16, enabled=precision == "bf16"):
+            logits = model(features, mask)
+        parts.append(logits.float().softmax(-1))
+    model.train(was_training)
+    return mean_over_windows(torch.cat(parts), clip, len(index))
+
+
+def mean_over_windows(probabilities: Tensor, clip: Tensor, n_clips: int) -> Tensor:
+    """Average windows (W, n_classes) that belong to clips (W,), in order: (n_clips, n_classes)."""
+    total = probabilities.new_zeros(n_clips, probabilities.shape[1]).index_add_(0, clip, probabilities)
+    return total / torch.bincount(clip, minlength=n_clips)[:, None]
+
+
+def validate(model: nn.Module, data: PreparedClips, val: Tensor, n_classes: int, settings: Settings) -> dict:
+    """Loss, accuracy, balanced accuracy and macro-F1 on the validation clips, as a row of the history."""
+    probabilities = predict(model, data, val, settings.n_frames, settings.eval_crops, settings.precision)
+    labels = data.labels[val]
+    loss = -probabilities.gather(1, labels[:, None]).clamp(min=1e-12).log().mean()
+    confusion = confusion_counts(labels.cpu().numpy(), probabilities.argmax(1).cpu().numpy(), n_classes)
+    scores = scores_from_confusion(confusion)
+    kept = ("accuracy", "balanced_accuracy", "macro_f1")
+    return {"val_loss": float(loss)} | {f"val_{name}": float(scores[name]) for name in kept}
+
+
+def _save_checkpoint(path: Path, identity: str, state: dict, progress: Progress) -> None:
+    content = {name: part.state_dict() for name, part in state.items()}
+    temporary = path.with_name(f".tmp-{os.getpid()}-{path.name}")
+    torch.save({"identity": identity, "progress": vars(progress), **content}, temporary)
+    os.replace(temporary, path)
+
+
+def _load_checkpoint(path: Path | None, identity: str, state: dict, device: torch.device) -> Progress | None:
+    if path is None or not path.exists():
+        return None
+    content = torch.load(path, map_location=device, weights_only=True)
+    if content["identity"] != identity:
+        return None
+    for name, part in state.items():
+        part.load_state_dict(content[name])
+    return Progress(**content["progress"])

@@ -1,0 +1,169 @@
+"""What a run works on: the dataset, its split, the audit of it, and the clips on the device."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+
+from poseemo_lib.data.dataset import Dataset
+from poseemo_lib.data.dataset.notes import noted
+from poseemo_lib.data.recipes import ensure_dataset
+from poseemo_lib.data.splits import make_split, split_hash
+from poseemo_lib.errors import LeakError, UsageError
+from poseemo_lib.training.batching import Preparation, PreparedClips, prepare_clips
+from poseemo_lib.training.memory import keep_memory
+from poseemo_lib.training.parameters import RunParameters, settings_from
+from poseemo_lib.training.run_folder import run_identity
+
+PARTS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a run works on.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    table : DataFrame
+        Metadata of the clips in use, in the order of `data`, with the column `part`.
+    leaks : dict
+        Number of leaks of each kind, empty for a clean split.
+    data : PreparedClips
+    identity : str
+        See `runs.run_identity`.
+    split_hash : str
+    """
+
+    dataset: Dataset
+    table: pd.DataFrame
+    leaks: dict[str, int]
+    data: PreparedClips
+    identity: str
+    split_hash: str
+
+    def index(self, part: str) -> torch.Tensor:
+        """Positions of the clips of `train`, `val` or `test` in `data`."""
+        rows = np.flatnonzero(self.table["part"] == part)
+        return torch.from_numpy(rows).to(self.data.keypoints.device)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The labels, in order."""
+        return self.dataset.classes
+
+
+def choose_device(name: str) -> torch.device:
+    """Turn `auto`, `cpu`, `cuda` or `cuda:N` into a device that is there.
+
+    Raises
+    ------
+    UsageError
+        The name is none of these, or that GPU is not there.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError):
+        raise UsageError(f"device: wanted auto, cpu, cuda or cuda:N with that GPU there, got {name!r}") from None
+    return device
+
+
+def split_table(table: pd.DataFrame, parameters: RunParameters) -> pd.Series:
+    """Split the clips of a dataset's table as the parameters say: clip_id -> train, val, test or missing."""
+    return make_split(table, parameters.split, seed=parameters.split_seed, fold=parameters.fold or None)
+
+
+def audit_split(dataset: Dataset, split: pd.Series) -> dict[str, int]:
+    """Count the leaks of each kind, from the dataset's folder where this split was audited before.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    split : Series
+        clip_id -> part.
+
+    Returns
+    -------
+    dict
+        Kind -> number; empty for a clean split.
+    """
+    of = {"split_hash": split_hash(split)}
+    return noted(dataset, "audit", "leaks", of, "data/audit.py", lambda: _count_leaks(dataset, split))
+
+
+def _count_leaks(dataset: Dataset, split: pd.Series) -> dict[str, int]:
+    from poseemo_lib.data.audit import audit
+
+    return {kind: count for kind, count in audit(dataset, split).counts.items() if count}
+
+
+def load_inputs(parameters: RunParameters) -> Inputs:
+    """Open the dataset, split and audit it, and bring the clips to the device.
+
+    Parameters
+    ----------
+    parameters : RunParameters
+
+    Returns
+    -------
+    Inputs
+
+    Raises
+    ------
+    LeakError
+        The audit found a leak and the parameters do not allow one.
+    UsageError
+        `score_by: source` and a recording with clips of several labels.
+    """
+    keep_memory()
+    if parameters.threads:
+        torch.set_num_threads(parameters.threads)
+    dataset = Dataset(ensure_dataset(parameters.dataset))
+    if parameters.score_by == "source":
+        _check_sources(dataset)
+    everything = dataset.table()
+    split = split_table(everything, parameters)
+    leaks = audit_split(dataset, split)
+    if leaks and not parameters.allow_leak:
+        found = ", ".join(f"{count} {kind}" for kind, count in leaks.items())
+        raise LeakError(
+            f"{parameters.dataset}: wanted a split without leaks, the {parameters.split} split has {found}; "
+            "`poseemo inspect` names them; choose another split, or say allow_leak: true"
+        )
+    used = split.dropna()
+    data = prepare_clips(
+        dataset.clips(lambda clip_id: clip_id in used.index),
+        dataset.classes,
+        settings_from(Preparation, parameters),
+        choose_device(parameters.device),
+    )
+    table = everything.set_index("clip_id").loc[data.clip_ids].reset_index()
+    table["part"] = used.loc[data.clip_ids].to_numpy()
+    _check_classes(parameters, table)
+    hashes = (dataset.info.content_hash, split_hash(split))
+    identity = run_identity(parameters.model_dump(), *hashes)
+    return Inputs(dataset, table, leaks, data, identity, hashes[1])
+
+
+def _check_classes(parameters: RunParameters, table: pd.DataFrame) -> None:
+    """Refuse to learn from one class."""
+    labels = table.loc[table["part"] == "train", "label"].unique()
+    if len(labels) < 2:
+        raise UsageError(
+            f"{parameters.dataset}: wanted training clips of two classes or more, got {len(table)} clips in all, with "
+            f"{', '.join(map(str, labels)) or 'none'} in the training part of the {parameters.split} split"
+        )
+
+
+def _check_sources(dataset: Dataset) -> None:
+    """Refuse scores by recording, before any training, where a recording has no single label."""
+    labels = dataset.table().groupby("source_id")["label"].nunique()
+    if (labels > 1).any():
+        raise UsageError(
+            f"{dataset.root}: score_by: source wants recordings of one label each, got {int((labels > 1).sum())} with "
+            f"several, such as {labels.index[labels > 1][0]!r}; use score_by: clip"
+        )

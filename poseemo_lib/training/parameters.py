@@ -1,0 +1,238 @@
+"""All parameters of a run, in one flat table, and their validation.
+
+The parameters cell of `notebooks/03_train.ipynb` holds the same names and defaults (a test compares them); a YAML file
+states differences only.
+"""
+
+import types
+from typing import Annotated, Literal, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from poseemo_lib.errors import UsageError
+from poseemo_lib.text import nearest
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+
+BASELINE_NAMES = ("majority", "stratified", "logistic_regression", "extra_trees")
+
+
+class RunParameters(BaseModel):
+    """One training run. Every field is a parameter of `notebooks/03_train.ipynb`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    # data and split
+    dataset: str = Field("data/demo", description="folder of the dataset")
+    split: Literal["grouped", "official", "leave_one_group_out", "neighbours", "random"] = Field(
+        "grouped", description="how to split"
+    )
+    fold: str = Field("", description="the test group, for leave_one_group_out")
+    split_seed: int = Field(0, ge=0, lt=2**32, description="seed of the split, the same for all seeds of a study")
+    allow_leak: bool = Field(False, description="train although the audit found a leak; the run then says so")
+    # cleaning
+    min_confidence: Share = Field(0.1, description="joints with less confidence count as missing")
+    max_gap: float = Field(0.2, ge=0, le=5, description="longest gap that is interpolated, seconds")
+    smoothing: int = Field(0, ge=0, le=51, description="moving average, frames, odd; 0: none")
+    fps: float = Field(25.0, ge=1, le=1000, description="frame rate that every clip is brought to")
+    normalisation: Literal["body", "frame"] = Field("body", description="body: torso lengths; frame: picture size")
+    positions: Literal["person", "scene"] = Field(
+        "person", description="x, y from the person's shoulders, or in the scene; velocities are always in the scene"
+    )
+    people: int = Field(2, ge=1, le=2, description="1 keeps the main person only")
+    n_frames: int = Field(64, ge=4, le=4096, description="frames of a window")
+    # augmentation of the training windows
+    flip: Share = Field(0.5, description="probability of mirroring")
+    scale: float = Field(0.1, ge=0, lt=1, description="size factor 1 - scale to 1 + scale")
+    rotation: float = Field(10.0, ge=0, le=180, description="degrees to either side")
+    noise: float = Field(0.01, ge=0, le=1, description="Gaussian noise, normalised units")
+    time_warp: float = Field(0.1, ge=0, le=3, description="speed factor 1 / (1 + w) to 1 + w")
+    joint_dropout: Share = Field(0.05, description="probability that a joint is hidden in a window")
+    slot_swap: Share = Field(0.5, description="probability of exchanging the two people")
+    # model
+    architecture: str = Field("deep_residual", description="a model (`poseemo models`) or a baseline")
+    model: dict = Field({}, description="hyper-parameters of the model that differ from its defaults")
+    motion: float = Field(1.0, ge=0, le=100, description="size of velocities and accelerations beside the positions' 1")
+    # training
+    seed: int = Field(0, ge=0, lt=2**32, description="weights, order and augmentation")
+    epochs: Count = Field(60, description="at most")
+    patience: int = Field(20, ge=0, description="epochs without a better validation macro-F1; 0: no early stop")
+    choose_after: float = Field(0.5, ge=0, lt=1, description="share of the epochs before which none is chosen")
+    batch_size: Count = Field(32, description="windows a step")
+    lr: Positive = Field(5e-4, description="peak learning rate of AdamW")
+    weight_decay: float = Field(1e-4, ge=0, description="of AdamW")
+    warmup_epochs: float = Field(2.0, ge=0, description="linear warm-up, then cosine to zero")
+    loss: Literal["cross_entropy", "focal", "logit_adjustment"] = Field(
+        "cross_entropy", description="focal: less weight on easy clips; logit_adjustment: by class frequency"
+    )
+    focal_gamma: float = Field(2.0, ge=0, le=10, description="exponent of the focal loss")
+    label_smoothing: float = Field(0.1, ge=0, lt=1, description="of the cross-entropy")
+    clip_norm: Positive = Field(1.0, description="largest norm of the gradient")
+    weight_average: float = Field(0.98, ge=0, lt=1, description="decay of the moving average of weights; 0: none")
+    sampler: Literal["balanced", "uniform"] = Field("balanced", description="balanced: classes equally likely")
+    class_weights: Literal["none", "inverse"] = Field("none", description="inverse: loss weights by 1 / frequency")
+    allow_double_balancing: bool = Field(False, description="allow two corrections of the imbalance together")
+    precision: Literal["float32", "bf16"] = Field("float32", description="bf16: autocast")
+    # evaluation
+    eval_crops: Count = Field(3, description="windows averaged over a clip longer than one window")
+    score_by: Literal["clip", "source"] = Field("clip", description="source: average the clips of one recording first")
+    # machine
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu, cuda or cuda:N")
+    threads: int = Field(0, ge=0, le=1024, description="CPU threads; 0: all cores, in a study its share of them")
+
+    @field_validator("model", mode="before")
+    @classmethod
+    def _numbers(cls, model):
+        """Read `1e-1`, a text to YAML, as a number here too."""
+        if not isinstance(model, dict):
+            return model
+        return {key: _number(value) for key, value in model.items()}
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "RunParameters":
+        corrections = {"sampler": "balanced", "class_weights": "inverse", "loss": "logit_adjustment"}
+        used = [f"{name}: {value}" for name, value in corrections.items() if getattr(self, name) == value]
+        if len(used) > 1 and not self.allow_double_balancing:
+            raise ValueError(
+                f"{' with '.join(used)} corrects the imbalance {'twice' if len(used) == 2 else 'three times'} (the "
+                "published bug); choose one, or say allow_double_balancing: true"
+            )
+        if (self.split == "leave_one_group_out") != bool(self.fold):
+            raise ValueError("fold: wanted the test group's name with split: leave_one_group_out, and none otherwise")
+        if self.smoothing and self.smoothing % 2 == 0:
+            raise ValueError(f"smoothing: wanted an odd number of frames, got {self.smoothing}")
+        return self
+
+
+def _number(value):
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
+def settings_from(kind, parameters: RunParameters, **more):
+    """Fill a settings dataclass with the parameters of the same names.
+
+    Parameters
+    ----------
+    kind : type
+        A dataclass.
+    parameters : RunParameters
+    **more
+        Fields that are no parameters.
+
+    Returns
+    -------
+    kind
+    """
+    names = [name for name in kind.__dataclass_fields__ if name not in more]
+    return kind(**{name: getattr(parameters, name) for name in names}, **more)
+
+
+def is_baseline(architecture: str) -> bool:
+    """Tell whether an architecture is one of the baselines."""
+    return architecture in BASELINE_NAMES
+
+
+def check_parameters(values: dict, where: str = "parameters") -> RunParameters:
+    """Validate the parameters of a run.
+
+    Parameters
+    ----------
+    values : dict
+        What differs from the defaults.
+    where : str
+        The file, for messages.
+
+    Returns
+    -------
+    RunParameters
+
+    Raises
+    ------
+    UsageError
+        Every unknown name (with the nearest known one), wrong type and value out of range, in one message.
+    """
+    try:
+        parameters = RunParameters.model_validate(values)
+    except ValidationError as error:
+        faults = [_fault(one, RunParameters.model_fields) for one in error.errors()]
+        raise UsageError("\n".join(f"{where}: {fault}" for fault in faults)) from None
+    _check_model(parameters, where)
+    return parameters
+
+
+def _fault(error: dict, known: dict) -> str:
+    key = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        return f"{key}: unknown parameter; {nearest(key, known)}"
+    message = error["msg"].removeprefix("Value error, ")
+    return message if not key else f"{key}: {message[0].lower()}{message[1:]}, got {error['input']!r}"
+
+
+def _check_model(parameters: RunParameters, where: str) -> None:
+    """Check the architecture's name and the names and types of its hyper-parameters."""
+    from poseemo_lib.models import MODELS, hyper_parameters
+
+    name = parameters.architecture
+    if is_baseline(name):
+        if parameters.model:
+            raise UsageError(f"{where}: model: a baseline has no hyper-parameters, got {', '.join(parameters.model)}")
+        if parameters.normalisation != "body":
+            raise UsageError(
+                f"{where}: normalisation: a baseline measures lengths and angles and wants body, got frame"
+            )
+        return
+    if name not in MODELS:
+        every = (*MODELS, *BASELINE_NAMES)
+        raise UsageError(f"{where}: architecture: wanted one of {', '.join(every)}, got {name!r}")
+    known = hyper_parameters(name)
+    for key, value in parameters.model.items():
+        if key not in known:
+            raise UsageError(f"{where}: model.{key}: unknown for {name}; {nearest(key, known)}")
+        if not _same_kind(value, known[key]):
+            kind = type(known[key]).__name__
+            raise UsageError(f"{where}: model.{key}: wanted {kind} as in {known[key]!r}, got {value!r}")
+    _try_model(parameters, where)
+
+
+def _try_model(parameters: RunParameters, where: str) -> None:
+    """Build the model without memory for its weights: what the model refuses is refused here, before any run."""
+    import torch
+
+    from poseemo_lib.models import build_model
+
+    if any(value < 1 for value in parameters.model.values() if isinstance(value, int) and not isinstance(value, bool)):
+        raise UsageError(f"{where}: model: wanted whole numbers of 1 or more, got {parameters.model}")
+    try:
+        with torch.device("meta"):
+            build_model(parameters.architecture, **parameters.model)
+    except UsageError as error:
+        raise UsageError(f"{where}: model.{error}") from None
+    except (ValueError, RuntimeError) as error:
+        raise UsageError(f"{where}: model: {' '.join(str(error).split())}, got {parameters.model}") from None
+
+
+def _same_kind(value, default) -> bool:
+    if isinstance(default, bool) or isinstance(value, bool):
+        return isinstance(value, bool) and isinstance(default, bool)
+    if isinstance(default, float):
+        return isinstance(value, int | float)
+    return isinstance(value, type(default))
+
+
+def describe_parameters() -> list[tuple[str, str, object, str]]:
+    """List every parameter: name, type, default, description."""
+    fields = RunParameters.model_fields.items()
+    return [(name, _kind(field.annotation), field.default, field.description or "") for name, field in fields]
+
+
+def _kind(annotation) -> str:
+    if get_origin(annotation) is Literal:
+        return " | ".join(map(str, get_args(annotation)))
+    if isinstance(annotation, types.GenericAlias):
+        return str(annotation)
+    return getattr(annotation, "__name__", str(annotation))

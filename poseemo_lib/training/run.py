@@ -1,0 +1,280 @@
+"""One run from its parameters: dataset -> split and audit -> device -> fit -> predictions -> run folder."""
+
+import os
+import resource
+import shutil
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+from zlib import crc32
+
+import numpy as np
+import pandas as pd
+import torch
+
+from poseemo_lib import __version__
+from poseemo_lib.data.dataset.statistics import STATISTICS_FILE, dataset_statistics
+from poseemo_lib.features.augmentation import Augmentation
+from poseemo_lib.files import replacing, write_json, write_table, write_text
+from poseemo_lib.models import build_model
+from poseemo_lib.models.standardised import Standardised
+from poseemo_lib.training.batching import evaluation_batch, evaluation_windows, window_keypoints
+from poseemo_lib.training.calibration import calibration_of
+from poseemo_lib.training.evaluation import probability_columns, scored_units
+from poseemo_lib.training.fit import Progress, Settings, fit, mean_over_windows, predict
+from poseemo_lib.training.inputs import PARTS, Inputs, load_inputs
+from poseemo_lib.training.metrics import score_predictions
+from poseemo_lib.training.parameters import RunParameters, is_baseline, settings_from
+from poseemo_lib.training.run_folder import (
+    RUN_FILE,
+    is_complete,
+    library_commit,
+    locked,
+    now,
+    read_record,
+    set_aside,
+)
+
+# Clips whose windows the input standardisation is computed from: enough for a mean, and bounded in memory.
+MOST_STANDARDISED = 2048
+
+
+def execute_run(
+    parameters: RunParameters,
+    folder: str | Path,
+    *,
+    config: str = "",
+    inputs: Inputs | None = None,
+    report: Callable[[dict], None] | None = None,
+) -> Path:
+    """Make one run and write its folder; a run that is complete already is left as it is.
+
+    A killed run goes on from its checkpoint. A folder with a run of other parameters is moved to `.stale/` beside it.
+
+    Parameters
+    ----------
+    parameters : RunParameters
+    folder : str or Path
+    config : str
+        Name of the study's config; default: the architecture.
+    inputs : Inputs, optional
+        From :func:`load_inputs`.
+    report : callable, optional
+        Called with the history's row after each epoch.
+
+    Returns
+    -------
+    Path
+        The folder.
+    """
+    folder = Path(folder).absolute()
+    inputs = inputs or load_inputs(parameters)
+    with locked(folder):
+        if is_complete(folder, inputs.identity):
+            return folder
+        record = _new_record(parameters, inputs, config)
+        old = read_record(folder)
+        if old is None or old["identity"] != inputs.identity:
+            set_aside(folder)  # also one whose record cannot be read
+        else:
+            # Sums of floats depend on the kind of device and on the number of threads: on another kind a run begins
+            # anew, and with other threads it goes on with the number that it began with.
+            if old["device_type"] != record["device_type"]:
+                (folder / "checkpoint.pt").unlink(missing_ok=True)
+            else:
+                torch.set_num_threads(old["threads"])
+                record |= {"started": old["started"], "threads": old["threads"]}
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / RUN_FILE, record)
+        started = time.perf_counter()
+        try:
+            record |= _fit_and_save(parameters, folder, inputs, report)
+        except Exception as error:
+            write_json(folder / RUN_FILE, record | {"status": "failed", "error": str(error), "finished": now()})
+            raise
+        seconds = time.perf_counter() - started + record.pop("seconds_before", 0.0)
+        record |= {"status": "complete", "finished": now(), "seconds": round(seconds, 3)}
+        record["peak_memory_mib"] = _peak_memory(inputs.data.keypoints.device)
+        (folder / "checkpoint.pt").unlink(missing_ok=True)
+        write_json(folder / RUN_FILE, record)
+    return folder
+
+
+def epoch_line(row: dict) -> str:
+    """Describe one epoch in a line."""
+    return (
+        f"epoch {row['epoch']:3d}  train loss {row['train_loss']:.3f}  val loss {row['val_loss']:.3f}  "
+        f"val macro-F1 {row['val_macro_f1']:.3f}  {row['seconds']:.1f} s"
+    )
+
+
+def _new_record(parameters: RunParameters, inputs: Inputs, config: str) -> dict:
+    device = inputs.data.keypoints.device
+    info = inputs.dataset.info
+    return {
+        "status": "running",
+        "config": config or parameters.architecture,
+        "identity": inputs.identity,
+        "parameters": parameters.model_dump(),
+        "poseemo_version": __version__,
+        "commit": library_commit(),
+        "torch_version": torch.__version__,
+        "dataset": {"name": info.name, "content_hash": info.content_hash, "synthetic": info.synthetic},
+        "classes": list(inputs.classes),
+        "split_hash": inputs.split_hash,
+        "clips": {part: int((inputs.table["part"] == part).sum()) for part in PARTS},
+        "leaks": inputs.leaks,
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        "device_type": device.type,
+        "visible_gpus": os.environ.get("CUDA_VISIBLE_DEVICES"),
+        "threads": torch.get_num_threads(),
+        "host": socket.gethostname(),
+        "started": now(),
+    }
+
+
+def _fit_and_save(parameters: RunParameters, folder: Path, inputs: Inputs, report) -> dict:
+    if is_baseline(parameters.architecture):
+        probabilities, more = _baseline(parameters, inputs), {}
+    else:
+        probabilities, more = _model(parameters, folder, inputs, report)
+    predictions = _prediction_table(inputs, probabilities)
+    write_table(folder / "split.parquet", inputs.table[["clip_id", "part", "label", "group_id", "source_id"]])
+    write_table(folder / "predictions.parquet", predictions)
+    write_json(folder / "metrics.json", score_run(predictions, inputs.classes, parameters.score_by))
+    validation = scored_units(predictions, "val", inputs.classes, parameters.score_by)
+    write_json(folder / "calibration.json", calibration_of(validation, inputs.classes))
+    trained_on = inputs.table.loc[inputs.table["part"] == "train", "clip_id"]
+    write_json(folder / STATISTICS_FILE, dataset_statistics(inputs.dataset, trained_on))
+    return more
+
+
+def score_run(predictions: pd.DataFrame, classes: tuple[str, ...], score_by: str) -> dict:
+    """Scores of a run on validation and test, the content of `metrics.json`.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        See `evaluation`.
+    classes : tuple of str
+    score_by : {"clip", "source"}
+
+    Returns
+    -------
+    dict
+        `val` and `test`: see `metrics.score_predictions`.
+    """
+    scores = {}
+    for part in ("val", "test"):
+        table = scored_units(predictions, part, classes, score_by)
+        labels = table["label"].map({name: i for i, name in enumerate(classes)}).to_numpy()
+        probabilities = table[probability_columns(classes)].to_numpy()
+        scores[part] = score_predictions(labels, probabilities, classes)
+    return scores
+
+
+def _prediction_table(inputs: Inputs, probabilities: dict[str, np.ndarray]) -> pd.DataFrame:
+    parts = []
+    for part, values in probabilities.items():
+        rows = inputs.table[inputs.table["part"] == part]
+        table = rows[["clip_id", "label", "group_id", "source_id"]].reset_index(drop=True)
+        table.insert(1, "split", part)
+        columns = pd.DataFrame(values.astype(np.float32), columns=probability_columns(inputs.classes))
+        parts.append(pd.concat([table, columns], axis=1))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _model(parameters: RunParameters, folder: Path, inputs: Inputs, report) -> tuple[dict, dict]:
+    from safetensors.torch import save_file
+
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    n_classes = len(inputs.classes)
+    torch.manual_seed(parameters.seed)
+    network = build_model(parameters.architecture, n_classes=n_classes, **parameters.model)
+    model = Standardised(network, _training_features(inputs, parameters), parameters.motion)
+    model.to(inputs.data.keypoints.device)
+    made = []  # the epochs of this attempt; those of a checkpoint came before
+
+    def count(row: dict) -> None:
+        made.append(row)
+        if report:
+            report(row)
+
+    progress = fit(
+        model,
+        inputs.data,
+        inputs.index("train"),
+        inputs.index("val"),
+        n_classes,
+        settings_from(Settings, parameters, augmentation=settings_from(Augmentation, parameters)),
+        checkpoint=folder / "checkpoint.pt",
+        identity=inputs.identity,
+        report=count,
+    )
+    _save_history(folder, progress)
+    with replacing(folder / "weights.safetensors") as temporary:
+        save_file(progress.best_weights, temporary)
+        shutil.copymode(folder / RUN_FILE, temporary)  # safetensors lets nobody else read
+    # The test split is predicted once, here, with the weights that validation chose.
+    how = (parameters.n_frames, parameters.eval_crops, parameters.precision)
+    probabilities = {
+        part: predict(model, inputs.data, inputs.index(part), *how).cpu().numpy() for part in ("val", "test")
+    }
+    n_parameters = sum(p.numel() for p in model.parameters())
+    before = sum(row["seconds"] for row in progress.history[: len(progress.history) - len(made)])
+    epochs = {"best_epoch": progress.best_epoch, "epochs": progress.epoch, "seconds_before": before}
+    return probabilities, {"n_parameters": n_parameters, **epochs}
+
+
+def _training_features(inputs: Inputs, parameters: RunParameters) -> torch.Tensor:
+    """Cut a window from the middle of training clips, not augmented: (N, T, F), N at most 2,048."""
+    index = inputs.index("train")
+    index = index[:: -(-len(index) // MOST_STANDARDISED)]
+    clip, start = evaluation_windows(inputs.data.lengths[index], parameters.n_frames, crops=1)
+    return evaluation_batch(inputs.data, index[clip], start, parameters.n_frames)[0]
+
+
+def _save_history(folder: Path, progress: Progress) -> None:
+    write_text(folder / "history.csv", pd.DataFrame(progress.history).to_csv(index=False))
+
+
+def _baseline(parameters: RunParameters, inputs: Inputs) -> dict[str, np.ndarray]:
+    from poseemo_lib.training.baselines import fit_baseline, predict_probabilities
+
+    windows, labels, _ = _windows(inputs, "train", parameters)
+    # Each fold guesses anew: one seed for all would repeat the same few guesses in every fold.
+    seed = int(np.random.SeedSequence([parameters.seed, crc32(parameters.fold.encode())]).generate_state(1)[0])
+    baseline = fit_baseline(parameters.architecture, windows, labels, len(inputs.classes), seed)
+    probabilities = {}
+    for part in ("val", "test"):
+        windows, _, clip = _windows(inputs, part, parameters)
+        values = torch.from_numpy(predict_probabilities(baseline, windows))
+        probabilities[part] = mean_over_windows(values, clip, int(clip.max()) + 1).numpy()
+    return probabilities
+
+
+def _windows(inputs: Inputs, part: str, parameters: RunParameters):
+    """Windows of one part for a baseline, the label of each, and the index of its clip within the part."""
+    from poseemo_lib.training.baselines import Windows
+
+    index = inputs.index(part)
+    clip, start = evaluation_windows(inputs.data.lengths[index], parameters.n_frames, parameters.eval_crops)
+    keypoints, mask = window_keypoints(inputs.data, index[clip], start, parameters.n_frames)
+    clip = clip.cpu()
+    # The unit that counts once, in training and in a random guess: the clip, or the recording.
+    unit = clip.numpy()
+    if parameters.score_by == "source":
+        rows = inputs.table[inputs.table["part"] == part]
+        unit = rows["source_id"].astype("category").cat.codes.to_numpy()[unit]
+    windows = Windows(keypoints.cpu().numpy(), mask.cpu().numpy(), inputs.data.fps, unit)
+    return windows, inputs.data.labels[index].cpu().numpy()[clip.numpy()], clip
+
+
+def _peak_memory(device: torch.device) -> dict[str, int]:
+    """Peak memory of the process, and of the GPU where one was used, MiB."""
+    peak = {"process": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024}
+    if device.type == "cuda":
+        peak["gpu"] = torch.cuda.max_memory_allocated(device) // 2**20
+    return peak

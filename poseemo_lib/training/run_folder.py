@@ -1,0 +1,269 @@
+"""The run folder: everything one training leaves behind, readable without this code.
+
+`runs/<study>/<config>/seed-<k>/`, or `runs/<study>/<config>/fold-<group>/seed-<k>/` where a config has folds, holds
+`run.json`, `split.parquet`, `history.csv`, `predictions.parquet`, `metrics.json`, `calibration.json`,
+`training_statistics.json`, `weights.safetensors` (models) and `notebook.ipynb`; `checkpoint.pt` is there while it runs.
+Every file is written under a temporary name and renamed, and the status `complete` is written last.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import subprocess
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+import pandas as pd
+
+from poseemo_lib import __version__
+from poseemo_lib.errors import PoseemoError, UsageError
+from poseemo_lib.paths import PROJECT
+from poseemo_lib.training.code_hash import code_hash
+
+RUN_FILE = "run.json"
+# In a study's folder: which runs it consists of.
+STUDY_FILE = "study.json"
+# Parameters that say where a run works, not what it computes.
+PLACE_PARAMETERS = ("dataset", "device", "threads")
+
+
+def now() -> str:
+    """Time in UTC, ISO 8601, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+@cache
+def library_commit() -> str:
+    """Commit of the project's checkout, `-dirty` where the library differs from it, or an empty text."""
+    git = ["git", "-C", str(PROJECT)]
+    try:
+        commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+        changed = subprocess.run(
+            [*git, "status", "--porcelain", "--", "poseemo_lib", "notebooks"], capture_output=True, text=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return commit + ("-dirty" if changed.stdout.strip() else "")
+
+
+@cache
+def numeric_versions() -> dict[str, str]:
+    """Versions of the libraries whose arithmetic decides a run's numbers; the kind of build (`+cpu`) is left out."""
+    return {name: version(name).partition("+")[0] for name in ("torch", "numpy", "numba", "scikit-learn")}
+
+
+def run_identity(parameters: dict, dataset_hash: str, split_hash: str) -> str:
+    """Hash of everything that decides a run's numbers: two runs with one identity are the same run.
+
+    That is the version and the code of the library (:mod:`poseemo_lib.training.code_hash`), the versions of what it computes
+    with, the parameters and the data.
+
+    Parameters
+    ----------
+    parameters : dict
+        All parameters of the run; the dataset's path, the device and the number of threads are left out.
+    dataset_hash, split_hash : str
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+    """
+    kept = {name: value for name, value in parameters.items() if name not in PLACE_PARAMETERS}
+    code = code_hash(parameters["architecture"])
+    text = json.dumps([__version__, numeric_versions(), code, kept, dataset_hash, split_hash], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def read_record(folder: Path) -> dict | None:
+    """Content of a folder's `run.json`, or None where there is none that can be read and has a run's keys."""
+    try:
+        record = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # no file, no text, or no JSON
+        return None
+    sound = isinstance(record, dict) and record.keys() >= {"status", "identity", "parameters", "config"}
+    return record if sound and isinstance(record["parameters"], dict) else None
+
+
+def is_complete(folder: Path, identity: str) -> bool:
+    """Tell whether a folder holds the completed run of that identity."""
+    record = read_record(folder)
+    return record is not None and record["status"] == "complete" and record["identity"] == identity
+
+
+def set_aside(folder: Path) -> Path | None:
+    """Move a run that was made with other parameters out of the way, to `.stale/` beside it; nothing is overwritten.
+
+    Returns
+    -------
+    Path or None
+        Where it is now; None if there was nothing.
+    """
+    if not (folder / RUN_FILE).exists():
+        return None
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
+    target = folder.parent / ".stale" / f"{folder.name}-{stamp}"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    os.replace(folder, target)
+    return target
+
+
+@contextmanager
+def locked(folder: Path):
+    """Hold a run folder for this process; another process that wants it gets an error.
+
+    The lock lies beside the folder, since the folder itself may be set aside while it is held.
+
+    Raises
+    ------
+    PoseemoError
+        The folder is held. The lock goes with the process, also when that is killed.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with open(folder.parent / f".lock-{folder.name}", "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise PoseemoError(f"{folder}: another process is working on this run; wait for it or stop it") from None
+        yield
+
+
+@dataclass(frozen=True)
+class Run:
+    """A completed run, read from its folder.
+
+    Parameters
+    ----------
+    folder : Path
+    record : dict
+        `run.json`.
+    """
+
+    folder: Path
+    record: dict
+
+    @property
+    def config(self) -> str:
+        """Name of the study's config."""
+        return self.record["config"]
+
+    @property
+    def seed(self) -> int:
+        """Seed of the run."""
+        return self.record["parameters"]["seed"]
+
+    @property
+    def fold(self) -> str:
+        """Test group of a run with folds, otherwise empty."""
+        return self.record["parameters"]["fold"]
+
+    def predictions(self, split: str = "test") -> pd.DataFrame:
+        """Read the predictions of `val` or `test`: one row a clip, one probability a class (`p_<class>`)."""
+        table = self._read(pd.read_parquet, "predictions.parquet")
+        return table[table["split"] == split].reset_index(drop=True)
+
+    def split(self) -> pd.DataFrame:
+        """Read which clip was in which part: clip_id, part, label, group_id, source_id."""
+        return self._read(pd.read_parquet, "split.parquet")
+
+    def _read(self, reader: Callable, name: str):
+        try:
+            return reader(self.folder / name)
+        except (OSError, ValueError) as error:
+            fault = str(error).splitlines()[0].rstrip(".")
+            raise PoseemoError(
+                f"{self.folder / name}: cannot be read ({fault}); remove the run's folder and start the study again"
+            ) from None
+
+    def history(self) -> pd.DataFrame:
+        """Read the history, one row an epoch; empty for a baseline."""
+        path = self.folder / "history.csv"
+        if not path.exists():
+            return pd.DataFrame()
+        table, best = self._read(pd.read_csv, path.name), self.record.get("best_epoch")
+        wanted = {"epoch", "train_loss", "val_loss", "val_macro_f1"}
+        if not wanted <= set(table.columns) or table[[*wanted]].isna().any().any() or best not in set(table["epoch"]):
+            raise PoseemoError(
+                f"{path}: wanted {', '.join(sorted(wanted))} of every epoch and of the chosen one, {best}; got "
+                "something else; remove the run's folder and start the study again"
+            )
+        return table
+
+    def metrics(self) -> dict:
+        """Read `metrics.json`."""
+        return self._json("metrics.json")
+
+    def calibration(self) -> dict | None:
+        """Read `calibration.json`; None where the run was made without it."""
+        return self._json("calibration.json") if (self.folder / "calibration.json").exists() else None
+
+    def _json(self, name: str) -> dict:
+        return self._read(lambda path: json.loads(path.read_text(encoding="utf-8")), name)
+
+
+def _check_complete(path: Path, record: dict) -> None:
+    """Raise where the record of a completed run lacks what every run has."""
+    kinds = {"classes": list, "leaks": dict, "dataset": dict}
+    bad = [name for name, kind in kinds.items() if not isinstance(record.get(name), kind)]
+    bad += [f"parameters.{name}" for name in ("seed", "fold", "architecture") if name not in record["parameters"]]
+    if not bad:
+        bad += [f"dataset.{name}" for name in ("name", "content_hash", "synthetic") if name not in record["dataset"]]
+        bad += [name for name in ("started", "finished") if not _is_time(record.get(name))]
+    if bad:
+        raise PoseemoError(
+            f"{path}: wanted the record of a completed run, missing or not sound: {', '.join(bad)}; remove the run's "
+            "folder and start the study again"
+        )
+
+
+def _is_time(text: object) -> bool:
+    """Whether this is a time, or nothing."""
+    try:
+        return text is None or bool(datetime.fromisoformat(text))
+    except (TypeError, ValueError):
+        return False
+
+
+def find_runs(root: str | Path) -> tuple[list[Run], list[Path]]:
+    """Find the runs below a folder.
+
+    Parameters
+    ----------
+    root : str or Path
+
+    Returns
+    -------
+    complete : list of Run
+        In the order of their folders' names.
+    others : list of Path
+        Folders of runs that are not complete.
+
+    Raises
+    ------
+    UsageError
+        The folder does not exist or holds no run.
+    PoseemoError
+        The record of a completed run lacks something.
+    """
+    root = Path(root)
+    if not root.is_dir():
+        raise UsageError(f"{root}: wanted a folder of runs, found none; make one with `poseemo study`")
+    complete, others = [], []
+    for path in sorted(root.rglob(RUN_FILE)):
+        if any(part.startswith(".") for part in path.relative_to(root).parts):
+            continue
+        record = read_record(path.parent)
+        if record and record.get("status") == "complete":
+            _check_complete(path, record)
+            complete.append(Run(path.parent, record))
+        else:
+            others.append(path.parent)
+    if not complete and not others:
+        raise UsageError(f"{root}: wanted run folders (with {RUN_FILE}), found none; make them with `poseemo study`")
+    return complete, others

@@ -1,0 +1,250 @@
+"""A trained run at work again: its network from the saved weights, and its held-out clips as it saw them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from zlib import crc32
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from poseemo_lib.clips import PoseClip
+from poseemo_lib.data.dataset import Dataset
+from poseemo_lib.errors import PoseemoError, UsageError
+from poseemo_lib.features.tensor_features import N_FEATURES, to_features
+from poseemo_lib.models import build_model
+from poseemo_lib.models.standardised import Standardised
+from poseemo_lib.training.batching import (
+    Preparation,
+    PreparedClips,
+    evaluation_windows,
+    prepare_clips,
+    window_keypoints,
+)
+from poseemo_lib.training.parameters import RunParameters, is_baseline, settings_from
+from poseemo_lib.training.run_folder import Run
+
+WEIGHTS_FILE = "weights.safetensors"
+
+
+@dataclass(frozen=True)
+class ClipWindows:
+    """Windows of clips as a run's network sees them, those of a clip one after another.
+
+    Parameters
+    ----------
+    features : tensor (W, T, F)
+    mask : bool tensor (W, T)
+        True for real frames.
+    keypoints : tensor (W, T, M, K, 3)
+        Prepared: at the run's frame rate, normalised; missing: NaN, NaN, 0.
+    clip_ids, group_ids, source_ids : array (W,) of str
+        Of the clip that each window was cut from.
+    labels : int tensor (W,)
+        Index of its class.
+    start : int array (W,)
+        First frame in the prepared clip.
+    fps : float
+        Frame rate of the windows.
+    original_fps : array (W,)
+        Frame rate of the clip in the dataset.
+    """
+
+    features: Tensor
+    mask: Tensor
+    keypoints: Tensor
+    clip_ids: np.ndarray
+    group_ids: np.ndarray
+    source_ids: np.ndarray
+    labels: Tensor
+    start: np.ndarray
+    fps: float
+    original_fps: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.clip_ids)
+
+    def take(self, rows: np.ndarray) -> "ClipWindows":
+        """Return some of the windows, by their positions."""
+        kept = {name: value for name, value in vars(self).items() if name != "fps"}
+        return replace(self, **{name: value[rows] for name, value in kept.items()})
+
+    def units(self, unit: str) -> tuple[np.ndarray, pd.DataFrame]:
+        """List the clips, or the recordings, that the windows were cut from.
+
+        Parameters
+        ----------
+        unit : {"clip", "recording"}
+
+        Returns
+        -------
+        number : int array (W,)
+            0 to U - 1.
+        table : DataFrame
+            One row each: clip_id (of a recording its source_id), group_id, source_id.
+        """
+        ids = self._ids(unit)
+        _, first, number = np.unique(ids, return_index=True, return_inverse=True)
+        table = {"clip_id": ids[first], "group_id": self.group_ids[first], "source_id": self.source_ids[first]}
+        return number, pd.DataFrame(table)
+
+    def at_most(self, n: int, unit: str) -> "ClipWindows":
+        """Keep about n windows: those of whole clips or recordings, drawn by name, so that every run keeps the same."""
+        if len(self) <= n:
+            return self
+        draw = np.array([crc32(str(name).encode()) for name in self._ids(unit)])
+        return self.take(np.flatnonzero(draw <= np.sort(draw)[n - 1]))
+
+    def _ids(self, unit: str) -> np.ndarray:
+        return self.source_ids if unit == "recording" else self.clip_ids
+
+    def seen_joints(self) -> np.ndarray:
+        """Tell which joints were seen in any real frame: bool array (W, M, K)."""
+        return ((self.keypoints[..., 2] > 0) & self.mask[..., None, None]).any(1).numpy()
+
+
+def run_parameters(run: Run) -> RunParameters:
+    """All parameters of a run; one that its version did not have is at its default."""
+    known = RunParameters.model_fields
+    return RunParameters(**{name: value for name, value in run.record["parameters"].items() if name in known})
+
+
+def load_model(run: Run, device: torch.device | str = "cpu") -> nn.Module:
+    """Build a run's network and give it the weights that validation chose.
+
+    Parameters
+    ----------
+    run : Run
+    device : torch.device or str
+
+    Returns
+    -------
+    Standardised
+        In evaluation mode: features (B, T, F) and mask (B, T) -> logits (B, n_classes).
+
+    Raises
+    ------
+    PoseemoError
+        The run is a baseline, its weights are missing or damaged, or they do not fit this version's network.
+    """
+    parameters, path = run_parameters(run), run.folder / WEIGHTS_FILE
+    if is_baseline(parameters.architecture):
+        raise PoseemoError(f"{run.folder}: wanted the run of a network, got the baseline {parameters.architecture}")
+    weights = _read_weights(path)
+    try:
+        network = build_model(parameters.architecture, n_classes=len(run.record["classes"]), **parameters.model)
+        model = Standardised(network, torch.zeros(1, 1, N_FEATURES), parameters.motion)
+        model.load_state_dict(weights)
+    except (UsageError, RuntimeError) as error:
+        fault = " ".join(str(error).split())[:200]
+        raise PoseemoError(
+            f"{path}: the weights do not fit the network {parameters.architecture} of this version ({fault}); "
+            f"train the run again, or use the version that made it, {run.record.get('poseemo_version', 'unknown')}"
+        ) from None
+    return model.to(device).eval()
+
+
+def _read_weights(path: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        fault = str(error).splitlines()[0].rstrip(".")
+        raise PoseemoError(
+            f"{path}: cannot be read ({fault}); remove the run's folder and start the study again"
+        ) from None
+
+
+def prepare_test_clips(run: Run, dataset: Dataset) -> tuple[PreparedClips, dict[str, float]]:
+    """Prepare the test clips of a run as its training did.
+
+    Parameters
+    ----------
+    run : Run
+    dataset : Dataset
+        The one that the run was made with.
+
+    Returns
+    -------
+    data : PreparedClips
+    original_fps : dict
+        clip_id -> frame rate in the dataset.
+
+    Raises
+    ------
+    PoseemoError
+        The dataset lacks some of them.
+    """
+    split = run.split()
+    wanted = set(split.loc[split["part"] == "test", "clip_id"])
+    clips = list(dataset.clips(lambda clip_id: clip_id in wanted))
+    if len(clips) < len(wanted) or not clips:
+        raise PoseemoError(
+            f"{dataset.root}: wanted the {len(wanted)} test clips of {run.folder}, found {len(clips)}; "
+            "give the dataset that the run was made with"
+        )
+    return prepare_like(run, clips), {clip.clip_id: clip.fps for clip in clips}
+
+
+def prepare_like(run: Run, clips: Iterable[PoseClip], device: torch.device | str = "cpu") -> PreparedClips:
+    """Prepare any clips as a run's training did its own.
+
+    Parameters
+    ----------
+    run : Run
+    clips : iterable of PoseClip
+        At least one; a label that the run does not know becomes -1.
+    device : torch.device or str
+
+    Returns
+    -------
+    PreparedClips
+    """
+    how = settings_from(Preparation, run_parameters(run))
+    return prepare_clips(clips, tuple(run.record["classes"]), how, device)
+
+
+def test_windows(run: Run, dataset: Dataset, crops: int = 1) -> ClipWindows:
+    """Cut the windows of a run's test clips, not augmented, as its evaluation did.
+
+    Parameters
+    ----------
+    run : Run
+    dataset : Dataset
+        The one that the run was made with.
+    crops : int
+        Windows of a clip that is longer than one window; one is in the middle.
+
+    Returns
+    -------
+    ClipWindows
+
+    Raises
+    ------
+    PoseemoError
+        The dataset lacks some of the clips.
+    """
+    data, original_fps = prepare_test_clips(run, dataset)
+    clip, start = evaluation_windows(data.lengths, run_parameters(run).n_frames, crops)
+    keypoints, mask = window_keypoints(data, clip, start, run_parameters(run).n_frames)
+    ids = np.array(data.clip_ids)[clip.numpy()]
+    facts = run.split().set_index("clip_id").loc[ids]
+    return ClipWindows(
+        features=to_features(keypoints, mask, data.fps, data.positions),
+        mask=mask,
+        keypoints=keypoints,
+        clip_ids=ids,
+        group_ids=facts["group_id"].to_numpy(),
+        source_ids=facts["source_id"].to_numpy(),
+        labels=data.labels[clip],
+        start=start.numpy(),
+        fps=data.fps,
+        original_fps=np.array([original_fps[name] for name in ids]),
+    )
+
+
+test_windows.__test__ = False  # its name is no pytest's

@@ -1,0 +1,196 @@
+"""MediaPipe Tasks' PoseLandmarker: BlazePose detector and landmarks, several people, from picture to picture."""
+
+import os
+import re
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from poseemo_lib.clips import mark_missing
+from poseemo_lib.errors import PoseemoError, UsageError
+from poseemo_lib.skeleton import LAYOUTS, N_KEYPOINTS
+from poseemo_lib.video.estimators import EstimatorInfo
+from poseemo_lib.video.estimators.model_files import check_model, fetch, hash_file
+from poseemo_lib.video.tracking import oks
+
+ADDRESS = (
+    "https://storage.googleapis.com/mediapipe-models/pose_landmarker/"
+    "pose_landmarker_full/float16/1/pose_landmarker_full.task"
+)
+SHA256 = "b02e0bdd3a16e32fbdc6b7a6b9a849a50760b27c7d282247aff47f476f4ac8a5"
+# MediaPipe follows each person by a square about the body, and with `min_tracking_confidence` as the threshold takes
+# two squares that overlap more for one person. By its default, 0.5, one of two people who stand close is lost in most
+# frames; above, one person may be found twice, which `_without_doubles` mends.
+SAME_SQUARE = 0.7
+# Two poses with more object keypoint similarity are one person; people side by side have less than 0.1.
+SAME_PERSON = 0.3
+WANTED = "a MediaPipe pose landmarker (.task)"
+_PARTS = {"pose_detector.tflite", "pose_landmarks_detector.tflite"}
+# What the libraries below MediaPipe tell on standard error each time; errors begin otherwise.
+_CHATTER = re.compile(rb"[WI]\d{4} |INFO: |WARNING: ")
+
+
+def find_model(name: str, model: str | Path | None) -> tuple[Path, ...]:
+    """Return the model file, checked; fetched where none is named."""
+    path = check_model(model, WANTED) if model else fetch(ADDRESS, SHA256)
+    names = set(zipfile.ZipFile(path).namelist()) if zipfile.is_zipfile(path) else set()
+    if not names >= _PARTS:
+        raise UsageError(f"{path}: wanted {WANTED}, got another file")
+    return (path,)
+
+
+def open_model(name: str, paths: tuple[Path, ...], *, people: int, min_confidence: float, device: str):
+    """Return the opened :class:`MediaPipeEstimator`; see `pose_estimation.open_estimator`."""
+    if device != "cpu":
+        raise UsageError(f"device: mediapipe runs on the cpu, got {device!r}; rtmo and rtmpose take others")
+    return MediaPipeEstimator(paths[0], people=people, min_confidence=min_confidence)
+
+
+class MediaPipeEstimator:
+    """An opened PoseLandmarker; see `pose_estimation.Estimator`.
+
+    A joint's confidence is visibility x presence: the model's sigmoid outputs for "not hidden" and "in the picture".
+
+    Parameters
+    ----------
+    path : Path
+        The .task file.
+    people : int
+        At most so many people a picture. With 1 MediaPipe smooths the landmarks over time, with more it does not.
+    min_confidence : float
+        0..1: threshold of MediaPipe's detector and of a pose's presence.
+    """
+
+    def __init__(self, path: Path, *, people: int, min_confidence: float):
+        self._path, self._people, self._threshold = path, people, min_confidence
+        self.info = EstimatorInfo(
+            "mediapipe", path.name, hash_file(path), "CPU (TensorFlow Lite, XNNPACK)", "Apache-2.0 (code and weights)"
+        )
+        self._landmarker = None
+        self._start()
+
+    def _start(self) -> None:
+        vision, base = _import_mediapipe()
+        options = vision.PoseLandmarkerOptions(
+            base_options=base(model_asset_path=str(self._path), delegate=base.Delegate.CPU),
+            running_mode=vision.RunningMode.VIDEO,
+            num_poses=self._people,
+            min_pose_detection_confidence=self._threshold,
+            min_pose_presence_confidence=self._threshold,
+            min_tracking_confidence=SAME_SQUARE,
+        )
+        try:
+            with _without_chatter():
+                self._landmarker = vision.PoseLandmarker.create_from_options(options)
+        except (RuntimeError, ValueError, OSError) as error:
+            reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+            raise UsageError(f"{self._path}: wanted {WANTED}, MediaPipe cannot open it: {reason}") from None
+        self._last, self._quiet = -1, True
+
+    def estimate(self, rgb: np.ndarray, seconds: float) -> np.ndarray:
+        """Return every person of a picture; see `pose_estimation.Estimator.estimate`."""
+        # MediaPipe wants time stamps that rise, in whole milliseconds.
+        self._last = max(self._last + 1, round(seconds * 1000))
+        poses = self._first_ones(rgb) if self._quiet else self._detect(rgb)
+        height, width = rgb.shape[:2]
+        return _without_doubles(_keypoints(poses, width, height))
+
+    def _detect(self, rgb: np.ndarray) -> list:
+        import mediapipe
+
+        image = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(rgb))
+        try:
+            return self._landmarker.detect_for_video(image, self._last).pose_landmarks
+        except (RuntimeError, ValueError) as error:
+            raise PoseemoError(f"mediapipe failed on a picture: {str(error).splitlines()[0][:200]}") from None
+
+    def _first_ones(self, rgb: np.ndarray) -> list:
+        """Detect until somebody is found, at which MediaPipe warns of its own model, once."""
+        with _without_chatter():
+            poses = self._detect(rgb)
+        self._quiet = not poses
+        return poses
+
+    def reset(self) -> None:
+        """Forget the recording so far; time starts again."""
+        if self._last >= 0:  # a landmarker follows people: only a new one knows nothing
+            self.close()
+            self._start()
+
+    def close(self) -> None:
+        """Close the landmarker."""
+        if self._landmarker is not None:
+            self._landmarker.close()
+        self._landmarker = None
+
+    def __enter__(self) -> "MediaPipeEstimator":
+        """Return the estimator, open already."""
+        return self
+
+    def __exit__(self, *error) -> None:
+        """Close it."""
+        self.close()
+
+
+def _import_mediapipe() -> tuple:
+    try:
+        from mediapipe.tasks.python import BaseOptions, vision
+    except ImportError:
+        raise UsageError(
+            "the estimator mediapipe wants MediaPipe, which is not installed; run `pip install 'poseemo[video]'`"
+        ) from None
+    return vision, BaseOptions
+
+
+def _keypoints(poses: list, width: int, height: int) -> np.ndarray:
+    """Landmarks, x and y in 0..1 of the picture and beyond -> (P, 17, 3) in pixels."""
+    order = LAYOUTS["blazepose33"]
+    found = [[(p[i].x * width, p[i].y * height, _confidence(p[i])) for i in order] for p in poses]
+    people = mark_missing(np.array(found, np.float32).reshape(-1, N_KEYPOINTS, 3))
+    return people[(people[..., 2] > 0).any(1)]
+
+
+def _confidence(landmark) -> float:
+    return (landmark.visibility or 0) * (landmark.presence or 0)
+
+
+def _without_doubles(people: np.ndarray) -> np.ndarray:
+    """Of poses (P, 17, 3) that lie on each other keep the one with the highest mean confidence."""
+    if len(people) < 2:
+        return people
+    alike = oks(people, people) > SAME_PERSON
+    kept: list[int] = []
+    for person in np.argsort(-people[..., 2].mean(1), kind="stable"):
+        if not alike[person, kept].any():
+            kept.append(person)
+    return people[sorted(kept)]
+
+
+@contextmanager
+def _without_chatter() -> Iterator[None]:
+    """Hold back what native code tells on standard error; what is no chatter is passed on when all went well."""
+    try:
+        real = os.dup(2)
+    except OSError:  # there is no standard error
+        yield
+        return
+    with tempfile.TemporaryFile() as held:
+        sys.stderr.flush()
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.truncate(0)  # the exception says it
+            raise
+        finally:
+            os.dup2(real, 2)
+            os.close(real)
+            held.seek(0)
+            for line in held:
+                if not _CHATTER.match(line):
+                    os.write(2, line)

@@ -1,0 +1,205 @@
+"""Video files: pictures at a constant rate, turned the way they are meant to be seen.
+
+A picture is uint8 (H, W, 3), RGB. FFmpeg, through PyAV, decodes. A picture is in memory only while it is used.
+"""
+
+import queue
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from poseemo_lib.video.decoding import Damage, claimed_length, opened, output_rate, pictures, tolerance
+from poseemo_lib.video.writing import VideoWriter, import_av
+
+__all__ = ["VIDEO_SUFFIXES", "Frame", "VideoInfo", "VideoWriter", "import_av", "prefetch", "probe", "read_frames"]
+
+# The names by which a folder's videos are found; what a file is, FFmpeg says.
+VIDEO_SUFFIXES = (
+    *(".avi", ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".mpg", ".mpeg", ".mpe", ".m2ts", ".mts", ".ts"),
+    *(".wmv", ".asf", ".flv", ".ogv", ".3gp", ".3g2", ".dv", ".vob"),
+)
+_END = object()
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What is known about a video before it is read.
+
+    Parameters
+    ----------
+    path : Path
+    fps : float
+        The rate at which :func:`read_frames` gives pictures: the nominal one, or a lower one that was asked for.
+    width, height : int
+        Size in pixels as shown: turned, and with square pixels.
+    n_frames : int or None
+        About how many pictures :func:`read_frames` gives; None where the file does not say.
+    seconds : float or None
+        Length by the file's own account.
+    """
+
+    path: Path
+    fps: float
+    width: int
+    height: int
+    n_frames: int | None
+    seconds: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """The picture at one point of the constant rate.
+
+    Parameters
+    ----------
+    index : int
+        k = 0, 1, ...
+    seconds : float
+        k / fps, from the first picture on.
+    rgb : array (H, W, 3), uint8
+        A repeated frame holds the same array: do not write into it.
+    repeated : bool
+        Whether the picture is that of the frame before, so that an estimate can be reused.
+    """
+
+    index: int
+    seconds: float
+    rgb: np.ndarray
+    repeated: bool = False
+
+
+def probe(path: str | Path, *, fps: float | None = None) -> VideoInfo:
+    """Return what is known about a video; its first picture is decoded.
+
+    Parameters
+    ----------
+    path : str or Path
+    fps : float, optional
+        As for :func:`read_frames`.
+
+    Raises
+    ------
+    FormatError
+        As :func:`read_frames` raises.
+    UsageError
+        PyAV is not installed, or `fps` is not 1 to 1000.
+    """
+    path = Path(path)
+    with opened(path) as (container, stream):
+        rate = output_rate(path, stream, fps)
+        first = next(pictures(path, container, stream, Damage()))[1]
+        height, width = first.rgb.shape[:2]
+        seconds = claimed_length(container, stream)[0]
+        return VideoInfo(path, rate, width, height, None if seconds is None else max(1, round(seconds * rate)), seconds)
+
+
+def read_frames(
+    path: str | Path, *, fps: float | None = None, on_damage: Callable[[str], None] | None = None
+) -> Iterator[Frame]:
+    """Give a video's pictures at a constant rate, one for each index k = 0, 1, ...
+
+    Frame k is the latest picture whose time, counted from the first, is at most k / fps; so a variable rate becomes
+    a constant one. Rotation and mirroring that the file states are applied, and pixels made square. Reading
+    starts with the first `next`.
+
+    Parameters
+    ----------
+    path : str or Path
+    fps : float, optional
+        1 to 1000. The rate where it is lower than the nominal one, which is taken otherwise.
+    on_damage : callable, optional
+        Called at most once, after the last frame, with one line that says what is wrong with a file of which pictures
+        could be read: "truncated: ends at 3.2 of 10.0 s".
+
+    Yields
+    ------
+    Frame
+
+    Raises
+    ------
+    FormatError
+        The file is missing, cannot be read, has no moving pictures or none that can be decoded, or no sensible rate
+        while `fps` is not given.
+    UsageError
+        PyAV is not installed, or `fps` is not 1 to 1000.
+    """
+    path = Path(path)
+    damage = Damage()
+    with opened(path) as (container, stream):
+        rate = output_rate(path, stream, fps)
+        yield from _at_rate(pictures(path, container, stream, damage), rate, tolerance(stream), damage)
+        damage.check_length(*claimed_length(container, stream), 1 / rate)
+    if on_damage and damage.text():
+        on_damage(damage.text())
+
+
+def _at_rate(timed: Iterator[tuple], rate: float, late: float, damage: Damage) -> Iterator[Frame]:
+    k, shown, new = 0, None, True
+    for seconds, picture in timed:
+        while shown and k / rate < seconds - late:
+            yield Frame(k, k / rate, shown.rgb, not new)
+            k, new = k + 1, False
+        shown, new = picture, True
+    while k == 0 or k / rate < damage.end - late:
+        yield Frame(k, k / rate, shown.rgb, not new)
+        k, new = k + 1, False
+
+
+def prefetch(frames: Iterable[T], n: int = 4) -> Iterator[T]:
+    """Give the same items, made in a thread that is up to `n` ahead.
+
+    An exception of the maker is raised here, after the items before it. When the consumer stops early, the thread
+    ends: `close()` the iterator, or drop it.
+
+    Parameters
+    ----------
+    frames : iterable
+        Such as :func:`read_frames`; it is read in the thread alone.
+    n : int
+        At least 1.
+
+    Yields
+    ------
+    object
+        The items, in order.
+    """
+    items, stop = queue.Queue(maxsize=n), threading.Event()
+    thread = threading.Thread(target=_produce, args=(frames, items, stop), name="prefetch", daemon=True)
+    thread.start()
+    try:
+        while (item := items.get())[1] is not _END:
+            yield item[1]
+        if item[0]:
+            raise item[0]
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _produce(frames: Iterable, items: queue.Queue, stop: threading.Event) -> None:
+    error, frames = None, iter(frames)
+    try:
+        for item in frames:
+            if not _put(items, (None, item), stop):
+                break
+    except BaseException as raised:
+        error = raised
+    finally:
+        if hasattr(frames, "close"):
+            frames.close()
+        _put(items, (error, _END), stop)
+
+
+def _put(items: queue.Queue, item, stop: threading.Event) -> bool:
+    while not stop.is_set():
+        try:
+            items.put(item, timeout=0.05)
+            return True
+        except queue.Full:
+            continue
+    return False

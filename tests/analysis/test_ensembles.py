@@ -1,0 +1,134 @@
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from made_runs import CLASSES, answers, make_table, write_cell, write_run
+
+from poseemo_lib.analysis.ensembles import best_by_validation, ensemble_config, ensemble_predictions
+from poseemo_lib.analysis.results import load_results
+from poseemo_lib.analysis.statistics import compare_configs
+from poseemo_lib.errors import PoseemoError, UsageError
+from poseemo_lib.training.evaluation import check_predictions, config_scores, probability_columns
+
+COLUMNS = probability_columns(CLASSES)
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    """Better on validation is worse on test, so that a choice by test would show."""
+    root = tmp_path_factory.mktemp("study")
+    for name, test, val in (("n1", 0.5, 0.9), ("n2", 0.6, 0.8), ("n3", 0.7, 0.5), ("n4", 0.95, 0.4)):
+        write_cell(root, name, test, val_share=val, lr=test)
+    write_cell(root, "trees", 0.9, val_share=0.99, architecture="extra_trees")
+    return load_results(root)
+
+
+def test_the_mean_of_probabilities_seed_by_seed(study):
+    configs = {name: study[name].predictions() for name in ("n1", "n2", "n3")}
+    configs["n2"] = {seed: table.sample(frac=1, random_state=seed) for seed, table in configs["n2"].items()}
+    mean = ensemble_predictions(configs, study.classes)
+    assert list(mean) == [0, 1, 2]
+    for seed, table in mean.items():
+        check_predictions(table, study.classes)
+        by_hand = sum(configs[name][seed].set_index("clip_id")[COLUMNS] for name in configs) / 3
+        got = table.set_index("clip_id")
+        pd.testing.assert_frame_equal(got[COLUMNS], by_hand.loc[got.index], check_like=True)
+        assert (got["label"] == configs["n1"][seed].set_index("clip_id")["label"].loc[got.index]).all()
+    alone = ensemble_predictions({"n1": configs["n1"]}, study.classes)
+    assert config_scores(alone, CLASSES).scores.equals(study["n1"].scores.scores)
+
+
+def test_only_seeds_that_all_have(study):
+    configs = {name: study[name].predictions() for name in ("n1", "n2")}
+    del configs["n2"][0]
+    assert list(ensemble_predictions(configs, CLASSES)) == [1, 2]
+    with pytest.raises(PoseemoError, match=r"a seed in common, got n1 \[0, 1, 2\], other \[9\]"):
+        ensemble_predictions({"n1": configs["n1"], "other": {9: configs["n2"][1]}}, CLASSES)
+    with pytest.raises(UsageError, match="at least one config"):
+        ensemble_predictions({}, CLASSES)
+    fewer = {"n1": configs["n1"], "n2": {seed: table.iloc[1:] for seed, table in configs["n2"].items()}}
+    with pytest.raises(PoseemoError, match="n1 and n2: wanted predictions of the same clips"):
+        ensemble_predictions(fewer, CLASSES)
+
+
+def test_validation_alone_chooses_and_only_among_networks(study):
+    assert best_by_validation(study, 2) == {"": ["n1", "n2"]}
+    assert best_by_validation(study, 99) == {"": ["n1", "n2", "n3", "n4"]}
+    backwards = replace(study, configs=study.configs[::-1])
+    assert best_by_validation(backwards, 3) == best_by_validation(study, 3)
+    with pytest.raises(UsageError, match="got n = 0 and 4 networks"):
+        best_by_validation(study, 0)
+    with pytest.raises(UsageError, match="got n = 3 and 0 networks"):
+        best_by_validation(replace(study, configs=[study["trees"]]))
+
+
+def test_it_scores_like_a_config(study):
+    ensemble = ensemble_config(study, 2)
+    assert (ensemble.name, ensemble.is_baseline, ensemble.seeds) == ("ensemble of 2", False, [0, 1, 2])
+    assert ensemble.classes == CLASSES and len(ensemble.runs) == 6
+    assert 0.5 < ensemble.validation_macro_f1 <= 1
+    table = replace(study, configs=[*study.configs, ensemble]).score_table()
+    assert set(table["config"]) == {"trees", "n1", "n2", "n3", "n4", "ensemble of 2"}
+    compared = compare_configs(
+        {one.name: one.predictions() for one in (study["n1"], ensemble)}, CLASSES, n_bootstrap=50
+    )
+    assert compared["n_clips"].tolist() == [120]
+
+
+def test_three_independent_voters_are_right_more_often_than_one(tmp_path):
+    """Right with probability 0.7 each, wrong answers spread over two classes: two of three agree on the right one."""
+    for name in ("u", "v", "w"):
+        write_cell(tmp_path, name, 0.7, n_each=120, lr=name)
+    results = load_results(tmp_path)
+    ensemble = ensemble_config(results, 3).scores.scores.set_index("metric").loc["accuracy", "mean"]
+    # At least two right: 0.784. One right and the others wrong in two ways (0.7 * 0.09 / 2 * 3): a tie of three,
+    # won by the first class, which is the right one in a third.
+    assert ensemble == pytest.approx(0.784 + 0.7 * 0.09 / 2, abs=0.015)
+    everything = ensemble_config(results, 3, all_seeds=True)
+    assert everything.name == "ensemble of 3 and all seeds" and everything.seeds == [0]
+    assert everything.scores.scores.set_index("metric").loc["accuracy", "mean"] > ensemble
+    seeds = ensemble_config(results, 3).predictions()
+    by_hand = np.mean([table[COLUMNS].to_numpy() for table in seeds.values()], axis=0)
+    np.testing.assert_allclose(everything.predictions()[0][COLUMNS].to_numpy(), by_hand)
+
+
+@pytest.fixture
+def folded(tmp_path):
+    """Two networks, each good on the validation part of another fold, and poor on that fold's test group."""
+    labels = np.tile([0, 1, 2], 10)
+    for name, good in (("first", "x"), ("second", "y")):
+        for fold in ("x", "y"):
+            for seed in (0, 1):
+                rng = np.random.default_rng([seed, *name.encode(), *fold.encode()])
+                share = 0.9 if fold == good else 0.4
+                other = "y" if fold == "x" else "x"
+                tables = {
+                    "val": make_table(labels, answers(labels, share, rng), other, "val", other),
+                    "test": make_table(labels, answers(labels, 1.3 - share, rng), fold, "test", fold),
+                }
+                write_run(tmp_path / name / fold / f"seed-{seed}", name, tables, seed=seed, fold=fold, lr=name)
+    return load_results(tmp_path)
+
+
+def test_each_fold_chooses_by_its_own_validation(folded):
+    assert best_by_validation(folded, 1) == {"x": ["first"], "y": ["second"]}
+    once = best_by_validation(folded, 1, per_fold=False)
+    assert once["x"] == once["y"]
+    ensemble = ensemble_config(folded, 1)
+    tables = ensemble.predictions()
+    assert sorted(tables) == [0, 1] and all(len(table) == 60 for table in tables.values())
+    for fold, name in (("x", "first"), ("y", "second")):
+        mine = tables[0][tables[0]["group_id"] == fold].set_index("clip_id")[COLUMNS]
+        wanted = folded[name].predictions()[0].set_index("clip_id")[COLUMNS].loc[mine.index]
+        pd.testing.assert_frame_equal(mine, wanted)
+    # good on validation is poor on test here: the choice has not looked at the test part
+    assert ensemble.scores.scores.set_index("metric").loc["accuracy", "mean"] < 0.6
+    assert {(run.config, run.fold) for run in ensemble.runs} == {("first", "x"), ("second", "y")}
+
+
+def test_networks_with_other_folds_are_refused(folded):
+    first, second = folded["first"], folded["second"]
+    less = replace(second, runs=[run for run in second.runs if run.fold == "x"])
+    with pytest.raises(PoseemoError, match=r"same folds, got \['x', 'y'\] of first and \['x'\] of second"):
+        best_by_validation(replace(folded, configs=[first, less]))

@@ -1,0 +1,63 @@
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from poseemo_lib.analysis.ranking import rank_table
+from poseemo_lib.errors import PoseemoError
+from poseemo_lib.plots.size import pareto_front
+
+
+def random_comparisons(rng, names):
+    rows = [
+        {"a": a, "b": b, "difference": rng.normal(), "different": bool(rng.random() < 0.5)}
+        for a, b in combinations(names, 2)
+    ]
+    return pd.DataFrame(rows)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_configs_share_a_letter_exactly_where_they_cannot_be_told_apart(seed):
+    rng = np.random.default_rng(seed)
+    names = [f"n{i}" for i in range(7)]
+    table = random_comparisons(rng, names)
+    ranks = rank_table(pd.Series(rng.random(7), index=names), table).set_index("config")
+    letters = {name: set(ranks.loc[name, "letters"].split()) for name in names}
+    for row in table.itertuples():
+        assert bool(letters[row.a] & letters[row.b]) != row.different
+    assert ranks["score"].is_monotonic_decreasing and all(letters.values())
+    # no letter says only what another one says
+    members = [{name for name in names if letter in letters[name]} for letter in set().union(*letters.values())]
+    assert not any(one < other for one in members for other in members)
+
+
+def test_ranks_that_the_comparisons_leave_open():
+    table = pd.DataFrame(
+        [("x", "y", 0.1, False), ("x", "z", 0.4, True), ("z", "y", -0.3, False)],
+        columns=["a", "b", "difference", "different"],
+    )
+    ranks = rank_table(pd.Series({"z": 0.1, "x": 0.5, "y": 0.4}), table)
+    assert ranks["config"].tolist() == ["x", "y", "z"] and ranks["letters"].tolist() == ["a", "a b", "b"]
+    assert ranks[["rank_low", "rank_high"]].to_numpy().tolist() == [[1, 2], [1, 3], [2, 3]]
+    with pytest.raises(PoseemoError, match="missing x with z"):
+        rank_table(pd.Series({"x": 0.5, "z": 0.4}), table.iloc[[0]])
+    many = [f"n{i:02d}" for i in range(30)]
+    apart = pd.DataFrame([(a, b, 0.1, True) for a, b in combinations(many, 2)], columns=table.columns)
+    letters = rank_table(pd.Series(np.arange(30.0)[::-1], index=many), apart)["letters"]
+    assert letters.tolist()[:2] + letters.tolist()[25:28] == ["a", "b", "z", "aa", "ab"] and letters.is_unique
+
+
+def test_pareto_front():
+    size, score = [1, 2, 3, 4, 4, 2], [0.2, 0.5, 0.4, 0.6, 0.6, np.nan]
+    assert list(pareto_front(size, score)) == [0, 1, 3, 4]
+    assert list(pareto_front([5, 1, 3], [0.1, 0.9, 0.5])) == [1]
+    assert list(pareto_front([np.nan], [1])) == [] and list(pareto_front([], [])) == []
+
+
+def test_no_point_beats_one_of_the_front_and_every_other_is_beaten():
+    size, score = np.random.default_rng(0).random((2, 40)).round(1)
+    front = set(pareto_front(size, score))
+    for i in range(40):
+        beaten = ((size <= size[i]) & (score >= score[i]) & ((size < size[i]) | (score > score[i]))).any()
+        assert beaten == (i not in front)

@@ -1,0 +1,256 @@
+import json
+import shutil
+
+import made_studies
+import numpy as np
+import pandas as pd
+import pytest
+from made_runs import write_cell
+from sklearn.metrics import balanced_accuracy_score, f1_score
+
+from poseemo_lib.analysis.results import format_comparisons, format_ranks, load_results
+from poseemo_lib.errors import PoseemoError
+from poseemo_lib.report import wording
+from poseemo_lib.report.findings import comparisons
+from poseemo_lib.report.material import Material
+from poseemo_lib.training.run_folder import STUDY_FILE
+
+CLASSES = ("angry", "happy", "sad")
+
+
+def write_run(folder, config, labels, predicted, *, architecture="deep_residual", seed=0, fold="", **parameters):
+    """A run folder by hand, whose predictions are known."""
+    folder.mkdir(parents=True)
+    table = pd.DataFrame({"label": labels})
+    table["clip_id"] = table["source_id"] = table["group_id"] = [f"{fold}{i}" for i in range(len(labels))]
+    for name in CLASSES:
+        table[f"p_{name}"] = np.where(np.array(predicted) == name, 0.9, 0.05)
+    both = pd.concat([table.assign(split="val"), table.assign(split="test")])
+    both.to_parquet(folder / "predictions.parquet")
+    values = {
+        "architecture": architecture,
+        "seed": seed,
+        "fold": fold,
+        "score_by": "clip",
+        "dataset": "d",
+        **parameters,
+    }
+    record = {
+        "status": "complete", "config": config, "identity": f"{config}{seed}{fold}{parameters}", "parameters": values,
+        "classes": CLASSES, "leaks": {}, "dataset": {"content_hash": "h", "synthetic": False, "name": "d"},
+    }  # fmt: skip
+    (folder / "run.json").write_text(json.dumps(record))
+    return record
+
+
+LABELS = ["angry", "happy", "sad"] * 8
+
+
+@pytest.mark.parametrize("text", ["[1]", "{", '{"runs": [3]}', "{}"])
+def test_a_damaged_list_of_runs_is_named_with_what_to_do(tmp_path, text):
+    root = made_studies.made_study(tmp_path, made_studies.IMBALANCE)
+    (root / "study.json").write_text(text)
+    with pytest.raises(PoseemoError, match="study.json: wanted the list of the study's runs.*start the study again"):
+        load_results(root)
+
+
+def test_runs_of_one_config_that_differ_in_more_than_the_seed_are_not_pooled(tmp_path):
+    write_run(tmp_path / "a" / "seed-0", "a", LABELS, LABELS, lr=1.0)
+    write_run(tmp_path / "a" / "seed-1", "a", LABELS, LABELS, seed=1, lr=2.0)
+    with pytest.raises(PoseemoError, match="config a: wanted runs that differ in seed and fold only, got lr too"):
+        load_results(tmp_path)
+
+
+def test_only_the_runs_of_the_study_count_and_the_missing_ones_are_named(tmp_path):
+    kept = write_run(tmp_path / "a" / "seed-0", "a", LABELS, LABELS, lr=1.0)
+    write_run(tmp_path / "a" / "seed-1", "a", LABELS, LABELS, seed=1, lr=2.0)  # of an earlier version of the study
+    plan = [
+        {"config": "a", "identity": kept["identity"], "folder": "a/seed-0"},
+        {"config": "b", "identity": "other", "folder": "b/<seed>-0"},
+    ]
+    (tmp_path / STUDY_FILE).write_text(json.dumps({"runs": plan}))
+    results = load_results(tmp_path)
+    assert [run.record["identity"] for run in results.runs] == [kept["identity"]]
+    assert results.incomplete == ["b/<seed>-0"]
+    assert "Not run, or not complete**, and left out: b/&lt;seed&gt;-0." in wording.opening(Material((results,)))
+
+
+def test_chance_is_that_of_the_classes_in_the_test_part(tmp_path):
+    write_run(tmp_path / "a", "a", ["angry", "happy"] * 9, ["angry"] * 18)
+    results = load_results(tmp_path)
+    assert results.chance == 0.5
+    assert "cannot be told from chance" in wording.against_chance(results)
+
+
+@pytest.mark.parametrize(
+    ("share", "more", "words"),
+    [
+        (0.9, {}, "is above chance (+"),
+        (0.0, {}, "is below chance (-"),
+        (1 / 3, {}, "cannot be told from chance ("),
+        (0.9, {"n_groups": 7}, "cannot be told from chance: nothing is claimed without at least 8 groups"),
+        (0.9, {"seeds": [0]}, "cannot be told from chance: nothing is claimed from one seed"),
+        (
+            0.9,
+            {"n_groups": 90, "n_each": 1},
+            "cannot be told from chance: nothing is claimed where groups are not known",
+        ),
+    ],
+)
+def test_above_chance_takes_a_test_and_groups_and_seeds(tmp_path, share, more, words):
+    write_cell(tmp_path, "a", share, **more)
+    text = wording.against_chance(load_results(tmp_path))
+    assert words in text and "majority baseline was not run" in text
+
+
+def test_unknown_groups_are_said(tmp_path):
+    write_cell(tmp_path / "unknown", "a", 0.9, n_groups=90, n_each=1)
+    write_cell(tmp_path / "known", "a", 0.9)
+    for place, known in (("unknown", False), ("known", True)):
+        results = load_results(tmp_path / place)
+        assert ("Groups are not known, so they are resampled by clip" in wording.caution(results)) != known
+        assert ("90 clips, groups unknown" in wording._counted(results.best())) != known
+        assert ("Parts share no group" in wording.shared_by_parts(results.best())) == known
+    write_cell(tmp_path / "leaky", "a", 0.9, leaks={"group": 2})
+    text = wording.shared_by_parts(load_results(tmp_path / "leaky").best())
+    assert text == "Parts share clips or groups: 2 groups in two parts."
+
+
+def test_the_majority_baseline_is_known_by_what_it_is(tmp_path):
+    write_run(tmp_path / "a", "a", LABELS, LABELS)
+    write_run(tmp_path / "floor", "floor", LABELS, ["sad"] * 24, architecture="majority")
+    text = wording.against_chance(load_results(tmp_path))
+    assert "largest class gets an accuracy of 33.3 %" in text
+
+
+def test_configs_that_were_tested_on_other_clips_are_pointed_out(tmp_path):
+    for fold in ("x", "y"):
+        write_run(tmp_path / "a" / fold, "a", LABELS, LABELS, fold=fold)
+    write_run(tmp_path / "b" / "x", "b", LABELS, LABELS, fold="x")
+    text = wording.caution(load_results(tmp_path))
+    assert "Not all configs were tested on the same clips (48 clips: a; 24 clips: b)" in text
+    assert "only within a fold has the test part no say" in text and "Nadeau and Bengio 2003" in text
+
+
+def test_datasets_are_not_mixed(tmp_path):
+    write_run(tmp_path / "a", "a", LABELS, LABELS)
+    write_run(tmp_path / "b", "b", LABELS, LABELS)
+    path = tmp_path / "b" / "run.json"
+    path.write_text(path.read_text().replace('"content_hash": "h"', '"content_hash": "other"'))
+    with pytest.raises(PoseemoError, match="wanted runs of one dataset, found several"):
+        load_results(tmp_path)
+    shutil.rmtree(tmp_path / "b")
+    assert load_results(tmp_path).best().name == "a"
+
+
+def test_scores_of_seeds_are_those_of_their_predictions_and_average_to_the_config(tmp_path):
+    results = load_results(made_studies.made_study(tmp_path, {"a": {}}, seeds=(0, 3)))
+    table = results.seed_scores().set_index(["config", "seed", "metric"])["value"]
+    for seed in (0, 3):
+        predictions = results["a"].predictions()[seed]
+        answers = predictions[[f"p_{name}" for name in results.classes]].to_numpy().argmax(1)
+        truth = pd.Index(results.classes).get_indexer(predictions["label"])
+        assert table["a", seed, "macro_f1"] == pytest.approx(f1_score(truth, answers, average="macro"))
+        assert table["a", seed, "balanced_accuracy"] == pytest.approx(balanced_accuracy_score(truth, answers))
+    scores = results.score_table().set_index("metric")["mean"]
+    assert scores["macro_f1"] == pytest.approx(table["a", :, "macro_f1"].mean())
+
+
+def test_answers_are_shares_and_change_with_the_predictions(tmp_path):
+    write_run(tmp_path / "a", "a", LABELS, ["sad"] * 12 + ["happy"] * 12)
+    answers = load_results(tmp_path)["a"].predicted_shares
+    assert list(answers["predicted"]) == [0, 0.5, 0.5] and answers["true"].sum() == pytest.approx(1)
+
+
+def test_a_baseline_without_chance_in_it_counts_one_seed(tmp_path):
+    configs = {"majority": {"architecture": "majority"}, "guess": {"architecture": "stratified"}}
+    results = load_results(made_studies.made_study(tmp_path, configs, seeds=(0, 1, 2)))
+    assert results["majority"].seeds == [0] and results["guess"].seeds == [0, 1, 2]
+    table = results.score_table().query("metric == 'macro_f1'").set_index("config")
+    assert dict(table["n_seeds"]) == {"majority": 1, "guess": 3} and np.isnan(table.loc["majority", "sd"])
+
+
+def test_a_seed_that_lacks_a_fold_does_not_count(tmp_path):
+    for fold, seed in (("x", 0), ("y", 0), ("x", 1)):
+        write_run(tmp_path / f"{fold}{seed}", "a", LABELS, LABELS, fold=fold, seed=seed)
+    config = load_results(tmp_path)["a"]
+    assert config.seeds == [0] and set(config.predictions()) == {0} and len(config.tested_on) == 48
+
+
+def test_two_splits_are_two_parts_and_the_clean_one_decides(tmp_path):
+    results = load_results(made_studies.made_study(tmp_path, made_studies.LEAKAGE, leaks=made_studies.LEAKS))
+    clean, leaky = results.parts()
+    assert {config.name for config in clean.configs} == {"majority_grouped", "net_grouped"}
+    assert not clean.leaks and leaky.leaks == made_studies.LEAKS["random"] == results.leaks
+    assert clean.facts["leaky"] is False and leaky.facts["leaky"] is True
+    assert results["net_random"].validation_macro_f1 > results["net_grouped"].validation_macro_f1
+    assert results.best().name == "net_grouped" == wording.comparable(results).best().name
+    text = wording.opening(Material((results,)))
+    assert "Some runs (majority_random, net_random) were allowed" in text and "**net_grouped**" in text
+    assert "12 recordings, 30 groups, 8 families of copies in two parts" in text
+
+
+def test_each_config_has_the_chance_of_its_own_clips(tmp_path):
+    write_run(tmp_path / "a", "a", ["angry", "happy"] * 9, ["angry"] * 18)
+    write_run(tmp_path / "b", "b", LABELS, LABELS)
+    table = load_results(tmp_path).score_table().query("metric == 'balanced_accuracy'").set_index("config")
+    assert dict(table["chance"]) == pytest.approx({"a": 1 / 2, "b": 1 / 3})
+
+
+def test_sizes_are_those_of_the_models(tmp_path):
+    configs = {"net": {}, "small": {"model": {"hidden": 128}}, "extra_trees": {"architecture": "extra_trees"}}
+    table = load_results(made_studies.made_study(tmp_path, configs, seeds=[0])).size_table().set_index("config")
+    assert table["n_parameters"].to_dict() == pytest.approx(
+        {"net": 692_743, "small": 190_727, "extra_trees": np.nan}, nan_ok=True
+    )
+    assert np.isnan(table.loc["extra_trees", "multiply_adds"])
+    # A frame of `small`: 238 x 128, 8 x 128 x 128, attention 128 x 64 and 64 (weights and sum), at 64 frames; the head.
+    assert table.loc["small", "multiply_adds"] == pytest.approx(64 * (238 * 128 + 8 * 128**2 + 128 * 64), rel=0.02)
+    assert table.loc["net", "multiply_adds"] > 3 * table.loc["small", "multiply_adds"]
+
+
+def test_ranks_take_the_tests_of_all_pairs(tmp_path):
+    configs = {
+        "good": {"skill": 0.9},
+        "twin": {"skill": 0.9},
+        "bad": {"skill": 0.1},
+        "majority": {"architecture": "majority"},
+    }
+    results = load_results(made_studies.made_study(tmp_path, configs, seeds=(0, 1, 2)))
+    tests = comparisons(results, n_bootstrap=500)
+    ranks = results.ranks(tests).set_index("config")
+    assert set(ranks.index) == {"good", "twin", "bad"} and ranks.loc["good", "letters"] == ranks.loc["twin", "letters"]
+    assert ranks.loc["bad", "letters"] != ranks.loc["good", "letters"]
+    assert format_ranks(results.ranks(tests)).loc["bad", "rank"] == "3"
+    assert results.ranks(comparisons(results, "good", n_bootstrap=50)).empty
+    text = format_comparisons(tests)
+    assert len(text) == 4 and set(text["can be told apart"]) == {"yes", "no"} and "< 0.001" in set(text["p"])
+    points = text["a - b, points"].str.split(" ").str[0].astype(float).abs()
+    assert points.is_monotonic_decreasing
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (
+            {},
+            "by validation too, in the second half of the schedule, since early ones jump: epoch 3 of at most 60.",
+        ),
+        ({"choose_after": 0.7}, "in the last 30 % of the schedule"),
+        ({"choose_after": 0.0}, "chosen by validation too: epoch 3 of at most 60."),
+    ],
+)
+def test_the_choice_of_the_epoch_is_explained(tmp_path, values, words):
+    assert words in wording.choice(load_results(made_studies.made_study(tmp_path, {"a": values}, seeds=[0])))
+
+
+def test_one_seed_is_called_one(tmp_path):
+    results = load_results(made_studies.made_study(tmp_path, {"a": {}}, seeds=[0]))
+    text = wording.opening(Material((results,))) + wording.caution(results)
+    assert "from one seed, with 95 % intervals" in text and "1 seed tells nothing about the spread over seeds" in text
+    assert "1 seeds" not in text
+
+
+def test_a_choice_without_epochs_says_none(tmp_path):
+    results = load_results(made_studies.made_study(tmp_path, {"a": {"architecture": "extra_trees"}}, seeds=[0]))
+    assert "epoch" not in wording.choice(results)

@@ -1,0 +1,274 @@
+import numpy as np
+import pandas as pd
+import pytest
+from made_answers import CLASSES, answers_of, make_config, make_labels, make_table
+from scipy.stats import binom, binomtest, ttest_1samp
+from scipy.stats import t as student
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
+from statsmodels.stats.multitest import multipletests
+
+from poseemo_lib.analysis import statistics
+from poseemo_lib.analysis.pairing import mean_over_seeds
+from poseemo_lib.analysis.resampling import Resampled, SeedSpread, pool_spreads, seed_parts
+from poseemo_lib.errors import PoseemoError
+from poseemo_lib.training.evaluation import config_scores, probability_columns
+
+
+@pytest.fixture
+def configs():
+    rng = np.random.default_rng(3)
+    labels = make_labels(rng, 8, 15)
+    return {name: make_config(rng, labels, 8, skill=skill) for name, skill in (("x", 0.75), ("y", 0.5), ("z", 0.45))}
+
+
+def shuffled(config, seed=0):
+    return {k: table.sample(frac=1, random_state=seed + k) for k, table in reversed(config.items())}
+
+
+def test_the_difference_is_that_of_the_reported_means(configs):
+    table = statistics.compare_configs(configs, CLASSES, n_bootstrap=50)
+    means = {
+        name: config_scores(config, CLASSES, n_bootstrap=2).scores.set_index("metric").loc["macro_f1", "mean"]
+        for name, config in configs.items()
+    }
+    for row in table.itertuples():
+        assert row.difference == pytest.approx(means[row.a] - means[row.b])
+        by_hand = [
+            np.mean([f1_score(one["label"], answers_of(one), average="macro") for one in configs[name].values()])
+            for name in (row.a, row.b)
+        ]
+        assert row.difference == pytest.approx(by_hand[0] - by_hand[1])
+
+
+def sklearn_score(metric, table):
+    labels, answers = table["label"], answers_of(table)
+    if metric == "macro_f1":
+        return f1_score(labels, answers, average="macro", labels=np.unique(labels))
+    return {"balanced_accuracy": balanced_accuracy_score, "accuracy": accuracy_score}[metric](labels, answers)
+
+
+@pytest.mark.parametrize("metric", ["macro_f1", "balanced_accuracy", "accuracy"])
+def test_the_standard_error_equals_a_naive_loop_with_scikit_learn(configs, metric):
+    row = statistics.compare_configs(configs, CLASSES, pairs=[("x", "y")], metric=metric, n_bootstrap=30, seed=4).iloc[
+        0
+    ]
+    groups = sorted(configs["x"][0]["group_id"].unique())
+    differences = []
+    for draw in np.random.default_rng(4).multinomial(8, np.full(8, 1 / 8), 30):
+        times = dict(zip(groups, draw, strict=True))
+        means = [
+            np.mean(
+                [sklearn_score(metric, t.loc[t.index.repeat(t["group_id"].map(times))]) for t in configs[name].values()]
+            )
+            for name in "xy"
+        ]
+        differences.append(means[0] - means[1])
+    single = [[sklearn_score(metric, table) for table in configs[name].values()] for name in "xy"]
+    own = [np.var(scores, ddof=1) for scores in single]
+    # each config's own variance over two seeds, or the mean of both where that is larger; two degrees of freedom
+    parts = [np.var(differences, ddof=1) * 8 / 7, sum(max(one, np.mean(own)) / 2 for one in own)]
+    df = sum(parts) ** 2 / (parts[0] ** 2 / 7 + parts[1] ** 2 / 2)
+    assert (row["se"], row["df"]) == (pytest.approx(np.sqrt(sum(parts))), pytest.approx(df))
+    assert row["difference"] == pytest.approx(np.mean(single[0]) - np.mean(single[1]))
+    assert row["p"] == pytest.approx(2 * student.sf(abs(row["difference"]) / row["se"], df))
+    half = student.ppf(0.975, df) * row["se"]
+    assert [row["low"], row["high"]] == pytest.approx([row["difference"] - half, row["difference"] + half])
+
+
+def test_with_equal_groups_and_one_seed_it_is_the_paired_t_test_of_group_means():
+    rng = np.random.default_rng(0)
+    labels = make_labels(rng, 12, 20)
+    pair = {name: make_config(rng, labels, 12, seeds=1) for name in "xy"}
+    row = statistics.compare_configs(pair, CLASSES, metric="accuracy", fixed="xy", n_bootstrap=40_000).iloc[0]
+    right = {name: (answers_of(config[0]) == config[0]["label"]).to_numpy(float) for name, config in pair.items()}
+    wanted = ttest_1samp((right["x"] - right["y"]).reshape(12, 20).mean(1), 0)
+    assert row["difference"] / row["se"] == pytest.approx(wanted.statistic, rel=0.02)
+    assert row["p"] == pytest.approx(wanted.pvalue, rel=0.1)
+    assert row["df"] == pytest.approx(wanted.df)
+
+
+def test_mcnemar_is_the_exact_binomial_test_of_the_discordant_clips(configs):
+    row = statistics.compare_configs(configs, CLASSES, pairs=[("x", "y")], n_bootstrap=10).iloc[0]
+    right = {}
+    for name in "xy":
+        tables = [table.sort_values("clip_id") for table in configs[name].values()]
+        answers = np.mean([table[probability_columns(CLASSES)] for table in tables], axis=0).argmax(1)
+        right[name] = np.array(CLASSES)[answers] == tables[0]["label"].to_numpy()
+    n_x, n_y = (right["x"] & ~right["y"]).sum(), (right["y"] & ~right["x"]).sum()
+    assert (row["n_a_only"], row["n_b_only"], row["n_clips"]) == (n_x, n_y, 120)
+    assert row["p_mcnemar"] == pytest.approx(binomtest(int(n_x), int(n_x + n_y)).pvalue)
+
+
+def test_order_of_configs_rows_and_seeds_does_not_matter(configs):
+    how = {"n_bootstrap": 200, "seed": 1}
+    once = statistics.compare_configs(configs, CLASSES, **how)
+    again = statistics.compare_configs({name: shuffled(configs[name]) for name in "xyz"}, CLASSES, **how)
+    pd.testing.assert_frame_equal(once, again)
+    backwards = statistics.compare_configs({name: configs[name] for name in "zyx"}, CLASSES, **how)
+    for row in once.itertuples():
+        other = backwards[(backwards["a"] == row.b) & (backwards["b"] == row.a)].iloc[0]
+        assert other["difference"] == pytest.approx(-row.difference) and other["low"] == pytest.approx(-row.high)
+        assert (other["n_a_only"], other["n_b_only"]) == (row.n_b_only, row.n_a_only)
+        same = ["se", "df", "p", "p_holm", "p_mcnemar", "p_mcnemar_holm", "detectable"]
+        assert other[same].tolist() == pytest.approx([getattr(row, name) for name in same])
+        assert other["different"] == row.different
+
+
+def test_identical_predictions_have_no_difference(configs):
+    row = statistics.compare_configs(
+        {"x": configs["x"], "same": shuffled(configs["x"])}, CLASSES, n_bootstrap=100
+    ).iloc[0]
+    assert row["difference"] == pytest.approx(0, abs=1e-12)
+    assert (row["n_a_only"], row["n_b_only"], row["p_mcnemar"]) == (0, 0, 1)
+    assert row["p"] == row["p_holm"] == 1 and not row["different"]
+    one = {"x": {0: configs["x"][0]}, "same": {5: configs["x"][0]}}
+    row = statistics.compare_configs(one, CLASSES, fixed=one, n_bootstrap=100).iloc[0]
+    assert (row["se"], row["p"], row["low"], row["high"]) == (0, 1, 0, 0)
+
+
+def test_groups_that_all_say_the_same_leave_the_chance_of_equal_signs():
+    labels = np.tile([0, 1, 2], 7)
+    groups = np.repeat([f"g{i}" for i in range(7)], 3)
+    pair = {
+        "right": {0: make_table(labels, labels, groups)},
+        "wrong": {0: make_table(labels, (labels + 1) % 3, groups)},
+    }
+    row = statistics.compare_configs(pair, CLASSES, fixed=pair, n_bootstrap=100).iloc[0]
+    assert (row["difference"], row["se"], row["p"]) == (1, 0, 2.0**-6)
+
+
+def test_few_groups_or_one_seed_support_no_claim():
+    rng = np.random.default_rng(0)
+    for n_groups, seeds, limit in ((5, 2, "groups"), (1, 2, "groups"), (8, 1, "seeds"), (8, 2, "")):
+        labels = make_labels(rng, n_groups, 40)
+        pair = {
+            "good": make_config(rng, labels, n_groups, skill=0.95, seeds=seeds, group_sd=0.01, seed_sd=0),
+            "bad": make_config(rng, labels, n_groups, skill=0.1, seeds=seeds, group_sd=0.01, seed_sd=0),
+        }
+        row = statistics.compare_configs(pair, CLASSES, n_bootstrap=200).iloc[0]
+        assert row["limit"] == limit and row["different"] == (limit == "")
+        if limit == "seeds":  # both speak for themselves only
+            assert statistics.compare_configs(pair, CLASSES, fixed=pair, n_bootstrap=200).iloc[0]["different"]
+            assert not statistics.compare_configs(pair, CLASSES, fixed=["bad"], n_bootstrap=200).iloc[0]["different"]
+
+
+@pytest.mark.parametrize("times", [4, pytest.param(12, marks=pytest.mark.slow)])
+def test_equal_configs_are_rarely_called_different_where_pooled_seeds_and_percentiles_often_do(times):
+    """Clustered clips, trainings that differ by seed: ten pairs of configs of the same true skill, so many times."""
+    rng = np.random.default_rng(7)
+    names = [f"n{i}" for i in range(20)]
+    pairs = list(zip(names[::2], names[1::2], strict=True))
+    claimed, pooled, percentile, family = [], [], [], []
+    for _ in range(times):
+        labels = make_labels(rng, 10, 12)
+        same = {name: make_config(rng, labels, 10, seeds=2) for name in names}
+        table = statistics.compare_configs(same, CLASSES, pairs=pairs, n_bootstrap=300)
+        claimed += (table["p"] < 0.05).tolist()
+        family.append(table["different"].any())
+        right = {
+            name: np.array([answers_of(t) == t["label"] for t in config.values()]) for name, config in same.items()
+        }
+        weights = np.random.default_rng(0).multinomial(10, np.full(10, 0.1), 300)
+        for a, b in pairs:
+            pooled.append(statistics.mcnemar(right[a].ravel(), right[b].ravel())[2] < 0.05)
+            by_group = (right[a].astype(float) - right[b]).reshape(2, 10, 12).mean((0, 2))
+            low, high = np.percentile(weights @ by_group, [2.5, 97.5])
+            percentile.append(low > 0 or high < 0)
+    # At 5 %, more come by chance in less than 1 % of such tests.
+    assert sum(claimed) <= binom.ppf(0.99, 10 * times, 0.05) and sum(family) <= binom.ppf(0.99, times, 0.05)
+    # What the usual shortcuts would claim: McNemar over (clip, seed) pairs, and percentiles of ten groups.
+    assert np.mean(pooled) > 0.15 and np.mean(percentile) > 0.08
+
+
+def test_a_better_config_is_found_and_more_seeds_find_smaller_differences():
+    rng = np.random.default_rng(1)
+    found, detectable = {2: 0, 4: 0}, {2: [], 4: []}
+    for _ in range(8):
+        labels = make_labels(rng, 20, 20)
+        for seeds in found:
+            pair = {
+                name: make_config(rng, labels, 20, skill=skill, group_sd=0.1, seeds=seeds)
+                for name, skill in (("x", 0.75), ("y", 0.5))
+            }
+            row = statistics.compare_configs(pair, CLASSES, n_bootstrap=200).iloc[0]
+            found[seeds] += row["different"] and row["difference"] > 0
+            detectable[seeds].append(row["detectable"])
+    assert found[4] == 8 and found[2] >= 6
+    assert np.median(detectable[4]) < np.median(detectable[2]) < 0.25
+
+
+def test_power_at_the_smallest_detectable_difference():
+    """Shifted by it, a t-distributed estimate is significant four times in five."""
+    se, df = 0.03, 9.0
+    size = statistics.smallest_detectable_difference(se, df, alpha=0.05)
+    drawn = size + se * np.random.default_rng(0).standard_t(df, 100_000)
+    assert (drawn / se > student.ppf(0.975, df)).mean() == pytest.approx(0.8, abs=0.01)
+    assert statistics.smallest_detectable_difference(se, df, alpha=0.005) > size
+    # z of 1.96 and 0.84 where the degrees of freedom are many
+    assert statistics.smallest_detectable_difference(1.0, 1e9) == pytest.approx(2.8016, abs=1e-3)
+
+
+def test_the_spread_over_seeds_is_pooled_over_configs_but_an_unsteady_one_keeps_its_own():
+    def config(*scores):
+        return Resampled(np.array(scores), np.zeros(3), 10, 5)
+
+    steady, unsteady, single = config(0.5, 0.52), config(0.3, 0.6), config(0.4)
+    spread = pool_spreads([steady, unsteady, single])
+    assert spread == SeedSpread(pytest.approx((0.0002 + 0.045) / 2), 2)
+    many = pool_spreads([steady] * 9 + [unsteady])
+    assert many.df == 10 and many.variance == pytest.approx((9 * 0.0002 + 0.045) / 10)
+    # variances of means over two seeds, in one part with the pooled degrees of freedom
+    assert seed_parts([steady, unsteady], [], many) == [(pytest.approx(many.variance / 2 + 0.045 / 2), 10)]
+    assert seed_parts([], [unsteady], many) == [(pytest.approx(0.045 / 2), 1)]
+    assert seed_parts([], [single], many) == [] and pool_spreads([single]) == SeedSpread()
+
+
+def test_holm_by_hand():
+    # sorted 0.01, 0.02, 0.03, 0.04 times 4, 3, 2, 1, then never falling
+    np.testing.assert_allclose(statistics.holm([0.04, 0.01, 0.03, 0.02]), [0.06, 0.04, 0.06, 0.06])
+    np.testing.assert_allclose(statistics.holm([0.5, np.nan, 0.01]), [0.5, np.nan, 0.02])
+    assert statistics.holm([]).shape == (0,)
+    many = np.random.default_rng(0).random(30) ** 4
+    np.testing.assert_allclose(statistics.holm(many), multipletests(many, method="holm")[1])
+
+
+def test_adjustment_counts_the_planned_pairs_only(configs):
+    every = statistics.compare_configs(configs, CLASSES, n_bootstrap=100)
+    # The spread over seeds is that of all configs either way.
+    planned = statistics.compare_configs(configs, CLASSES, pairs=[("x", "y")], pool=configs, n_bootstrap=100)
+    assert every["n_comparisons"].tolist() == [3, 3, 3] and planned["n_comparisons"].tolist() == [1]
+    assert planned["p"].iloc[0] == pytest.approx(every["p"].iloc[0])
+    assert planned["p_holm"].iloc[0] == planned["p"].iloc[0] <= every["p_holm"].iloc[0]
+    np.testing.assert_allclose(every["p_holm"], statistics.holm(every["p"]))
+    pd.testing.assert_frame_equal(statistics.adjusted(every.to_dict("records")), every)
+    assert statistics.compare_configs({}, CLASSES).empty
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.iloc[1:], "x and y: wanted predictions of the same clips .*1 clips of x only and 0 of y only"),
+        (lambda t: t.assign(label="a"), "x and y: wanted one label a clip"),
+        (lambda t: t.assign(group_id="g"), "x and y: wanted one group_id a clip"),
+    ],
+)
+def test_configs_that_were_tested_on_other_clips_are_refused(configs, change, message):
+    other = {seed: change(table) for seed, table in configs["y"].items()}
+    with pytest.raises(PoseemoError, match=message):
+        statistics.compare_configs({"x": configs["x"], "y": other}, CLASSES, n_bootstrap=10)
+    with pytest.raises(PoseemoError, match=message):
+        statistics.compare_with_constant("x", {"x": configs["x"], "y": other}, 1 / 3, CLASSES, n_bootstrap=10)
+
+
+def test_seeds_that_were_tested_on_other_clips_are_refused(configs):
+    halves = {0: configs["x"][0].iloc[:60], 1: configs["x"][1].iloc[60:]}
+    with pytest.raises(PoseemoError, match="x and its seed 1: wanted predictions of the same clips"):
+        mean_over_seeds(halves, CLASSES, "x")
+    with pytest.raises(PoseemoError, match="x: wanted the predictions of at least one seed"):
+        mean_over_seeds({}, CLASSES, "x")
+
+
+def test_unknown_groups_are_equal_to_each_other(configs):
+    blank = {name: {k: t.assign(group_id=None) for k, t in configs[name].items()} for name in "xy"}
+    row = statistics.compare_configs(blank, CLASSES, n_bootstrap=50).iloc[0]
+    assert row["n_groups"] == 1 and row["limit"] == "groups"

@@ -1,0 +1,424 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from poseemo_lib.clips import EMOTIONS, PoseClip, mark_missing
+from poseemo_lib.data.audit import KINDS, audit
+from poseemo_lib.data.audit_sketches import measure_pairs, read_facts, sample_sketch
+from poseemo_lib.data.dataset import Dataset, DatasetInfo, DatasetWriter
+from poseemo_lib.data.inspecting import audit_text
+from poseemo_lib.data.near_duplicates import (
+    fit_sketch,
+    mirror_sequence,
+    pose_distance,
+    track_descriptor,
+    track_sequence,
+)
+from poseemo_lib.data.splits import make_split
+from poseemo_lib.errors import ClipError, UsageError
+from poseemo_lib.skeleton import FLIP_ORDER
+
+# x and y of the COCO joints of a standing body in torso lengths, from mid-shoulder, y down.
+BODY = np.array(
+    [[0, -0.45], [0.06, -0.5], [-0.06, -0.5], [0.14, -0.47], [-0.14, -0.47], [0.37, 0], [-0.37, 0], [0.5, 0.5]]
+    + [[-0.5, 0.5], [0.5, 0.95], [-0.5, 0.95], [0.22, 1], [-0.22, 1], [0.24, 1.8], [-0.24, 1.8], [0.25, 2.6]]
+    + [[-0.25, 2.6]]
+)
+# How much each joint moves, in torso lengths.
+SWING = np.array([0.02] * 5 + [0.03] * 2 + [0.08] * 2 + [0.13] * 2 + [0.03] * 2 + [0.08] * 2 + [0.1] * 2)[:, None]
+
+
+def walker(rng, frames, fps=25.0):
+    """One person: a body of its own, three waves a joint, a walk across the picture, detector noise, missed joints."""
+    time = np.arange(frames)[:, None, None, None] / fps
+    waves = rng.uniform(0.3, 1, (3, 17, 2)) * np.sin(
+        2 * np.pi * rng.uniform(0.2, 2, (3, 17, 2)) * time + rng.uniform(0, 2 * np.pi, (3, 17, 2))
+    )
+    body = BODY * rng.normal(1, 0.06, (17, 1)) * [np.cos(rng.uniform(-1, 1)), 1] + rng.normal(0, 0.05, (17, 2))
+    path = body + SWING * waves.sum(1) + np.linspace(0, 1, frames)[:, None, None] * rng.normal(0, 0.3, 2)
+    torso = rng.uniform(40, 200)
+    pixels = (path + rng.normal(0, 0.01, path.shape)) * torso + rng.uniform(100, 500, 2)
+    confidence = rng.uniform(0.3, 1, (frames, 17, 1))
+    confidence[rng.random((frames, 17)) < 0.05] = 0
+    # From the whole body to head and elbows.
+    confidence[:, rng.choice([17, 17, 13, 11, 9]) :] = 0
+    return mark_missing(np.concatenate([pixels, confidence], axis=-1)), torso
+
+
+def make_clip(index, seed=0, **changes):
+    rng = np.random.default_rng([seed, index])
+    frames = int(rng.integers(40, 80))
+    people = [walker(rng, frames)[0] for _ in range(1 + (index % 4 == 0))]
+    clip = PoseClip(
+        clip_id=f"clip-{index:04d}",
+        label=EMOTIONS[index % 7],
+        keypoints=np.stack(people, axis=1),
+        fps=25.0,
+        width=640,
+        height=480,
+        source_id=f"film-{index}",
+        group_id=f"show-{index // 10}",
+    )
+    return clip.with_(**changes)
+
+
+def torso_of(clip):
+    shoulders, hips = clip.keypoints[:, 0, 5:7, :2].mean(1), clip.keypoints[:, 0, 11:13, :2].mean(1)
+    width = clip.keypoints[:, 0, 5, :2] - clip.keypoints[:, 0, 6, :2]
+    lengths = np.linalg.norm(shoulders - hips, axis=-1)
+    return np.nanmedian(lengths) if np.isfinite(lengths).any() else 1.3 * np.nanmedian(np.linalg.norm(width, axis=-1))
+
+
+def noisy(clip, share):
+    rng = np.random.default_rng(99)
+    keypoints = clip.keypoints.copy()
+    keypoints[..., :2] += rng.normal(0, share * torso_of(clip), keypoints[..., :2].shape)
+    return clip.with_(keypoints=keypoints.astype(np.float32))
+
+
+def moved(clip, scale=1.0, shift=(0, 0)):
+    change = np.float32([scale, scale, 1]), np.float32([*shift, 0])
+    return clip.with_(keypoints=clip.keypoints * change[0] + change[1])
+
+
+def mirrored(clip):
+    change = np.float32([-1, 1, 1]), np.float32([clip.width, 0, 0])
+    return clip.with_(keypoints=(clip.keypoints * change[0] + change[1])[:, :, list(FLIP_ORDER)])
+
+
+def resampled(clip, fps):
+    position = np.arange(0, clip.n_frames - 1, clip.fps / fps)
+    before = position.astype(int)
+    share = (position - before)[:, None, None, None]
+    between = clip.keypoints[before] * (1 - share) + clip.keypoints[before + 1] * share
+    return clip.with_(keypoints=mark_missing(between), fps=fps)
+
+
+def trimmed(clip, first, last):
+    return clip.with_(keypoints=clip.keypoints[first : clip.n_frames - last])
+
+
+def without_people(clip):
+    """Only the last person, as where another estimator or tracker dropped the other or changed their order."""
+    return clip.with_(keypoints=clip.keypoints[:, ::-1][:, :1])
+
+
+DISGUISES = {
+    "noise of 1 %": lambda clip: noisy(clip, 0.01),
+    "noise of 2 %": lambda clip: noisy(clip, 0.02),
+    "half the size": lambda clip: moved(clip, 0.5),
+    "elsewhere": lambda clip: moved(clip, 1, (150, -40)),
+    "mirrored": mirrored,
+    "12.5 fps": lambda clip: clip.with_(keypoints=clip.keypoints[::2].copy(), fps=12.5),
+    "30 fps": lambda clip: resampled(clip, 30.0),
+    "4 frames cut": lambda clip: trimmed(clip, 4, 0),
+    "2 frames cut at both ends": lambda clip: trimmed(clip, 2, 2),
+    "one person only": without_people,
+    "all at once": lambda clip: noisy(moved(mirrored(trimmed(clip, 3, 1)), 1.4, (20, 10)), 0.015),
+}
+
+
+def write(folder, clips):
+    with DatasetWriter(folder, DatasetInfo(name="test")) as writer:
+        for clip in clips:
+            writer.write(clip)
+    return Dataset(folder)
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory):
+    return write(tmp_path_factory.mktemp("clean") / "data", [make_clip(i) for i in range(160)])
+
+
+def by_number(dataset, n_train, n_val=0):
+    """Train on the first clips, then validate, then test."""
+    ids = dataset.table()["clip_id"]
+    n_test = len(ids) - n_train - n_val
+    return pd.Series(["train"] * n_train + ["val"] * n_val + ["test"] * n_test, index=ids)
+
+
+def test_a_clean_split_has_no_leak(clean):
+    report = audit(clean, make_split(clean.table(), "grouped"))
+    assert report.ok and report.examples == []
+    assert sum(report.n_clips.values()) == 160
+    assert report.summary() == "no leak found"
+
+
+def test_a_random_split_is_summed_up_by_group(clean):
+    table = clean.table()
+    split = make_split(table, "random")
+    parts = pd.Series(split.to_numpy()).groupby(table["group_id"].to_numpy()).nunique()
+    report = audit(clean, split)
+    assert report.counts["group"] == (parts > 1).sum() > 10 and report.counts["source"] == 0
+    leaking = table["group_id"].isin(parts.index[parts > 1]).to_numpy()
+    assert report.held_out["group"] == (leaking & (split != "train").to_numpy()).sum()
+    groups = [leak for leak in report.examples if leak.kind == "group"]
+    assert len(groups) == 5
+    shows = table.set_index("clip_id")["group_id"]
+    for leak in groups:
+        assert (split[leak.clip_a], split[leak.clip_b]) == (leak.part_a, leak.part_b)
+        assert shows[leak.clip_a] == shows[leak.clip_b] and shows[leak.clip_a] in leak.detail
+    assert not report.ok and f"group {report.counts['group']}" in report.summary()
+
+
+def test_clips_that_are_not_used_do_not_leak(clean):
+    split = make_split(clean.table(), "random")
+    assert audit(clean, split[split == "train"]).ok
+    assert audit(clean, split.where(split == "train", None)).ok
+
+
+def test_a_source_on_two_sides(tmp_path):
+    clips = [make_clip(i, group_id=f"show-{i}") for i in range(20)]
+    clips[17] = clips[17].with_(source_id="film-3")
+    dataset = write(tmp_path / "data", clips)
+    report = audit(dataset, by_number(dataset, 15, 2))
+    assert report.counts == dict.fromkeys(KINDS, 0) | {"source": 1}
+    (leak,) = report.examples
+    assert (leak.clip_a, leak.part_a, leak.clip_b, leak.part_b) == ("clip-0003", "train", "clip-0017", "test")
+    assert "source 'film-3': 1 train, 1 test" in str(leak)
+
+
+def test_equal_keypoints_on_two_sides(tmp_path):
+    clips = [make_clip(i, group_id=f"show-{i}") for i in range(20)]
+    clips[16] = clips[16].with_(keypoints=clips[2].keypoints.copy(), label="sad")
+    dataset = write(tmp_path / "data", clips)
+    report = audit(dataset, by_number(dataset, 15, 5))
+    # Told once, as exact.
+    assert report.counts == dict.fromkeys(KINDS, 0) | {"exact": 1}
+    assert (report.examples[0].clip_a, report.examples[0].clip_b) == ("clip-0002", "clip-0016")
+
+
+def copy_of(clip, name, sign=1.0):
+    """A copy that no distance would find, so that only its origin tells."""
+    rng = np.random.default_rng(5)
+    return walker_clip(rng, clip).with_(clip_id=name, origin="augmented", augmented_from=clip.clip_id)
+
+
+def walker_clip(rng, clip):
+    return clip.with_(keypoints=walker(rng, 50)[0][:, None])
+
+
+@pytest.mark.parametrize(
+    ("parts", "count"),
+    [
+        # source, copy, copy of the copy, sibling
+        ("train train train train", 0),
+        ("test train . .", 1),
+        ("train test . .", 1),
+        (". . test .", 1),
+        (". train . val", 1),
+        ("test . train .", 1),
+        ("test . . .", 0),
+        (". . . .", 0),
+    ],
+)
+def test_copies_belong_where_their_source_is_and_only_in_train(tmp_path, parts, count):
+    source = make_clip(0)
+    copy = copy_of(source, "copy")
+    # Before its own source in the dataset.
+    again = copy_of(copy, "copy of the copy")
+    clips = [again, source, copy, copy_of(source, "sibling"), *(make_clip(i) for i in range(100, 110))]
+    clips = [clip.with_(source_id=clip.clip_id, group_id=clip.clip_id) for clip in clips]
+    rng = np.random.default_rng(1)
+    clips[0], clips[2], clips[3] = (walker_clip(rng, clips[i]) for i in (0, 2, 3))
+    dataset = write(tmp_path / "data", clips)
+    split = pd.Series("train", index=[clip.clip_id for clip in clips], dtype=object)
+    names = ["clip-0000", "copy", "copy of the copy", "sibling"]
+    split[names] = [None if part == "." else part for part in parts.split()]
+    report = audit(dataset, split)
+    assert report.counts == dict.fromkeys(KINDS, 0) | {"augmented": count}
+    held_out = [name for name in names if split[name] in ("val", "test")]
+    assert report.held_out["augmented"] == (len(held_out) if count else 0)
+
+
+def test_every_split_but_random_keeps_copies_clean(tmp_path):
+    clips = [make_clip(i) for i in range(100)]
+    copies = [noisy(mirrored(clip), 0.01) for clip in clips[::4]]
+    copies = [
+        copy.with_(clip_id=f"copy of {copy.clip_id}", origin="augmented", augmented_from=copy.clip_id)
+        for copy in copies
+    ]
+    dataset = write(tmp_path / "data", clips + copies)
+    table = dataset.table()
+    assert audit(dataset, make_split(table, "grouped")).ok
+    assert audit(dataset, make_split(table, "leave_one_group_out", fold="show-4")).ok
+    report = audit(dataset, make_split(table, "random"))
+    assert report.counts["augmented"] > 3 and report.counts["near"] > 3
+
+
+@pytest.fixture(scope="module")
+def disguised(tmp_path_factory):
+    """Train on 40 clips and test on a disguised copy of each, one kind of disguise after the other."""
+    clips = [make_clip(i, seed=3) for i in range(40)]
+    pairs = {name: {} for name in DISGUISES}
+    copies = []
+    for i, clip in enumerate(clips):
+        for name, disguise in DISGUISES.items():
+            copy = disguise(clip)
+            copies.append(copy.with_(clip_id=f"{i} {name}"))
+            pairs[name][clip.clip_id] = copies[-1].clip_id
+    folder = tmp_path_factory.mktemp("disguised")
+    return write(folder / "data", clips + copies), pairs
+
+
+@pytest.mark.parametrize("name", DISGUISES)
+def test_disguised_copies_are_found(disguised, name):
+    dataset, pairs = disguised
+    pairs = pairs[name]
+    split = pd.Series("train", index=list(pairs), dtype=object)
+    split = pd.concat([split, pd.Series("test", index=list(pairs.values()), dtype=object)])
+    report = audit(dataset, split)
+    # held_out counts the test clips that are near a training clip; each is near its own original only.
+    found = report.held_out["near"] + report.held_out["exact"]
+    assert found >= 0.97 * len(pairs)
+    assert report.counts["near"] <= len(pairs)
+    leak = next(leak for leak in report.examples if leak.kind in ("near", "exact"))
+    assert pairs[leak.clip_a] == leak.clip_b
+    if leak.kind == "near":
+        assert leak.detail.endswith("mirrored") == (name in ("mirrored", "all at once"))
+
+
+def test_unrelated_clips_are_not_called_near():
+    """Every pair of 60 unrelated tracks, measured without a sketch before: far from the thresholds."""
+    sequences = [track_sequence(make_clip(i, seed=7).keypoints[:, 0], 25.0) for i in range(60)]
+    results = np.array([pose_distance(a, b) for i, a in enumerate(sequences) for b in sequences[:i]])
+    assert (results[:, 0] > 0.045).all()
+    assert ((results[:, 0] <= 0.06) & (results[:, 1] >= 0.8)).sum() == 0
+
+
+@pytest.mark.slow
+def test_few_false_alarms_among_thousands_of_unrelated_clips(tmp_path):
+    dataset = write(tmp_path / "data", (make_clip(i, seed=11) for i in range(6000)))
+    report = audit(dataset, make_split(dataset.table(), "grouped"))
+    assert report.ok, report.examples
+
+
+def test_the_distance_ignores_place_and_size_and_has_a_closed_form():
+    rng = np.random.default_rng(0)
+    angle = np.arange(60)[:, None] / 9 + np.arange(17)
+    xy = BODY * 100 + 20 * np.stack([np.cos(angle), np.sin(2 * angle)], axis=-1)
+    keypoints = np.concatenate([xy, rng.uniform(0.5, 1, (60, 17, 1))], axis=-1).astype(np.float32)
+    sequence = track_sequence(keypoints, 25.0)
+    for scale, shift in ((1, 0), (3, 50), (0.2, -7)):
+        change = np.float32([scale, scale, 1]), np.float32([shift, -shift, 0])
+        other = track_sequence(keypoints * change[0] + change[1], 25.0)
+        assert pose_distance(sequence, other) == (pytest.approx(0, abs=1e-5), pytest.approx(1))
+    # Turned by t, the best scale is cos t, and what is left at each joint is sin t times its distance from the centre.
+    turn = 0.1
+    matrix = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    turned = np.concatenate([xy @ matrix.T, keypoints[..., 2:]], axis=-1).astype(np.float32)
+    centred = sequence - sequence.mean((0, 1))
+    torso = np.median(np.linalg.norm(sequence[:, 5:7].mean(1) - sequence[:, 11:13].mean(1), axis=-1))
+    wanted = np.sin(turn) * np.linalg.norm(centred, axis=-1).mean() / torso
+    assert pose_distance(sequence, track_sequence(turned, 25.0))[0] == pytest.approx(wanted, rel=1e-4)
+    # A shift in time of 10 frames is found, too little overlap is not measured.
+    assert pose_distance(sequence, sequence[10:])[0] == pytest.approx(0, abs=1e-5)
+    assert pose_distance(sequence, sequence[:4])[0] == np.inf
+
+
+def plain_distance(a, b):
+    """The distance of two tracks, every lag tried one after another in double precision."""
+    most = min(25, len(a) - 1, len(b) - 1)
+    least = max(84, 0.5 * min(np.isfinite(a[..., 0]).sum(), np.isfinite(b[..., 0]).sum()))
+    fits = []
+    for lag in range(-most, most + 1):
+        first, last = max(0, lag), min(len(a), len(b) + lag)
+        one, two = a[first:last].astype(float), b[first - lag : last - lag].astype(float)
+        both = np.isfinite(one[..., 0]) & np.isfinite(two[..., 0])
+        if both.sum() >= least:
+            one, two = one[both] - one[both].mean(0), two[both] - two[both].mean(0)
+            mixed, power = (one * two).sum(), (two**2).sum()
+            residual = ((one**2).sum() - max(mixed, 0) ** 2 / power) / both.sum()
+            fits.append((residual, np.linalg.norm(one - mixed / power * two, axis=-1).mean()))
+    torso = np.linalg.norm(a[:, 5:7].mean(1) - a[:, 11:13].mean(1), axis=-1)
+    return min(fits)[1] / np.nanmedian(torso)
+
+
+def test_the_lag_is_the_one_that_fits_best(clean):
+    tracks = [clip.keypoints[:, 0] for clip in clean.clips() if np.isfinite(clip.keypoints[:, 0, 12, 0]).sum() > 30]
+    sequences = [track_sequence(track, 25.0) for track in tracks[:16]]
+    pairs = [(a, b) for a in sequences for b in (*sequences[:6], a[7:], a[:-3])]
+    found = [pose_distance(a, b)[0] for a, b in pairs]
+    np.testing.assert_allclose(found, [plain_distance(a, b) for a, b in pairs], rtol=1e-3, atol=1e-5)
+
+
+def test_pairs_are_measured_together_as_alone_and_as_from_the_clips(disguised):
+    dataset, _ = disguised
+    split = pd.Series("train", index=dataset.table()["clip_id"])
+    _, tracks = read_facts(dataset, split, sample_sketch(dataset)[0])
+    rng = np.random.default_rng(0)
+    pairs, mirror = rng.integers(len(tracks.row), size=(40, 2)), rng.random(40) < 0.5
+    found = measure_pairs(dataset, tracks, pairs, mirror)
+    clips = dict(dataset.take(tracks.row[np.unique(pairs)]))
+    for pair, flip, wanted in zip(pairs, mirror, found, strict=True):
+        np.testing.assert_array_equal(measure_pairs(dataset, tracks, pair[None], np.array([flip]))[0], wanted)
+        shown = [(clips[tracks.row[i]], tracks.person[i]) for i in pair]
+        a, b = (track_sequence(clip.keypoints[:, person], clip.fps) for clip, person in shown)
+        alone = pose_distance(a, mirror_sequence(b) if flip else b)
+        np.testing.assert_allclose(alone, wanted, rtol=0.02, atol=0.002)  # kept in half precision
+
+
+def test_mirroring_changes_signs_of_the_sketch_only():
+    tracks = [make_clip(i).keypoints[:, 0] for i in range(60)]
+    descriptors = np.array([track_descriptor(track) for track in tracks])
+    directions, signs = fit_sketch(descriptors)
+    np.testing.assert_allclose(directions.T @ directions, np.eye(32), atol=1e-5)
+    assert set(signs) == {-1, 1}
+    flipped = [(track * np.float32([-1, 1, 1]) + np.float32([640, 0, 0]))[:, list(FLIP_ORDER)] for track in tracks]
+    mirror = np.array([track_descriptor(track) for track in flipped])
+    np.testing.assert_allclose(mirror @ directions, descriptors @ directions * signs, atol=1e-4)
+    sequence = track_sequence(tracks[0], 25.0)
+    np.testing.assert_array_equal(mirror_sequence(mirror_sequence(sequence)), sequence)
+
+
+def test_tracks_that_show_too_little_are_left_out():
+    keypoints = make_clip(1).keypoints[:, 0]
+    assert track_descriptor(keypoints[:11]) is None and track_sequence(keypoints[:11], 25.0) is None
+    hidden = keypoints.copy()
+    hidden[:, 1:] = np.float32([np.nan, np.nan, 0])
+    assert track_descriptor(hidden) is None and track_sequence(hidden, 25.0) is None
+    one_point = np.ones_like(keypoints)
+    assert track_descriptor(one_point) is None and track_sequence(one_point, 25.0) is None
+
+
+def test_near_can_be_left_out_and_loosened(disguised):
+    dataset, pairs = disguised
+    pairs = pairs["noise of 2 %"]
+    split = pd.concat([pd.Series("train", index=list(pairs)), pd.Series("test", index=list(pairs.values()))])
+    assert audit(dataset, split, near_threshold=0).counts["near"] == 0
+    assert audit(dataset, split, near_threshold=0.001).counts["near"] == 0
+    assert audit(dataset, split, near_threshold=0.1).counts["near"] >= len(pairs)
+
+
+def test_too_many_candidates_are_cut_to_the_likeliest_and_said(disguised, monkeypatch):
+    dataset, pairs = disguised
+    pairs = pairs["noise of 1 %"]
+    split = pd.concat([pd.Series("train", index=list(pairs)), pd.Series("test", index=list(pairs.values()))])
+    monkeypatch.setattr("poseemo_lib.data.near_duplicates.MAX_CANDIDATES", 10)
+    report = audit(dataset, split)
+    assert report.compared == 10 and report.search_radius < 0.02
+    assert 5 <= report.counts["near"] <= 10
+    assert "near is not complete" in audit_text(report, "by hand", split)
+
+
+def test_a_split_of_another_dataset_is_refused(clean):
+    split = make_split(clean.table(), "grouped")
+    with pytest.raises(UsageError, match="got 1 that it does not have, such as 'elsewhere'"):
+        audit(clean, pd.concat([split, pd.Series(["test"], index=["elsewhere"])]))
+    with pytest.raises(UsageError, match="wanted the parts train, val and test, got 'dev'"):
+        audit(clean, split.replace("val", "dev"))
+    with pytest.raises(UsageError, match="each clip_id once"):
+        audit(clean, pd.concat([split, split[:1]]))
+
+
+def test_a_faulty_clip_is_named(tmp_path):
+    dataset = write(tmp_path / "data", [make_clip(i) for i in range(10)])
+    dataset.info.classes = ("angry", "sad")
+    with pytest.raises(ClipError, match="clips-00000.parquet: clip"):
+        audit(dataset, by_number(dataset, 5))
+
+
+def test_clips_without_enough_to_see_are_audited_all_the_same(tmp_path):
+    clips = [make_clip(i, group_id="one show") for i in range(6)]
+    dataset = write(tmp_path / "data", [trimmed(clip, 0, clip.n_frames - 3) for clip in clips])
+    assert audit(dataset, by_number(dataset, 4, 1)).counts == dict.fromkeys(KINDS, 0) | {"group": 1}

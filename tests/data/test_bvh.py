@@ -1,0 +1,316 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from poseemo_lib.data.formats import bvh
+from poseemo_lib.errors import FormatError, UsageError
+from poseemo_lib.skeleton import JOINT, MOCAP_JOINTS
+
+SHARED = Path(__file__).parents[3] / "shared"
+BANDAI = SHARED / "data" / "bandai-namco"
+
+CHAIN = """HIERARCHY
+ROOT hip
+{{
+  OFFSET 0 0 0
+  CHANNELS 6 Xposition Yposition Zposition {root}
+  JOINT knee
+  {{
+    OFFSET 2 0 0
+    CHANNELS {knee}
+    End Site
+    {{
+      OFFSET 0 3 0
+    }}
+  }}
+}}
+MOTION
+Frames: {frames}
+Frame Time: 0.0333333
+{values}
+"""
+
+
+def chain(path, values, root="Zrotation Xrotation Yrotation", knee="3 Zrotation Xrotation Yrotation", frames=None):
+    text = CHAIN.format(root=root, knee=knee, frames=frames or values.count("\n") + 1, values=values)
+    path.write_text(text)
+    return path
+
+
+def positions(path, **options):
+    return bvh.joint_positions(bvh.parse_bvh(path), **options)
+
+
+def bandai():
+    if not BANDAI.is_dir():
+        pytest.skip("needs the Bandai-Namco recordings in ../shared/data/bandai-namco")
+    return bvh.find(BANDAI)
+
+
+def figure(path, prefix="", z_up=False, skip=()):
+    """Two frames of an upright body with Mixamo's names that faces +z (y up): left is +x."""
+
+    def bone(name, x, y, *children):
+        if name in skip:
+            return ""
+        offset = f"0 {x} {y}" if z_up else f"{x} {y} 0"
+        inner = "".join(children) or "End Site\n{\nOFFSET 0 0 0\n}\n"
+        return f"JOINT {prefix}{name}\n{{\nOFFSET {offset}\nCHANNELS 0\n{inner}}}\n"
+
+    body = bone("Head", 0, 60)
+    for side, sign in (("Left", 1), ("Right", -1)):
+        arm = bone(f"{side}ForeArm", 0, -25, bone(f"{side}Hand", 0, -25))
+        leg = bone(f"{side}Leg", 0, -40, bone(f"{side}Foot", 0, -40))
+        body += bone(f"{side}Arm", 20 * sign, 50, arm) + bone(f"{side}UpLeg", 10 * sign, 0, leg)
+    root = "ROOT Hips\n{\nOFFSET 0 0 0\nCHANNELS 3 Xposition Yposition Zposition\n"
+    path.write_text(f"HIERARCHY\n{root}{body}}}\nMOTION\nFrames: 2\nFrame Time: 0.04\n0 0 0\n0 0 0\n")
+    return path
+
+
+def test_rest_pose_is_the_sum_of_the_offsets(tmp_path):
+    found = positions(chain(tmp_path / "a.bvh", "0 0 0 0 0 0 0 0 0"))
+    np.testing.assert_allclose(found[0], [[0, 0, 0], [2, 0, 0], [2, 3, 0]])
+
+
+def test_two_bone_chain_by_hand(tmp_path):
+    # Root turned 90 about z: (2, 0, 0) -> (0, 2, 0).
+    # Knee turned 90 about x: (0, 3, 0) -> (0, 0, 3), which the root's turn leaves as it is.
+    found = positions(chain(tmp_path / "a.bvh", "1 2 3 90 0 0 0 90 0"))
+    np.testing.assert_allclose(found[0], [[1, 2, 3], [1, 4, 3], [1, 4, 6]], atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("order", "values", "knee", "tip"),
+    [
+        # R = Rz Rx, both by 90: (2, 0, 0) -> Rx: itself -> Rz: (0, 2, 0); (0, 3, 0) -> Rx: (0, 0, 3) -> Rz: itself.
+        ("Zrotation Xrotation Yrotation", "90 90 0", (0, 2, 0), (0, 2, 3)),
+        # R = Rx Rz: (2, 0, 0) -> Rz: (0, 2, 0) -> Rx: (0, 0, 2); (0, 3, 0) -> Rz: (-3, 0, 0) -> Rx: itself.
+        ("Xrotation Zrotation Yrotation", "90 90 0", (0, 0, 2), (-3, 0, 2)),
+        # R = Ry Rz: (2, 0, 0) -> Rz: (0, 2, 0) -> Ry: itself; (0, 3, 0) -> Rz: (-3, 0, 0) -> Ry: (0, 0, 3).
+        ("Yrotation Xrotation Zrotation", "90 0 90", (0, 2, 0), (0, 2, 3)),
+    ],
+)
+def test_channel_order_is_the_order_of_the_product(tmp_path, order, values, knee, tip):
+    found = positions(chain(tmp_path / "a.bvh", f"0 0 0 {values} 0 0 0", root=order))
+    np.testing.assert_allclose(found[0, 1:], [knee, tip], atol=1e-12)
+
+
+def test_against_plain_matrices(tmp_path):
+    def turn(axis, degrees):
+        c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+        i, j = [(1, 2), (2, 0), (0, 1)]["XYZ".index(axis)]
+        matrix = np.eye(3)
+        matrix[[i, i, j, j], [i, j, i, j]] = c, -s, s, c
+        return matrix
+
+    values = np.random.default_rng(0).uniform(-180, 180, (5, 8))
+    text = "\n".join(" ".join(map(str, row)) for row in values)
+    path = chain(tmp_path / "a.bvh", text, root="Yrotation Zrotation Xrotation", knee="2 Xrotation Zrotation")
+    found = positions(path)
+    for row, where in zip(values, found, strict=True):
+        root = turn("Y", row[3]) @ turn("Z", row[4]) @ turn("X", row[5])
+        knee = root @ turn("X", row[6]) @ turn("Z", row[7])
+        at = row[:3] + root @ (2, 0, 0)
+        np.testing.assert_allclose(where, [row[:3], at, at + knee @ (0, 3, 0)], atol=1e-9)
+
+
+def test_position_channels_of_a_joint_replace_its_offset_or_add_to_it(tmp_path):
+    path = chain(tmp_path / "a.bvh", "0 0 0 90 0 0 7 5", knee="2 Yposition Xposition")
+    np.testing.assert_allclose(positions(path)[0, 1], [-7, 5, 0], atol=1e-12)  # (5, 7, 0) turned by 90 about z
+    np.testing.assert_allclose(positions(path, positions="add")[0, 1], [-7, 7, 0], atol=1e-12)
+
+
+def test_spacing_case_and_wrapped_frames_do_not_matter(tmp_path):
+    values = "1 2 3 10 20 30 40 50 60\n1 2 3 11 21 31 41 51 61"
+    plain = chain(tmp_path / "a.bvh", values)
+    text = plain.read_text().replace("\n{", " {").replace("  OFFSET 2 0 0", "\toffset  2\n0\t0")
+    text = (
+        text.replace("Frames: 2\n", "  Frames :\t2\n\n")
+        .replace("20 30", "20\n\n30")
+        .replace("}\nMOTION", "} MOTION")
+        .replace("\n", " \r\n")
+    )
+    odd = tmp_path / "b.bvh"
+    odd.write_bytes(b"\xef\xbb\xbf" + text.encode())
+    np.testing.assert_array_equal(positions(odd), positions(plain))
+    assert bvh.parse_bvh(odd).names == ("hip", "knee", "knee_end")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("HIERARCHY", "Skeleton"), "not a BVH file"),
+        (("MOTION", "NOTHING"), "wanted MOTION"),
+        (("Frames: 2", "Frames: 0"), "one frame or more"),
+        (("Frames: 2", "Frames: 3"), "truncated motion: wanted 3 frames of 9 numbers.*got 2 lines"),
+        (("0.0333333", "-1"), "frame time above 0"),
+        (("0.0333333", "fast"), "time: wanted a number, got 'fast'"),
+        (("CHANNELS 3 Zrotation Xrotation Yrotation", "CHANNELS 4 Zrotation Xrotation Yrotation"), "knee: wanted 4"),
+        (("CHANNELS 3 Zrotation", "CHANNELS 3 Xrotation"), "knee: wanted each channel once"),
+        (("CHANNELS 3 Zrotation Xrotation", "CHANNELS 2 Zrotation"), "out of place|got 2 lines, of which number 1"),
+        ((" 6 7 8 9", " 6 7 8"), "number 1 has 8 numbers"),
+        ((" 6 7 8 9", " 6 x 8 9"), "motion: wanted numbers.*'x'"),
+        ((" 6 7 8 9", " 6 nan 8 9"), "not finite"),
+        ((" 6 7 8 9", " 6 1e300 8 9"), "above 1e9"),
+        (("OFFSET 0 3 0", "OFFSET 0 far 0"), "OFFSET of knee_end: wanted a number, got 'far'"),
+        (("    OFFSET 2 0 0\n", ""), "knee has no OFFSET"),
+        (("}\nMOTION", "MOTION"), "1 joints are not closed"),
+        (("}\nMOTION", "}\n}\nMOTION"), "'}' is out of place"),
+        (("JOINT knee", "BONE knee"), "'BONE knee"),
+    ],
+)
+def test_faulty_files_are_named(tmp_path, change, message):
+    path = chain(tmp_path / "walk.bvh", "1 2 3 4 5 6 7 8 9\n1 2 3 4 5 0 0 0 0")
+    text = path.read_text()
+    assert change[0] in text
+    path.write_text(text.replace(*change))
+    with pytest.raises(FormatError, match=message) as error:
+        bvh.parse_bvh(path)
+    assert "walk.bvh" in str(error.value)
+
+
+def test_binary_and_missing_files_are_named(tmp_path):
+    (tmp_path / "a.bvh").write_bytes(bytes(range(256)))
+    with pytest.raises(FormatError, match=r"a\.bvh: not a BVH file"):
+        bvh.parse_bvh(tmp_path / "a.bvh")
+    with pytest.raises(FormatError, match=r"b\.bvh: cannot be read"):
+        bvh.parse_bvh(tmp_path / "b.bvh")
+
+
+@pytest.mark.parametrize("prefix", ["", "mixamorig:", "mixamorig1:", "Actor:mixamorig:", "mixamorig_"])
+def test_presets_find_their_joints_with_and_without_a_prefix(tmp_path, prefix):
+    names = bvh.parse_bvh(figure(tmp_path / "a.bvh", prefix)).names
+    for preset in ("auto", "cmu", "physionet"):
+        found = bvh.map_joints(names, preset)
+        assert names[found["left_wrist"]] == f"{prefix}LeftHand"
+        assert names[found["right_hip"]] == f"{prefix}RightUpLeg"
+        assert set(found) == set(MOCAP_JOINTS["cmu"])
+
+
+def test_the_collar_is_not_taken_for_the_shoulder():
+    names = ("LeftShoulder", "LeftArm", "RightShoulder", "RightArm")
+    wanted = {"left_shoulder": MOCAP_JOINTS["cmu"]["left_shoulder"]}
+    assert bvh.map_joints(names, wanted) == {"left_shoulder": 1}
+    assert bvh.map_joints(("LeftCollar", "LeftShoulder", "LeftElbow"), wanted) == {"left_shoulder": 1}
+
+
+def test_joints_that_are_not_found_are_listed(tmp_path):
+    path = figure(tmp_path / "a.bvh", skip=("LeftHand", "RightLeg"))
+    with pytest.raises(FormatError) as error:
+        bvh.read(path)
+    assert "left_wrist (lefthand" in str(error.value)
+    assert "right_knee" in str(error.value) and "right_ankle" in str(error.value)
+    assert "Hips, Head, LeftArm" in str(error.value)
+    own = {"nose": "Head", "left_wrist": "LeftForeArm", "left_hip": ["Pelvis", "LeftUpLeg"]}
+    keypoints = bvh.read(path, joint_map=own, views=1)[0].keypoints
+    assert (keypoints[..., 2] > 0).sum() == 2 * len(own)
+
+
+def test_eyes_and_ears_are_missing_not_invented(tmp_path):
+    keypoints = bvh.read(figure(tmp_path / "a.bvh"), views=3)[0].keypoints
+    assert keypoints.shape == (2, 1, 17, 3) and keypoints.dtype == np.float32
+    assert np.isnan(keypoints[:, :, 1:5, :2]).all() and (keypoints[:, :, 1:5, 2] == 0).all()
+    assert (keypoints[:, :, [0, *range(5, 17)], 2] == 1).all()
+
+
+def test_z_up_files_give_the_same_pictures(tmp_path):
+    (tmp_path / "z").mkdir()
+    # The cameras follow from the file's name, so both files are seen from the same sides.
+    first, second = figure(tmp_path / "a.bvh"), figure(tmp_path / "z" / "a.bvh", z_up=True)
+    for a, b in zip(bvh.read(first), bvh.read(second), strict=True):
+        np.testing.assert_allclose(a.keypoints, b.keypoints, rtol=1e-4)
+
+
+def test_views_are_seeded(tmp_path):
+    path = figure(tmp_path / "a.bvh")
+    same, again, other = (bvh.read(path, seed=seed) for seed in (3, 3, 4))
+    assert [view.suffix for view in same] == [f"@view{i}" for i in range(8)]
+    np.testing.assert_array_equal(same[2].keypoints, again[2].keypoints)
+    assert not np.array_equal(same[2].keypoints, other[2].keypoints, equal_nan=True)
+    assert same[0].fps == 25 and (same[0].width, same[0].height) == (1280, 720)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"views": 0},
+        {"fovs": [200]},
+        {"heights": []},
+        {"up": "w"},
+        {"positions": "both"},
+        {"joint_map": "poser"},
+        {"joint_map": {"tail": "Tail"}},
+        {"seed": -1},
+        {"width": 0},
+    ],
+)
+def test_options_out_of_range_are_the_callers_error(tmp_path, options):
+    with pytest.raises(UsageError, match=next(iter(options)).replace("_", " ").replace("joint map", "joint")):
+        bvh.read(figure(tmp_path / "a.bvh"), **options)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "wanted"),
+    [
+        ("fovs", ["a"], "a number or a list of numbers"),
+        ("heights", {"low": 1}, "a number or a list of numbers"),
+        ("heights", [float("nan")], "one number or more"),
+        ("seed", "abc", "a whole number"),
+        ("joint_map", [1], "a text or a mapping of texts"),
+        ("joint_map", {"nose": 3}, "a text or a mapping of texts"),
+        ("follow", "maybe", "true or false"),
+        ("width", 1280.5, "a whole number"),
+        ("up", None, "a text"),
+    ],
+)
+def test_options_of_the_wrong_type_are_named(tmp_path, option, value, wanted):
+    with pytest.raises(UsageError) as error:
+        bvh.read(figure(tmp_path / "a.bvh"), **{option: value})
+    assert str(error.value).startswith(f"{option}: wanted {wanted}") and str(error.value).endswith(f"got {value!r}")
+
+
+def test_one_number_is_the_height_and_angle_of_all_cameras(tmp_path):
+    path = figure(tmp_path / "a.bvh")
+    pairs = zip(bvh.read(path, heights=1.0, fovs=40), bvh.read(path, heights=[1.0], fovs=[40]), strict=True)
+    for one, listed in pairs:
+        np.testing.assert_array_equal(one.keypoints, listed.keypoints)
+
+
+def test_bandai_bones_keep_the_length_of_their_offsets():
+    for path in bandai()[::4]:
+        motion = bvh.parse_bvh(path)
+        where = bvh.joint_positions(motion)
+        limbs = [j for j, name in enumerate(motion.names) if name not in ("joint_Root", "Hips")]
+        parents = [motion.parents[j] for j in limbs]
+        lengths = np.linalg.norm(where[:, limbs] - where[:, parents], axis=-1)
+        np.testing.assert_allclose(
+            lengths, np.broadcast_to(np.linalg.norm(motion.offsets[limbs], axis=1), lengths.shape), atol=1e-3
+        )
+
+
+def test_bandai_bodies_are_people():
+    walked = {}
+    for path in bandai():
+        motion = bvh.parse_bvh(path)
+        joint = dict(zip(motion.names, bvh.joint_positions(motion).swapaxes(0, 1), strict=True))
+        head, hips, toes = (joint[name][:, 1] for name in ("Head", "Hips", "Toes_L"))
+        assert np.median(head - hips) > 25 and (hips - toes > 40).all()
+        assert -1 < min(joint[name][:, 1].min() for name in ("Toes_L", "Toes_R")) < 5  # on the floor, in centimetres
+        # Toes point to where left x up does, so left and right are the right way round.
+        forward = np.cross(joint["UpperLeg_L"] - joint["UpperLeg_R"], (0, 1, 0))
+        feet = joint["Toes_L"] - joint["Foot_L"] + joint["Toes_R"] - joint["Foot_R"]
+        assert np.median((forward * feet).sum(1)) > 0
+        walked[path.stem] = (np.diff(joint["Hips"], axis=0) * forward[1:]).sum()
+    assert walked["dataset-1_walk_normal_001"] > 0 > walked["dataset-1_walk-back_normal_001"]
+
+
+def test_bandai_pictures_show_a_whole_upright_person():
+    for path in bandai()[::8]:
+        views = bvh.read(path, views=3)
+        assert views[0].fps == 30
+        for view in views:
+            body = view.keypoints[:, 0]
+            assert (body[:, [0, *range(5, 17)], 2] == 1).all()
+            y = {name: np.median(body[:, JOINT[name], 1]) for name in ("nose", "left_hip", "left_knee", "left_ankle")}
+            assert y["nose"] < y["left_hip"] < y["left_knee"] < y["left_ankle"]

@@ -1,0 +1,155 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from poseemo_lib.data.formats import openpose
+from poseemo_lib.errors import FormatError, UsageError
+from poseemo_lib.skeleton import COCO_KEYPOINTS, JOINT
+
+SHARED = Path(__file__).parents[3] / "shared"
+BODY_25 = (
+    "Nose Neck RShoulder RElbow RWrist LShoulder LElbow LWrist MidHip RHip RKnee RAnkle LHip LKnee LAnkle REye LEye"
+)
+BODY_25 = [*BODY_25.split(), *["REar", "LEar", "LBigToe", "LSmallToe", "LHeel", "RBigToe", "RSmallToe", "RHeel"]]
+COCO_18 = (
+    "Nose Neck RShoulder RElbow RWrist LShoulder LElbow LWrist RHip RKnee RAnkle LHip LKnee LAnkle REye LEye REar LEar"
+)
+COCO_18 = COCO_18.split()
+
+
+def person(count=25, x=100.0):
+    """Joint j at (x + j, 2 j) with confidence 0.5."""
+    return [value for j in range(count) for value in (x + j, 2.0 * j, 0.5)]
+
+
+def write(folder, number, *people, stem="clip_", key="pose_keypoints_2d", text=None):
+    folder.mkdir(parents=True, exist_ok=True)
+    content = {"version": 1.3, "people": [{"person_id": [-1], key: values} for values in people]}
+    path = folder / f"{stem}{number:012d}_keypoints.json"
+    path.write_text(json.dumps(content) if text is None else text)
+    return path
+
+
+@pytest.mark.parametrize("layout", [BODY_25, COCO_18], ids=["BODY_25", "COCO-18"])
+@pytest.mark.parametrize("key", ["pose_keypoints_2d", "pose_keypoints"])
+def test_joints_are_told_apart_by_the_number_of_values(tmp_path, layout, key):
+    found = openpose.read_frame(write(tmp_path, 0, person(len(layout)), key=key))
+    for k, name in enumerate(COCO_KEYPOINTS):
+        side, _, part = name.rpartition("_")
+        j = layout.index(side[:1].upper() + part.capitalize())
+        np.testing.assert_allclose(found[0, k], [100 + j, 2 * j, 0.5], err_msg=name)
+
+
+def test_zeros_are_missing(tmp_path):
+    values = person()
+    values[3 * 4 : 3 * 5] = [0, 0, 0]  # right wrist
+    found = openpose.read_frame(write(tmp_path, 0, values))[0, JOINT["right_wrist"]]
+    assert np.isnan(found[:2]).all() and found[2] == 0
+
+
+def test_frames_are_sorted_by_number_and_gaps_are_missing(tmp_path):
+    for number in (10, 9, 12):  # 10 sorts before 9 as a text
+        path = write(tmp_path, 0, person(x=number))
+        path.rename(tmp_path / f"frame{number}_keypoints.json")
+    (recording,) = openpose.read(tmp_path, fps=30, width=640, height=480)
+    assert recording.keypoints.shape == (4, 1, 17, 3) and recording.keypoints.dtype == np.float32
+    np.testing.assert_array_equal(recording.keypoints[:, 0, 0, 0], [9, 10, np.nan, 12])
+    assert (recording.keypoints[2, ..., 2] == 0).all()
+    assert (recording.fps, recording.width, recording.height, recording.tracked) == (30, 640, 480, False)
+
+
+def test_any_number_of_people(tmp_path):
+    write(tmp_path, 0)
+    write(tmp_path, 1, person(x=0), person(x=300), person(x=600))
+    write(tmp_path, 2, person(), [0.0] * 75)
+    (recording,) = openpose.read(tmp_path)
+    assert (recording.keypoints[..., 2] > 0).any(-1).sum(1).tolist() == [0, 3, 1]
+
+
+def test_without_a_size_the_smallest_picture_that_holds_the_joints(tmp_path):
+    write(tmp_path, 0, person(x=100.25))
+    (recording,) = openpose.read(tmp_path)
+    assert (recording.fps, recording.width, recording.height) == (25, 119, 36)  # joint 18, the left ear: 118.25, 36
+
+
+def test_a_folder_of_frames_is_a_clip_and_a_folder_of_folders_several(tmp_path):
+    for clip in ("happy/a.1", "sad/b"):
+        write(tmp_path / clip, 0, person())
+        write(tmp_path / clip, 1, person())
+    write(tmp_path / "mixed", 0, person(x=1), stem="c_")
+    write(tmp_path / "mixed", 0, person(x=2), stem="d_")
+    write(tmp_path / "mixed", 1, person(x=2), stem="d_")
+    (tmp_path / "happy" / "notes.json").write_text("{}")
+    found = [path.relative_to(tmp_path).as_posix() for path in openpose.find(tmp_path)]
+    assert found == ["happy/a.1", "mixed/c", "mixed/d", "sad/b"]
+    assert openpose.find(tmp_path / "sad" / "b") == [tmp_path / "sad" / "b"]
+    assert [len(openpose.read(path)[0].keypoints) for path in openpose.find(tmp_path)] == [2, 1, 2, 2]
+    assert openpose.read(tmp_path / "mixed" / "d")[0].keypoints[0, 0, 0, 0] == 2
+    with pytest.raises(FormatError, match="one recording, got those of c, d"):
+        openpose.read(tmp_path / "mixed")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"version": 1.3, "peop', "truncated or damaged JSON"),
+        ("", "truncated or damaged JSON"),
+        ("[" * 100_000, "truncated or damaged JSON"),
+        ("[]", "list of people"),
+        ('{"people": 3}', "list of people"),
+        ('{"people": [4]}', "person 0: wanted 75 .* got 0"),
+        ('{"people": [{"pose_keypoints_2d": [1, 2, 3]}]}', "person 0: wanted 75 .* got 3"),
+        (json.dumps({"people": [{"pose_keypoints_2d": ["x"] * 75}]}), "person 0: wanted numbers"),
+        (json.dumps({"people": [{"pose_keypoints_2d": [[1]] * 74 + [2]}]}), "person 0: wanted numbers"),
+    ],
+)
+def test_faulty_frames_are_named(tmp_path, text, message):
+    write(tmp_path, 0, person())
+    write(tmp_path, 1, text=text)
+    with pytest.raises(FormatError, match=message) as error:
+        openpose.read(tmp_path)
+    assert "clip_000000000001_keypoints.json" in str(error.value)
+
+
+def test_faulty_recordings_are_named(tmp_path):
+    write(tmp_path / "empty", 0)
+    with pytest.raises(FormatError, match="at least one frame, got none in 1 frames"):
+        openpose.read(tmp_path / "empty")
+    write(tmp_path / "stamps", 0, person())
+    write(tmp_path / "stamps", 1_700_000_000, person())
+    with pytest.raises(FormatError, match="frame numbers in the names"):
+        openpose.read(tmp_path / "stamps")
+    write(tmp_path / "twice", 1, person()).rename(tmp_path / "twice" / "clip_01_keypoints.json")
+    write(tmp_path / "twice", 1, person())
+    with pytest.raises(FormatError, match="one file for each frame number"):
+        openpose.read(tmp_path / "twice")
+    write(tmp_path / "scaled", 0, [0.5] * 75)
+    with pytest.raises(FormatError, match="keypoint_scale"):
+        openpose.read(tmp_path / "scaled")
+    with pytest.raises(FormatError, match="found none"):
+        openpose.read(tmp_path / "nothing")
+
+
+def test_options_out_of_range_are_the_callers_error(tmp_path):
+    write(tmp_path, 0, person())
+    with pytest.raises(UsageError, match="fps"):
+        openpose.read(tmp_path, fps=0)
+    with pytest.raises(UsageError, match="width"):
+        openpose.read(tmp_path, width=-5)
+    for option, value in {"fps": "abc", "width": "abc", "height": 720.5}.items():
+        with pytest.raises(UsageError, match=f"{option}: wanted a .*number.*, got {value!r}"):
+            openpose.read(tmp_path, **{option: value})
+
+
+def test_real_frames():
+    folder = SHARED / "data" / "formats" / "openpose"
+    if not folder.is_dir():
+        pytest.skip("needs the OpenPose frames in ../shared/data/formats/openpose")
+    (recording,) = openpose.read(folder)
+    assert recording.keypoints.shape == (60, 3, 17, 3)
+    assert (recording.keypoints[..., 2] > 0).any(-1).sum(1)[[0, 14, 41]].tolist() == [1, 2, 3]
+    np.testing.assert_allclose(recording.keypoints[0, 0, 0], [400.086, 100.333, 0.948204])
+    body = recording.keypoints[:, 0, :, 1]
+    assert np.nanmedian(body[:, JOINT["nose"]]) < np.nanmedian(body[:, JOINT["left_hip"]])

@@ -1,0 +1,333 @@
+import os
+import pickle
+import struct
+
+import numpy as np
+import pytest
+
+from poseemo_lib.clips import mark_missing
+from poseemo_lib.data.formats import Recording, pyskl
+from poseemo_lib.data.formats.plain_pickle import load_plain
+from poseemo_lib.errors import FormatError, UsageError
+from poseemo_lib.skeleton import COCO_KEYPOINTS, JOINT, JOINT_NAMES
+
+PROTOCOLS = range(pickle.HIGHEST_PROTOCOL + 1)
+
+
+def annotation(name="a", label=3, people=2, frames=4, joints=17, kind=np.float32, **changes):
+    """Joint j of person m at (100 m + j, 10 j + t) with score 0.5."""
+    m, t, j = np.meshgrid(range(people), range(frames), range(joints), indexing="ij")
+    return {
+        "frame_dir": name,
+        "label": label,
+        "img_shape": (480, 640),
+        "original_shape": (480, 640),
+        "total_frames": frames,
+        "keypoint": np.stack([100 * m + j + 1, 10 * j + t], -1).astype(kind),
+        "keypoint_score": np.full(m.shape, 0.5, kind),
+    } | changes
+
+
+def save(path, content, protocol=4):
+    path.write_bytes(pickle.dumps(content, protocol))
+    return path
+
+
+def one(tmp_path, protocol=4, options=None, **changes):
+    path = save(tmp_path / "one.pkl", {"split": {}, "annotations": [annotation(**changes)]}, protocol)
+    (recording,) = pyskl.read(path, **(options or {}))
+    return recording
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64, ">f4"])
+def test_every_protocol_and_type_of_number(tmp_path, protocol, kind):
+    recording = one(tmp_path, protocol, kind=kind)
+    assert recording.keypoints.shape == (4, 2, 17, 3) and recording.keypoints.dtype == np.float32
+    t, m, j = np.meshgrid(range(4), range(2), range(17), indexing="ij")
+    expected = np.stack([100 * m + j + 1, 10 * j + t, np.full(t.shape, 0.5)], -1)
+    np.testing.assert_array_equal(recording.keypoints, expected)
+    assert (recording.name, recording.label, recording.split) == ("a", "3", None)
+    assert (recording.fps, recording.width, recording.height, recording.tracked) == (25, 640, 480, True)
+
+
+def test_arrays_in_columns_and_names_of_numpy_1(tmp_path):
+    made = annotation()
+    made["keypoint"] = np.asfortranarray(made["keypoint"])
+    made["label"] = np.int64(2)
+    text = pickle.dumps([made], protocol=3)
+    assert b"numpy._core" in text
+    (new,) = pyskl.read(save(tmp_path / "new.pkl", [made], 3))
+    (tmp_path / "old.pkl").write_bytes(text.replace(b"numpy._core.multiarray", b"numpy.core.multiarray"))
+    (old,) = pyskl.read(tmp_path / "old.pkl")
+    np.testing.assert_array_equal(old.keypoints, new.keypoints)
+    np.testing.assert_array_equal(new.keypoints[1, 1, 3], [104, 31, 0.5])
+    assert old.label == new.label == "2"
+
+
+def test_zeros_are_missing(tmp_path):
+    made = annotation()
+    made["keypoint"][1] = made["keypoint_score"][1] = 0
+    del made["keypoint_score"]
+    (recording,) = pyskl.read(save(tmp_path / "a.pkl", [made]))
+    assert (recording.keypoints[:, 0, :, 2] == 1).all()
+    assert (recording.keypoints[:, 1, :, 2] == 0).all() and np.isnan(recording.keypoints[:, 1, :, :2]).all()
+
+
+def test_labels_and_classes(tmp_path):
+    assert one(tmp_path, options={"classes": ["a", "b", "c", "sad"]}).label == "sad"
+    assert one(tmp_path, label="sad").label == "sad"
+    with pytest.raises(FormatError, match="a: label: wanted one of 2 classes, 0 to 1, got 3"):
+        one(tmp_path, options={"classes": ["a", "b"]})
+    for wrong in (-1, 2.5, [1, 2], None.__class__):
+        with pytest.raises(FormatError):
+            one(tmp_path, label=wrong)
+
+
+def test_splits(tmp_path):
+    def splits(table, **options):
+        content = {"split": table, "annotations": [annotation("a"), annotation("b"), annotation("c")]}
+        return [recording.split for recording in pyskl.read(save(tmp_path / "s.pkl", content), **options)]
+
+    assert splits({"train": ["a"], "validation": ["b"]}) == ["train", "val", None]
+    assert splits({"xsub_train": ["a"], "xsub_val": ["b", "c"]}) == ["train", "val", "val"]
+    assert splits({"train1": np.array(["a", "c"]), "test1": ("b",)}) == ["train", "test", "train"]
+    both = {"xsub_train": ["a"], "xsub_val": ["b"], "xview_train": ["b"], "xview_val": ["a"]}
+    with pytest.raises(UsageError, match="protocol: wanted one of xsub, xview, or none, got no choice"):
+        splits(both)
+    assert splits(both, protocol="xview") == ["val", "train", None]
+    assert splits(both, protocol="none") == [None] * 3
+    with pytest.raises(FormatError, match="wanted a clip in one part, got 'a' in train and val"):
+        splits({"train": ["a"], "val": ["a"]})
+
+
+def test_other_layouts(tmp_path):
+    for layout, options in {"coco18": {}, "halpe26": {}, "body25": {"layout": "body25"}}.items():
+        joints = len(JOINT_NAMES[layout])
+        recording = one(tmp_path, joints=joints, options=options)
+        for name in COCO_KEYPOINTS:
+            assert recording.keypoints[0, 0, JOINT[name], 0] == JOINT_NAMES[layout].index(name) + 1, (layout, name)
+    ntu = one(tmp_path, joints=25, options={"layout": "ntu25"})
+    assert ntu.keypoints[0, 0, JOINT["left_wrist"], 0] == JOINT_NAMES["ntu25"].index("left_wrist") + 1
+    assert np.isnan(ntu.keypoints[0, 0, JOINT["left_eye"], 0])
+    assert one(tmp_path, joints=133).keypoints.shape == (4, 2, 17, 3)
+    with pytest.raises(FormatError, match="wanted joints of a known layout, got 25; give the option layout: coco17"):
+        one(tmp_path, joints=25)
+    with pytest.raises(FormatError, match=r"wanted 25 joints \(ntu25\), got 17"):
+        one(tmp_path, options={"layout": "ntu25"})
+    with pytest.raises(UsageError, match="layout: wanted one of coco17"):
+        one(tmp_path, options={"layout": "kinect"})
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ([], "wanted annotations, got none"),
+        (3, "wanted PYSKL's dict with split and annotations, got int"),
+        ({"images": [], "videos": []}, "got the keys images, videos"),
+        ({"annotations": [4]}, "annotation 0: wanted a dict, got int"),
+        ([annotation(name="")], "annotation 0: wanted its name under frame_dir"),
+        ([annotation(keypoint=[[1, 2]])], "a: wanted an array under keypoint"),
+        ([{"frame_dir": "k", "label": 1, "raw_file": "x.pkl"}], "keeps its keypoints in another file"),
+        ([annotation(keypoint=np.ones((1, 4, 25, 3)))], "wanted 2D keypoints, got 3D ones"),
+        ([annotation(keypoint=np.ones((4, 17, 2)))], r"keypoint: wanted \(people, frames, joints, 2\)"),
+        ([annotation(keypoint_score=np.ones((2, 4, 16)))], r"keypoint_score: wanted \(2, 4, 17\)"),
+        ([annotation(total_frames=9)], "wanted total_frames as in keypoint, 4, got 9"),
+        ([annotation(joints=14)], "wanted joints of a known layout, got 14"),
+        ([annotation(img_shape=(0, 5))], "img_shape: wanted"),
+        ([annotation(keypoint_score=np.zeros((2, 4, 17)))], "at least one frame, got none in 4 frames"),
+        ([annotation(keypoint=np.full((2, 4, 17, 2), None))], "not a sound pickle"),
+        ([annotation(keypoint=np.zeros((2, 4), "i4,i4"))], "not a sound pickle"),
+        ({"split": [1], "annotations": [annotation()]}, "split: wanted a dict"),
+        ({"split": {"train": [1]}, "annotations": [annotation()]}, "split train: wanted a list of names"),
+    ],
+)
+def test_faulty_content_is_named(tmp_path, content, message):
+    path = save(tmp_path / "bad.pkl", content)
+    with pytest.raises(FormatError, match=message) as error:
+        pyskl.read(path)
+    assert str(error.value).startswith(str(path)) and "\n" not in str(error.value)
+
+
+class Calls:
+    """Is a call of a function when it is unpickled."""
+
+    def __init__(self, function, *arguments):
+        self.call = (function, arguments)
+
+    def __reduce__(self):
+        return self.call
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_pickle_that_calls_anything_is_refused_and_nothing_runs(tmp_path, protocol):
+    proof = tmp_path / "ran"
+    calls = {
+        "posix.system": Calls(os.system, f"touch {proof}"),
+        "builtins.eval": Calls(eval, f"open({str(proof)!r}, 'w')"),
+        "builtins.getattr": Calls(getattr, Calls(__import__, "os"), "system"),
+        "numpy": Calls(np.load, "x.npy"),
+        "": Calls(pickle.loads, b"cos\nsystem\n."),
+    }
+    for name, call in calls.items():
+        for content in (call, {"annotations": [annotation(label=call)]}, [annotation(), {"frame_dir": [call]}]):
+            path = save(tmp_path / "evil.pkl", content, protocol)
+            with pytest.raises(FormatError, match="refused: this pickle wants to call '.*nothing was run") as error:
+                pyskl.read(path)
+            # Protocols 0 to 2 name what Python 2 called it.
+            assert name in str(error.value) or protocol < 3
+            assert "\n" not in str(error.value)
+    assert not proof.exists()
+
+
+def test_tricks_with_what_is_allowed(tmp_path):
+    proof = tmp_path / "ran"
+    system = b"cposix\nsystem\n"
+    touch = f"(V touch {proof}\ntR.".encode()
+    dotted = b"cnumpy\nf2py.os.system\n"
+    array = b"cnumpy.core.multiarray\n_reconstruct\n"
+    programs = {
+        "plain": system + touch,
+        "dotted name": dotted + touch,
+        "name in two parts": b"\x80\x04\x8c\x08os\nsystem\x8c\x00\x93.",
+        "python 2's name": b"c__builtin__\neval\n" + touch,
+        "extension registry": b"\x80\x02\x82\x01.",
+        "persistent id": b"P1\n.",
+        "instance": b"(iposix\nsystem\n.",
+        "new object": b"\x80\x02cnumpy\nndarray\n)\x81.",
+        "state of a class": b"cnumpy\nndarray\n}(V__setstate__\ncnumpy\ndtype\nusb.",
+        "state of a function": b"c_codecs\nencode\n}(V__code__\nI1\nsb.",
+        "state of a list": b"]}(Vx\nI1\nsb.",
+        "call of a call": array + b"(cnumpy\nndarray\n(I0\ntVb\ntR(tR.",
+        "array with a state of objects": array
+        + b"(cnumpy\nndarray\n(I0\ntVb\ntR(I1\n(I1\ntcnumpy\ndtype\n(VO8\ntRI0\n(ltb.",
+        "deep key": b"}" + b"(" + b"(" * 50_000 + b"t" * 50_000 + b"I1\nu.",
+        "encoding": b"c_codecs\nencode\n(Vx\nVrot13\ntR.",
+    }
+    for what, program in programs.items():
+        path = tmp_path / "evil.pkl"
+        path.write_bytes(program)
+        with pytest.raises(FormatError) as error:
+            pyskl.read(path)
+        assert "\n" not in str(error.value), what
+    assert not proof.exists()
+
+
+def test_claims_of_memory_are_not_believed(tmp_path):
+    import resource
+
+    huge = struct.pack("<Q", 2**36)
+    dtype = b"cnumpy\ndtype\n(Vf8\ntR"
+    array = b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntVb\ntR"
+    programs = [
+        b"N" + b"r" + struct.pack("<I", 2**31 - 1) + b".",  # a memo of two billion entries
+        b"\x80\x05\x96" + huge + b"a.",  # bytearray of 64 GiB
+        b"\x80\x04\x8e" + huge + b"a.",  # bytes of 64 GiB
+        b"\x80\x04\x95" + huge + b"a.",  # a frame of 64 GiB
+        array + b"(I1\n(L68719476736L\nt" + dtype + b"I0\nVabc\ntb.",
+        array[:-2].replace(b"I0", b"L68719476736L") + b"tR.",  # _reconstruct of 64 GiB
+        # A text of 100 kB, encoded 100 times.
+        b"c_codecs\nencode\np0\n(V" + b"x" * 100_000 + b"\nVlatin1\ntp1\nR" + b"g0\ng1\nR" * 100 + b".",
+    ]
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for program in programs:
+        path = tmp_path / "huge.pkl"
+        path.write_bytes(program)
+        with pytest.raises(FormatError):
+            pyskl.read(path)
+    # One array that a thousand annotations name.
+    shared = annotation(frames=5000)
+    many = [
+        annotation(str(i), keypoint=shared["keypoint"], total_frames=5000, keypoint_score=None) for i in range(1000)
+    ]
+    with pytest.raises(FormatError, match="claim more than the file holds"):
+        pyskl.read(save(tmp_path / "shared.pkl", many))
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # kB
+
+
+def test_damaged_files(tmp_path):
+    sound = pickle.dumps([annotation()])
+    assert len(load_plain(save(tmp_path / "sound.pkl", [annotation()]))) == 1
+    path = tmp_path / "bad.pkl"
+    for content in (
+        b"",
+        b"hello\n",
+        b"\x00" * 100,
+        b"\x89HDF\r\n\x1a\n",
+        b"PK\x03\x04",
+        b"{}",
+        sound[:-1],
+        sound[:200],
+    ):
+        path.write_bytes(content)
+        with pytest.raises(FormatError, match="bad.pkl: not a") as error:
+            pyskl.read(path)
+        assert "\n" not in str(error.value)
+    with pytest.raises(FormatError, match="cannot be read"):
+        pyskl.read(tmp_path / "none.pkl")
+    with pytest.raises(FormatError, match="cannot be read"):
+        pyskl.read(tmp_path)
+
+
+def test_any_byte_may_be_wrong(tmp_path):
+    """Flipped bytes give a clear error or a recording, never another error."""
+    rng = np.random.default_rng(0)
+    sound = pickle.dumps({"split": {"train": ["a"]}, "annotations": [annotation(people=1, frames=1)]}, 4)
+    path = tmp_path / "bad.pkl"
+    failed = 0
+    for place in rng.integers(0, len(sound), 400):
+        content = bytearray(sound)
+        content[place] = rng.integers(256)
+        path.write_bytes(content)
+        try:
+            pyskl.read(path)
+        except FormatError as error:
+            failed += 1
+            assert "\n" not in str(error)
+    assert failed > 50
+
+
+def made(name="clip", label="sad", split=None, **changes):
+    rng = np.random.default_rng(len(name))
+    keypoints = rng.uniform(0, 600, (9, 2, 17, 3)).astype(np.float32)
+    keypoints[..., 2] = rng.uniform(-0.2, 1, keypoints.shape[:-1])
+    keypoints[4:6, 1, :, 2] = 0
+    settings = {"fps": 29.97, "width": 640, "height": 480, "label": label, "split": split, "name": name}
+    return Recording(mark_missing(keypoints), **(settings | changes))
+
+
+def test_the_round_trip_is_exact(tmp_path):
+    recordings = [made("a", split="train"), made("bb", "happy", "val", tracked=False), made("ccc", None, fps=25.0)]
+    pyskl.write(recordings, tmp_path / "all.pkl")
+    for back, recording in zip(pyskl.read(tmp_path / "all.pkl"), recordings, strict=True):
+        np.testing.assert_array_equal(back.keypoints, recording.keypoints)
+        for name in ("fps", "width", "height", "label", "split", "name", "tracked"):
+            assert getattr(back, name) == getattr(recording, name), name
+
+
+def test_what_is_written_is_what_the_tools_expect(tmp_path):
+    pyskl.write([made("a", "sad", "train"), made("b", "angry", "test")], tmp_path / "all.pkl")
+    text = (tmp_path / "all.pkl").read_bytes()
+    assert b"numpy.core.multiarray" in text and b"numpy._core" not in text
+    content = pickle.loads(text)  # plain, as the tools do it
+    assert content["split"] == {"train": ["a"], "test": ["b"]}
+    first, second = content["annotations"]
+    assert (first["label"], second["label"]) == (5, 0) and content["classes"][5] == "sad"
+    assert first["keypoint"].shape == (2, 9, 17, 2) and first["keypoint_score"].shape == (2, 9, 17)
+    assert (first["img_shape"], first["total_frames"]) == ((480, 640), 9)
+    assert (first["keypoint"][first["keypoint_score"] == 0] == 0).all() and np.isfinite(first["keypoint"]).all()
+
+
+def test_what_cannot_be_written(tmp_path):
+    with pytest.raises(UsageError, match="wanted a name for each recording, got 'a' 2 times"):
+        pyskl.write([made("a"), made("a")], tmp_path / "x.pkl")
+    with pytest.raises(UsageError, match="classes: wanted every label among happy, got sad"):
+        pyskl.write([made("a")], tmp_path / "x.pkl", classes=["happy"])
+    pyskl.write([made("a", "dance")], tmp_path / "x.pkl")
+    assert pyskl.read(tmp_path / "x.pkl")[0].label == "dance"
+
+
+def test_files_are_found(tmp_path):
+    for name in ("b.pkl", "a.pickle", "c.txt"):
+        (tmp_path / name).touch()
+    assert [path.name for path in pyskl.find(tmp_path)] == ["a.pickle", "b.pkl"]

@@ -1,0 +1,387 @@
+import hashlib
+import json
+import tracemalloc
+from collections import Counter
+from dataclasses import replace
+from itertools import islice
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from poseemo_lib.cli.data import app
+from poseemo_lib.clips import EMOTIONS, check_clip
+from poseemo_lib.data.dataset import Dataset, DatasetWriter
+from poseemo_lib.data.synthetic import (
+    PLANTED_FILE,
+    generate_clips,
+    read_planted,
+    synthetic_clip,
+    write_synthetic_dataset,
+)
+from poseemo_lib.data.synthetic.emotion import CUE_SETS
+from poseemo_lib.data.synthetic.plan import CLASS_COUNTS, SyntheticSettings, label_of, place_of
+from poseemo_lib.errors import DatasetError, UsageError
+from poseemo_lib.skeleton import COCO_KEYPOINTS, JOINT
+
+
+@pytest.fixture(scope="module")
+def clips():
+    return list(generate_clips(300, seed=1))
+
+
+def test_people_turned_away_lose_the_far_ear(clips):
+    seen = np.concatenate([clip.keypoints[..., 2].reshape(-1, 17) > 0 for clip, _ in clips])
+    one_ear = seen[:, JOINT["left_ear"]] != seen[:, JOINT["right_ear"]]
+    assert 0.2 < one_ear.mean() < 0.9
+
+
+def test_every_clip_is_sound(clips):
+    for clip, _ in clips:
+        check_clip(clip, EMOTIONS)
+        assert clip.origin == "synthetic" and clip.split is None
+        xy = clip.keypoints[..., :2]
+        assert np.nanmin(xy) >= 0
+        assert np.nanmax(xy[..., 0]) < clip.width and np.nanmax(xy[..., 1]) < clip.height
+    assert len({clip.clip_id for clip, _ in clips}) == len(clips)
+
+
+def test_lengths_rates_and_people_are_like_tv(clips):
+    frames = np.array([clip.n_frames for clip, _ in clips])
+    seconds = np.array([clip.n_frames / clip.fps for clip, _ in clips])
+    assert 60 <= np.median(frames) <= 90
+    assert seconds.min() > 0.95 and seconds.max() < 6.05
+    assert {round(clip.fps, 3) for clip, _ in clips} == {23.976, 25, 29.97, 30}
+    assert 0.35 < np.mean([clip.n_people == 2 for clip, _ in clips]) < 0.65
+
+
+def test_joints_are_missing_as_framing_demands(clips):
+    seen = np.mean([(clip.keypoints[..., 2] > 0).mean((0, 1)) for clip, _ in clips], axis=0)
+    share = dict(zip(COCO_KEYPOINTS, seen, strict=True))
+    assert share["nose"] > 0.8 and share["left_shoulder"] > 0.85
+    assert 0.5 < share["left_wrist"] < 0.85
+    assert share["left_ankle"] < share["left_knee"] < share["left_hip"] < share["left_shoulder"]
+    assert 0.1 < share["left_ankle"] < 0.4
+    # Every now and then a whole person is missed for some frames.
+    gone = np.mean([(clip.keypoints[..., 2] == 0).all(2).any() for clip, _ in clips])
+    assert 0.1 < gone < 0.6
+
+
+def test_the_same_call_gives_the_same_clips_in_any_order(clips):
+    settings = SyntheticSettings(300, seed=1)
+    for index in (299, 3, 120):
+        clip, planted = synthetic_clip(settings, index)
+        assert clip.clip_id == clips[index][0].clip_id and planted == clips[index][1]
+        np.testing.assert_array_equal(clip.keypoints, clips[index][0].keypoints)
+    other = synthetic_clip(SyntheticSettings(300, seed=2), 3)[0]
+    assert other.keypoints.shape != clips[3][0].keypoints.shape or not np.array_equal(
+        other.keypoints, clips[3][0].keypoints, equal_nan=True
+    )
+    assert other.group_id != clips[3][0].group_id
+
+
+def test_without_signal_the_label_does_not_touch_the_keypoints():
+    settings = SyntheticSettings(40, seed=5, signal=0)
+    for index in range(0, 40, 5):
+        made = [synthetic_clip(settings, index, label) for label in EMOTIONS]
+        assert [clip.label for clip, _ in made] == list(EMOTIONS)
+        for clip, planted in made:
+            assert planted is None
+            np.testing.assert_array_equal(clip.keypoints, made[0][0].keypoints)
+            assert clip.source_id == made[0][0].source_id and clip.fps == made[0][0].fps
+
+
+@pytest.mark.parametrize("cues", CUE_SETS)
+def test_what_is_planted_is_where_it_says(cues):
+    """The same clip with and without signal differs in the planted person, joints and frames, and nowhere else."""
+    for index, (clip, planted) in enumerate(islice(generate_clips(300, seed=1, cues=cues), 120)):
+        plain = synthetic_clip(SyntheticSettings(300, seed=1, signal=0, cues=cues), index)[0]
+        assert plain.label == clip.label
+        same = (plain.keypoints == clip.keypoints) | (np.isnan(plain.keypoints) & np.isnan(clip.keypoints))
+        frames, people, joints = np.nonzero(~same.all(-1))
+        if planted is None:
+            assert clip.label == "neutral" and same.all()
+            continue
+        assert 0 <= planted.start < planted.stop <= clip.n_frames
+        assert 0 <= planted.person < clip.n_people
+        assert set(people) <= {planted.person}
+        assert {COCO_KEYPOINTS[joint] for joint in joints} <= set(planted.joints)
+        assert not len(frames) or (planted.start <= frames.min() and frames.max() < planted.stop)
+
+
+# The generator that made data/demo; datasets made by its settings must stay what they are.
+FIRST_CLIPS = "12a813be1d68e57e8ac7ec3e59b9e16a24f3478a3f445f7da63a531b18b399b8"
+
+
+def test_clips_of_default_settings_are_what_they_always_were():
+    found = hashlib.sha256()
+    for clip, planted in islice(generate_clips(1000, seed=0, n_groups=100), 5):
+        found.update(np.round(clip.keypoints, 3).astype("<f8").tobytes() + repr(planted).encode())
+    assert found.hexdigest() == FIRST_CLIPS
+
+
+@pytest.mark.parametrize("cues, signal, least", [("whole_body", 1.0, 200), ("local", 4.0, 50)])
+def test_planted_joints_that_are_seen_really_move(cues, signal, least):
+    moved, seen = 0, 0
+    for index in range(60):
+        clip, planted = synthetic_clip(SyntheticSettings(60, seed=4, signal=signal, cues=cues), index)
+        plain = synthetic_clip(SyntheticSettings(60, seed=4, signal=0, cues=cues), index)[0]
+        if planted:
+            where = (slice(planted.start, planted.stop), planted.person, [JOINT[name] for name in planted.joints])
+            apart = np.linalg.norm(clip.keypoints[where][..., :2] - plain.keypoints[where][..., :2], axis=-1)
+            for joint in apart.T:
+                seen += np.isfinite(joint).any()
+                moved += np.isfinite(joint).any() and np.nanmax(joint) > 0.005 * clip.height
+    assert seen > least
+    assert moved / seen > 0.85
+
+
+def test_more_signal_moves_more():
+    def distance(signal):
+        clip = synthetic_clip(SyntheticSettings(10, signal=signal), 4, "surprise")[0]
+        plain = synthetic_clip(SyntheticSettings(10, signal=0), 4)[0]
+        return np.nanmean(np.abs(clip.keypoints[..., :2] - plain.keypoints[..., :2]))
+
+    assert 0 < distance(0.5) < distance(1) < distance(2)
+
+
+def test_both_slots_are_used_for_the_main_person(clips):
+    slots = Counter(planted.person for clip, planted in clips if planted and clip.n_people == 2)
+    assert slots[0] > slots[1] > 0
+
+
+# Local cues
+
+HEAD = ("nose", "left_eye", "right_eye", "left_ear", "right_ear")
+ARMS_AND_LEGS = {
+    tuple(f"{side}_{joint}" for joint in joints)
+    for side in ("left", "right")
+    for joints in (("elbow", "wrist"), ("wrist",), ("knee", "ankle"), ("ankle",))
+}
+
+
+@pytest.fixture(scope="module")
+def local_clips():
+    return list(generate_clips(400, seed=2, signal=3, cues="local"))
+
+
+def test_local_cues_move_the_head_or_one_limb(local_clips):
+    places = Counter(planted.joints for _, planted in local_clips if planted)
+    assert set(places) == {HEAD} | ARMS_AND_LEGS
+    n = places.total()
+    assert 0.13 < places[HEAD] / n < 0.27 and max(places[place] for place in ARMS_AND_LEGS) / n < 0.17
+    assert all(len(planted.cues) == 1 for _, planted in local_clips if planted)
+
+
+def test_the_place_of_a_local_cue_tells_nothing_of_the_class(local_clips):
+    for label in set(EMOTIONS) - {"neutral"}:
+        moved = [planted.joints for _, planted in local_clips if planted and planted.label == label]
+        assert {joints[-1].removeprefix("left_").removeprefix("right_") for joints in moved} == {
+            "ear", "wrist", "ankle"
+        }  # fmt: skip
+
+
+def test_local_cues_take_less_time_and_are_in_either_slot(local_clips):
+    shares = [(planted.stop - planted.start) / clip.n_frames for clip, planted in local_clips if planted]
+    assert 0.08 < min(shares) < 0.3 and max(shares) <= 0.5
+    assert any(planted.start == 0 for _, planted in local_clips if planted)
+    slots = [planted.person for clip, planted in local_clips if planted and clip.n_people == 2]
+    assert 0.38 < np.mean(slots) < 0.62
+
+
+def test_with_local_cues_people_are_seen_from_head_to_foot(local_clips):
+    seen = np.mean([(clip.keypoints[..., 2] > 0).mean((0, 1)) for clip, _ in local_clips], axis=0)
+    assert seen.min() > 0.6
+
+
+def test_local_cues_are_in_the_record_and_the_default_is_not(tmp_path):
+    default = write_synthetic_dataset(tmp_path / "a", 12).recipe
+    assert default == {
+        "generator": "poseemo_lib.data.synthetic", "n_clips": 12, "seed": 0, "signal": 1.0, "n_groups": 10, "two_people": 0.5
+    }  # fmt: skip
+    out = str(tmp_path / "b")
+    done = CliRunner().invoke(app, ["synth", out, "--clips", "12", "--cues", "local"])
+    assert done.exit_code == 0 and Dataset(out).info.recipe == default | {"cues": "local"}
+    refused = CliRunner().invoke(app, ["synth", str(tmp_path / "c"), "--cues", "loc"])
+    assert isinstance(refused.exception, UsageError) and not (tmp_path / "c").exists()
+
+
+# Labels and groups
+
+
+def labels_of(settings: SyntheticSettings) -> tuple[list[str], list[int]]:
+    places = [place_of(settings, index) for index in range(settings.n_clips)]
+    labels = [label_of(settings, place, index) for index, place in enumerate(places)]
+    return labels, [place.group for place in places]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_class_proportions_are_those_of_the_reference(seed):
+    labels, _ = labels_of(SyntheticSettings(1000, seed=seed))
+    counts = Counter(labels)
+    shares = np.array([counts[label] / 1000 for label in EMOTIONS])
+    np.testing.assert_allclose(shares, np.array(CLASS_COUNTS) / sum(CLASS_COUNTS), atol=0.04)
+
+
+def test_every_group_has_clips_of_its_own_mixture():
+    labels, groups = labels_of(SyntheticSettings(1000))
+    sizes = Counter(groups)
+    assert len(sizes) == 40 and min(sizes.values()) >= 10
+    neutral = Counter(group for group, label in zip(groups, labels, strict=True) if label == "neutral")
+    shares = np.array([neutral[group] / sizes[group] for group in sizes])
+    assert shares.std() > 0.12
+
+
+@pytest.mark.parametrize("n_clips, n_groups", [(1, None), (3, 3), (25, 7), (60, None), (400, 3)])
+def test_any_number_of_groups_is_filled(n_clips, n_groups):
+    settings = SyntheticSettings(n_clips, n_groups=n_groups)
+    assert set(labels_of(settings)[1]) == set(range(settings.n_groups))
+
+
+def test_scenes_hold_one_to_four_clips_of_one_cast(clips):
+    scenes: dict[str, list] = {}
+    for clip, _ in clips:
+        scenes.setdefault(clip.source_id, []).append(clip)
+    assert max(map(len, scenes.values())) <= 4 < len(scenes)
+    for members in scenes.values():
+        assert len({(clip.group_id, clip.n_people, clip.fps, clip.width) for clip in members}) == 1
+    assert any(len({clip.label for clip in members}) > 1 for members in scenes.values())
+
+
+@pytest.mark.parametrize(
+    "wrong, message",
+    [
+        ({"n_clips": 0}, "n_clips: wanted a whole number of 1 or more, got 0"),
+        ({"n_clips": 2.5}, "n_clips: wanted a whole number of 1 or more, got 2.5"),
+        ({"n_clips": True}, "n_clips: wanted a whole number of 1 or more, got True"),
+        ({"seed": -1}, "seed: wanted a whole number of 0 or more, got -1"),
+        ({"signal": -0.1}, "signal: wanted a number from 0 to 100, got -0.1"),
+        ({"signal": float("nan")}, "signal: wanted a number from 0 to 100, got nan"),
+        ({"n_groups": 11}, "n_groups: wanted a whole number from 1 to 10, got 11"),
+        ({"n_groups": 0}, "n_groups: wanted a whole number from 1 to 10, got 0"),
+        ({"two_people": 1.1}, "two_people: wanted a number from 0 to 1, got 1.1"),
+        ({"cues": "Local"}, "cues: wanted whole_body or local, got 'Local'"),
+        ({"cues": ["local"]}, "cues: wanted whole_body or local, got"),
+    ],
+)
+def test_wrong_settings_are_named_at_once(wrong, message):
+    with pytest.raises(UsageError, match=message):
+        generate_clips(**{"n_clips": 10} | wrong)
+
+
+def test_all_wrong_settings_are_named_together():
+    with pytest.raises(UsageError, match="n_clips.*; signal"):
+        SyntheticSettings(0, signal=-1)
+
+
+def test_a_clip_that_does_not_exist_is_refused():
+    with pytest.raises(UsageError, match="index: wanted 0 to 9, got 10"):
+        synthetic_clip(SyntheticSettings(10), 10)
+    with pytest.raises(UsageError, match="label: wanted one of angry.*got 'joy'"):
+        synthetic_clip(SyntheticSettings(10), 0, "joy")
+
+
+def test_memory_stays_flat():
+    def peak(n: int) -> int:
+        tracemalloc.start()
+        for _ in islice(generate_clips(100_000, n_groups=20), n):
+            pass
+        top = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return top
+
+    peak(5)
+    assert peak(120) < 1.5 * peak(30) + 1e6
+
+
+# On disk
+
+
+def test_a_dataset_is_written_and_read_back(tmp_path):
+    seen = []
+    info = write_synthetic_dataset(tmp_path / "d", 30, seed=np.int64(3), signal=2, n_groups=5, progress=seen.append)
+    assert info.synthetic and info.complete and info.n_clips == 30
+    assert "synthetic" in info.source
+    assert info.recipe["seed"] == 3 and info.recipe["signal"] == 2 and info.recipe["n_groups"] == 5
+    assert seen == list(range(1, 31))
+    dataset = Dataset(tmp_path / "d")
+    made = list(generate_clips(30, seed=3, signal=2, n_groups=5))
+    for stored, (clip, _) in zip(dataset.clips(), made, strict=True):
+        np.testing.assert_array_equal(stored.keypoints, clip.keypoints)
+        assert replace(stored, keypoints=None) == replace(clip, keypoints=None)
+    assert not list(dataset.faults())
+    planted = read_planted(tmp_path / "d")
+    expected = [row for _, row in made if row]
+    assert list(planted.clip_id) == [row.clip_id for row in expected]
+    assert [tuple(joints) for joints in planted.joints] == [row.joints for row in expected]
+    assert list(planted.start) == [row.start for row in expected]
+    assert set(planted.label) <= set(EMOTIONS) - {"neutral"}
+    assert not [path.name for path in (tmp_path / "d").iterdir() if path.name.startswith(".tmp")]
+
+
+def test_the_same_settings_give_the_same_hash(tmp_path):
+    first = write_synthetic_dataset(tmp_path / "a", 12)
+    second = write_synthetic_dataset(tmp_path / "b", 12)
+    assert first.content_hash == second.content_hash
+    assert write_synthetic_dataset(tmp_path / "c", 12, seed=1).content_hash != first.content_hash
+
+
+def test_without_signal_the_planted_table_is_empty(tmp_path):
+    write_synthetic_dataset(tmp_path, 5, signal=0)
+    assert len(read_planted(tmp_path)) == 0
+
+
+def test_a_dataset_is_not_overwritten(tmp_path):
+    write_synthetic_dataset(tmp_path, 3)
+    before = (tmp_path / PLANTED_FILE).read_bytes()
+    with pytest.raises(UsageError, match="wanted an empty folder"):
+        write_synthetic_dataset(tmp_path, 4)
+    assert (tmp_path / PLANTED_FILE).read_bytes() == before
+
+
+def test_an_interrupted_dataset_is_not_complete(tmp_path):
+    def stop(done):
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_synthetic_dataset(tmp_path, 10, progress=stop)
+    assert json.loads((tmp_path / "dataset.json").read_text())["complete"] is False
+    assert not list(tmp_path.glob("*planted*")) and not list(tmp_path.glob(".tmp*planted*"))
+
+
+def test_the_same_call_goes_on_after_a_stop(tmp_path, monkeypatch):
+    def stop(done):
+        if done == 20:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_synthetic_dataset(tmp_path / "a", 30, progress=stop)
+    with pytest.raises(UsageError, match="unfinished dataset: wanted the same recipe to continue it"):
+        write_synthetic_dataset(tmp_path / "a", 30, seed=1)
+    written = []
+    monkeypatch.setattr(DatasetWriter, "write", spy(DatasetWriter.write, written))
+    resumed = write_synthetic_dataset(tmp_path / "a", 30)
+    assert len(written) == 10
+    whole = write_synthetic_dataset(tmp_path / "b", 30)
+    assert resumed.complete and resumed.content_hash == whole.content_hash
+    assert not list(Dataset(tmp_path / "a").faults())
+    assert read_planted(tmp_path / "a").astype(str).equals(read_planted(tmp_path / "b").astype(str))
+
+
+def spy(function, calls):
+    def spied(*arguments):
+        calls.append(arguments)
+        return function(*arguments)
+
+    return spied
+
+
+def test_planted_errors_are_named(tmp_path):
+    with pytest.raises(DatasetError, match="planted.parquet: wanted a synthetic dataset's planted.parquet, found none"):
+        read_planted(tmp_path)
+    (tmp_path / PLANTED_FILE).write_bytes(b"no parquet")
+    with pytest.raises(DatasetError, match="truncated or damaged"):
+        read_planted(tmp_path)
+    with pytest.raises(UsageError, match="foo://x: .*Protocol not known"):
+        read_planted("foo://x")

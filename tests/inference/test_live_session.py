@@ -1,0 +1,182 @@
+import numpy as np
+import pytest
+from conftest import SMALL
+
+from poseemo_lib.clips import EMOTIONS
+from poseemo_lib.data.dataset import Dataset
+from poseemo_lib.data.formats import Recording
+from poseemo_lib.inference.live_session import LiveSession
+from poseemo_lib.inference.predictor import PredictorInfo, load_predictor, predict_recording
+from poseemo_lib.training.parameters import check_parameters
+from poseemo_lib.training.run import execute_run
+
+PREPARATION = {"fps": 25.0, "people": 2}
+
+
+class Steps:
+    """A predictor whose answer is known: by the last frame of a window, each class for ten frames."""
+
+    info = PredictorInfo("steps", EMOTIONS, 1.0, 0.5, 8, PREPARATION, True)
+
+    def probabilities(self, windows, fps, width, height):
+        return np.stack([np.eye(7)[window.stop // 10 % 7] for window in windows])
+
+
+@pytest.fixture(scope="module")
+def predictor(tiny, tmp_path_factory):
+    values = {**SMALL, "architecture": "deep_residual", "epochs": 1, "dataset": str(tiny)}
+    return load_predictor(execute_run(check_parameters(values), tmp_path_factory.mktemp("runs") / "net" / "seed-0"))
+
+
+def clips(folder, wanted=lambda clip: True):
+    return [clip for clip in Dataset(folder).clips() if wanted(clip)]
+
+
+def someone(x=100.0, n=1):
+    xy = np.random.default_rng(0).uniform(0, 80, (17, 2))
+    poses = [np.concatenate([xy + [x + 300 * k, 50], np.ones((17, 1))], 1) for k in range(n)]
+    return np.array(poses, np.float32).reshape(n, 17, 3)
+
+
+def nobody():
+    return np.zeros((0, 17, 3), np.float32)
+
+
+def streamed(predictor, recording, stride, cuts=()):
+    session = LiveSession(
+        predictor, recording.fps, recording.width, recording.height, stride=stride, tracked=recording.tracked, keep=True
+    )
+    for frame, poses in enumerate(recording.keypoints):
+        session.push(poses, cut=frame in cuts)
+    session.flush()
+    return session.table()
+
+
+class TestStreamingEqualsBatch:
+    @pytest.mark.parametrize("tracked", [True, False])
+    @pytest.mark.parametrize("stride", [0.04, 0.4])
+    def test_on_stored_clips(self, predictor, tiny, tracked, stride):
+        for clip in clips(tiny, lambda clip: clip.n_people == 2)[:3] + clips(tiny)[:2]:
+            recording = Recording(clip.keypoints, clip.fps, clip.width, clip.height, tracked=tracked)
+            batch = predict_recording(predictor, recording, stride=stride)
+            live = streamed(predictor, recording, stride)
+            assert len(batch) > 1 and list(live) == list(batch)
+            facts = ["start_seconds", "stop_seconds", "people", "tracks"]
+            assert live[facts].equals(batch[facts])
+            numbers = [name for name in batch if name.startswith("p_")]
+            np.testing.assert_allclose(live[numbers], batch[numbers], atol=1e-6)
+
+    def test_with_scene_cuts_and_frames_without_anybody(self, predictor, tiny):
+        one, two = clips(tiny, lambda clip: clip.n_people == 2)[:2]
+        keypoints = np.concatenate([one.keypoints, two.keypoints]).copy()
+        keypoints[10:20, 1, :, 2] = 0
+        keypoints[40:70, :, :, 2] = 0
+        recording = Recording(keypoints, one.fps, one.width, one.height, tracked=False)
+        cuts = (one.n_frames,)
+        batch = predict_recording(predictor, recording, stride=0.1, cuts=cuts)
+        live = streamed(predictor, recording, 0.1, cuts)
+        assert live["tracks"].tolist() == batch["tracks"].tolist()
+        numbers = [name for name in batch if name.startswith("p_")]
+        np.testing.assert_allclose(live[numbers], batch[numbers], atol=1e-6)
+
+    def test_frames_left_out_are_frames_without_anybody(self, predictor, tiny):
+        clip = clips(tiny)[0]
+        seen = np.random.default_rng(0).random(clip.n_frames) < 0.7
+        seen[[0, -1]] = True
+        recording = Recording(clip.keypoints.copy(), clip.fps, clip.width, clip.height, tracked=False)
+        recording.keypoints[~seen, :, :, 2] = 0
+        batch = predict_recording(predictor, recording, stride=0.1)
+        session = LiveSession(predictor, clip.fps, clip.width, clip.height, stride=0.1, keep=True)
+        for frame in np.flatnonzero(seen):
+            session.push(clip.keypoints[frame], index=int(frame))
+        session.flush()
+        live = session.table()
+        assert live["stop_seconds"].tolist() == batch["stop_seconds"].tolist()
+        numbers = [name for name in batch if name.startswith("p_")]
+        np.testing.assert_allclose(live[numbers], batch[numbers], atol=1e-6)
+
+
+class TestMoments:
+    def session(self, **how):
+        return LiveSession(Steps(), 25.0, 640, 480, **{"stride": 0.04, "smoothing": 0, **how})
+
+    def test_nothing_is_known_before_the_first_window(self):
+        session = self.session()
+        moments = [session.push(someone(n=2)) for _ in range(8)]
+        assert [moment.filled for moment in moments] == [k / 8 for k in range(1, 9)]
+        for moment in moments[:-1]:
+            assert moment.answer == "" and moment.probabilities is None and moment.people.shape == (0, 17, 3)
+            assert moment.everybody.shape == (2, 17, 3)
+        assert moments[-1].answer == "angry" and moments[-1].people.shape == (2, 17, 3)
+
+    def test_after_a_cut_it_begins_anew(self):
+        session = self.session()
+        for _ in range(12):
+            moment = session.push(someone())
+        assert moment.answer
+        moment = session.push(someone(), cut=True)
+        assert moment.answer == "" and moment.filled == 1 / 8 and not len(moment.people)
+
+    def test_an_answer_ends_when_nobody_is_left_in_its_window(self):
+        session = self.session()
+        for _ in range(12):
+            session.push(someone())
+        answers = [session.push(nobody()).answer for _ in range(9)]
+        assert all(answers[:6]) and not any(answers[6:])  # fewer than two frames with somebody
+        for _ in range(2):
+            moment = session.push(someone())
+        assert moment.answer and moment.filled == 1
+
+    def test_an_answer_ends_with_a_stride_longer_than_a_frame_too(self):
+        session = self.session(stride=0.2)
+        for _ in range(13):
+            assert (moment := session.push(someone()))
+        assert moment.answer
+        answers = [session.push(nobody()).answer for _ in range(20)]
+        assert answers[4] and not answers[-1] and answers == sorted(answers, reverse=True)
+
+    @pytest.mark.parametrize("stride", [0.04, 0.2])
+    def test_smoothing_is_exponential_whatever_the_stride(self, stride):
+        session = self.session(stride=stride, smoothing=0.5)
+        for _ in range(8):
+            moment = session.push(someone())
+        assert moment.probabilities[0] == 1
+        session.predictor = type("Happy", (Steps,), {"probabilities": lambda self, w, *_: np.eye(7)[[3] * len(w)]})()
+        for _ in range(15):
+            moment = session.push(someone())
+        left = np.exp(-15 / 25 / 0.5)
+        np.testing.assert_allclose(moment.probabilities[[0, 3]], [left, 1 - left])
+        assert moment.probabilities.sum() == pytest.approx(1)
+
+    def test_saved_windows_are_not_smoothed(self):
+        rows = [self.session(smoothing=smoothing, keep=True) for smoothing in (0, 5)]
+        for session in rows:
+            for _ in range(30):
+                session.push(someone())
+        assert rows[0].table().equals(rows[1].table()) and rows[0].seconds == 1.2
+
+    def test_below_the_threshold_it_is_not_sure(self):
+        session = self.session()
+        session.predictor = type("Flat", (Steps,), {"probabilities": lambda self, w, *_: np.full((len(w), 7), 1 / 7)})()
+        for _ in range(8):
+            moment = session.push(someone())
+        assert moment.answer == "not sure"
+
+    def test_who_stays_keeps_the_slot_when_weights_change_order(self):
+        session = self.session()
+        small, large = someone(), someone(n=2)[1:]
+        for size in np.linspace(2, 0.5, 40):  # the first one shrinks
+            first = small.copy()
+            first[..., :2] = 100 + (first[..., :2] - 100) * size
+            moment = session.push(np.concatenate([large, first]))
+            if len(moment.people) == 2:
+                np.testing.assert_array_equal(moment.people[0], first[0])
+                np.testing.assert_array_equal(moment.people[1], large[0])
+        assert len(moment.people) == 2
+
+    def test_people_of_the_moment_are_marked_missing_where_they_are(self):
+        session = self.session()
+        for _ in range(10):
+            session.push(someone())
+        moment = session.push(nobody())
+        assert np.isnan(moment.people[..., :2]).all() and (moment.people[..., 2] == 0).all()

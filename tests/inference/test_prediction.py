@@ -1,0 +1,236 @@
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from made_prediction import recording_of, train
+
+from poseemo_lib.data.dataset import Dataset
+from poseemo_lib.data.formats import Recording
+from poseemo_lib.errors import FormatError, UsageError
+from poseemo_lib.features.windows import Window
+from poseemo_lib.inference import output as output
+from poseemo_lib.inference.predict import predict_input
+from poseemo_lib.inference.predictor import (
+    NOT_SURE,
+    PredictorInfo,
+    answers,
+    load_predictor,
+    predict_recording,
+    windows_of,
+)
+from poseemo_lib.training.batching import Preparation
+from poseemo_lib.training.calibration import calibrated
+from poseemo_lib.training.evaluation import probability_columns
+
+
+@pytest.fixture(scope="module")
+def predictor(small_run):
+    return load_predictor(small_run)
+
+
+@pytest.fixture(scope="module")
+def clips(tiny):
+    return list(Dataset(tiny).clips())
+
+
+def columns_of(info):
+    return probability_columns(info.classes)
+
+
+class TestAgainstTheEvaluation:
+    @pytest.mark.parametrize("values", [{}, {"people": 1, "normalisation": "frame", "smoothing": 3}])
+    def test_clips_get_the_probabilities_of_the_run_calibrated(self, values, tiny, small_run, tmp_path):
+        folder = train(tiny, tmp_path / "net" / "seed-0", eval_crops=2, **values) if values else small_run
+        predictor = load_predictor(folder)
+        found = predict_input(predictor, tiny, clips=True).table.set_index("recording")
+        stored = pd.read_parquet(folder / "predictions.parquet")
+        wanted = calibrated(stored, predictor.info.classes, predictor.info.temperature).set_index("clip_id")
+        columns = columns_of(predictor.info)
+        assert len(found) == len(Dataset(tiny)) and len(wanted) > 20
+        np.testing.assert_allclose(found.loc[wanted.index, columns], wanted[columns], atol=1e-6)
+        assert (found.loc[wanted.index, "label"] == wanted["label"]).all()
+
+    def test_a_window_of_a_short_clip_is_the_one_of_the_evaluation(self, predictor, clips):
+        # With two people the slots of a window go by their weights.
+        alone = [clip for clip in clips if (clip.keypoints[..., 2] > 0).any((0, 2)).sum() == 1]
+        for clip in alone[:20]:
+            longest = int(np.floor(15 * clip.fps / 25 + 1e-6)) + 1
+            for n_frames in (longest, longest // 2):
+                short = clip.with_(keypoints=clip.keypoints[:n_frames])
+                table = predict_recording(predictor, recording_of(short))
+                assert len(table) == 1 and table["stop_seconds"][0] == n_frames / clip.fps
+                wanted = predictor.clip_probabilities([short])
+                np.testing.assert_allclose(table[columns_of(predictor.info)], wanted, atol=1e-6)
+
+    def test_windows_of_one_recording_do_not_depend_on_each_other(self, predictor, clips):
+        recording = recording_of(max(clips, key=lambda clip: clip.n_frames))
+        windows = windows_of(predictor.info, recording, stride=0.2)
+        size = (recording.fps, recording.width, recording.height)
+        alone = np.concatenate([predictor.probabilities([window], *size) for window in windows])
+        assert len(windows) > 3
+        np.testing.assert_allclose(predictor.probabilities(windows, *size), alone, atol=1e-6)
+        assert predictor.probabilities([], *size).shape == (0, len(predictor.info.classes))
+
+
+class TestInvariance:
+    def window(self, clips):
+        clip = next(clip for clip in clips if clip.n_people == 2 and (clip.keypoints[..., 2] > 0).any((0, 2)).all())
+        return clip, Window(clip.keypoints[:30], 0, 30, (0, 1))
+
+    def test_an_absent_second_person_and_the_order_change_nothing(self, predictor, clips):
+        clip, window = self.window(clips)
+        size = (clip.fps, clip.width, clip.height)
+        missing = np.broadcast_to(np.float32([np.nan, np.nan, 0]), window.keypoints[:, :1].shape)
+        one = replace(window, keypoints=window.keypoints[:, :1])
+        padded = replace(window, keypoints=np.concatenate([one.keypoints, missing], 1))
+        a, b = (predictor.probabilities([each], *size) for each in (one, padded))
+        np.testing.assert_allclose(a, b, atol=1e-6)
+
+    def test_the_detector_s_order_of_people_changes_nothing(self, predictor, clips):
+        clip, _ = self.window(clips)
+        recording = replace(recording_of(clip), tracked=False)
+        swapped = recording.keypoints.copy()
+        swapped[::3] = swapped[::3, ::-1]
+        a, b = (predict_recording(predictor, replace(recording, keypoints=k)) for k in (recording.keypoints, swapped))
+        np.testing.assert_allclose(a[columns_of(predictor.info)], b[columns_of(predictor.info)], atol=1e-6)
+        assert (a["people"] == b["people"]).all()
+
+    def test_values_under_missing_joints_do_not_count(self, predictor, clips):
+        clip, window = self.window(clips)
+        hidden = np.where(window.keypoints[..., 2:] > 0, window.keypoints, np.float32([np.nan, np.nan, 0]))
+        size = (clip.fps, clip.width, clip.height)
+        a, b = (predictor.probabilities([replace(window, keypoints=k)], *size) for k in (window.keypoints, hidden))
+        np.testing.assert_array_equal(a, b)
+
+
+class TestAnswers:
+    info = PredictorInfo("n", ("a", "b", "c"), 1.0, 0.5, 64, vars(Preparation()), False)
+
+    def test_below_the_threshold_there_is_none(self):
+        probabilities = np.array([[0.5, 0.3, 0.2], [0.49, 0.31, 0.2], [0.1, 0.2, 0.7]])
+        assert answers(probabilities, self.info) == ["a", NOT_SURE, "c"]
+        assert answers(np.zeros((0, 3)), self.info) == []
+
+    def test_it_says_what_the_run_is(self, predictor):
+        info = predictor.info
+        assert info.synthetic and info.seconds == 16 / 25 and info.preparation == vars(Preparation())
+        scores = json.loads((predictor.run.folder / "metrics.json").read_text())["test"]
+        assert info.scores["balanced_accuracy"] == scores["balanced_accuracy"] and info.scores["chance"] <= 0.5
+        text = output.describe_predictor(info)
+        assert "posture is not a feeling" in text and "synthetic" in text and "balanced accuracy" in text
+        assert info.statistics["n_clips"] == predictor.run.record["clips"]["train"]
+
+    def test_the_best_baseline_of_the_study_stands_beside_the_score(self, tiny, tmp_path):
+        for name in ("majority", "stratified"):
+            train(tiny, tmp_path / "study" / name / "seed-0", architecture=name, model={})
+        folder = train(tiny, tmp_path / "study" / "net" / "seed-0")
+        scores = load_predictor(folder).info.scores
+        beside = {
+            name: json.loads((tmp_path / "study" / name / "seed-0" / "metrics.json").read_text())["test"]
+            for name in ("majority", "stratified")
+        }
+        best = max(beside, key=lambda name: beside[name]["balanced_accuracy"])
+        assert scores["baseline"] == beside[best]["balanced_accuracy"] and scores["baseline_name"] == best
+
+
+@pytest.fixture(scope="module")
+def found(predictor, tiny):
+    return predict_input(predictor, tiny)
+
+
+class TestFiles:
+    def test_all_three_read_back_equal(self, found, predictor, tmp_path):
+        for suffix in output.SUFFIXES:
+            output.write_prediction(found, tmp_path / f"out{suffix}")
+        csv = pd.read_csv(tmp_path / "out.csv", dtype={"tracks": object}, keep_default_na=False)
+        parquet = pd.read_parquet(tmp_path / "out.parquet")
+        content = json.loads((tmp_path / "out.json").read_text())
+        rows = pd.DataFrame(content["windows"])
+        values = pd.DataFrame(rows.pop("probabilities").tolist()).add_prefix("p_")
+        whole = pd.concat([rows, values], axis=1)[list(found.table)]
+        for read in (parquet, whole):
+            pd.testing.assert_frame_equal(read, found.table, check_exact=True, check_dtype=False)
+        pd.testing.assert_frame_equal(csv, found.table, rtol=1e-14, check_dtype=False)
+        info = predictor.info
+        assert content["classes"] == list(info.classes) and content["temperature"] == info.temperature
+        assert content["abstain_below"] == info.abstain_below and content["synthetic"] is True
+        assert "feeling" in content["note"] and content["predictor"] == info.name
+
+    def test_text_names_what_was_read_and_is_cut_where_it_is_long(self, found):
+        text = output.prediction_text(found, most=5)
+        assert len(text.splitlines()) == 7 and f"{len(found.table) - 5} more" in text
+        summary = output.summary_text(found)
+        assert f"{len(found.table)} windows of 120 recordings" in summary and "so that this is no score" in summary
+
+    def test_nothing_is_overwritten_unasked(self, tmp_path):
+        path = tmp_path / "a.json"
+        path.touch()
+        with pytest.raises(UsageError, match="exists; choose another name"):
+            output.check_out(path)
+        assert output.check_out(path, overwrite=True) == path
+        with pytest.raises(UsageError, match=r"ends in one of .json, .csv, .parquet"):
+            output.check_out(tmp_path / "a.txt")
+        with pytest.raises(UsageError, match="wanted a folder that exists"):
+            output.check_out(tmp_path / "none" / "a.csv")
+
+
+class TestVideo:
+    """An estimator that is not there, so that the path from pictures to answers is tested without a model's file."""
+
+    class Planted:
+        def __init__(self, keypoints):
+            self.keypoints, self.calls, self.resets = keypoints, 0, 0
+
+        def estimate(self, rgb, seconds):
+            self.calls += 1
+            return self.keypoints[self.calls - 1]
+
+        def reset(self):
+            self.resets += 1
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            pass
+
+    def write_video(self, path, n_frames):
+        from poseemo_lib.video.frames import VideoWriter
+
+        rng = np.random.default_rng(0)
+        with VideoWriter(path, 25, 64, 48) as writer:
+            for _ in range(n_frames):
+                writer.write(rng.integers(100, 120, (48, 64, 3)).astype(np.uint8))
+
+    def test_pictures_are_estimated_tracked_and_predicted(self, predictor, clips, tmp_path):
+        pytest.importorskip("av")
+        clip = next(clip for clip in clips if clip.n_frames > 50)
+        self.write_video(tmp_path / "a.mp4", 40)
+        planted, kept = self.Planted(clip.keypoints), []
+        found = predict_input(
+            predictor, tmp_path / "a.mp4", estimator=lambda: planted, each=lambda *one: kept.append(one)
+        )
+        assert planted.calls == 40 and planted.resets >= 1 and found.kind == "video"
+        recording = Recording(clip.keypoints[:40], 25.0, 64, 48, tracked=False)
+        cuts = kept[0][0].cuts
+        wanted = predict_recording(predictor, recording, cuts=cuts)
+        pd.testing.assert_frame_equal(found.table.drop(columns="recording"), wanted)
+
+    def test_a_video_without_people_is_one_line(self, predictor, tmp_path):
+        pytest.importorskip("av")
+        self.write_video(tmp_path / "a.mp4", 10)
+        nobody = self.Planted(np.zeros((10, 0, 17, 3), np.float32))
+        with pytest.raises(FormatError, match=r"got fewer in 0.4 s"):
+            predict_input(predictor, tmp_path / "a.mp4", estimator=lambda: nobody)
+
+
+def test_importing_it_loads_no_torch():
+    modules = "prediction, input_prediction, prediction_output, doctor, overlay_video, commands.predict"
+    code = "; ".join(f"import poseemo_lib.{name.strip()}" for name in modules.split(","))
+    code += "; import sys; print([m for m in ('torch', 'cv2', 'av', 'mediapipe', 'matplotlib') if m in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"

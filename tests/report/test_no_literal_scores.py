@@ -1,0 +1,304 @@
+"""No result is typed into what draws or tells results: a scanner over plots, figures, report code and notebooks."""
+
+import ast
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from poseemo_lib.report.published import class_counts, published, published_numbers
+
+PROJECT = Path(__file__).parents[2]
+LIBRARY = PROJECT / "poseemo_lib"
+NOTEBOOKS = sorted((PROJECT / "notebooks").glob("*.ipynb"))
+# Those that are there: what makes, words, draws or lays out results.
+NAMES = (
+    "alt_texts", "card_text", "cards", "contents", "dataset_card", "factors",
+    "findings", "interpretation", "limits", "material",
+    "mistakes", "page", "provenance", "published", "ranking", "recovery", "reliability", "report", "results",
+    "run_table", "speed", "trust", "variations", "wording",
+)  # fmt: skip
+MODULES = sorted(
+    [
+        *(LIBRARY / "plots").rglob("*.py"),
+        *(LIBRARY / "figures").rglob("*.py"),
+        *(path for name in NAMES if (path := LIBRARY / f"{name}.py").exists()),
+    ]
+)
+
+SCORE_WORD = re.compile(
+    r"accuracy|(^|_)f1|recall|precision|(^|_)ece|kappa|mcc|auc|(^|_)score(s)?$|importance|drop$|coverage|share", re.I
+)
+# A number with decimals, or a percentage; not a version, a section or a format such as `.1f`.
+RESULT = re.compile(r"(?<![\w.])\d+\.\d+(?![\w.]*\d)\s*%?|(?<![\w.,])\d\d?,\d\d?(?![\w.,])\s*%?|(?<![\w.])\d+\s*%")
+RANDOM = {"default_rng", "RandomState", "normal", "uniform", "random", "randn", "rand", "poisson", "beta"}
+CURVES = {"linspace", "geomspace", "logspace"}
+N_FLOATS, N_COUNTS, SMALL_COUNT = 3, 3, 12
+# What may stand in a text: levels of intervals and tests, which are chosen, not measured.
+TEXTS_ALLOWED = {"95 %", "5 %", "0 %", "100 %", "0.05", "0.001"}
+# Numbers that go here are colours, or places and sizes on the paper.
+LAYOUT = re.compile(
+    r"colou?r|^[cm]?ec$|^fc$|face$|figsize|_ratios$|^rect$|bbox|^xy|_?anchor$|style$|dash|^margins?$|^pad|domain$"
+    r"|^extent$|^position$|^(add|inset)_axes$|^set_position$|^subplots_adjust$|^transform$"
+)
+
+# (file, name that it is assigned to or keyword) of collections of numbers that lay out a picture. Each with the reason.
+LAYOUT_ALLOWED: dict[tuple[str, str], str] = {
+    ("poseemo_lib/dataset_card.py", "QUANTILES"): "which quantiles of the clips' lengths and rates are named",
+    ("poseemo_lib/plots/data.py", "_SPLIT_ALPHA"): "how see-through the bars of the three parts are",
+    ("poseemo_lib/plots/labels.py", "_ANGLES"): "directions in which a place for a label is looked for",
+    ("poseemo_lib/plots/labels.py", "_DISTANCES"): "distances at which a place for a label is looked for",
+}
+# (file, text) of texts that hold a number which is no result.
+TEXT_EXCEPTIONS: dict[tuple[str, str], str] = {}
+# (file, function) of drawn random numbers, and of made-up axes.
+RANDOM_ALLOWED: dict[tuple[str, str], str] = {}
+
+
+class Scanner(ast.NodeVisitor):
+    """Collect what looks like a typed result: (line, kind, what it is, name that it goes to)."""
+
+    def __init__(self):
+        self.found: list[tuple[int, str, str, str]] = []
+        self.names: list[str] = [""]
+
+    def scan(self, code: str) -> list[tuple[int, str, str, str]]:
+        tree = ast.parse(code)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node, clean=False):
+                node.body[0].value.value = ""
+        self.visit(tree)
+        return self.found
+
+    def note(self, node, kind, text):
+        self.found.append((node.lineno, kind, text, self.names[-1]))
+
+    def is_layout(self):
+        """Whether the name that a value goes to, and not a function that it stands in, is one of layout."""
+        return not self.names[-1].endswith("()") and bool(LAYOUT.search(self.names[-1].strip("_").lower()))
+
+    def within(self, name, node):
+        self.names.append(name)
+        self.visit(node)
+        self.names.pop()
+
+    def scored(self, node, name):
+        if SCORE_WORD.search(name) and _is_measured(node):
+            self.found.append((node.lineno, "score", f"{name} = {ast.unparse(node)}", name))
+
+    def visit_Assign(self, node):
+        # a, b = 1, 2 name by name; otherwise all of it goes to the target.
+        target, value = node.targets[0], node.value
+        apart = isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple) and len(target.elts) == len(value.elts)
+        pairs = zip(target.elts, value.elts, strict=True) if apart else [(target, value)]
+        for one, own in pairs:
+            self.scored(own, ast.unparse(one).strip("'\"[]"))
+            self.within(ast.unparse(one), own)
+
+    def visit_AnnAssign(self, node):
+        if node.value:
+            self.scored(node.value, ast.unparse(node.target))
+            self.within(ast.unparse(node.target), node.value)
+
+    def visit_keyword(self, node):
+        self.scored(node.value, node.arg or "")
+        self.within(node.arg or self.names[-1], node.value)
+
+    def visit_FunctionDef(self, node):
+        arguments = node.args.posonlyargs + node.args.args
+        defaults = [*zip(arguments[::-1], node.args.defaults[::-1], strict=False)]
+        defaults += zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
+        for argument, default in defaults:
+            if default is not None:
+                self.scored(default, argument.arg)
+                self.within(argument.arg, default)
+        self.names.append(f"{node.name}()")
+        for statement in node.body:
+            self.visit(statement)
+        self.names.pop()
+
+    def visit_Dict(self, node):
+        self.collection(node, [value for value in node.values if value])
+        for key, value in zip(node.keys, node.values, strict=True):
+            name = str(key.value) if isinstance(key, ast.Constant) else ""
+            self.scored(value, name)
+            self.within(name or self.names[-1], value)
+
+    def visit_List(self, node):
+        self.collection(node, node.elts)
+        self.generic_visit(node)
+
+    visit_Tuple = visit_Set = visit_List
+
+    def collection(self, node, values):
+        numbers = [value for value in map(_number, values) if value is not None]
+        floats = [value for value in numbers if isinstance(value, float)]
+        counts = [value for value in numbers if isinstance(value, int) and abs(value) > SMALL_COUNT]
+        if (len(floats) >= N_FLOATS or len(counts) >= N_COUNTS) and not self.is_layout():
+            self.note(node, "numbers", ast.unparse(node))
+
+    def visit_Call(self, node):
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        values = [value for value in map(_number, node.args) if value is not None]
+        if name in RANDOM or (name in CURVES and any(value % 1 for value in values)):
+            self.note(node, "made up", ast.unparse(node))
+        self.names.append(name if LAYOUT.search(name) else self.names[-1])
+        self.generic_visit(node)
+        self.names.pop()
+
+    def visit_BinOp(self, node):
+        # 0.9 * exp(-x / 5): a curve that no run made.
+        calls = {
+            one.func.attr for one in ast.walk(node) if isinstance(one, ast.Call) and isinstance(one.func, ast.Attribute)
+        }
+        if calls & {"exp", "tanh", "log1p", "sin", "cos"} and any(_is_measured(one) for one in ast.walk(node)):
+            self.note(node, "made up", ast.unparse(node))
+        self.generic_visit(node)
+
+    def visit_FormattedValue(self, node):
+        self.visit(node.value)  # not its format
+
+    def visit_Constant(self, node):
+        if isinstance(node.value, str) and not self.is_layout():
+            for text in results_in(node.value):
+                self.note(node, "text", text)
+
+
+def results_in(text: str) -> list[str]:
+    """Numbers in a text that look like results."""
+    found = [" ".join(match.group().replace("%", " %").split()) for match in RESULT.finditer(text)]
+    return [one for one in found if one not in TEXTS_ALLOWED]
+
+
+def _number(node):
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
+        node = node.operand
+    value = node.value if isinstance(node, ast.Constant) else None
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _is_measured(node) -> bool:
+    """Whether it is a number that a measurement could give: with decimals, or over what counts and levels are."""
+    value = _number(node)
+    return value is not None and (value % 1 != 0 or value > SMALL_COUNT)
+
+
+def scan_code(code: str) -> list[tuple[int, str, str, str]]:
+    return Scanner().scan(code)
+
+
+def configs(notebook: str) -> Iterator[tuple[int, str, str]]:
+    for number, config in enumerate(json.loads(notebook)["cells"]):
+        yield number, config["cell_type"], "".join(config["source"])
+
+
+def scan_notebook(notebook: str) -> list[tuple[int, str, str, str]]:
+    """What looks like a typed result in code and prose; the place is the number of the config."""
+    found = []
+    for number, kind, source in configs(notebook):
+        if kind == "code":
+            found += [(number, *what) for _, *what in scan_code(source)]
+        else:
+            found += [(number, "text", text, "prose") for text in results_in(source)]
+    return found
+
+
+def allowed(path: Path, kind: str, text: str, name: str) -> bool:
+    place = str(path.relative_to(PROJECT))
+    table = {"numbers": LAYOUT_ALLOWED, "text": TEXT_EXCEPTIONS, "made up": RANDOM_ALLOWED}.get(kind, {})
+    return (place, text if kind == "text" else name) in table
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(LIBRARY)))
+def test_no_result_is_typed_into_what_draws_or_words_results(path):
+    found = [one for one in scan_code(path.read_text(encoding="utf-8")) if not allowed(path, *one[1:])]
+    assert not found, "\n".join(f"{path.name}:{line}: {kind}: {text} ({name})" for line, kind, text, name in found)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_no_result_is_typed_into_a_notebook(path):
+    found = [one for one in scan_notebook(path.read_text(encoding="utf-8")) if not allowed(path, *one[1:])]
+    assert not found, "\n".join(f"{path.name}, config {config}: {kind}: {text}" for config, kind, text, _ in found)
+
+
+def published_texts() -> set[str]:
+    """Published accuracies as they could be typed: 33.97, 0.3397, 302/889."""
+    printed = [entry["percent"] for group in published()["accuracies"].values() for entry in group]
+    exact = {text for text in printed if len(text.partition(".")[2]) == 2 and not text.endswith("00")}
+    shares = {f"{float(text) / 100:.4f}" for text in exact}
+    n = int(class_counts()["test"].sum())
+    return exact | shares | {f"{count}/{n}" for count in published_numbers()["correct"]}
+
+
+def test_published_numbers_are_in_their_file_only():
+    wanted = published_texts()
+    assert len(wanted) > 60
+    pattern = re.compile("|".join(rf"(?<![\d.]){re.escape(text)}(?!\d)" for text in sorted(wanted)))
+    places = [*LIBRARY.rglob("*.py"), *(LIBRARY / "templates").rglob("*.*"), *NOTEBOOKS]
+    found = {str(path): pattern.findall(path.read_text(encoding="utf-8")) for path in places if path.is_file()}
+    assert not {path: texts for path, texts in found.items() if texts}
+
+
+PLANTED = {
+    "a score in a plot": ("def bars(ax):\n    ax.text(0, 0, 'accuracy 62.7 %')", "text"),
+    "a score as a number": ("def bars(ax):\n    balanced_accuracy = 0.627\n    ax.bar(0, balanced_accuracy)", "score"),
+    "a score as a default": ("def bars(ax, *, macro_f1=33.97):\n    ax.bar(0, macro_f1)", "score"),
+    "a table of scores": ("ROW = {'accuracy': 0.61, 'recall': 0.4}", "score"),
+    "one of two names": ("n, accuracy = 889, 0.31", "score"),
+    "a keyword": ("dict(kappa=0.1233)", "score"),
+    "bars from a list": ("ax.bar(range(3), [31.2, 29.0, 25.5])", "numbers"),
+    "values of a dict": ("shares = {'angry': 0.2, 'sad': 0.3, 'fear': 0.5}", "numbers"),
+    "counts of a confusion": ("confusion = [[159, 59, 15], [50, 21, 17]]", "numbers"),
+    "a made-up curve": ("loss = 0.9 * np.exp(-epochs / 5)", "made up"),
+    "a straight made-up curve": ("plt.plot(np.linspace(0.9, 0.5, 20))", "made up"),
+    "made-up noise": ("importance = np.random.default_rng(0).normal(size=17)", "made up"),
+    "a height": ("ax.bar(x, height=[31.2, 29.0, 25.5])", "numbers"),
+    "under a name of layout": ("def face_colour(ax):\n    ax.set_title('recall 62.7 %')", "text"),
+    "an f-string": ("text = f'{name} reaches 33.97'", "text"),
+}
+
+
+@pytest.mark.parametrize("code, kind", PLANTED.values(), ids=PLANTED.keys())
+def test_the_scanner_finds_what_is_planted(code, kind):
+    assert kind in {one[1] for one in scan_code(code)}
+
+
+def test_the_scanner_reads_the_prose_and_code_of_notebooks():
+    sources = [("markdown", "The network reaches 62.7 % on the test part."), ("code", "recall = [0.3, 0.4, 0.7]")]
+    text = json.dumps({"cells": [{"cell_type": kind, "source": [source]} for kind, source in sources]})
+    assert {(number, kind) for number, kind, *_ in scan_notebook(text)} == {(0, "text"), (1, "numbers")}
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        '"""A docstring may say 33.97 %."""',
+        "ax.bar(x, height, 0.8, color='0.6')",
+        "fig, axes = plt.subplots(2, 2, figsize=(9.5, 6))",
+        "text = f'{100 * accuracy:.1f} % [{low:.1f}, {high:.1f}]: 95 % interval'",
+        "ax.set_ylim(0, 1)\naccuracy = scores['accuracy']\nscore = 0\nshare = 1.0",
+        "edges = np.linspace(0, 1, 11)",
+        "ax = fig.add_axes([0.1, 0.1, 0.85, 0.8], facecolor=(0.2, 0.3, 0.4))",
+        "_HEIGHT, _MARGIN = 640, {'l': 46, 'r': 16, 't': 106}",
+        "gridspec_kw = {'width_ratios': [1.2, 0.8, 0.5]}",
+        "text = 'section 3.2.1, version 0.9.1'",
+    ],
+)
+def test_the_scanner_leaves_layout_and_words_alone(code):
+    assert scan_code(code) == []
+
+
+def test_every_exception_is_still_needed():
+    """An exception that nothing needs any more would let the next typed number through."""
+    needed = set()
+    for path in [*MODULES, *NOTEBOOKS]:
+        scan = scan_notebook if path.suffix == ".ipynb" else scan_code
+        place = str(path.relative_to(PROJECT))
+        for _, kind, text, name in scan(path.read_text(encoding="utf-8")):
+            needed.add((place, text if kind == "text" else name))
+    for table in (LAYOUT_ALLOWED, TEXT_EXCEPTIONS, RANDOM_ALLOWED):
+        assert all(reason for reason in table.values())
+        there = {key for key in table if (PROJECT / key[0]).exists()}
+        assert there <= needed, there - needed

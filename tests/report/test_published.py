@@ -1,0 +1,208 @@
+import dataclasses
+from pathlib import Path
+
+import made_studies
+import numpy as np
+import pandas as pd
+import pytest
+from statsmodels.stats.multitest import multipletests
+
+from poseemo_lib.errors import PoseemoError
+from poseemo_lib.paths import PARAMETERS, PROJECT
+from poseemo_lib.report import published
+from poseemo_lib.report.material import load_material
+from poseemo_lib.training.metrics import scores_from_confusion
+
+DEEP = {"architecture": "deep_residual"}
+CONFIGS = {
+    "floor": {"architecture": "majority"},
+    "recurrent": {"architecture": "gru"},
+    "transformer": {"architecture": "gru", "model": {"hidden": 64}},  # its name lies
+    "plain": DEEP,
+    "flip only": {**DEEP, **{name: 0.0 for name in made_studies.AUGMENTATION if name != "flip"}},
+    "narrow": {**DEEP, "model": {"hidden": 128}, "lr": 1e-3},
+    "unsampled": {"architecture": "conv1d", "sampler": "uniform"},
+    "leaky": {"architecture": "multiscale", "split": "random", "allow_leak": True},
+}
+
+
+@pytest.fixture(scope="module")
+def material(tmp_path_factory):
+    root = tmp_path_factory.mktemp("studies")
+    made_studies.made_study(root / "nets", CONFIGS, leaks=made_studies.LEAKS)
+    made_studies.made_study(root / "rare", made_studies.IMBALANCE)
+    return load_material([root / "nets", root / "rare"])
+
+
+@pytest.fixture(scope="module")
+def table(material):
+    return published.side_by_side(material)
+
+
+def copied(material, root, old, new):
+    """The same studies with another text in every record."""
+    import shutil
+
+    folders = []
+    for study in material.studies:
+        folders.append(shutil.copytree(study.root, root / study.root.name))
+        for path in folders[-1].rglob("run.json"):
+            path.write_text(path.read_text().replace(old, new))
+    return load_material(folders)
+
+
+def row_of(table, name):
+    (row,) = table[table["name"] == name].to_dict("records")
+    return row
+
+
+def test_the_counts_are_those_of_the_published_study():
+    clips = published.class_counts()
+    assert clips.sum().to_dict() == {"train": 7108, "test": 889} and clips.loc["neutral", "test"] == 284
+    confusion = published.confusion_matrix()
+    assert list(confusion.sum(1)) == list(clips["test"])
+    scores = {name: round(float(value), 5) for name, value in scores_from_confusion(confusion).items()}
+    expected = {"accuracy": 0.31159, "balanced_accuracy": 0.25901, "macro_f1": 0.26598, "macro_precision": 0.31770}
+    assert scores.items() >= expected.items() and (round(scores["kappa"], 4), round(scores["mcc"], 4)) == (
+        0.1233,
+        0.1267,
+    )
+    of = published.published()["confusion"]["of"]
+    assert row_of(published.published_numbers(), of)["correct"] == confusion.trace()
+
+
+def test_intervals_and_tests_follow_from_the_counts():
+    table = published.published_numbers()
+    highest = table.loc[table["published"].idxmax()]
+    assert highest["name"] == "deep_residual, pre-activation" and highest["correct"] == 302
+    p, n, z = 302 / 889, 889, 1.959964
+    middle, half = p + z**2 / (2 * n), z * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
+    wilson = (middle - half) / (1 + z**2 / n), (middle + half) / (1 + z**2 / n)
+    assert (highest["published_low"], highest["published_high"]) == pytest.approx(wilson, abs=1e-6)
+    assert highest["p"] == pytest.approx(0.1045, abs=5e-4)
+    np.testing.assert_allclose(table["p_holm"], multipletests(table["p"], method="holm")[1])
+    assert not table["above"].any()
+
+
+@pytest.mark.parametrize("percent", ["30", "30.001", "130.0"])
+def test_a_percentage_that_is_no_single_count_is_refused(percent):
+    with pytest.raises(PoseemoError, match="wanted a percentage that one count of 889 clips rounds to"):
+        published.correct_count(percent, 889)
+
+
+def test_the_file_names_what_is_there():
+    entries = [entry for group in published.published()["accuracies"].values() for entry in group]
+    names = [entry["name"] for entry in entries]
+    assert len(set(names)) == len(names)
+    assert all((PARAMETERS / f"{entry['from']}.yaml").exists() for entry in entries)
+    assert {published.published()["highest"]["of"], published.published()["confusion"]["of"]} <= set(names)
+
+
+def test_our_config_is_found_by_its_settings_and_not_by_its_name(table):
+    configs = {row["name"]: row["config"] for row in table.to_dict("records") if row["config"]}
+    assert configs == {
+        "gru": "recurrent",
+        "deep_residual, standard": "plain",
+        "standard block, attention, hidden 256, 4 blocks": "plain",
+        "hidden 128": "narrow",
+        "class weights and balanced sampler (the bug)": "twice",
+        "balanced sampler alone (the fix)": "sampler",
+        "focal loss": "focal",
+    }
+    assert row_of(table, "hidden 128")["differs_in"] == "lr" and row_of(table, "gru")["differs_in"] == ""
+    assert row_of(table, "focal loss")["study"] == "rare"
+
+
+def test_the_nearest_of_several_configs_stands_there(material):
+    only = [config for config in material.results.configs if config.name in ("floor", "flip only")]
+    part = dataclasses.replace(material, studies=(dataclasses.replace(material.results, configs=only),))
+    row = row_of(published.side_by_side(part), "deep_residual, standard")
+    assert (row["config"], row["differs_in"]) == ("flip only", "augmentation")
+
+
+def test_our_numbers_are_those_of_the_predictions(material, table):
+    row, accuracies, shares = row_of(table, "gru"), [], []
+    for seed in (0, 1):
+        one = pd.read_parquet(material.results.root / "recurrent" / f"seed-{seed}" / "predictions.parquet")
+        one = one[one["split"] == "test"]
+        answers = one.filter(regex="^p_").idxmax(axis=1).str.removeprefix("p_")
+        accuracies.append((answers == one["label"]).mean())
+        shares.append(one["label"].value_counts(normalize=True).max())
+    assert row["accuracy"] == pytest.approx(np.mean(accuracies)) and row["low"] < row["accuracy"] < row["high"]
+    assert row["majority_share"] == pytest.approx(shares[0]) == pytest.approx(shares[1])
+    assert (row["dataset"], row["synthetic"], row["unit"]) == ("made", True, "clip")
+
+
+def test_without_caer_nothing_is_reproduced(material, table, tmp_path):
+    assert set(table["reproduced"]) == {"no: needs CAER"}
+    text = published.summary(table)
+    assert "(284/889 = 31.9 %), after Holm's correction: 0 of 26 published accuracies" in text
+    assert "34.0 [30.9, 37.1] %, has p = 0.10 before" in text and "None of them could be reproduced" in text
+    drawn = copied(material, tmp_path, '"name": "made"', '"name": "caer"')  # still synthetic
+    assert set(published.side_by_side(drawn)["reproduced"]) == {"no: needs CAER"}
+
+
+def test_on_caer_the_intervals_decide(material, tmp_path):
+    real = copied(material, tmp_path, '"name": "made", "content_hash": "h", "synthetic": true',
+                  '"name": "CAER openpose", "content_hash": "h", "synthetic": false')  # fmt: skip
+    table = published.side_by_side(real)
+    assert row_of(table, "transformer")["reproduced"] == "no: not run on CAER"
+    for row in table[table["config"] != ""].to_dict("records"):
+        apart = row["low"] > row["published_high"] or row["high"] < row["published_low"]
+        assert row["reproduced"] == (published.APART if apart else published.OVERLAP)
+    counts = table["reproduced"].value_counts()
+    assert counts[published.APART] >= 1
+    assert f"those of {counts[published.APART]} do not, and {counts[published.NOT_RUN]} were not run" in (
+        published.summary(table)
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "synthetic", "expected"),
+    [("caer", False, True), ("CAER-v2", False, True), ("caer_s", False, False), ("caer", True, False),
+     ("mycaer", False, False), ("", False, False)],
+)  # fmt: skip
+def test_caer_is_told_from_its_twin_and_from_drawn_data(name, synthetic, expected):
+    assert published._is_caer({"name": name, "synthetic": synthetic}) is expected
+
+
+def test_the_table_for_reading_says_what_was_not_run(table):
+    shown = published.format_side_by_side(table)
+    assert len(shown) == len(table)
+    assert list(shown["our config"] == "not run") == list(table["config"] == "")
+    assert (
+        shown["published accuracy"].iloc[0] == "34.0 [30.9, 37.1]" and shown["p against always neutral"][0] == "0.104"
+    )
+    assert "recurrent (nets)" in set(shown["our config"]) and "made, synthetic" in set(shown["ours measured on"])
+
+
+def test_a_study_of_baselines_alone_has_no_config_beside(material):
+    only = [config for config in material.results.configs if config.is_baseline]
+    part = dataclasses.replace(material, studies=(dataclasses.replace(material.results, configs=only),))
+    table = published.side_by_side(part)
+    assert (table["config"] == "").all() and set(published.format_side_by_side(table)["our accuracy"]) == {"not run"}
+
+
+def test_the_faults_are_told_with_their_numbers():
+    faults = published.what_was_wrong()
+    text = " ".join(fault.wrong for fault in faults)
+    for words in (
+        *("302/889 = 33.97 %", "30.9 to 37.1", "284/889 = 31.95 %", "p = 0.10", "neutral for 72 %", "22.1"),
+        *("277/889 = 31.16 %, balanced accuracy 25.9", "31.16 in one run and 29.02", "17.5 %, and 31.4 %"),
+    ):
+        assert words in text
+    assert len(faults) >= 10 and all(fault.wrong and fault.ours for fault in faults)
+    assert not {"{", "}"} & set(text + " ".join(fault.ours for fault in faults))
+
+
+def test_the_table_in_the_documentation_is_that_of_the_file():
+    text = (PROJECT / "docs" / "method.md").read_text(encoding="utf-8")
+    lines = {tuple(part.strip() for part in line.strip("|").split("|")) for line in text.splitlines() if "|" in line}
+    for row in published.published_numbers().to_dict("records"):
+        low, high = 100 * row["published_low"], 100 * row["published_high"]
+        wanted = (row["name"], f"{row['correct']}", f"{100 * row['published']:.1f}", f"{low:.1f} to {high:.1f}")
+        assert (*wanted, f"{row['p']:.2f}") in lines
+
+
+def test_the_numbers_come_with_the_package():
+    assert Path(published.__file__).with_name("published.yaml") == published.FILE and published.FILE.exists()

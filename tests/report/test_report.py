@@ -1,0 +1,222 @@
+import ast
+import os
+import re
+import shutil
+
+import matplotlib.pyplot as plt
+import nbformat
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import SMALL
+from PIL import Image
+
+from poseemo_lib.analysis.results import load_results
+from poseemo_lib.errors import PoseemoError, UsageError
+from poseemo_lib.paths import NOTEBOOKS
+from poseemo_lib.report import alt_texts, wording
+from poseemo_lib.report.figures.catalogue import CATALOGUE, COMPARISON_PLOTS, REPORT_FIGURES
+from poseemo_lib.report.material import Material, load_material
+from poseemo_lib.report.report import Figures, make_report, save_figure
+from poseemo_lib.training.parameters import check_parameters
+from poseemo_lib.training.run import execute_run
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+def make_runs(root, dataset, **values):
+    for config, seed in (("majority", 0), ("net", 0), ("net", 1)):
+        more = {"architecture": "majority", "model": {}} if config == "majority" else {}
+        parameters = check_parameters({"dataset": str(dataset), **SMALL, "seed": seed, **values, **more})
+        execute_run(parameters, root / config / f"seed-{seed}", config=config)
+    return root
+
+
+@pytest.fixture(scope="module")
+def runs(tiny, tmp_path_factory):
+    return make_runs(tmp_path_factory.mktemp("runs"), tiny)
+
+
+@pytest.fixture(scope="module")
+def page(runs, tmp_path_factory):
+    return make_report(runs, tmp_path_factory.mktemp("report"))
+
+
+def test_the_opening_states_the_score_the_baseline_and_what_the_data_are(runs):
+    results = load_results(runs)
+    text = wording.opening(Material((results,)))
+    scores = results["net"].scores.scores.set_index("metric").loc["balanced_accuracy"]
+    wanted = f"{100 * scores['mean']:.1f} % [{100 * scores['low']:.1f}, {100 * scores['high']:.1f}]"
+    assert wanted in text and f"chance {100 * results.chance:.1f} %" in text
+    assert "Synthetic data" in text and "largest class" in text and "Leaky" not in text
+    # two epochs of a tiny network on a dozen clips, in few groups: nothing may be claimed
+    assert "nothing is claimed without at least 8 groups" in text
+
+
+def test_a_leak_is_said_first(tiny, tmp_path):
+    results = load_results(make_runs(tmp_path, tiny, split="random", allow_leak=True, epochs=1))
+    assert "Leaky split" in wording.opening(Material((results,))).split("**net**")[0]
+
+
+def test_names_from_data_are_escaped(runs, tmp_path):
+    root = tmp_path / "runs"
+    shutil.copytree(runs, root)
+    for path in root.rglob("run.json"):
+        path.write_text(path.read_text().replace('"config": "net"', '"config": "<script>alert(1)</script>"'))
+    text = wording.opening(load_material(root))
+    assert "<script>" not in text and "&lt;script&gt;" in text
+
+
+def test_texts_of_figures_carry_their_numbers():
+    confusion = np.array([[8, 2], [5, 5]])
+    assert alt_texts.describe_confusion(confusion, ("a", "b")) == (
+        "Confusion matrix. Recall: a 80 %, b 50 %; most often confused: b taken for a (50 %)"
+    )
+    history = pd.DataFrame({"epoch": [1, 2], "val_macro_f1": [0.1, 0.25]})
+    assert alt_texts.describe_curves({3: history}, {3: 2}) == (
+        "Learning curves. seed 3: epoch 2 of 2, validation macro-F1 0.250"
+    )
+
+
+def test_runs_that_cannot_be_reported_are_named(tmp_path, runs):
+    with pytest.raises(UsageError, match="nowhere: wanted a folder of runs, found none"):
+        make_report(tmp_path / "nowhere", tmp_path / "r")
+    with pytest.raises(UsageError, match="wanted one of its configs, majority, net; got 'nobody'"):
+        make_report(runs, tmp_path / "r", base="nobody")
+    with pytest.raises(UsageError, match="wanted run folders"):
+        make_report(tmp_path, tmp_path / "r")
+    shutil.copytree(runs / "net", tmp_path / "net")
+    for path in tmp_path.rglob("run.json"):
+        path.write_text(path.read_text().replace('"status": "complete"', '"status": "running"'))
+    with pytest.raises(PoseemoError, match="wanted completed runs, found 2 that are not"):
+        make_report(tmp_path, tmp_path / "r")
+    assert not (tmp_path / "r").exists()
+
+
+def test_every_figure_is_kept_in_three_forms_and_the_cards_lie_beside_the_page(page):
+    assert len(REPORT_FIGURES) == 10 and len(COMPARISON_PLOTS) == 6
+    for kind, figures in CATALOGUE.items():
+        folder = page.parent / "figures" / kind
+        for suffix in (".png", ".svg"):
+            assert {path.stem for path in folder.glob(f"*{suffix}")} == set(figures)
+    folder = page.parent / "figures" / "report_figures"
+    with Image.open(folder / "03_best_model_analysis.png") as picture:
+        assert round(picture.info["dpi"][0]) == 300 and "net" in picture.info["Description"]
+    confusion = pd.read_csv(folder / "03_best_model_analysis-confusion.csv")
+    assert confusion.select_dtypes("number").to_numpy().sum() == 2 * load_results_of(page)["net"].scores.n_clips
+    assert "Synthetic" in (page.parent / "model_card.md").read_text(encoding="utf-8")
+    assert "Synthetic" in (page.parent / "dataset_card.md").read_text(encoding="utf-8")
+
+
+def load_results_of(page):
+    source = nbformat.read(page.parent / "report.ipynb", 4).cells
+    (injected,) = [config.source for config in source if "injected-parameters" in config.metadata.get("tags", [])]
+    values = {node.targets[0].id: ast.literal_eval(node.value) for node in ast.parse(injected).body}
+    return load_results(values["runs"][0])
+
+
+def test_the_page_is_one_file_that_asks_for_nothing(page):
+    text = page.read_text(encoding="utf-8")
+    assert page.stat().st_size < 15e6
+    assert "<script src=" not in text and 'rel="stylesheet" href="http' not in text
+    pictures = re.findall(r"<img[^>]*data:image/png;base64,", text)
+    assert len(pictures) == sum(map(len, CATALOGUE.values()))
+    assert "Synthetic data" in text and "over 1 seeds" not in text and "No ranks" in text
+    assert text.count("not run") > 3  # an ablation, regimes, two splits
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (Debian: apt-get install chromium)")
+def test_the_page_opens_offline_in_chromium_with_every_figure_drawn(page):
+    from playwright.sync_api import sync_playwright
+
+    requests, errors = [], []
+    with sync_playwright() as playwright:
+        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        tab = browser.new_context(offline=True, viewport={"width": 390, "height": 800}).new_page()
+        tab.on("request", lambda request: requests.append(request.url))
+        tab.on("pageerror", lambda error: errors.append(str(error)))
+        tab.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+        tab.goto(page.as_uri())
+        tab.wait_for_function("[...document.querySelectorAll('.js-plotly-plot')].every(p => p.clientHeight > 100)")
+        drawn = tab.eval_on_selector_all(".js-plotly-plot svg.main-svg", "all => all.length")
+        sizes = tab.eval_on_selector_all("img", "images => images.map(i => [i.naturalWidth, i.alt])")
+        wide = tab.evaluate("document.documentElement.scrollWidth")
+        text = tab.inner_text("body")
+        browser.close()
+    outside = [url for url in requests if not url.startswith(("file:", "data:", "blob:"))]
+    assert not outside and not errors and drawn >= 3 and wide <= 390
+    assert all(width > 100 and len(alt) > 30 for width, alt in sizes)
+    assert "balanced accuracy" in text and "import" not in text.split("Where the numbers come from")[-1]
+
+
+def test_an_unknown_figure_is_named(runs):
+    with pytest.raises(UsageError, match="figure: wanted one of 01_data_distribution, .*, got '17'"):
+        Figures(load_material(runs))("17")
+
+
+def test_a_figure_that_comes_again_leaves_no_old_table(tmp_path):
+    figure = plt.figure()
+    save_figure(figure, tmp_path / "k" / "01", "text", {"old": pd.DataFrame({"a": [1]})})
+    save_figure(figure, tmp_path / "k" / "01", "text", {"new": pd.DataFrame({"a": [1]})})
+    assert {path.name for path in (tmp_path / "k").iterdir()} == {"01.png", "01.svg", "01-new.csv"}
+    once = (tmp_path / "k" / "01.svg").read_bytes()
+    save_figure(figure, tmp_path / "k" / "01", "text", {})
+    assert (tmp_path / "k" / "01.svg").read_bytes() == once
+    plt.close(figure)
+
+
+def test_a_report_that_fails_leaves_the_one_before_and_a_place_that_is_none_is_named(runs, tmp_path, monkeypatch):
+    notebook = nbformat.read(NOTEBOOKS / "07_report.ipynb", 4)
+    notebook.cells = [*notebook.cells[:2], nbformat.v4.new_code_cell("raise OSError('half way')")]
+    nbformat.write(notebook, tmp_path / "fails.ipynb")
+    monkeypatch.setattr("poseemo_lib.report.report.NOTEBOOK", str(tmp_path / "fails.ipynb"))
+    out = tmp_path / "out"
+    (out / "figures" / "report_figures").mkdir(parents=True)
+    for file in (out / "report.html", out / "figures" / "report_figures" / "kept.png"):
+        file.write_text("before")
+    with pytest.raises(PoseemoError, match="half way"):
+        make_report(runs, out)
+    assert (out / "report.html").read_text() == "before" and (out / "report-failed.ipynb").exists()
+    assert (out / "figures" / "report_figures" / "kept.png").exists()
+    assert not list(out.glob(".making-*"))
+    (tmp_path / "file").write_text("x")
+    for place in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(UsageError, match="wanted a folder to write the report to"):
+            make_report(runs, place)
+        with pytest.raises(UsageError, match="wanted a folder to write the report to"):
+            make_report(runs, tmp_path / "o", figures=place)
+    with pytest.raises(UsageError, match="wanted each folder once"):
+        make_report([runs, runs], tmp_path / "o")
+
+
+def test_all_pictures_of_a_figure_have_one_layout(tmp_path):
+    def drawn():
+        figure, ax = plt.subplots(layout="constrained")
+        ax.set(xlabel="x", ylabel="a long\nlabel", title="title")
+        return figure, ax
+
+    (figure, ax), (other, _) = drawn(), drawn()
+    save_figure(figure, tmp_path / "01", "text", {})
+    other.savefig(tmp_path / "plain.png", dpi=300, bbox_inches="tight", metadata={"Description": "text"})
+    assert (tmp_path / "01.png").read_bytes() == (tmp_path / "plain.png").read_bytes()
+    place = ax.get_position()
+    figure.draw_without_rendering()
+    assert ax.get_position().bounds == place.bounds
+    plt.close("all")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ('"leaks": {}', '"leaks": 3'), ('"started": "', '"started": "yesterday '), ('"content_hash"', '"other_hash"'),
+        ('"seed": ', '"seeds": '),
+    ],
+)  # fmt: skip
+def test_a_damaged_record_is_named(change, message, runs, tmp_path):
+    root = shutil.copytree(runs, tmp_path / "runs")
+    path = root / "net" / "seed-0" / "run.json"
+    assert change in path.read_text()
+    path.write_text(path.read_text().replace(change, message))
+    with pytest.raises(PoseemoError, match="seed-0/run.json: wanted the record of a completed run"):
+        load_results(root)

@@ -1,0 +1,110 @@
+"""Every file in parameters/: valid, nothing but differences, and usable with plain Papermill."""
+
+import subprocess
+import sys
+import warnings
+
+import pytest
+import yaml
+from conftest import SMALL
+from papermill import inspect_notebook
+
+from poseemo_lib.data.recipes import recipe_names
+from poseemo_lib.files import read_yaml
+from poseemo_lib.models import hyper_parameters
+from poseemo_lib.paths import NOTEBOOKS, PARAMETERS
+from poseemo_lib.studies.plan import load_study
+from poseemo_lib.training.inputs import load_inputs
+from poseemo_lib.training.parameters import RunParameters, check_parameters
+from poseemo_lib.training.run import execute_run
+from poseemo_lib.training.run_folder import read_record
+
+RUN_FILES = sorted([*PARAMETERS.glob("architectures/*.yaml"), *PARAMETERS.glob("ablations/*.yaml")])
+STUDY_FILES = sorted(PARAMETERS.glob("studies/*.yaml"))
+# The data that a user has to bring.
+BROUGHT = {"data/caer"}
+QUICK = {name: value for name, value in SMALL.items() if name != "model"} | {"epochs": 1}
+one_file = pytest.mark.parametrize("path", RUN_FILES, ids=lambda path: path.stem)
+
+
+def papermill(path, dataset, out):
+    """Execute the training notebook with a parameter file, without our command."""
+    options = []
+    values = QUICK | {"dataset": str(dataset), "out": str(out / path.stem)}
+    for name, value in values.items():
+        options += ["-p", name, str(value)]
+    command = [sys.executable, "-m", "papermill", NOTEBOOKS / "03_train.ipynb", out / f"{path.stem}.ipynb", "-f", path]
+    return subprocess.run([*command, *options, "--no-progress-bar"], capture_output=True, text=True)
+
+
+@one_file
+def test_it_says_in_a_comment_what_it_is_and_holds_differences_only(path):
+    assert path.read_text().startswith("# ")
+    values = read_yaml(path)
+    parameters = check_parameters(values, str(path))
+    defaults = {name: field.default for name, field in RunParameters.model_fields.items()}
+    same = [name for name, value in values.items() if value == defaults[name] and name != "architecture"]
+    published = hyper_parameters(parameters.architecture)
+    same += [name for name, value in parameters.model.items() if value == published[name]]
+    assert not same
+
+
+def test_the_notebook_has_every_name_that_a_file_gives():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        known = set(inspect_notebook(str(NOTEBOOKS / "03_train.ipynb")))
+    assert {name for path in RUN_FILES for name in read_yaml(path)} <= known
+
+
+@one_file
+def test_it_trains(path, tiny, tmp_path):
+    parameters = check_parameters(read_yaml(path) | QUICK | {"dataset": str(tiny)})
+    folder = execute_run(parameters, tmp_path / "run", inputs=load_inputs(parameters))
+    record = read_record(folder)
+    assert record["status"] == "complete" and record["parameters"]["architecture"] == parameters.architecture
+
+
+def test_plain_papermill_takes_a_file(tiny, tmp_path):
+    made = papermill(PARAMETERS / "ablations" / "normalisation_frame.yaml", tiny, tmp_path)
+    assert made.returncode == 0, made.stderr[-2000:]
+    record = read_record(tmp_path / "normalisation_frame")
+    assert record["status"] == "complete" and record["parameters"]["normalisation"] == "frame"
+
+
+@pytest.mark.slow
+@one_file
+def test_plain_papermill_takes_every_file(path, tiny, tmp_path):
+    made = papermill(path, tiny, tmp_path)
+    assert made.returncode == 0, made.stderr[-2000:]
+    assert read_record(tmp_path / path.stem)["status"] == "complete"
+
+
+@pytest.mark.parametrize("path", STUDY_FILES, ids=lambda path: path.stem)
+class TestStudyFiles:
+    def test_it_is_valid_and_so_is_every_config(self, path):
+        study = load_study(path)
+        assert study.name == path.stem
+        assert study.dataset in recipe_names() or study.dataset in BROUGHT
+        for name, config in study.configs.items():
+            values = dict(study.base)
+            if config.file:
+                values |= read_yaml(PARAMETERS / f"{config.file}.yaml")
+            values |= config.model_extra
+            fold = {"fold": "?"} if values.get("split") == "leave_one_group_out" else {}
+            check_parameters(values | fold, f"{path.name}: {name}")
+
+    def test_it_has_a_comment_and_more_than_one_seed(self, path):
+        assert path.read_text().startswith("# ")
+        assert len(load_study(path).seeds) >= 2
+
+
+def test_every_ablation_file_is_in_the_ablation_study():
+    configs = set(yaml.safe_load((PARAMETERS / "studies" / "ablations.yaml").read_text())["configs"])
+    assert {path.stem for path in PARAMETERS.glob("ablations/*.yaml")} == configs - {"base"}
+
+
+def test_every_architecture_file_is_in_the_architecture_study():
+    configs = load_study(PARAMETERS / "studies" / "architectures.yaml").configs.values()
+    assert {f"architectures/{path.stem}" for path in PARAMETERS.glob("architectures/*.yaml")} == {
+        config.file for config in configs if config.file
+    }

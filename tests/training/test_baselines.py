@@ -1,0 +1,285 @@
+import numpy as np
+import pytest
+
+from poseemo_lib.errors import TrainingError, UsageError
+from poseemo_lib.skeleton import COCO_KEYPOINTS, JOINT
+from poseemo_lib.training import baselines
+from poseemo_lib.training.baselines import BASELINES, Windows
+from poseemo_lib.training.pose_statistics import movement_statistics, posture_statistics
+
+FPS = 25.0
+# A standing figure with spread arms; hips at (0, 0), shoulders at y = -1, y down.
+STANDING = {
+    "nose": (0.0, -1.5),
+    "left_eye": (0.05, -1.55),
+    "right_eye": (-0.05, -1.55),
+    "left_ear": (0.1, -1.5),
+    "right_ear": (-0.1, -1.5),
+    "left_shoulder": (0.4, -1.0),
+    "right_shoulder": (-0.4, -1.0),
+    "left_elbow": (0.9, -1.0),
+    "right_elbow": (-0.9, -1.0),
+    "left_wrist": (0.9, -0.5),
+    "right_wrist": (-1.4, -1.0),
+    "left_hip": (0.2, 0.0),
+    "right_hip": (-0.2, 0.0),
+    "left_knee": (0.2, 0.8),
+    "right_knee": (-0.2, 0.8),
+    "left_ankle": (0.2, 1.6),
+    "right_ankle": (-0.2, 1.6),
+}
+
+
+def standing(n_frames=50, n_windows=1, people=1):
+    figure = np.array([(*STANDING[name], 1.0) for name in COCO_KEYPOINTS], np.float32)
+    return np.tile(figure, (n_windows, n_frames, people, 1, 1))
+
+
+def statistics(keypoints, mask=None, fps=FPS):
+    mask = np.ones(keypoints.shape[:2], bool) if mask is None else mask
+    posture, posture_names = posture_statistics(keypoints, mask)
+    movement, movement_names = movement_statistics(keypoints, mask, fps)
+    names = (*posture_names, *movement_names)
+    return dict(zip(names, np.concatenate([posture, movement], axis=1).T, strict=True))
+
+
+def random_walks(seed=0, n_windows=6, n_frames=40):
+    rng = np.random.default_rng(seed)
+    steps = rng.normal(scale=0.02, size=(n_windows, n_frames, 2, 17, 3)).cumsum(1)
+    keypoints = (standing(n_frames, n_windows, people=2) + steps).astype(np.float32)
+    keypoints[:, :, 1, :, 0] += 2.5
+    keypoints[rng.random(keypoints.shape[:4]) < 0.1] = np.nan
+    keypoints[1, :, 1] = np.nan
+    return keypoints
+
+
+def assert_same(one, other, rtol=2e-3):
+    # Positions are float32 of size about 1, so that a jerk is only good to about 1e-3 of the fastest.
+    assert one.keys() == other.keys()
+    for name in one:
+        np.testing.assert_allclose(one[name], other[name], rtol=rtol, atol=2e-3, err_msg=name)
+
+
+def test_posture_of_a_known_figure():
+    s = {name: float(values[0]) for name, values in statistics(standing()).items()}
+    wanted = {
+        "left_elbow_angle_mean": np.pi / 2,
+        "right_elbow_angle_mean": np.pi,
+        "left_knee_angle_mean": np.pi,
+        "trunk_lean_mean": 0,
+        "head_tilt_mean": 0,
+        "head_height_mean": 0.52,
+        "left_wrist_x_mean": 0.9,
+        "left_wrist_y_mean": -0.5,
+        "wrists_apart_mean": np.hypot(2.3, 0.5),
+        "shoulders_apart_mean": 0.8,
+        "hands_height_mean": 0.0,
+        "width_mean": 2.3,
+        "height_mean": 3.12,
+        "left_wrist_x_sd": 0,
+        "left_wrist_x_range": 0,
+        "present_share": 1,
+        "hips_share": 1,
+        "second_present_share": 0,
+    }
+    assert {name: s[name] for name in wanted} == pytest.approx(wanted, abs=1e-6)
+    assert np.isnan(s["second_distance_mean"]) and np.isnan(s["second_trunk_lean_mean"])
+
+
+def test_a_body_that_stands_still_does_not_move():
+    s = statistics(standing())
+    for name in ("motion_mean", "motion_sd", "motion_max", "acceleration_max", "jerk_max"):
+        assert s[name] == 0, name
+    for name in ("motion_frequency", "head_motion_share", "root_jerkiness", "root_straightness", "wrists_together"):
+        assert np.isnan(s[name]), name
+
+
+def test_walking_on_a_line_moves_the_root_only():
+    keypoints = standing()
+    keypoints[..., 0] += 0.04 * np.arange(50)[None, :, None, None]
+    s = statistics(keypoints)
+    assert s["root_straightness"] == pytest.approx(1.0, rel=1e-4)
+    assert s["root_curvature"] == pytest.approx(0.0, abs=1e-2)
+    assert s["root_unevenness"] == pytest.approx(0.0, abs=1e-3)
+    assert s["motion_mean"] == pytest.approx(0.0, abs=1e-4)
+
+
+def test_a_waving_hand_has_its_frequency_speed_and_curvature():
+    keypoints = standing(n_frames=100)
+    phase = 2 * np.pi * 2.0 * np.arange(100) / FPS
+    wrist = JOINT["left_wrist"]
+    keypoints[0, :, 0, wrist, 0] += 0.3 * np.cos(phase)
+    keypoints[0, :, 0, wrist, 1] += 0.3 * np.sin(phase)
+    s = statistics(keypoints)
+    assert s["left_wrist_y_frequency"] == pytest.approx(2.0, abs=0.1)
+    assert s["left_wrist_y_rhythm"] > 0.9
+    # A circle of radius 0.3: speed w r, curvature 1 / r; one of 13 points moves. The rates are those of differences.
+    rate = 2 * np.sin(np.pi * 2.0 / FPS) * FPS
+    assert s["motion_mean"] == pytest.approx(0.3 * rate / 13, rel=1e-3)
+    assert s["acceleration_mean"] == pytest.approx(0.3 * rate**2 / 13, rel=1e-3)
+    assert s["jerk_max"] == pytest.approx(0.3 * rate**3 / 13, rel=1e-2)
+    assert s["left_wrist_hardness"] == pytest.approx(rate, rel=1e-3)
+    assert s["left_wrist_jerkiness"] == pytest.approx(rate, rel=1e-2)
+    assert s["left_wrist_unevenness"] == pytest.approx(0, abs=1e-3)
+    assert s["left_wrist_motion_share"] == pytest.approx(13, rel=1e-3)
+    assert s["arms_motion_share"] == pytest.approx(13 / 4, rel=1e-3)
+    assert s["left_wrist_curvature"] == pytest.approx(1 / 0.3, rel=0.05)
+    assert s["left_wrist_straightness"] < 0.1
+    assert s["legs_motion_share"] == 0
+
+
+def test_place_and_size_in_the_picture_do_not_matter():
+    keypoints = random_walks()
+    changed = keypoints.copy()
+    changed[..., :2] = 37.0 * keypoints[..., :2] + np.float32([400, -150])
+    assert_same(statistics(keypoints), statistics(changed))
+
+
+def test_padding_does_not_matter():
+    keypoints = random_walks()
+    padded = np.concatenate([keypoints, np.full((6, 24, 2, 17, 3), 9.0, np.float32)], axis=1)
+    mask = np.arange(64)[None].repeat(6, 0) < 40
+    short, long = statistics(keypoints), statistics(padded, mask)
+    # The periodogram of a padded window has the window's own length in its definition of "near" and "enough".
+    for name in [name for name in short if name.endswith(("_frequency", "_rhythm"))]:
+        del short[name], long[name]
+    assert_same(short, long, rtol=1e-5)
+
+
+def test_an_absent_second_person_is_the_same_as_no_slot():
+    keypoints = random_walks()
+    alone = keypoints.copy()
+    alone[:, :, 1] = np.nan
+    assert_same(statistics(alone), statistics(keypoints[:, :, :1]), rtol=0)
+
+
+def test_the_second_person():
+    keypoints = standing(people=2)
+    keypoints[:, :, 1, :, :2] = 2 * keypoints[:, :, 1, :, :2] + np.float32([3.0, -0.5])
+    s = statistics(keypoints)
+    assert s["second_size"] == pytest.approx(2.0, rel=1e-5)
+    assert s["second_distance_mean"] == pytest.approx(np.hypot(3, 0.5), rel=1e-5)
+    assert s["second_height_mean"] == pytest.approx(0.5, abs=1e-5)
+    assert s["second_present_share"] == 1
+
+
+def test_without_hips_the_shoulders_stand_in():
+    keypoints = standing()
+    whole = statistics(keypoints)
+    keypoints[..., JOINT["left_hip"] :, :] = np.nan
+    s = statistics(keypoints)
+    # Here 1.25 shoulder widths are one torso exactly.
+    assert s["hips_share"] == 0
+    for name in ("left_wrist_x_mean", "head_y_mean", "head_height_mean", "left_elbow_angle_mean", "wrists_apart_mean"):
+        assert s[name] == pytest.approx(whole[name], abs=1e-5), name
+    assert np.isnan(s["trunk_lean_mean"]) and np.isnan(s["left_knee_x_mean"])
+
+
+@pytest.mark.parametrize("n_frames", [1, 2, 3, 64])
+def test_missing_stays_missing_and_nothing_warns(n_frames):
+    nothing = np.full((2, n_frames, 2, 17, 3), np.nan, np.float32)
+    s = statistics(nothing)
+    shares = {name for name in s if name.endswith("present_share") or name == "hips_share"}
+    assert all(np.isnan(s[name]).all() for name in s if name not in shares)
+    assert all((s[name] == 0).all() for name in shares)
+    padding_only = statistics(standing(n_frames), np.zeros((1, n_frames), bool))
+    assert np.isnan(padding_only["left_wrist_x_mean"]).all()
+
+
+def test_windows_do_not_see_each_other():
+    keypoints = random_walks()
+    together = statistics(keypoints)
+    assert_same({name: values[2:3] for name, values in together.items()}, statistics(keypoints[2:3]), rtol=1e-6)
+
+
+def test_number_of_statistics():
+    names = tuple(statistics(standing()))
+    assert 100 <= len(names) <= 300 and len(set(names)) == len(names)
+
+
+@pytest.fixture(scope="module")
+def two_styles():
+    """Windows of 3 classes; class 2 waves the left hand, class 1 holds it up, class 0 does neither."""
+    rng = np.random.default_rng(4)
+    labels = np.repeat([0, 1, 2], [20, 10, 10])
+    keypoints = standing(32, len(labels)) + rng.normal(scale=0.02, size=(40, 32, 1, 17, 3)).astype(np.float32)
+    wrist = JOINT["left_wrist"]
+    keypoints[labels == 1, :, :, wrist, 1] -= 0.6
+    keypoints[labels == 2, :, 0, wrist, 1] += 0.3 * np.sin(2 * np.pi * 2 * np.arange(32) / FPS).astype(np.float32)
+    keypoints[rng.random(keypoints.shape[:4]) < 0.05] = np.nan
+    keypoints[3] = np.nan
+    return Windows(keypoints, np.ones((40, 32), bool), FPS, np.arange(40)), labels
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_probabilities_cover_all_classes(name, two_styles):
+    windows, labels = two_styles
+    # Five classes, of which 3 and 4 never occur.
+    fitted = baselines.fit_baseline(name, windows, labels, n_classes=5, seed=0, **_fast(name))
+    probabilities = baselines.predict_probabilities(fitted, windows)
+    assert probabilities.shape == (40, 5)
+    np.testing.assert_allclose(probabilities.sum(1), 1, rtol=1e-6)
+    assert (probabilities[:, 3:] == 0).all() and (probabilities >= 0).all()
+    again = baselines.predict_probabilities(
+        baselines.fit_baseline(name, windows, labels, n_classes=5, seed=0, **_fast(name)), windows
+    )
+    np.testing.assert_array_equal(probabilities, again)
+    if name in ("logistic_regression", "extra_trees"):
+        seen = np.arange(40) != 3
+        assert (probabilities.argmax(1) == labels)[seen].mean() > 0.9
+
+
+def _fast(name):
+    return {"n_estimators": 30} if name == "extra_trees" else {}
+
+
+def test_majority_is_by_clip_not_by_window(two_styles):
+    windows, _ = two_styles
+    # 30 windows of one clip of class 0, ten clips of class 1.
+    many = Windows(windows.keypoints, windows.mask, FPS, np.r_[np.zeros(30, int), np.arange(1, 11)])
+    labels = np.repeat([0, 1], [30, 10])
+    fitted = baselines.fit_baseline("majority", many, labels, n_classes=2, seed=0)
+    np.testing.assert_array_equal(baselines.predict_probabilities(fitted, many), np.tile([0.0, 1.0], (40, 1)))
+
+
+def test_stratified_draws_with_the_class_frequencies_once_a_clip():
+    n = 3000
+    windows = Windows(np.full((2 * n, 1, 1, 17, 3), np.nan), np.ones((2 * n, 1), bool), FPS, np.repeat(np.arange(n), 2))
+    labels = np.repeat(np.random.default_rng(0).choice(3, n, p=[0.6, 0.3, 0.1]), 2)
+    fitted = baselines.fit_baseline("stratified", windows, labels, n_classes=3, seed=1)
+    probabilities = baselines.predict_probabilities(fitted, windows)
+    np.testing.assert_array_equal(probabilities[::2], probabilities[1::2])
+    assert set(np.unique(probabilities)) == {0.0, 1.0}
+    np.testing.assert_allclose(probabilities.mean(0), [0.6, 0.3, 0.1], atol=0.03)
+    other = baselines.fit_baseline("stratified", windows, labels, n_classes=3, seed=2)
+    assert (baselines.predict_probabilities(other, windows) != probabilities).any()
+
+
+def test_a_clip_of_many_windows_weighs_as_much_as_any_other():
+    weights = baselines._window_weights(np.array([0, 0, 0, 0, 1]), np.array([0, 0, 0, 1, 2]), balanced=True)
+    assert weights.mean() == pytest.approx(1)
+    assert weights[:3].sum() == pytest.approx(weights[3])
+    assert weights[4] == pytest.approx(weights[:4].sum())
+
+
+def test_no_windows_to_predict(two_styles):
+    windows, labels = two_styles
+    fitted = baselines.fit_baseline("extra_trees", windows, labels, n_classes=3, seed=0, n_estimators=5)
+    none = Windows(windows.keypoints[:0], windows.mask[:0], FPS, windows.clip[:0])
+    assert baselines.predict_probabilities(fitted, none).shape == (0, 3)
+
+
+def test_unknown_names_and_parameters_are_listed():
+    with pytest.raises(UsageError, match="unknown baseline 'svm'; known: majority, stratified, logistic_regression, "):
+        baselines.build_baseline("svm", 0)
+    with pytest.raises(UsageError, match="unknown parameter trees; known: .*n_estimators"):
+        baselines.build_baseline("extra_trees", 0, trees=3)
+
+
+def test_training_that_cannot_work_is_refused(two_styles):
+    windows, labels = two_styles
+    with pytest.raises(TrainingError, match="at least two classes in training, got class 1 only"):
+        baselines.fit_baseline("logistic_regression", windows, np.ones_like(labels), n_classes=3, seed=0)
+    none = Windows(windows.keypoints[:0], windows.mask[:0], FPS, windows.clip[:0])
+    with pytest.raises(TrainingError, match="at least one training window"):
+        baselines.fit_baseline("majority", none, labels[:0], n_classes=3, seed=0)

@@ -1,0 +1,192 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from poseemo_lib.analysis.binomial import wilson_interval
+from poseemo_lib.errors import PoseemoError
+from poseemo_lib.training import evaluation, metrics
+
+CLASSES = ("a", "b", "c")
+
+
+def make_table(labels, probabilities, groups, sources=None, split="test"):
+    table = pd.DataFrame(
+        {
+            "clip_id": [f"clip-{i}" for i in range(len(labels))],
+            "split": split,
+            "label": [CLASSES[i] for i in labels],
+            "group_id": groups,
+            "source_id": [f"source-{i}" for i in range(len(labels))] if sources is None else sources,
+        }
+    )
+    table[evaluation.probability_columns(CLASSES)] = probabilities
+    return table
+
+
+def random_table(seed, n=60, n_groups=6, bonus=0.4):
+    labels = np.random.default_rng(99).integers(0, 3, n)
+    rng = np.random.default_rng(seed)
+    probabilities = rng.dirichlet(np.ones(3), n)
+    probabilities[np.arange(n), labels] += bonus
+    return make_table(
+        labels, probabilities / probabilities.sum(1, keepdims=True), [f"g{i % n_groups}" for i in range(n)]
+    )
+
+
+def row(config, metric):
+    return config.scores.set_index("metric").loc[metric]
+
+
+def split_table(table):
+    labels = pd.Index(CLASSES).get_indexer(table["label"])
+    return labels, table[evaluation.probability_columns(CLASSES)].to_numpy()
+
+
+def test_means_and_sds_are_those_of_the_single_seeds():
+    tables = {k: random_table(k) for k in range(3)}
+    config = evaluation.config_scores(tables, CLASSES, n_bootstrap=50)
+    single = [metrics.score_predictions(*split_table(table), CLASSES) for table in tables.values()]
+    for metric in config.scores["metric"]:
+        values = [one[metric] for one in single]
+        assert row(config, metric)["mean"] == pytest.approx(np.mean(values)), metric
+        assert row(config, metric)["sd"] == pytest.approx(np.std(values, ddof=1)), metric
+    per_class = config.per_class.set_index(["class", "metric"])
+    assert per_class.loc[("b", "recall"), "mean"] == pytest.approx(
+        np.mean([one["per_class"]["b"]["recall"] for one in single])
+    )
+    np.testing.assert_array_equal(config.confusion, np.sum([one["confusion"] for one in single], axis=0))
+    assert (config.n_clips, config.n_groups, config.n_seeds, config.resampled_by) == (60, 6, 3, "group")
+
+
+def naive_bootstrap(tables, n_bootstrap, seed):
+    """The same draws, with the clips really repeated and every metric taken from scratch."""
+    groups = sorted(set(pd.concat([table["group_id"] for table in tables])))
+    draws = np.random.default_rng(seed).multinomial(len(groups), np.full(len(groups), 1 / len(groups)), n_bootstrap)
+    for draw in draws:
+        times = dict(zip(groups, draw, strict=True))
+        repeated = [table.loc[table.index.repeat(table["group_id"].map(times))] for table in tables]
+        scores = [metrics.score_predictions(*split_table(table), CLASSES) for table in repeated]
+        flat = [one | {f"recall {name}": one["per_class"][name]["recall"] for name in CLASSES} for one in scores]
+        yield {name: np.mean([one[name] for one in flat]) for name in flat[0] if np.isscalar(flat[0][name])}
+
+
+def test_intervals_equal_a_naive_bootstrap():
+    tables = {k: random_table(k) for k in range(2)}
+    config = evaluation.config_scores(tables, CLASSES, n_bootstrap=200, seed=5)
+    naive = pd.DataFrame(naive_bootstrap(list(tables.values()), 200, seed=5))
+    for metric in config.scores["metric"]:
+        low, high = np.percentile(naive[metric], [2.5, 97.5])
+        assert row(config, metric)[["low", "high"]].tolist() == pytest.approx([low, high]), metric
+    for name in CLASSES:
+        got = config.per_class.set_index(["class", "metric"]).loc[(name, "recall"), ["low", "high"]].tolist()
+        assert got == pytest.approx(np.percentile(naive[f"recall {name}"], [2.5, 97.5]).tolist())
+
+
+def simulated(rng, n_groups, n_each, between_groups):
+    """Two-thirds of the clips right on average; groups differ by `between_groups`."""
+    chance = np.clip(2 / 3 + between_groups * rng.choice([-1, 1], n_groups), 0, 1)
+    right = rng.random((n_groups, n_each)) < chance[:, None]
+    labels = rng.integers(0, 3, right.size)
+    predicted = np.where(right.ravel(), labels, (labels + 1) % 3)
+    return make_table(labels, np.eye(3)[predicted], np.repeat([f"g{i}" for i in range(n_groups)], n_each))
+
+
+def test_intervals_cover_the_known_accuracy():
+    rng = np.random.default_rng(11)
+    covered = 0
+    for _ in range(150):
+        table = simulated(rng, n_groups=30, n_each=8, between_groups=0.2)
+        accuracy = row(evaluation.config_scores({0: table}, CLASSES, n_bootstrap=300), "accuracy")
+        covered += accuracy["low"] <= 2 / 3 <= accuracy["high"]
+    # 95 % of 150 is 142; a percentile interval of 30 groups covers a little less. Below 128: P < 0.001 at 93 %.
+    assert 128 <= covered < 150
+
+
+def test_interval_widens_with_the_correlation_in_groups():
+    widths = []
+    for between_groups in (0.0, 0.33):
+        table = simulated(np.random.default_rng(2), n_groups=20, n_each=20, between_groups=between_groups)
+        accuracy = row(evaluation.config_scores({0: table}, CLASSES, n_bootstrap=500), "accuracy")
+        widths.append(accuracy["high"] - accuracy["low"])
+    assert widths[1] > 2 * widths[0]
+
+
+def test_repeatable_and_independent_of_the_order_of_rows():
+    table = random_table(0)
+    once = evaluation.config_scores({0: table}, CLASSES, n_bootstrap=100, seed=1)
+    again = evaluation.config_scores({0: table.sample(frac=1, random_state=0)}, CLASSES, n_bootstrap=100, seed=1)
+    pd.testing.assert_frame_equal(once.scores, again.scores)
+    other = evaluation.config_scores({0: table}, CLASSES, n_bootstrap=100, seed=2)
+    assert row(once, "nll")["low"] != row(other, "nll")["low"]
+
+
+def test_a_single_group_is_resampled_by_clip_and_says_so():
+    table = random_table(0, n_groups=1)
+    config = evaluation.config_scores({0: table}, CLASSES, n_bootstrap=300)
+    accuracy = row(config, "accuracy")
+    assert config.resampled_by == "clip" and config.n_groups == 1
+    assert accuracy["low"] < accuracy["mean"] < accuracy["high"]
+    assert np.isnan(accuracy["sd"])
+
+
+def test_seeds_with_different_clips():
+    table = random_table(0)
+    halves = {0: table[table["group_id"] < "g3"], 1: table[table["group_id"] >= "g3"]}
+    config = evaluation.config_scores(halves, CLASSES, n_bootstrap=300)
+    assert (config.n_clips, config.n_groups) == (60, 6)
+    assert np.isfinite(config.scores[["mean", "low", "high"]].to_numpy()).all()
+
+
+def test_a_class_without_clips_has_no_score():
+    table = random_table(0)
+    config = evaluation.config_scores({0: table[table["label"] != "c"]}, CLASSES, n_bootstrap=100)
+    per_class = config.per_class.set_index("class").loc["c"]
+    assert per_class[["mean", "low", "high"]].isna().all().all() and (per_class["support"] == 0).all()
+    assert np.isfinite(config.scores[["mean", "low", "high"]].to_numpy()).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.drop(columns=["p_b", "group_id"]), "missing group_id, p_b"),
+        (lambda t: t.iloc[:0], "at least one clip"),
+        (lambda t: t.assign(split=["val"] + ["test"] * (len(t) - 1)), "one split, got test, val"),
+        (lambda t: pd.concat([t, t.iloc[[4]]]), "clip 'clip-4' more than once"),
+        (lambda t: t.assign(label=["joy", *t["label"][1:]]), "clip 'clip-0': wanted a label of a, b, c, got 'joy'"),
+        (lambda t: t.assign(p_a=[*t["p_a"][:-1], np.nan]), "clip 'clip-59': wanted probabilities that add up to 1"),
+        (lambda t: t.assign(p_a=-0.5), "clip 'clip-0': wanted probabilities"),
+    ],
+)
+def test_unsound_tables_are_refused(change, message):
+    with pytest.raises(PoseemoError, match=message) as caught:
+        evaluation.config_scores({7: change(random_table(0))}, CLASSES)
+    assert "seed 7" in str(caught.value)
+
+
+def test_no_seeds():
+    with pytest.raises(PoseemoError, match="at least one seed"):
+        evaluation.config_scores({}, CLASSES)
+
+
+def test_average_by_source():
+    probabilities = np.array([[0.8, 0.2, 0.0], [0.4, 0.2, 0.4], [0.1, 0.1, 0.8]])
+    table = make_table([0, 0, 2], probabilities, ["g0", "g0", "g1"], sources=["walk", "walk", "bow"])
+    out = evaluation.average_by_source(table, CLASSES).set_index("clip_id")
+    assert out.loc["walk", ["p_a", "p_b", "p_c"]].tolist() == pytest.approx([0.6, 0.2, 0.2])
+    assert out.loc["bow", ["p_a", "p_b", "p_c"]].tolist() == pytest.approx([0.1, 0.1, 0.8])
+    assert out["n_clips"].to_dict() == {"bow": 1, "walk": 2}
+    assert out.loc["walk", ["label", "group_id", "split", "source_id"]].tolist() == ["a", "g0", "test", "walk"]
+    evaluation.check_predictions(out.reset_index(), CLASSES)
+
+
+def test_average_by_source_refuses_a_recording_with_two_labels():
+    table = make_table([0, 1], np.eye(3)[[0, 1]], ["g0", "g0"], sources=["film", "film"])
+    with pytest.raises(PoseemoError, match="source 'film': wanted one label"):
+        evaluation.average_by_source(table, CLASSES)
+
+
+def test_wilson_interval():
+    low, high = wilson_interval(302, 889)
+    assert (round(100 * low, 1), round(100 * high, 1)) == (30.9, 37.1)
+    assert wilson_interval(0, 10)[0] == 0
+    assert wilson_interval(5, 10, 0.99)[0] < wilson_interval(5, 10, 0.95)[0]

@@ -1,0 +1,63 @@
+import shutil
+
+import pytest
+
+from poseemo_lib.files import PACKAGE, plain_code
+from poseemo_lib.training import code_hash as fingerprint
+from poseemo_lib.training.code_hash import code_hash
+
+
+@pytest.fixture
+def copy(tmp_path, monkeypatch):
+    """The library's files in a place where they can be changed."""
+    shutil.copytree(PACKAGE, tmp_path / "poseemo_lib", ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(fingerprint, "PACKAGE", tmp_path / "poseemo_lib")
+    code_hash.cache_clear()
+    yield tmp_path / "poseemo_lib"
+    code_hash.cache_clear()
+
+
+def changed(copy, name, old="", new="\nCHANGED = 1\n"):
+    """Which of two networks and a baseline count as changed when a file is."""
+    names = ("deep_residual", "bilstm", "extra_trees")
+    before = {name: code_hash(name) for name in names}
+    text = (copy / name).read_text()
+    assert old in text
+    (copy / name).write_text(text.replace(old, new, 1) if old else text + new)
+    code_hash.cache_clear()
+    return {one for one in names if code_hash(one) != before[one]}
+
+
+ALL = {"deep_residual", "bilstm", "extra_trees"}
+
+
+@pytest.mark.parametrize(
+    ("name", "affected"),
+    [
+        ("training.py", ALL),
+        ("features.py", ALL),
+        ("preprocessing.py", ALL),
+        ("augmentation.py", ALL),
+        ("losses.py", ALL),
+        ("metrics.py", ALL),
+        ("experiment.py", ALL),
+        ("inputs.py", ALL),
+        ("models/pooling.py", {"deep_residual", "bilstm"}),
+        ("models/standardised.py", {"deep_residual", "bilstm"}),
+        ("models/bilstm.py", {"bilstm"}),
+        ("pose_statistics.py", {"extra_trees"}),
+        ("report.py", set()),
+        ("study.py", set()),
+        ("dataset_reader.py", set()),
+        ("plots/scores.py", set()),
+    ],
+)
+def test_a_change_reaches_the_runs_that_it_decides(copy, name, affected):
+    assert changed(copy, name) == affected
+
+
+def test_comments_docstrings_and_layout_do_not_count(copy):
+    assert changed(copy, "models/pooling.py", '"""Pooling over time', '# a comment\n"""Other words') == set()
+    assert plain_code('def f(x):\n    """Say."""\n    return (x)  # why\n') == plain_code("def f(x): return x")
+    assert plain_code('def f():\n    """Only words."""\n') == plain_code("def f(): pass")
+    assert plain_code("x = 1") != plain_code("x = 2")

@@ -1,0 +1,115 @@
+import pytest
+from pydantic import ValidationError
+
+from poseemo_lib.errors import UsageError
+from poseemo_lib.files import read_yaml
+from poseemo_lib.paths import PARAMETERS
+from poseemo_lib.training.baselines import BASELINES
+from poseemo_lib.training.parameters import BASELINE_NAMES, RunParameters, check_parameters, describe_parameters
+
+
+def fault(**values):
+    with pytest.raises(UsageError) as error:
+        check_parameters(values, "mine.yaml")
+    return str(error.value)
+
+
+def test_a_number_in_scientific_notation_is_a_number(tmp_path):
+    (tmp_path / "p.yaml").write_text("lr: 1e-4\n")  # YAML 1.1 reads this as a text
+    assert check_parameters(read_yaml(tmp_path / "p.yaml")).lr == 1e-4
+    (tmp_path / "p.yaml").write_text("model: {dropout: 1e-1, pooling: mean}\n")
+    assert check_parameters(read_yaml(tmp_path / "p.yaml")).model == {"dropout": 0.1, "pooling": "mean"}
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"learning_rat": 1}, "mine.yaml: learning_rat: unknown parameter"),
+        ({"epoch": 3}, "mine.yaml: epoch: unknown parameter; did you mean epochs?"),
+        ({"epochs": "many"}, "mine.yaml: epochs: input should be a valid integer.*got 'many'"),
+        ({"epochs": 0}, "mine.yaml: epochs: input should be greater than or equal to 1, got 0"),
+        ({"normalisation": "bodi"}, "mine.yaml: normalisation: input should be 'body' or 'frame', got 'bodi'"),
+        ({"lr": float("inf")}, "lr: input should be a finite number"),
+        ({"seed": 2**32}, "seed: input should be less than 4294967296"),
+        ({"device": "abacus"}, "device: string should match pattern.*got 'abacus'"),
+        ({"model": {"dropout": 7}}, "model: .*dropout probability"),
+        ({"model": {"pooling": "sum"}}, "model.pooling: wanted one of attention, mean, max, mean_std, got 'sum'"),
+        ({"model": {"hidden": 0}}, "model: wanted whole numbers of 1 or more"),
+        ({"architecture": "extra_trees", "normalisation": "frame"}, "a baseline measures lengths and angles"),
+        ({"architecture": "st_gcn", "model": {"hidden": 3}}, "model.hidden: wanted 4 or more"),
+        ({"smoothing": 4}, "smoothing: wanted an odd number of frames, got 4"),
+        ({"architecture": "lstm"}, "architecture: wanted one of deep_residual, bilstm.*extra_trees, got 'lstm'"),
+        ({"model": {"hiden": 3}}, "model.hiden: unknown for deep_residual; did you mean hidden?"),
+        ({"model": {"hidden": "wide"}}, "model.hidden: wanted int as in 256, got 'wide'"),
+        ({"model": {"squeeze_excitation": 1}}, "model.squeeze_excitation: wanted bool as in False, got 1"),
+        ({"architecture": "majority", "model": {"hidden": 3}}, "a baseline has no hyper-parameters, got hidden"),
+        ({"class_weights": "inverse"}, "corrects the imbalance twice"),
+        ({"split": "leave_one_group_out"}, "fold: wanted the test group's name"),
+        ({"fold": "walk"}, "fold: wanted the test group's name"),
+    ],
+)
+def test_every_mistake_is_named_with_its_file_and_key(values, message):
+    import re
+
+    assert re.search(message, fault(**values))
+
+
+def test_all_mistakes_come_in_one_message():
+    text = fault(epoch=3, lr=-1)
+    assert "epoch:" in text and "lr:" in text and len(text.splitlines()) == 2
+
+
+def test_double_balancing_needs_its_flag():
+    both = check_parameters({"class_weights": "inverse", "allow_double_balancing": True})
+    assert both.sampler == "balanced"
+    assert check_parameters({"class_weights": "inverse", "sampler": "uniform"})
+    assert "sampler: balanced with loss: logit_adjustment corrects" in fault(loss="logit_adjustment")
+    three = fault(loss="logit_adjustment", class_weights="inverse")
+    assert (
+        "sampler: balanced with class_weights: inverse with loss: logit_adjustment" in three and "three times" in three
+    )
+    assert check_parameters({"loss": "focal"}).focal_gamma == 2.0  # focal weighs clips, not classes
+
+
+def test_parameters_cannot_be_changed():
+    with pytest.raises(ValidationError):
+        check_parameters({}).lr = 3
+
+
+def test_baseline_names_are_those_of_the_baselines():
+    assert tuple(BASELINES) == BASELINE_NAMES
+
+
+def test_every_parameter_is_described():
+    assert all(text for _, _, _, text in describe_parameters())
+    assert len(describe_parameters()) == len(RunParameters.model_fields)
+
+
+@pytest.mark.parametrize(
+    "path",
+    sorted([*PARAMETERS.glob("architectures/*.yaml"), *PARAMETERS.glob("ablations/*.yaml")]),
+    ids=lambda p: p.stem,
+)
+def test_every_parameter_file_is_valid(path):
+    assert check_parameters(read_yaml(path), str(path)).architecture
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("- a\n- b\n", "wanted `name: value` lines, got list"),
+        ("a: [1", "not a YAML file"),
+        (b"\xff\xfe\x00", "not a YAML"),
+        ("configs:\n  a: {lr: 1}\n  b: 2\n  a: {lr: 2}\n", "not a YAML file: a: stands twice"),
+    ],
+)
+def test_a_file_that_is_no_parameters_file(tmp_path, text, message):
+    path = tmp_path / "p.yaml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(UsageError, match=message):
+        read_yaml(path)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(UsageError, match=r"nowhere.yaml: cannot be read: No such file"):
+        read_yaml(tmp_path / "nowhere.yaml")

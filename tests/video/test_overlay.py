@@ -1,0 +1,179 @@
+import numpy as np
+import pytest
+
+from poseemo_lib.clips import EMOTIONS
+from poseemo_lib.inference.predictor import PredictorInfo, table_of_windows
+from poseemo_lib.skeleton import JOINT
+from poseemo_lib.video import drawing as overlay
+from poseemo_lib.video.drawing import MIN_CONFIDENCE, class_colour, draw_overlay, draw_people, draw_strip
+
+cv2 = pytest.importorskip("cv2")
+GREY = 90
+SIZES = [(240, 320), (496, 384), (1080, 1920), (1920, 1088), (33, 47), (1, 1)]
+
+
+def picture(height, width):
+    return np.full((height, width, 3), GREY, np.uint8)
+
+
+def person(height, width, confidence=0.9):
+    rng = np.random.default_rng(0)
+    xy = rng.uniform(0.3, 0.7, (17, 2)) * [width, height]
+    return np.concatenate([xy, np.full((17, 1), confidence)], 1).astype(np.float32)
+
+
+def probabilities(best="happy"):
+    values = np.full(7, 0.05)
+    values[EMOTIONS.index(best)] = 0.7
+    return values
+
+
+class TestColours:
+    def test_they_are_those_of_the_figures(self):
+        from poseemo_lib.plots import style
+
+        for name in (*EMOTIONS, "one", "two"):
+            classes = (*EMOTIONS, "one", "two")
+            red, green, blue = class_colour(name, classes)
+            assert f"#{red:02X}{green:02X}{blue:02X}" == style.emotion_mark(name, classes)[0]
+        assert overlay.PEOPLE_COLOURS == style.PEOPLE
+        assert class_colour("not sure", EMOTIONS) == class_colour("", EMOTIONS) == overlay._GREY
+
+
+class TestPicture:
+    @pytest.mark.parametrize(("height", "width"), SIZES)
+    @pytest.mark.parametrize("hidden", [False, True])
+    def test_any_size_and_state(self, height, width, hidden):
+        rgb = picture(height, width)
+        people = np.stack([person(height, width)] * 2)
+        strip = draw_strip(np.array([probabilities()] * 3), EMOTIONS, 10, 5)
+        for keypoints, answer, values, more in (
+            (
+                people,
+                "happy",
+                probabilities(),
+                {"extra_lines": ["12 fps", "34 ms, größer"], "strip": strip, "now": 0.5},
+            ),
+            (people[:0], "", None, {}),
+            (people[:1], "not sure", probabilities(), {"strip": strip, "now": 1.0}),
+        ):
+            out = draw_overlay(rgb, keypoints, answer, values, EMOTIONS, hidden=hidden, **more)
+            assert out.shape == rgb.shape and out.dtype == np.uint8 and (rgb == GREY).all()
+        assert (draw_overlay(rgb, people[:0], "", None, EMOTIONS) == rgb).all()
+
+    @pytest.mark.parametrize(("height", "width"), SIZES[:4])
+    def test_the_answer_can_be_read_and_stays_inside(self, height, width):
+        out = draw_overlay(picture(height, width), np.zeros((0, 17, 3)), "surprise", probabilities(), EMOTIONS)
+        white = (out == 255).all(-1)
+        rows, columns = np.nonzero(white[: height // 2])
+        assert rows.max() - rows.min() >= max(9, height // 60)  # pixels, from the highest letter to the lowest
+        assert columns.max() < 0.75 * width and rows.min() > 0
+        chip = out[rows.min(), 0]
+        assert tuple(chip) == class_colour("surprise", EMOTIONS)
+
+    def test_a_long_name_is_made_smaller_to_fit(self):
+        classes = ("a" * 90, "b" * 90, "c" * 90)
+        out = draw_overlay(picture(240, 320), np.zeros((0, 17, 3)), classes[0], np.array([0.4, 0.3, 0.3]), classes)
+        white = (out == 255).all(-1)
+        assert not white[:, -2:].any()
+
+    def test_hidden_shows_nothing_of_the_picture(self):
+        rng = np.random.default_rng(0)
+        noise = rng.integers(0, 255, (120, 160, 3)).astype(np.uint8)
+        a, b = (draw_overlay(one, person(120, 160)[None], "sad", probabilities(), EMOTIONS, hidden=True)
+                for one in (noise, picture(120, 160)))  # fmt: skip
+        assert (a == b).all()
+
+
+class TestPeople:
+    def test_only_joints_that_were_seen_are_drawn(self):
+        unsure = person(100, 100, MIN_CONFIDENCE / 2)
+        missing = np.full((17, 3), np.nan)
+        missing[:, 2] = 0
+        wild = person(100, 100) * [np.inf, 1, 1]
+        out = picture(100, 100)
+        draw_people(out, np.stack([unsure, missing, wild]), 1.0)
+        assert (out == GREY).all()
+        draw_people(out, (person(100, 100) * [1e8, 1, 1])[None], 1.0)  # far outside: no error
+
+    def test_an_edge_wants_both_ends(self):
+        pose = np.zeros((17, 3))
+        pose[JOINT["left_hip"]] = [20, 50, 1]
+        pose[JOINT["left_knee"]] = [80, 50, 1]
+        out = picture(100, 100)
+        draw_people(out, pose[None], 1.0)
+        assert (out[50, 50] != GREY).any()
+        pose[JOINT["left_knee"], 2] = 0
+        out = picture(100, 100)
+        draw_people(out, pose[None], 1.0)
+        assert (out[50, 50] == GREY).all() and (out[50, 20] != GREY).any()
+
+    def test_people_have_colours_of_their_own(self):
+        out = picture(100, 200)
+        poses = np.zeros((2, 17, 3))
+        poses[0, 0], poses[1, 0] = [50, 50, 1], [150, 50, 1]
+        draw_people(out, poses, 2.0)
+        assert not (out[50, 50] == out[50, 150]).all()
+
+
+class TestStrip:
+    def test_heights_are_the_probabilities_and_gaps_are_dark(self):
+        values = np.array([[0.25, 0.75, 0], [np.nan] * 3, [0, 0, 1.0]])
+        strip = draw_strip(values, ("a", "b", "c"), 300, 100)
+        assert strip.shape == (100, 300, 3)
+        a, b, c = (class_colour(name, ("a", "b", "c")) for name in "abc")
+        assert (strip[:25, :100] == a).all() and (strip[25:, :100] == b).all()
+        assert (strip[:, 100:200] == overlay._DARK).all() and (strip[:, 200:] == c).all()
+
+    def test_more_times_than_pixels_are_all_there(self):
+        values = np.eye(2)[np.arange(1000) % 2]
+        assert draw_strip(values, ("a", "b"), 10, 4).shape == (4, 1000, 3)
+
+    def test_one_moment_lies_across(self):
+        strip = draw_strip(np.array([[0.5, 0.5]]), ("a", "b"), 1, 1, across=True)
+        half = strip.shape[1] // 2
+        assert (strip[:, : half - 1] == class_colour("a", ("a", "b"))).all()
+        assert (strip[:, half + 1 :] == class_colour("b", ("a", "b"))).all()
+
+
+class TestVideo:
+    def test_frames_take_the_window_whose_middle_is_nearest(self):
+        from poseemo_lib.features.windows import Window
+        from poseemo_lib.inference.overlay_video import window_of_frames
+
+        none = np.zeros((0, 1, 17, 3))
+        windows = [Window(none, start, start + 10, ()) for start in (0, 4)] + [Window(none, 20, 30, ())]
+        chosen = window_of_frames(windows, 32)
+        assert chosen.tolist() == [0] * 7 + [1] * 7 + [-1] * 6 + [2] * 10 + [-1] * 2
+        assert window_of_frames([], 3).tolist() == [-1] * 3
+
+    def test_it_writes_every_frame_with_its_answer(self, tmp_path):
+        pytest.importorskip("av")
+        from poseemo_lib.data.formats import Recording
+        from poseemo_lib.features.windows import cut_windows
+        from poseemo_lib.inference.inputs import Source
+        from poseemo_lib.inference.overlay_video import write_overlay
+        from poseemo_lib.video.frames import VideoWriter, probe, read_frames
+
+        with VideoWriter(tmp_path / "a.mp4", 25, 321, 241) as writer:
+            for _ in range(30):
+                writer.write(picture(241, 321))
+        frames = list(read_frames(tmp_path / "a.mp4"))
+        height, width = frames[0].rgb.shape[:2]
+        keypoints = np.repeat(person(height, width)[None, None], len(frames), 0)
+        recording = Recording(keypoints, 25.0, width, height)
+        windows = cut_windows(keypoints, 25.0, 16, 25.0, tracked=True)
+        info = PredictorInfo("n", EMOTIONS, 1.0, 0.5, 16, {"fps": 25.0}, True)
+        table = table_of_windows(windows, np.array([probabilities()] * len(windows)), 25.0, info)
+        source = Source("a.mp4", recording)
+        write_overlay(tmp_path / "a.mp4", tmp_path / "b.mp4", source, windows, table, EMOTIONS, note="synthetic")
+        made = probe(tmp_path / "b.mp4")
+        shown = list(read_frames(tmp_path / "b.mp4"))
+        assert (made.width, made.height, len(shown)) == (width, height, len(frames))
+        strip = shown[15].rgb[-5].astype(int)
+        happy = np.abs(strip - class_colour("happy", EMOTIONS)).max(-1) < 60
+        assert (
+            happy.any()
+            or (np.abs(shown[15].rgb[-20:].astype(int) - class_colour("happy", EMOTIONS)).max(-1) < 60).any()
+        )
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["a.mp4", "b.mp4"]
