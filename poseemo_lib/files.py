@@ -90,7 +90,7 @@ def module_file(module: str) -> Path | None:
     """Find the file of a module of this package, named with dots; None where it is no module."""
     path = PACKAGE.joinpath(*module.split(".")[1:])
     for candidate in (path.with_suffix(".py"), path / "__init__.py"):
-        if candidate.ismodule_file():
+        if candidate.is_file():
             return candidate
     return None
 

@@ -232,3 +232,36 @@ def _with_missing(keypoints: np.ndarray, absent: np.ndarray) -> np.ndarray:
         keypoints[..., absent, :2] = np.nan
         keypoints[..., absent, 2:] = 0
     return keypoints
+
+
+# Shoulder line to hip line over shoulder width in an adult, from the segment lengths of Winter (2009,
+# "Biomechanics and Motor Control of Human Movement", fig. 4.1): 0.288 H over 0.259 H, joint centres further in.
+TORSO_PER_SHOULDER_WIDTH = 1.25
+
+
+def torso_length(keypoints: np.ndarray) -> np.ndarray:
+    """Measure each person's torso over a stretch of frames: the one unit of size in this library.
+
+    Parameters
+    ----------
+    keypoints : array (T, ..., 17, 2 or more)
+        x and y in any unit; NaN where missing.
+
+    Returns
+    -------
+    array (...)
+        The median distance between the midpoints of shoulders and hips. Without hips, 1.25 times the usual largest (0.9
+        quantile) shoulder width, which a turned body does not shorten; without shoulders, NaN.
+    """
+    left, right = keypoints[..., JOINT["left_shoulder"], :2], keypoints[..., JOINT["right_shoulder"], :2]
+    hips = (keypoints[..., JOINT["left_hip"], :2] + keypoints[..., JOINT["right_hip"], :2]) / 2
+    torso = _quantile(np.linalg.norm((left + right) / 2 - hips, axis=-1), 0.5)
+    width = _quantile(np.linalg.norm(left - right, axis=-1), 0.9)
+    return np.where(np.isnan(torso), TORSO_PER_SHOULDER_WIDTH * width, torso)
+
+
+def _quantile(values: np.ndarray, q: float) -> np.ndarray:
+    """Nearest-rank quantile over the first axis, NaN left out: (T, ...) -> (...)."""
+    ordered = np.sort(values, axis=0)  # NaN last
+    last = np.maximum((~np.isnan(ordered)).sum(0) - 1, 0)
+    return np.take_along_axis(ordered, np.round(last * q).astype(int)[None], 0)[0]

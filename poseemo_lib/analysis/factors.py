@@ -190,7 +190,9 @@ def imbalance_table(results: Results) -> pd.DataFrame:
     tables = []
     for config in imbalance_configs(results):
         recall = config.scores.per_class.query("metric == 'recall'").rename(columns={"mean": "recall"})
-        table = recall[["class", "recall", "low", "high"]].merge(config.predicted_shares, left_on="class", right_index=True)
+        table = recall[["class", "recall", "low", "high"]].merge(
+            config.predicted_shares, left_on="class", right_index=True
+        )
         tables.append(table.assign(regime=imbalance_regime(config), config=config.name, n_seeds=len(config.seeds)))
     columns = ["regime", "config", "class", "recall", "low", "high", "predicted", "true", "n_seeds"]
     return pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)

@@ -8,8 +8,7 @@ No function looks across the border between two clips, so a clip gives the same 
 import torch
 from torch import Tensor
 
-from poseemo_lib.features.layout import TORSO_PER_SHOULDER_WIDTH
-from poseemo_lib.skeleton import JOINT
+from poseemo_lib.skeleton import JOINT, TORSO_PER_SHOULDER_WIDTH
 
 
 def clip_of_frame(lengths: Tensor) -> Tensor:

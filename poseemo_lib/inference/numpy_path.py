@@ -7,8 +7,8 @@ window. Keypoints are (T, M, K, 3), missing: NaN, NaN, 0; what a function does i
 
 import numpy as np
 
-from poseemo_lib.features.layout import ACCELERATION_UNIT, N_FEATURES, TORSO_PER_SHOULDER_WIDTH
-from poseemo_lib.skeleton import CHANNELS, JOINT, MAX_PEOPLE, N_KEYPOINTS
+from poseemo_lib.features.layout import ACCELERATION_UNIT, N_FEATURES
+from poseemo_lib.skeleton import CHANNELS, JOINT, MAX_PEOPLE, N_KEYPOINTS, TORSO_PER_SHOULDER_WIDTH
 
 _SHOULDERS = [JOINT["left_shoulder"], JOINT["right_shoulder"]]
 _HIPS = [JOINT["left_hip"], JOINT["right_hip"]]

@@ -186,7 +186,11 @@ class TestInterpretation:
 class TestPlayer:
     def test_right_ones_of_each_class_then_wrong_ones(self):
         answers = pd.DataFrame(
-            {"label": [0, 0, 1, 1, 2, 2], "prediction": [0, 0, 1, 0, 1, 0], "confidence": [0.5, 0.9, 0.4, 0.8, 0.6, 0.7]}
+            {
+                "label": [0, 0, 1, 1, 2, 2],
+                "prediction": [0, 0, 1, 0, 1, 0],
+                "confidence": [0.5, 0.9, 0.4, 0.8, 0.6, 0.7],
+            }
         )
         assert list(choose_clips(answers, 6).index) == [1, 2, 3, 5, 4]
         assert list(choose_clips(answers, 3).index) == [1, 2, 3]

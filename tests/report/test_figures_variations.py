@@ -250,7 +250,9 @@ class TestNeutralFix:
         largest = table.loc[table["true"].idxmax(), "class"]
         means = drawn.data["predicted"].groupby("config")[["predicted", "true"]].mean()
         for config in study.configs:
-            np.testing.assert_allclose(means.loc[config.name], config.predicted_shares.loc[largest, ["predicted", "true"]])
+            np.testing.assert_allclose(
+                means.loc[config.name], config.predicted_shares.loc[largest, ["predicted", "true"]]
+            )
             scores = drawn.data["scores"].query("config == @config.name").set_index("metric")
             wanted = config.scores.scores.set_index("metric").loc[scores.index]
             np.testing.assert_allclose(scores[["mean", "low", "high"]], wanted[["mean", "low", "high"]])

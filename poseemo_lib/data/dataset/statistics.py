@@ -9,8 +9,7 @@ import numpy as np
 
 from poseemo_lib.data.dataset import Dataset
 from poseemo_lib.data.dataset.notes import hash_names, noted
-from poseemo_lib.features.layout import TORSO_PER_SHOULDER_WIDTH
-from poseemo_lib.skeleton import JOINT, PARTS
+from poseemo_lib.skeleton import JOINT, PARTS, TORSO_PER_SHOULDER_WIDTH
 
 # In a run's folder: the summary of its training clips.
 STATISTICS_FILE = "training_statistics.json"

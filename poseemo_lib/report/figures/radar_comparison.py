@@ -90,7 +90,8 @@ def values_of(configs: list[ConfigRuns], speed: pd.DataFrame) -> pd.DataFrame:
     rows = {
         config.name: {
             **config.scores.scores.set_index("metric")["mean"][["accuracy", "macro_f1"]],
-            "class_balance": 1 - (config.predicted_shares["predicted"] - config.predicted_shares["true"]).abs().sum() / 2,
+            "class_balance": 1
+            - (config.predicted_shares["predicted"] - config.predicted_shares["true"]).abs().sum() / 2,
             "calibration": 1 - config.calibrated_scores.scores.set_index("metric").loc["ece", "mean"],
             "ms_alone": speed[config.name],
             "n_parameters": np.nan if config.n_parameters is None else config.n_parameters,
