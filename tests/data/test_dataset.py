@@ -228,7 +228,7 @@ KILLED = """
 
 def test_a_killed_writer_loses_no_finished_shard_and_its_work_is_resumed(tmp_path):
     folder = tmp_path / "data"
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
     child = subprocess.Popen([sys.executable, "-c", textwrap.dedent(KILLED), str(folder)], env=environment)
     try:
         deadline = time.monotonic() + 60

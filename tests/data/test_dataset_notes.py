@@ -28,7 +28,7 @@ def note_of(dataset):
     return path
 
 
-def ask(dataset, answer, of=OF, code="audit.py"):
+def ask(dataset, answer, of=OF, code="data/audit.py"):
     return noted(dataset, "audit", "leaks", of, code, lambda: answer)
 
 
@@ -41,18 +41,18 @@ def test_what_is_noted_is_not_found_out_again(dataset):
 
 def test_other_code_finds_it_out_again(dataset):
     ask(dataset, {"near": 1})
-    assert ask(dataset, {"near": 2}, code="clip_statistics.py") == {"near": 2}
+    assert ask(dataset, {"near": 2}, code="data/dataset/statistics.py") == {"near": 2}
 
 
 @pytest.mark.parametrize(
     ("changed", "root", "another"),
     [
-        ("dataset_reader.py", "audit.py", True),
-        ("near_duplicates.py", "audit.py", True),
-        ("dataset_reader.py", "clip_statistics.py", True),
-        ("clips.py", "clip_statistics.py", True),
-        ("models/bilstm.py", "clip_statistics.py", False),
-        ("near_duplicates.py", "clip_statistics.py", False),
+        ("data/dataset/reader.py", "data/audit.py", True),
+        ("data/near_duplicates.py", "data/audit.py", True),
+        ("data/dataset/reader.py", "data/dataset/statistics.py", True),
+        ("clips.py", "data/dataset/statistics.py", True),
+        ("models/bilstm.py", "data/dataset/statistics.py", False),
+        ("data/near_duplicates.py", "data/dataset/statistics.py", False),
     ],
 )
 def test_code_that_is_imported_counts_and_other_code_does_not(tmp_path, monkeypatch, changed, root, another):

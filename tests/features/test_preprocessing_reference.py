@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from poseemo_lib.features import preparation as pre
-from poseemo_lib.features.layout import TORSO_PER_SHOULDER_WIDTH
+from poseemo_lib.skeleton import TORSO_PER_SHOULDER_WIDTH
 from poseemo_lib.skeleton import JOINT
 from poseemo_lib.training.batching import Preparation, prepare_keypoints
 

@@ -229,7 +229,7 @@ class TestVideo:
 
 
 def test_importing_it_loads_no_torch():
-    modules = "prediction, input_prediction, prediction_output, doctor, overlay_video, commands.predict"
+    modules = "inference.predictor, inference.predict, inference.output, inference.doctor, inference.overlay_video, cli.predict"
     code = "; ".join(f"import poseemo_lib.{name.strip()}" for name in modules.split(","))
     code += "; import sys; print([m for m in ('torch', 'cv2', 'av', 'mediapipe', 'matplotlib') if m in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

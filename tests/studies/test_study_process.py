@@ -110,7 +110,7 @@ def test_a_notebook_without_its_parameters_cell_stops_the_study(order, tmp_path,
     (tmp_path / "03_train.ipynb").write_text('{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}')
     result = make_run(order)
     assert (result.state, result.exit_code) == ("refused", 2)
-    assert "wanted a config with the tag `parameters`, found none" in result.error
+    assert "wanted a cell with the tag `parameters`, found none" in result.error
 
 
 def write_notebook(folder, order, *configs):

@@ -50,8 +50,8 @@ def test_what_failed_is_a_table_with_the_error_and_the_notebook(tmp_path):
     ]
     assert failure_table(failed).splitlines() == [
         "config  fold  seed  error     notebook",
-        "a     -        0  no space  /x/notebook.ipynb",
-        "a     -       10  it died   -",
+        "a       -        0  no space  /x/notebook.ipynb",
+        "a       -       10  it died   -",
     ]
 
 

@@ -2,6 +2,7 @@ import shutil
 
 import pytest
 
+from poseemo_lib import files
 from poseemo_lib.files import PACKAGE, plain_code
 from poseemo_lib.training import code_hash as fingerprint
 from poseemo_lib.training.code_hash import code_hash
@@ -11,6 +12,7 @@ from poseemo_lib.training.code_hash import code_hash
 def copy(tmp_path, monkeypatch):
     """The library's files in a place where they can be changed."""
     shutil.copytree(PACKAGE, tmp_path / "poseemo_lib", ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(files, "PACKAGE", tmp_path / "poseemo_lib")
     monkeypatch.setattr(fingerprint, "PACKAGE", tmp_path / "poseemo_lib")
     code_hash.cache_clear()
     yield tmp_path / "poseemo_lib"
@@ -34,21 +36,21 @@ ALL = {"deep_residual", "bilstm", "extra_trees"}
 @pytest.mark.parametrize(
     ("name", "affected"),
     [
-        ("training.py", ALL),
-        ("features.py", ALL),
-        ("preprocessing.py", ALL),
-        ("augmentation.py", ALL),
-        ("losses.py", ALL),
-        ("metrics.py", ALL),
-        ("experiment.py", ALL),
-        ("inputs.py", ALL),
+        ("training/fit.py", ALL),
+        ("features/tensor_features.py", ALL),
+        ("features/preparation.py", ALL),
+        ("features/augmentation.py", ALL),
+        ("training/losses.py", ALL),
+        ("training/metrics.py", ALL),
+        ("training/run.py", ALL),
+        ("training/inputs.py", ALL),
         ("models/pooling.py", {"deep_residual", "bilstm"}),
         ("models/standardised.py", {"deep_residual", "bilstm"}),
         ("models/bilstm.py", {"bilstm"}),
-        ("pose_statistics.py", {"extra_trees"}),
-        ("report.py", set()),
-        ("study.py", set()),
-        ("dataset_reader.py", set()),
+        ("training/pose_statistics.py", {"extra_trees"}),
+        ("report/report.py", set()),
+        ("studies/study.py", set()),
+        ("data/dataset/reader.py", set()),
         ("plots/scores.py", set()),
     ],
 )

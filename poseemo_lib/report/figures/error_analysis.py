@@ -154,7 +154,7 @@ def centred(keypoints: np.ndarray) -> np.ndarray:
 
 def _text(config: ConfigRuns, data: dict) -> str:
     clips = "; ".join(
-        f"{row['clip_id'].removeprefix('/')}: {row['label']} taken for {row['answer']}, {100 * row['confidence']:.0f} %"
+        f"{row['clip_id'].removeprefix('/')}: {row['label']} taken for {row['prediction']}, {100 * row['confidence']:.0f} %"
         for row in data["surest_mistakes"].to_dict("records")
     )
     lines = " ".join(line.replace("\n", " ") for line in _summary(config, data))
