@@ -1,7 +1,8 @@
 # make report   everything from nothing: environment, demo dataset (synthetic), study, figures, report/report.html
 # make test     the test suite            make test-all   with the long tests
-# make lab      JupyterLab                make lint       style, and notebooks without outputs
-# make bench    how fast it is, against what (docs/performance.md): most of an hour; ARGS="--only input_path --quick"
+# make lab      JupyterLab                make lint       style, import layers, notebooks without outputs
+# make bench    benchmarks (docs/performance.md); ARGS="--only input_path --quick" for a part
+# make gallery  small copies of the figures of the last `make report`, kept in git (figures/README.md)
 
 PYTHON ?= python3
 VENV := .venv
@@ -10,7 +11,7 @@ INSTALLED := $(VENV)/.installed
 # A file's fixtures are made once; tests/conftest.py says which files come first.
 PARALLEL := -n auto --dist loadfile --no-loadscope-reorder
 
-.PHONY: report test test-all bench lab lint check-python
+.PHONY: report test test-all bench gallery lab lint check-python
 
 report: $(INSTALLED)
 	$(BIN)/poseemo study parameters/studies/demo.yaml
@@ -25,12 +26,16 @@ test-all: $(INSTALLED)
 bench: $(INSTALLED)
 	$(BIN)/python benchmarks/bench.py $(ARGS)
 
+gallery: $(INSTALLED)
+	$(BIN)/python figures/make_gallery.py
+
 lab: $(INSTALLED)
 	$(BIN)/jupyter lab notebooks
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
 	$(BIN)/nbstripout --verify notebooks/*.ipynb
 
 $(INSTALLED): pyproject.toml constraints.txt

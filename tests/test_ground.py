@@ -1,9 +1,12 @@
 """The files around the library agree with each other."""
 
+import ast
+import json
 import re
 import subprocess
 import sys
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -74,3 +77,52 @@ def test_no_library_file_is_past_350_lines():
 
 def test_the_files_that_come_first_are_there():
     assert not [name for name in LONG if not list((ROOT / "tests").rglob(f"test_{name}.py"))]
+
+
+NOT_IMPORTED = {  # run as commands, or loaded by name
+    "jupyterlab": "make lab",
+    "ipykernel": "the kernel of the notebooks",
+    "pyarrow": "",
+    "import-linter": "make lint",
+    "ruff": "make lint",
+    "nbstripout": "make lint",
+    "pre-commit": "local hooks",
+    "pytest-xdist": "pytest -n",
+}
+
+
+def test_every_declared_dependency_is_imported_and_every_import_is_declared():
+    imported = set()
+    for path in [*ROOT.glob("poseemo_lib/**/*.py"), *ROOT.glob("tests/**/*.py"), *ROOT.glob("benchmarks/*.py")]:
+        imported |= set(imports_of(ast.parse(path.read_text())))
+    for path in ROOT.glob("notebooks/*.ipynb"):
+        cells = json.loads(path.read_text())["cells"]
+        for cell in cells:
+            if cell["cell_type"] == "code":
+                imported |= set(imports_of(ast.parse("".join(cell["source"]))))
+    ours = {"poseemo_lib", *(path.stem for path in [*ROOT.glob("tests/*.py"), *ROOT.glob("benchmarks/*.py")])}
+    imported -= ours | sys.stdlib_module_names
+    names = packages_distributions()
+    distributions = {normal(name) for module in imported for name in names.get(module, [module])}
+    declared = {normal(requirement.name) for requirement in REQUIREMENTS}
+    assert declared - distributions == set(NOT_IMPORTED) & declared
+    assert not [module for module in imported if not declared & {normal(name) for name in names.get(module, [module])}]
+
+
+def imports_of(tree):
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module.split(".")[0]
+
+
+def normal(name):
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def test_the_gallery_shows_every_picture_it_keeps_and_each_is_small():
+    gallery = ROOT / "figures" / "gallery"
+    shown = set(re.findall(r"\(gallery/(.+?)\)", (ROOT / "figures" / "README.md").read_text()))
+    assert shown == {path.name for path in gallery.glob("*.png")} and len(shown) == 17
+    assert all(path.stat().st_size <= 150_000 for path in gallery.iterdir())
