@@ -177,7 +177,7 @@ class ConfigRuns:
         return float(scores.set_index("metric").loc["macro_f1", "mean"])
 
 
-def chosen(configs: list[ConfigRuns]) -> ConfigRuns:
+def selected(configs: list[ConfigRuns]) -> ConfigRuns:
     """Return the network with the best validation macro-F1, one without a leak if there is one.
 
     The test part plays no role in it. A leak raises the score on validation as it does that on test. An ensemble is

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from poseemo_lib.analysis.configs import ENSEMBLE, ConfigRuns
-from poseemo_lib.analysis.pairing import Predictions, check_same_clips, mean_over_seeds
+from poseemo_lib.analysis.predictions import Predictions, check_same_clips, mean_over_seeds
 from poseemo_lib.analysis.results import Results
 from poseemo_lib.errors import PoseemoError, UsageError
 from poseemo_lib.training.evaluation import probability_columns

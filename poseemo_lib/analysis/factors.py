@@ -102,7 +102,7 @@ def ablation_table(results: Results, metric: str = "macro_f1", tests: pd.DataFra
     Returns
     -------
     DataFrame
-        factor, value, is_base, config, mean, low, high, sd, n_seeds, and `different` with such tests. The base comes once
+        factor, value, is_base, config, mean, low, high, sd, n_seeds, and `significant` with such tests. The base comes once
         in each factor, in the place of its value. Empty where there is no base.
     """
     base, networks = base_config(results), _networks(results)
@@ -122,7 +122,7 @@ def ablation_table(results: Results, metric: str = "macro_f1", tests: pd.DataFra
     table = pd.DataFrame(rows, columns=columns)
     if tests is None or not len(held := tests[(tests["family"] == "base") & (tests["b"] == base.name)]):
         return table
-    return table.assign(different=table["config"].isin(set(held[held["different"]]["a"])))
+    return table.assign(significant=table["config"].isin(set(held[held["significant"]]["a"])))
 
 
 def _rank(factor: str, values: dict, is_base: bool) -> tuple:

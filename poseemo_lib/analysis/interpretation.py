@@ -10,9 +10,9 @@ from torch import nn
 
 from poseemo_lib.analysis import attribution, permutation, recovery
 from poseemo_lib.analysis.configs import ConfigRuns
+from poseemo_lib.analysis.planted import PlantedWindows, evenly
 from poseemo_lib.data.dataset import Dataset
 from poseemo_lib.data.synthetic import read_planted
-from poseemo_lib.data.synthetic.planted import PlantedWindows, evenly
 from poseemo_lib.errors import DatasetError
 from poseemo_lib.training.calibration import scale_probabilities
 from poseemo_lib.training.evaluation import resampled_by

@@ -38,7 +38,7 @@ def rank_table(scores: pd.Series, comparisons: pd.DataFrame) -> pd.DataFrame:
     order = list(scores.sort_values(ascending=False, kind="stable").index)
     signs = {}
     for row in comparisons.itertuples():
-        sign = int(np.sign(row.difference)) if row.different else 0
+        sign = int(np.sign(row.difference)) if row.significant else 0
         signs[row.a, row.b], signs[row.b, row.a] = sign, -sign
     missing = [pair for pair in combinations(order, 2) if pair not in signs]
     if missing:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from poseemo_lib.data.synthetic.planted import PlantedWindows, of_person, usual_shares
+from poseemo_lib.analysis.planted import PlantedWindows, of_person, usual_shares
 from poseemo_lib.skeleton import JOINT
 from poseemo_lib.training.evaluation import draw_units, resampling_units
 from poseemo_lib.training.trained import ClipWindows

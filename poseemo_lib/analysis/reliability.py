@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from poseemo_lib.analysis.configs import ConfigRuns
-from poseemo_lib.analysis.pairing import Predictions
+from poseemo_lib.analysis.predictions import Predictions, predictions_table
 from poseemo_lib.training import metrics
-from poseemo_lib.training.evaluation import draw_units, probability_columns, resampling_units
+from poseemo_lib.training.evaluation import draw_units, resampling_units
 
 # With fewer groups in a bin or among the answers a bootstrap says little, so no interval is given.
 LEAST_GROUPS = 5
@@ -43,7 +43,7 @@ def reliability_table(
         One row a bin: from, to, n (answers of all seeds), n_groups, confidence (their mean), accuracy, low, high. Empty
         bins have NaN; bins with fewer than :data:`LEAST_GROUPS` groups have no interval.
     """
-    answers = answers_table(predictions, classes)
+    answers = predictions_table(predictions, classes)
     unit, n_units = _units(answers)
     # The bins of the ECE, so that the picture is of what the number measures.
     slots = np.clip(np.ceil(answers["confidence"].to_numpy() * n_bins).astype(int) - 1, 0, n_bins - 1)
@@ -93,7 +93,7 @@ def coverage_table(
         One row a threshold, ascending: threshold, n (answers of all seeds), coverage (share answered), accuracy (NaN
         without an answer), low, high (of the accuracy; NaN with fewer than :data:`LEAST_GROUPS` groups).
     """
-    answers = answers_table(predictions, classes)
+    answers = predictions_table(predictions, classes)
     unit, n_units = _units(answers)
     thresholds = np.unique(np.linspace(0, 1, N_THRESHOLDS) if thresholds is None else np.asarray(thresholds, float))
     # How many thresholds an answer reaches; it counts at all of these.
@@ -111,28 +111,7 @@ def coverage_table(
     )
 
 
-def answers_table(predictions: Predictions, classes: tuple[str, ...]) -> pd.DataFrame:
-    """List every answer of every seed.
-
-    Parameters
-    ----------
-    predictions : dict of DataFrame
-        Seed -> predictions table of one split.
-    classes : tuple of str
-
-    Returns
-    -------
-    DataFrame
-        seed, clip_id, group_id, label, answer, confidence (largest probability), right.
-    """
-    table = pd.concat([one.assign(seed=seed) for seed, one in predictions.items()], ignore_index=True)
-    probabilities = table[probability_columns(classes)].to_numpy(np.float64)
-    answer = np.asarray(classes, dtype=object)[probabilities.argmax(1)]
-    out = table[["seed", "clip_id", "group_id", "label"]].assign(prediction=answer, confidence=probabilities.max(1))
-    return out.assign(right=out["prediction"] == out["label"])
-
-
-def answered_share(
+def predicted_share(
     predictions: Predictions, classes: tuple[str, ...], name: str, *, n_bootstrap: int = 2000, seed: int = 0
 ) -> pd.Series:
     """Say how often a class is the answer: the mean over seeds, with a 95 % interval.
@@ -152,7 +131,7 @@ def answered_share(
     Series
         mean, low, high: shares, 0 to 1. Draws without a clip of some seed are left out.
     """
-    answers = answers_table(predictions, classes)
+    answers = predictions_table(predictions, classes)
     unit, n_units = _units(answers)
     seeds, slots = np.unique(answers["seed"], return_inverse=True)
     n, hits = (_sums(unit, n_units, slots, len(seeds), values) for values in (1.0, answers["prediction"] == name))

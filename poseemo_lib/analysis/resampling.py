@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from poseemo_lib.analysis.pairing import Predictions
+from poseemo_lib.analysis.predictions import Predictions
 from poseemo_lib.training import metrics
 from poseemo_lib.training.evaluation import draw_units, probability_columns, resampled_by, resampling_units
 

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from poseemo_lib.analysis.configs import ENSEMBLE, ConfigRuns, chosen
+from poseemo_lib.analysis.configs import ENSEMBLE, ConfigRuns, selected
 from poseemo_lib.errors import PoseemoError, UsageError
 from poseemo_lib.training.evaluation import config_scores
 from poseemo_lib.training.run_folder import PLACE_PARAMETERS, STUDY_FILE, Run, find_runs
 
+TEST_SCORES = ("accuracy", "balanced_accuracy", "macro_f1", "ece")
 SHOWN_METRICS = ("accuracy", "balanced_accuracy", "macro_f1")
 
 
@@ -68,7 +69,7 @@ class Results:
         return self.best().chance
 
     @property
-    def facts(self) -> dict:
+    def sample(self) -> dict:
         """What a figure of these configs says of them: n_clips, n_groups, unit, resampled_by, synthetic, leaky."""
         scores = self.best().scores
         counts = {"n_clips": scores.n_clips, "n_groups": scores.n_groups, "resampled_by": scores.resampled_by}
@@ -89,8 +90,8 @@ class Results:
         return sorted(parts, key=lambda part: (bool(part.leaks), -len(part.configs)))
 
     def best(self) -> ConfigRuns:
-        """Return the config that validation chooses: see :func:`poseemo_lib.analysis.configs.chosen`."""
-        return chosen(self.configs)
+        """Return the config that validation chooses: see :func:`poseemo_lib.analysis.configs.selected`."""
+        return selected(self.configs)
 
     def score_table(self) -> pd.DataFrame:
         """Scores of all configs, long: config, is_baseline, is_majority, metric, mean, sd, low, high, n_seeds, chance."""
@@ -223,6 +224,49 @@ def _check_alike(config: ConfigRuns) -> None:
             )
 
 
+def run_table(results: Results) -> pd.DataFrame:
+    """Give one row a completed run, in the order in which the runs finished.
+
+    Parameters
+    ----------
+    results : Results
+
+    Returns
+    -------
+    DataFrame
+        config, architecture, seed, fold, finished (UTC), n_parameters and best_epoch (NaN for baselines), seconds,
+        val_macro_f1, and test_accuracy, test_balanced_accuracy, test_macro_f1, test_ece: shares, 0 to 1, as in the
+        run's `metrics.json`. With folds they are those of one fold's part alone.
+    """
+    rows = []
+    for run in results.runs:
+        record, metrics = run.record, run.metrics()
+        row = {"config": run.config, "architecture": record["parameters"]["architecture"], "seed": run.seed}
+        row |= {"fold": run.fold, "finished": record["finished"]}
+        row |= {name: record.get(name) for name in ("n_parameters", "best_epoch", "seconds")}
+        row |= {"val_macro_f1": metrics["val"]["macro_f1"]}
+        rows.append(row | {f"test_{name}": metrics["test"][name] for name in TEST_SCORES})
+    table = pd.DataFrame(rows).astype({"n_parameters": float, "best_epoch": float})
+    return table.sort_values(["finished", "config", "seed"], kind="stable", ignore_index=True)
+
+
+def readable_runs(table: pd.DataFrame) -> pd.DataFrame:
+    """Give the runs of networks in few columns with names and units to read: scores of the test part, in percent.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From :func:`run_table`.
+    """
+    scores = {"val_macro_f1": "val. macro-F1, %", "test_accuracy": "accuracy, %",
+              "test_balanced_accuracy": "bal. accuracy, %", "test_macro_f1": "macro-F1, %"}  # fmt: skip
+    plain = {"config": "config", "seed": "seed", "n_parameters": "parameters", "seconds": "seconds"}
+    out = table.dropna(subset="n_parameters")[[*plain, *scores]].rename(columns=plain | scores).astype({"seed": str})
+    for name in scores.values():
+        out[name] = (100 * out[name]).round(1)
+    return out
+
+
 def format_scores(table: pd.DataFrame) -> pd.DataFrame:
     """Lay a score table out for reading: one row a config, `mean ± sd [low, high]` in percent.
 
@@ -303,7 +347,7 @@ def format_comparisons(tests: pd.DataFrame) -> pd.DataFrame:
         "score": tests["metric"].str.replace("_", " ").str.replace("macro f1", "macro-F1"),
         "a - b, points": interval,
         "p": tests["p_holm"].map(format_p),
-        "can be told apart": tests["different"].map({True: "yes", False: "no"}),
+        "significant": tests["significant"].map({True: "yes", False: "no"}),
         "found 4 times in 5, points": (100 * tests["detectable"]).map("{:.1f}".format),
         "p, McNemar": tests["p_mcnemar_holm"].map(format_p),
     }

@@ -19,7 +19,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from poseemo_lib.analysis.pairing import Predictions, check_same_clips, mean_over_seeds
+from poseemo_lib.analysis.predictions import Predictions, check_same_clips, mean_over_seeds
 from poseemo_lib.analysis.resampling import Resampled, SeedSpread, draw_groups, pool_spreads, resample, seed_parts
 from poseemo_lib.training.evaluation import probability_columns
 
@@ -101,7 +101,7 @@ def compare_configs(
           se, df: standard error and degrees of freedom
         - p, p_holm: of the difference, and adjusted for all rows
         - n_a_only, n_b_only, p_mcnemar, p_mcnemar_holm: of the accuracy of the answers averaged over seeds
-        - different: p_holm < 0.05, and nothing in `limit`. McNemar has no say in it: see the module
+        - significant: p_holm < 0.05, and nothing in `limit`. McNemar has no say in it: see the module
         - limit: "groups" where there are fewer than 8 or they are not known, "seeds" where a config that is not `fixed`
           has one, else ""
         - detectable: see :func:`smallest_detectable_difference`, at Holm's strictest level
@@ -202,7 +202,7 @@ def compare_with_constant(
     Returns
     -------
     dict
-        a, metric, constant, difference, low, high, se, df, p, different, limit, n_clips, n_groups, n_seeds: see
+        a, metric, constant, difference, low, high, se, df, p, significant, limit, n_clips, n_groups, n_seeds: see
         :func:`compare_configs`.
 
     Raises
@@ -223,7 +223,7 @@ def compare_with_constant(
     ]
     row = _t_test(float(config.by_seed.mean()) - constant, config.n_groups, parts)
     row |= {"limit": _limit(own, fixed), "n_clips": config.n_clips, "n_groups": config.n_groups}
-    row |= {"n_seeds": len(config.by_seed), "different": row["p"] < ALPHA and not row["limit"]}
+    row |= {"n_seeds": len(config.by_seed), "significant": row["p"] < ALPHA and not row["limit"]}
     return {"a": name, "metric": metric, "constant": constant, **row}
 
 
@@ -244,7 +244,7 @@ def adjusted(rows: Iterable[dict]) -> pd.DataFrame:
     table["n_comparisons"] = len(table)
     for column in ("p", "p_mcnemar"):
         table[f"{column}_holm"] = holm(table[column])
-    table["different"] = (table["p_holm"] < ALPHA) & (table["limit"] == "")
+    table["significant"] = (table["p_holm"] < ALPHA) & (table["limit"] == "")
     levels = ALPHA / max(len(table), 1)
     table["detectable"] = [
         smallest_detectable_difference(se, df, alpha=levels) for se, df in zip(table["se"], table["df"], strict=True)
@@ -254,7 +254,7 @@ def adjusted(rows: Iterable[dict]) -> pd.DataFrame:
 
 _COLUMNS = (
     *("a", "b", "metric", "difference", "low", "high", "se", "df", "p", "p_holm"),
-    *("n_a_only", "n_b_only", "p_mcnemar", "p_mcnemar_holm", "different", "limit", "detectable"),
+    *("n_a_only", "n_b_only", "p_mcnemar", "p_mcnemar_holm", "significant", "limit", "detectable"),
     *("n_clips", "n_groups", "n_seeds_a", "n_seeds_b", "n_comparisons", "paired"),
 )
 

@@ -33,7 +33,7 @@ def ablation_panels(
     ----------
     table : DataFrame
         One row a factor and value, in the order to draw: factor, value (text), is_base, mean, low, high (shares, 0 to
-        1), n_seeds; and, where the tests were made, `different`: whether it can be told from the base.
+        1), n_seeds; and, where the tests were made, `significant`: whether it can be told from the base.
     n_clips, n_groups : int
         What was predicted.
     synthetic, leaky : bool
@@ -74,7 +74,9 @@ def ablation_panels(
     if title:
         style.title_figure(fig, title)
     tested = (
-        " Filled: differs from the base (Holm-corrected); open: cannot be told from it." if "different" in table else ""
+        " Filled: differs from the base (Holm-corrected); open: cannot be told from it."
+        if "significant" in table
+        else ""
     )
     sample = style.sample_text(n_clips, n_groups, table["n_seeds"], unit=unit, resampled_by=resampled_by,
                                interval="Vertical lines")  # fmt: skip
@@ -94,7 +96,7 @@ def _factor_panel(ax, rows, base) -> None:
         ax.axhline(100 * mean, color=_BASE, linestyle=":", linewidth=1, zorder=0.9)
     for i, (_, row) in enumerate(rows.iterrows()):
         colour, marker = (_BASE, "D") if row["is_base"] else (_CHANGED, "o")
-        filled = row["is_base"] or bool(row.get("different", True))
+        filled = row["is_base"] or bool(row.get("significant", True))
         ax.plot([i, i], [100 * row["low"], 100 * row["high"]], color=colour, linewidth=1.8, solid_capstyle="butt")
         ax.plot(i, 100 * row["mean"], marker, color=colour, markerfacecolor=colour if filled else "white", markersize=6)
         if np.isfinite(row["mean"]):

@@ -129,7 +129,7 @@ def recall_against_size(table, classes, *, ax=None):
     Parameters
     ----------
     table : DataFrame
-        From :func:`poseemo_lib.analysis.mistakes.recall_by_size`.
+        From :func:`poseemo_lib.analysis.predictions.recall_by_size`.
     classes : tuple of str
     ax : Axes, optional
 

@@ -29,7 +29,7 @@ def baseline_differences(
     ----------
     table : DataFrame
         One row a network and baseline: a (network), b (baseline), difference, low, high, score (of the network; all
-        shares), different (whether tests support a difference), is_chosen. Networks are drawn in this order.
+        shares), significant (whether tests support a difference), is_chosen. Networks are drawn in this order.
     panels : dict
         What a panel is about -> the baseline's name in `b`, or None where it was not run.
     title, sample : str
@@ -68,7 +68,7 @@ def _forest(ax, rows, networks: list[str]) -> None:
     """Draw one baseline's differences: filled where tests support them, open where not."""
     ax.axvline(0, color="black", linewidth=1, zorder=0.9)
     for row in rows.to_dict("records"):
-        i, told = networks.index(row["a"]), row["different"]
+        i, told = networks.index(row["a"]), row["significant"]
         colour = (_HIGHER if row["difference"] > 0 else _LOWER) if told else _OPEN
         low, value, high = (100 * row[name] for name in ("low", "difference", "high"))
         ax.plot([low, high], [i, i], color=colour, linewidth=1.8, solid_capstyle="butt")

@@ -9,13 +9,13 @@ import hashlib
 from poseemo_lib.analysis.configs import ConfigRuns
 from poseemo_lib.analysis.factors import settings
 from poseemo_lib.analysis.reliability import abstain_threshold, calibration_errors, coverage_table
+from poseemo_lib.analysis.variations import changes_of, default_settings
 from poseemo_lib.report import limits, wording
 from poseemo_lib.report.card_text import escape, hashes, sections, span, table
 from poseemo_lib.report.dataset_card import dataset_card, split_text, warnings
 from poseemo_lib.report.findings import METRIC_NAMES, pair_sentence
 from poseemo_lib.report.material import Material
 from poseemo_lib.report.provenance import provenance
-from poseemo_lib.report.variations import changes_of, default_settings
 
 __all__ = ["dataset_card", "model_card"]
 

@@ -11,7 +11,7 @@ from itertools import combinations
 
 import pandas as pd
 
-from poseemo_lib.analysis.configs import ENSEMBLE, ConfigRuns, chosen
+from poseemo_lib.analysis.configs import ENSEMBLE, ConfigRuns, selected
 from poseemo_lib.analysis.factors import split_groups, split_name
 from poseemo_lib.analysis.ranking import rank_table
 from poseemo_lib.analysis.results import Results, format_p
@@ -83,7 +83,7 @@ def _planned(configs: list[ConfigRuns], base: str | None) -> dict[str, list[tupl
     networks = [config for config in configs if not config.is_baseline]
     if not networks:
         return {}
-    best = chosen(configs).name
+    best = selected(configs).name
     return {
         "baselines": [(best, config.name) for config in configs if config.is_baseline],
         "networks": list(combinations([config.name for config in networks], 2)),
@@ -157,7 +157,7 @@ def pair_sentence(row: Mapping, unit: str = "clips") -> str:
     Parameters
     ----------
     row : mapping
-        A row of :func:`comparisons`. Only `different` makes it a claim.
+        A row of :func:`comparisons`. Only `significant` makes it a claim.
     unit : str
         What was counted: clips or recordings.
 
@@ -167,7 +167,7 @@ def pair_sentence(row: Mapping, unit: str = "clips") -> str:
         With the difference in percentage points, its 95 % interval and p, and the numbers of clips, groups and seeds.
     """
     a, b, name = html.escape(row["a"]), html.escape(row["b"]), METRIC_NAMES[row["metric"]]
-    if row["different"]:
+    if row["significant"]:
         word = "higher" if row["difference"] > 0 else "lower"
         return f"**{a}** has a {word} {name} than **{b}**: {_difference(row)}, {_p(row)} ({_counts(row, unit)})."
     return (
@@ -189,8 +189,8 @@ def describe_pairs(table: pd.DataFrame, unit: str = "clips") -> list[str]:
     list of str
     """
     rows = table.to_dict("records")
-    sentences = [pair_sentence(row, unit) for row in rows if row["different"]]
-    rest = [row for row in rows if not row["different"]]
+    sentences = [pair_sentence(row, unit) for row in rows if row["significant"]]
+    rest = [row for row in rows if not row["significant"]]
     if len(rest) < 2:
         return sentences + [pair_sentence(row, unit) for row in rest]
     listed = "; ".join(f"**{html.escape(row['a'])}** ({_difference(row)}, {_counts(row, unit)})" for row in rest)
@@ -224,7 +224,7 @@ def higher_on_test(part: Results, tests: pd.DataFrame) -> list[str]:
     top = max(higher, key=scores.get)
     row, n = _row_between(top, best, part, tests), len(higher) - 1
     others = f", as {'do' if n > 1 else 'does'} {n} more" if n else ""
-    told = ("" if row["different"] else "not ") + f"significantly apart: {_why(row) if row['limit'] else _p(row)}"
+    told = ("" if row["significant"] else "not ") + f"significantly apart: {_why(row) if row['limit'] else _p(row)}"
     text = f"**{html.escape(top)}** scores higher on the test part{others} (macro-F1 {100 * scores[top]:.1f} %, "
     return [f"{text}{_difference(row)}; {told}): choosing it now would be choosing on test."]
 
@@ -309,7 +309,7 @@ def _among_networks(table: pd.DataFrame, configs: dict[str, ConfigRuns], unit: s
     rows = table.to_dict("records")
     names = list(dict.fromkeys([*table["a"], *table["b"]]))
     widest = max(rows, key=lambda row: abs(row["difference"]))
-    found = sorted((row for row in rows if row["different"]), key=lambda row: -abs(row["difference"]))
+    found = sorted((row for row in rows if row["significant"]), key=lambda row: -abs(row["difference"]))
     name = METRIC_NAMES[widest["metric"]]
     text = f"Of {len(rows)} pairs of {len(names)} networks, {len(found) or 'none'} can be told apart by {name}. "
     if not found:
@@ -337,7 +337,7 @@ def _letters(ranks: pd.DataFrame) -> str:
 def _between_splits(row: Mapping, configs: dict[str, ConfigRuns]) -> str:
     a, b = configs[row["a"]], configs[row["b"]]
     text = f"One model, two splits, different test clips. {pair_sentence(row, _unit(a))}"
-    if row["different"] and row["difference"] > 0 and a.leaks and not b.leaks:
+    if row["significant"] and row["difference"] > 0 and a.leaks and not b.leaks:
         copies = ", and the leaky one has copies in it" if a.leaks.get("augmented") else ""
         text += (
             f" The split of **{html.escape(a.name)}** leaks. The two test parts differ{copies}: the difference is what "

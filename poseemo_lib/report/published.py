@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.stats import binomtest
 
-from poseemo_lib.analysis.binomial import p_above_share, wilson_interval
 from poseemo_lib.analysis.configs import ConfigRuns
 from poseemo_lib.analysis.factors import IMBALANCE, differing_factors, settings
 from poseemo_lib.analysis.results import Results, format_p
@@ -110,9 +110,10 @@ def published_numbers() -> pd.DataFrame:
     for kind, entries in published()["accuracies"].items():
         for entry in entries:
             correct = correct_count(entry["percent"], n)
-            low, high = wilson_interval(correct, n)
+            test = binomtest(correct, n, floor, alternative="greater")
+            low, high = binomtest(correct, n).proportion_ci(method="wilson")
             row = {"kind": kind, "name": entry["name"], "published": correct / n, "correct": correct, "n": n}
-            row |= {"published_low": low, "published_high": high, "p": p_above_share(correct, n, floor)}
+            row |= {"published_low": low, "published_high": high, "p": test.pvalue}
             rows.append(row | {"recalled": entry.get("recalled", np.nan)})
     table = pd.DataFrame(rows)
     table.insert(8, "p_holm", holm(table["p"]))

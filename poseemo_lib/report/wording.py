@@ -137,7 +137,7 @@ def _brief(row: Mapping) -> str:
     """Say what a row of :func:`baseline_tests` supports; :func:`poseemo_lib.report.findings.pair_sentence` says more."""
     a, b, name = html.escape(row["a"]), html.escape(row["b"]), METRIC_NAMES[row["metric"]]
     points = f"{100 * row['difference']:+.1f} points [{100 * row['low']:+.1f}, {100 * row['high']:+.1f}]"
-    if row["different"]:
+    if row["significant"]:
         word = "higher" if row["difference"] > 0 else "lower"
         return f"**{a}** has a {word} {name} than **{b}** ({points}, {_holm(row)})."
     return f"**{a}** and **{b}** cannot be told apart by {name} ({points}; {_why_not(row) or _holm(row)})."
@@ -265,7 +265,7 @@ def _beside_chance(row: dict) -> str:
     """Say what a row of :func:`poseemo_lib.analysis.statistics.compare_with_constant` supports."""
     if why := _why_not(row):
         return f"cannot be told from chance: {why}."
-    where = ("above" if row["difference"] > 0 else "below") if row["different"] else ""
+    where = ("above" if row["difference"] > 0 else "below") if row["significant"] else ""
     interval = f"{100 * row['difference']:+.1f} points [{100 * row['low']:+.1f}, {100 * row['high']:+.1f}]"
     tested = f"({interval}, {_p(row['p'])}, with groups and seeds as what varies)"
     return f"is {where} chance {tested}." if where else f"cannot be told from chance {tested}."

@@ -69,8 +69,8 @@ def test_scores_of_an_ablation_are_those_of_the_configs(ablation):
 def test_what_differs_from_the_base_comes_from_the_tests(ablation):
     tests = comparisons(ablation, "base", n_bootstrap=500)
     table = factors.ablation_table(ablation, tests=tests)
-    assert set(table.loc[table["different"], "config"]) == set(tests.loc[tests["different"], "a"])
-    assert table.set_index("config").loc["pre_activation", "different"]
+    assert set(table.loc[table["significant"], "config"]) == set(tests.loc[tests["significant"], "a"])
+    assert table.set_index("config").loc["pre_activation", "significant"]
     text = alt_texts.describe_ablation(table)
     assert f"block pre_activation {100 * table.set_index('config').loc['pre_activation', 'mean']:.1f} %" in text
 

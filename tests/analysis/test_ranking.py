@@ -11,7 +11,7 @@ from poseemo_lib.plots.size import pareto_front
 
 def random_comparisons(rng, names):
     rows = [
-        {"a": a, "b": b, "difference": rng.normal(), "different": bool(rng.random() < 0.5)}
+        {"a": a, "b": b, "difference": rng.normal(), "significant": bool(rng.random() < 0.5)}
         for a, b in combinations(names, 2)
     ]
     return pd.DataFrame(rows)
@@ -25,7 +25,7 @@ def test_configs_share_a_letter_exactly_where_they_cannot_be_told_apart(seed):
     ranks = rank_table(pd.Series(rng.random(7), index=names), table).set_index("config")
     letters = {name: set(ranks.loc[name, "letters"].split()) for name in names}
     for row in table.itertuples():
-        assert bool(letters[row.a] & letters[row.b]) != row.different
+        assert bool(letters[row.a] & letters[row.b]) != row.significant
     assert ranks["score"].is_monotonic_decreasing and all(letters.values())
     # no letter says only what another one says
     members = [{name for name in names if letter in letters[name]} for letter in set().union(*letters.values())]
@@ -35,7 +35,7 @@ def test_configs_share_a_letter_exactly_where_they_cannot_be_told_apart(seed):
 def test_ranks_that_the_comparisons_leave_open():
     table = pd.DataFrame(
         [("x", "y", 0.1, False), ("x", "z", 0.4, True), ("z", "y", -0.3, False)],
-        columns=["a", "b", "difference", "different"],
+        columns=["a", "b", "difference", "significant"],
     )
     ranks = rank_table(pd.Series({"z": 0.1, "x": 0.5, "y": 0.4}), table)
     assert ranks["config"].tolist() == ["x", "y", "z"] and ranks["letters"].tolist() == ["a", "a b", "b"]

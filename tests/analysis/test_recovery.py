@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from poseemo_lib.analysis import recovery
-from poseemo_lib.data.synthetic.planted import evenly, of_person, usual_shares
+from poseemo_lib.analysis.planted import evenly, of_person, usual_shares
 from poseemo_lib.skeleton import JOINT
 from poseemo_lib.training.trained import ClipWindows
 

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from made_runs import CLASSES, make_table, write_cell
 
-from poseemo_lib.analysis import mistakes, reliability
+from poseemo_lib.analysis import predictions, reliability
 from poseemo_lib.analysis.results import load_results
 from poseemo_lib.training import metrics
 from poseemo_lib.training.evaluation import probability_columns
@@ -58,7 +58,7 @@ def test_coverage_and_accuracy_by_hand_at_every_threshold():
 def test_intervals_need_groups_and_are_those_of_a_loop():
     tables = random_tables(n_groups=8)
     table = reliability.coverage_table(tables, CLASSES, thresholds=[0.5], n_bootstrap=4000)
-    answers = reliability.answers_table(tables, CLASSES).query("confidence >= 0.5")
+    answers = predictions.predictions_table(tables, CLASSES).query("confidence >= 0.5")
     by_group = answers.groupby("group_id")["right"].agg(["sum", "size"]).to_numpy()
     rng = np.random.default_rng(1)
     drawn = [by_group[rng.integers(0, 8, 8)].sum(0) for _ in range(4000)]
@@ -71,15 +71,15 @@ def test_intervals_need_groups_and_are_those_of_a_loop():
 def test_pairs_and_surest_mistakes_are_counted_right(tmp_path):
     write_cell(tmp_path, "net", 0.6, seeds=(0, 1))
     config = load_results(tmp_path)["net"]
-    pairs = mistakes.confusion_pairs(config.scores.confusion, CLASSES)
+    pairs = predictions.confusion_pairs(config.scores.confusion, CLASSES)
     wrong = config.scores.confusion.sum() - np.trace(config.scores.confusion)
     assert pairs["count"].sum() == wrong and pairs["share_of_errors"].sum() == pytest.approx(1)
     assert (pairs["true"] != pairs["predicted"]).all() and pairs["count"].is_monotonic_decreasing
-    answers = mistakes.mean_answers(config)
+    answers = predictions.mean_predictions(config)
     assert len(answers) == config.scores.n_clips and (answers["n_seeds"] == 2).all()
     mean = np.mean([t.set_index("clip_id")[probability_columns(CLASSES)] for t in config.calibrated().values()], 0)
     assert np.allclose(answers["confidence"], mean.max(1))
-    surest = mistakes.surest_mistakes(config, 3)
+    surest = predictions.most_confident_errors(config, 3)
     assert len(surest) == 3 and not surest["right"].any()
     assert surest["confidence"].min() >= answers[~answers["right"]]["confidence"].nlargest(3).min()
-    assert mistakes.confusion_pairs(np.eye(3, dtype=int), CLASSES).empty
+    assert predictions.confusion_pairs(np.eye(3, dtype=int), CLASSES).empty

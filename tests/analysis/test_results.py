@@ -182,7 +182,7 @@ def test_two_splits_are_two_parts_and_the_clean_one_decides(tmp_path):
     clean, leaky = results.parts()
     assert {config.name for config in clean.configs} == {"majority_grouped", "net_grouped"}
     assert not clean.leaks and leaky.leaks == made_studies.LEAKS["random"] == results.leaks
-    assert clean.facts["leaky"] is False and leaky.facts["leaky"] is True
+    assert clean.sample["leaky"] is False and leaky.sample["leaky"] is True
     assert results["net_random"].validation_macro_f1 > results["net_grouped"].validation_macro_f1
     assert results.best().name == "net_grouped" == wording.comparable(results).best().name
     text = wording.opening(Material((results,)))
@@ -224,7 +224,7 @@ def test_ranks_take_the_tests_of_all_pairs(tmp_path):
     assert format_ranks(results.ranks(tests)).loc["bad", "rank"] == "3"
     assert results.ranks(comparisons(results, "good", n_bootstrap=50)).empty
     text = format_comparisons(tests)
-    assert len(text) == 4 and set(text["can be told apart"]) == {"yes", "no"} and "< 0.001" in set(text["p"])
+    assert len(text) == 4 and set(text["significant"]) == {"yes", "no"} and "< 0.001" in set(text["p"])
     points = text["a - b, points"].str.split(" ").str[0].astype(float).abs()
     assert points.is_monotonic_decreasing
 

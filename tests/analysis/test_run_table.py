@@ -1,8 +1,7 @@
 import made_studies
 import pytest
 
-from poseemo_lib.analysis.results import load_results
-from poseemo_lib.analysis.run_table import run_table
+from poseemo_lib.analysis.results import load_results, run_table
 from poseemo_lib.report.alt_texts import describe_runs
 
 

@@ -8,7 +8,7 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
 from statsmodels.stats.multitest import multipletests
 
 from poseemo_lib.analysis import statistics
-from poseemo_lib.analysis.pairing import mean_over_seeds
+from poseemo_lib.analysis.predictions import mean_over_seeds
 from poseemo_lib.analysis.resampling import Resampled, SeedSpread, pool_spreads, seed_parts
 from poseemo_lib.errors import PoseemoError
 from poseemo_lib.training.evaluation import config_scores, probability_columns
@@ -111,7 +111,7 @@ def test_order_of_configs_rows_and_seeds_does_not_matter(configs):
         assert (other["n_a_only"], other["n_b_only"]) == (row.n_b_only, row.n_a_only)
         same = ["se", "df", "p", "p_holm", "p_mcnemar", "p_mcnemar_holm", "detectable"]
         assert other[same].tolist() == pytest.approx([getattr(row, name) for name in same])
-        assert other["different"] == row.different
+        assert other["significant"] == row.significant
 
 
 def test_identical_predictions_have_no_difference(configs):
@@ -120,7 +120,7 @@ def test_identical_predictions_have_no_difference(configs):
     ).iloc[0]
     assert row["difference"] == pytest.approx(0, abs=1e-12)
     assert (row["n_a_only"], row["n_b_only"], row["p_mcnemar"]) == (0, 0, 1)
-    assert row["p"] == row["p_holm"] == 1 and not row["different"]
+    assert row["p"] == row["p_holm"] == 1 and not row["significant"]
     one = {"x": {0: configs["x"][0]}, "same": {5: configs["x"][0]}}
     row = statistics.compare_configs(one, CLASSES, fixed=one, n_bootstrap=100).iloc[0]
     assert (row["se"], row["p"], row["low"], row["high"]) == (0, 1, 0, 0)
@@ -146,10 +146,10 @@ def test_few_groups_or_one_seed_support_no_claim():
             "bad": make_config(rng, labels, n_groups, skill=0.1, seeds=seeds, group_sd=0.01, seed_sd=0),
         }
         row = statistics.compare_configs(pair, CLASSES, n_bootstrap=200).iloc[0]
-        assert row["limit"] == limit and row["different"] == (limit == "")
+        assert row["limit"] == limit and row["significant"] == (limit == "")
         if limit == "seeds":  # both speak for themselves only
-            assert statistics.compare_configs(pair, CLASSES, fixed=pair, n_bootstrap=200).iloc[0]["different"]
-            assert not statistics.compare_configs(pair, CLASSES, fixed=["bad"], n_bootstrap=200).iloc[0]["different"]
+            assert statistics.compare_configs(pair, CLASSES, fixed=pair, n_bootstrap=200).iloc[0]["significant"]
+            assert not statistics.compare_configs(pair, CLASSES, fixed=["bad"], n_bootstrap=200).iloc[0]["significant"]
 
 
 @pytest.mark.parametrize("times", [4, pytest.param(12, marks=pytest.mark.slow)])
@@ -164,7 +164,7 @@ def test_equal_configs_are_rarely_called_different_where_pooled_seeds_and_percen
         same = {name: make_config(rng, labels, 10, seeds=2) for name in names}
         table = statistics.compare_configs(same, CLASSES, pairs=pairs, n_bootstrap=300)
         claimed += (table["p"] < 0.05).tolist()
-        family.append(table["different"].any())
+        family.append(table["significant"].any())
         right = {
             name: np.array([answers_of(t) == t["label"] for t in config.values()]) for name, config in same.items()
         }
@@ -191,7 +191,7 @@ def test_a_better_config_is_found_and_more_seeds_find_smaller_differences():
                 for name, skill in (("x", 0.75), ("y", 0.5))
             }
             row = statistics.compare_configs(pair, CLASSES, n_bootstrap=200).iloc[0]
-            found[seeds] += row["different"] and row["difference"] > 0
+            found[seeds] += row["significant"] and row["difference"] > 0
             detectable[seeds].append(row["detectable"])
     assert found[4] == 8 and found[2] >= 6
     assert np.median(detectable[4]) < np.median(detectable[2]) < 0.25

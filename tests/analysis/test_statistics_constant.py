@@ -22,7 +22,7 @@ def test_configs_with_different_clips_are_compared_apart():
     row = statistics.compare_apart(("u", parts[0]), ("v", parts[1]), CLASSES, n_bootstrap=1000)
     table = statistics.adjusted([row])
     one = table.iloc[0]
-    assert one["different"] and 0.3 < one["difference"] < 0.7 and not one["paired"] and pd.isna(one["n_a_only"])
+    assert one["significant"] and 0.3 < one["difference"] < 0.7 and not one["paired"] and pd.isna(one["n_a_only"])
     assert list(table.columns) == list(
         statistics.compare_configs({"u": parts[0], "w": parts[0]}, CLASSES, n_bootstrap=9)
     )
@@ -48,7 +48,7 @@ def test_where_every_clip_is_its_own_group_nothing_is_claimed():
         apart = statistics.compare_apart(("a", configs["good"]), ("b", configs["bad"]), CLASSES, n_bootstrap=100)
         constant = statistics.compare_with_constant("good", configs, 1 / 3, CLASSES, n_bootstrap=100)
         assert row["limit"] == apart["limit"] == constant["limit"] == limit
-        assert row["different"] == constant["different"] == (limit == "")
+        assert row["significant"] == constant["significant"] == (limit == "")
     # windows of one recording, and no group above it
     windows = {
         name: {k: t.assign(source_id=t["group_id"]) for k, t in config.items()} for name, config in known.items()
@@ -70,7 +70,7 @@ def test_a_constant_is_compared_as_a_config_without_any_spread_is():
     assert row["difference"] == pytest.approx(pair["difference"])
     assert [row["se"], row["df"]] == pytest.approx([pair["se"], pair["df"]], rel=0.05)
     assert row["p"] == pytest.approx(2 * student.sf(row["difference"] / row["se"], row["df"]))
-    assert row["n_seeds"] == 3 and row["n_groups"] == 9 and row["different"]
+    assert row["n_seeds"] == 3 and row["n_groups"] == 9 and row["significant"]
 
 
 @pytest.mark.parametrize(("n_groups", "seeds"), [(5, 3), (12, 1)])
@@ -78,9 +78,9 @@ def test_nothing_is_claimed_beside_a_constant_from_few_groups_or_one_seed(n_grou
     rng = np.random.default_rng(3)
     config = make_config(rng, make_labels(rng, n_groups, 30), n_groups, skill=0.95, seeds=seeds, group_sd=0.01)
     row = statistics.compare_with_constant("x", {"x": config}, 1 / 3, CLASSES, n_bootstrap=100)
-    assert row["limit"] == ("groups" if n_groups < 8 else "seeds") and row["p"] < 0.05 and not row["different"]
+    assert row["limit"] == ("groups" if n_groups < 8 else "seeds") and row["p"] < 0.05 and not row["significant"]
     assert statistics.compare_with_constant("x", {"x": config}, 1 / 3, CLASSES, fixed="x", n_bootstrap=100)[
-        "different"
+        "significant"
     ] == (n_groups > 8)
 
 
@@ -95,5 +95,5 @@ def test_a_guesser_is_rarely_told_from_chance(n_groups, times):
         labels = np.concatenate([rng.choice(3, 12, p=share) for share in shares])
         groups = np.repeat([f"g{i}" for i in range(n_groups)], 12)
         config = {seed: make_table(labels, rng.integers(0, 3, len(labels)), groups) for seed in range(2)}
-        claimed += statistics.compare_with_constant("x", {"x": config}, 1 / 3, CLASSES, n_bootstrap=200)["different"]
+        claimed += statistics.compare_with_constant("x", {"x": config}, 1 / 3, CLASSES, n_bootstrap=200)["significant"]
     assert claimed <= 0.06 * times + 2.5 * np.sqrt(0.05 * 0.95 * times)

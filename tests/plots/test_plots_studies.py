@@ -197,7 +197,7 @@ class TestAblation:
         assert texts(fig).count("not run") == 9
 
     def test_what_cannot_be_told_from_the_base_is_open(self):
-        table = draw.ablation_table({"hidden": ["256", "128", "512"]}).assign(different=[False, True, False])
+        table = draw.ablation_table({"hidden": ["256", "128", "512"]}).assign(significant=[False, True, False])
         fig, axes = plots.ablation_panels(table, **draw.COUNTS, synthetic=False)
         faces = [line.get_markerfacecolor() for line in axes[0].lines if len(line.get_xdata()) == 1]
         assert [face == "white" for face in faces] == [False, False, True]

@@ -136,18 +136,18 @@ class TestBars:
 
     def test_marks_are_filled_where_tests_support_a_difference(self, bars):
         table = bars.data["differences"]
-        assert set(table["different"]) == {True, False}
+        assert set(table["significant"]) == {True, False}
         for ax, name in zip(bars.figure.axes, ("majority", "extra_trees"), strict=True):
             rows = table[table["b"] == name].reset_index(drop=True)
             for row, mark in zip(rows.itertuples(), marks(ax), strict=True):
                 assert mark.get_xydata().tolist() == [[pytest.approx(100 * row.difference), row.Index]]
-                assert same_color(mark.get_markerfacecolor(), "white") != row.different
+                assert same_color(mark.get_markerfacecolor(), "white") != row.significant
             ends = [line.get_xdata() for line in ax.lines if len(line.get_xdata()) == 2][1:]
             np.testing.assert_allclose(ends, 100 * rows[["low", "high"]])
 
     def test_what_is_told_lower_has_another_colour_than_what_is_told_higher(self, bars):
         table = bars.data["differences"].set_index(["a", "b"])
-        assert table.loc[("bad", "extra_trees"), "different"] and table.loc[("net", "extra_trees"), "different"]
+        assert table.loc[("bad", "extra_trees"), "significant"] and table.loc[("net", "extra_trees"), "significant"]
         colours = {mark.get_ydata()[0]: mark.get_color() for mark in marks(bars.figure.axes[1])}
         assert colours[0] != colours[2]
         assert "1 above extra_trees and 1 below it" in bars.figure.get_suptitle()
@@ -162,7 +162,7 @@ class TestBars:
         root = some(runs, tmp_path, "majority", "net")
         shutil.rmtree(root / "net" / "seed-1")
         drawn = architecture_bars.draw(load_material(root))
-        assert not drawn.data["differences"]["different"].any()
+        assert not drawn.data["differences"]["significant"].any()
         assert drawn.figure.get_suptitle() == "Nothing can be told apart: one seed of a network ranks nothing"
         assert all(same_color(mark.get_markerfacecolor(), "white") for mark in marks(drawn.figure.axes[0]))
         assert "often be missed" not in note(drawn)
@@ -170,7 +170,7 @@ class TestBars:
     def test_few_groups_claim_nothing_and_say_why(self, tmp_path):
         made_studies.made_study(tmp_path, {name: MAIN[name] for name in ("majority", "net")}, n_groups=4)
         drawn = architecture_bars.draw(load_material(tmp_path))
-        assert "under 8 groups" in drawn.figure.get_suptitle() and not drawn.data["differences"]["different"].any()
+        assert "under 8 groups" in drawn.figure.get_suptitle() and not drawn.data["differences"]["significant"].any()
 
     def test_a_missing_kind_of_baseline_is_a_panel_that_says_so(self, runs, tmp_path):
         drawn = architecture_bars.draw(load_material(some(runs, tmp_path, "majority", "net")))

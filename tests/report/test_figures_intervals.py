@@ -11,7 +11,7 @@ import pytest
 from made_runs import CLASSES, make_table
 from matplotlib.collections import LineCollection
 
-from poseemo_lib.analysis.reliability import answered_share, reliability_table
+from poseemo_lib.analysis.reliability import predicted_share, reliability_table
 from poseemo_lib.plots.calibration import reliability_diagram
 from poseemo_lib.plots.infographic import fit_text
 from poseemo_lib.report.figures import architecture_detailed_comparison, neutral_fix_comparison, summary_infographic
@@ -87,7 +87,7 @@ class TestAnsweredShare:
     def test_it_equals_a_naive_bootstrap_over_groups(self, material):
         config = material.results["net"]
         tables = config.predictions("test")
-        share = answered_share(tables, config.classes, "neutral", n_bootstrap=200)
+        share = predicted_share(tables, config.classes, "neutral", n_bootstrap=200)
         answers = {
             seed: np.array(config.classes)[table[probability_columns(config.classes)].to_numpy().argmax(1)]
             for seed, table in tables.items()
@@ -101,7 +101,7 @@ class TestAnsweredShare:
             naive.append(np.mean([(one == "neutral").mean() for one in repeated]))
         assert share["mean"] == pytest.approx(np.mean([(one == "neutral").mean() for one in answers.values()]))
         assert share[["low", "high"]].tolist() == pytest.approx(np.percentile(naive, [2.5, 97.5]).tolist())
-        assert answered_share(tables, config.classes, "no class").tolist() == [0, 0, 0]
+        assert predicted_share(tables, config.classes, "no class").tolist() == [0, 0, 0]
 
     def test_the_panel_of_answers_draws_it_and_keeps_values_off_the_truth(self, material):
         drawn = neutral_fix_comparison.draw(material)
@@ -110,7 +110,7 @@ class TestAnsweredShare:
         answered, ax = drawn.data["predicted"], drawn.figure.axes[-1]
         lines = [np.ravel(line.get_data()) for line in ax.lines if len(line.get_xdata()) == 2]
         for config in study.configs:
-            share = answered_share(config.predictions("test"), config.classes, largest)
+            share = predicted_share(config.predictions("test"), config.classes, largest)
             rows = answered[answered["config"] == config.name]
             assert (rows[["low", "high"]] == share[["low", "high"]]).all(axis=None)
             assert any(np.allclose(line[:2], 100 * share[["low", "high"]]) for line in lines)
@@ -161,5 +161,5 @@ class TestPoster:
         largest = table.loc[table["true"].idxmax(), "class"]
         ends = bars.loc["answered, uncorrected", ["value", "low", "high"]].tolist()
         plain = study[table.loc[table["regime"] == "none", "config"].iloc[0]]
-        assert ends == answered_share(plain.predictions("test"), plain.classes, largest).tolist()
+        assert ends == predicted_share(plain.predictions("test"), plain.classes, largest).tolist()
         assert bars.loc["true share", ["low", "high"]].isna().all()

@@ -216,9 +216,9 @@ class TestInfographic:
     def test_the_answer_follows_the_tests(self, material, page):
         tests = baseline_tests(material).set_index("b")
         words = all_text(page.figure)
-        assert tests.loc["majority", "different"] and "net is better than the baseline" in words
+        assert tests.loc["majority", "significant"] and "net is better than the baseline" in words
         for name, row in tests.iterrows():
-            verb = "is better than" if row["different"] else "cannot be told apart from"
+            verb = "is better than" if row["significant"] else "cannot be told apart from"
             assert name in words.partition(verb)[2][:60]
         row = tests.loc["extra_trees"]
         assert f"extra_trees, the strongest other baseline: {100 * row['difference']:+.1f} points" in words

@@ -10,6 +10,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from poseemo_lib.analysis import factors
+from poseemo_lib.analysis.variations import find_variations
 from poseemo_lib.report.figures import (
     ablation_study,
     deep_residual_detailed_analysis,
@@ -18,7 +19,6 @@ from poseemo_lib.report.figures import (
     neutral_fix_comparison,
 )
 from poseemo_lib.report.material import load_material
-from poseemo_lib.report.variations import find_variations
 from poseemo_lib.training.evaluation import probability_columns
 
 ALL = (
@@ -76,26 +76,26 @@ def pictures(material):
 
 class TestVariations:
     def test_the_plain_one_is_the_default_of_the_first_study(self, material):
-        found = find_variations(material)
+        found = find_variations(material.studies, material.best)
         assert (found.plain.study, found.plain.config.name, found.changes) == ("main", "net", ())
         assert [config.name for config in found.baselines] == ["extra_trees", "majority"]
 
     def test_they_are_named_by_what_they_change(self, material):
-        found = find_variations(material)
+        found = find_variations(material.studies, material.best)
         names = {row.config.name: row.label for row in found.rows if row.study == "ablations"}
         assert names["hidden_128"] == "hidden 128" and names["bottleneck"] == "block bottleneck"
         assert names["gate"] == "with squeeze excitation" and names["no_augmentation"] == "augmentation none"
         assert names["only_flip"] == "augmentation only flip" and names["one_person"] == "people 1"
 
     def test_one_variation_in_two_studies_stays_two(self, material):
-        labels = [row.label for row in find_variations(material).rows if not row.changes]
+        labels = [row.label for row in find_variations(material.studies, material.best).rows if not row.changes]
         assert labels == ["plain (main)", "plain (ablations)", "plain (imbalance)", "plain (leakage)"]
 
     def test_what_was_tested_on_other_clips_is_left_out_and_named(self, material):
-        found = find_variations(material)
+        found = find_variations(material.studies, material.best)
         assert found.left_out == ("leakage/net_random",)
         assert "leakage/net_random" in deep_residual_variations.note(found)
-        assert not found.facts["leaky"]
+        assert not found.sample["leaky"]
 
     def test_other_datasets_are_left_out(self, runs, tmp_path):
         other = shutil.copytree(runs / "ablations", tmp_path / "ablations")
@@ -103,17 +103,19 @@ class TestVariations:
             record = json.loads(path.read_text())
             record["dataset"]["content_hash"] = "another"
             path.write_text(json.dumps(record))
-        found = find_variations(load_material([runs / "main", other]))
+        material = load_material([runs / "main", other])
+        found = find_variations(material.studies, material.best)
         assert [row.config.name for row in found.rows] == ["net"]
 
     def test_folders_of_one_name_and_configs_of_one_setting_have_labels_of_their_own(self, runs, tmp_path):
         made_studies.made_study(tmp_path / "main", {"again": {}, "twin": {}})
-        labels = [row.label for row in find_variations(load_material([runs / "main", tmp_path / "main"])).rows]
+        material = load_material([runs / "main", tmp_path / "main"])
+        labels = [row.label for row in find_variations(material.studies, material.best).rows]
         assert len(set(labels)) == 3 and all(label.startswith("plain (") for label in labels)
         assert any("again" in label for label in labels) and any("twin" in label for label in labels)
 
     def test_tables_are_those_of_the_configs(self, material):
-        found = find_variations(material)
+        found = find_variations(material.studies, material.best)
         table, seeds = found.score_table().set_index("label"), found.seed_table()
         for row in found.rows:
             score = row.config.scores.scores.set_index("metric").loc["macro_f1"]
@@ -186,7 +188,7 @@ class TestDetails:
 
     def test_everything_about_the_plain_one(self, material, pictures):
         drawn = pictures[deep_residual_detailed_analysis]
-        config = find_variations(material).plain.config
+        config = find_variations(material.studies, material.best).plain.config
         confusion = drawn.data["confusion"].set_index("true").to_numpy()
         accuracy = drawn.data["scores"].set_index("metric").loc["accuracy", "mean"]
         assert np.trace(confusion) / confusion.sum() == pytest.approx(accuracy)
@@ -310,6 +312,6 @@ def test_odd_names_and_a_class_without_test_clips(runs, tmp_path):
 
 
 def test_settings_of_the_defaults_are_those_of_a_plain_run(material):
-    from poseemo_lib.report.variations import default_settings
+    from poseemo_lib.analysis.variations import default_settings
 
     assert not factors.differing_factors(default_settings("deep_residual"), factors.settings(material.results["net"]))

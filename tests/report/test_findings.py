@@ -35,7 +35,7 @@ def random_row(rng, a="<a>", b="b&b"):
     return {
         "a": a, "b": b, "metric": str(rng.choice(list(findings.METRIC_NAMES))), "difference": difference,
         "low": difference - half, "high": difference + half, "p_holm": rng.random(),
-        "different": not limit and bool(rng.random() < 0.5), "limit": limit, "detectable": abs(rng.normal(0, 0.3)),
+        "significant": not limit and bool(rng.random() < 0.5), "limit": limit, "detectable": abs(rng.normal(0, 0.3)),
         "n_clips": int(rng.integers(1, 900)), "n_groups": int(rng.integers(1, 90)),
         "n_seeds_a": int(rng.integers(1, 5)), "n_seeds_b": int(rng.integers(1, 5)),
         "n_comparisons": int(rng.integers(1, 100)), "paired": bool(rng.random() < 0.8),
@@ -55,7 +55,7 @@ def test_words_of_difference_stand_only_where_a_test_supports_them(seed):
     text = findings.pair_sentence(row)
     words = WORDS.findall(text)
     assert carries(text, row) and "**&lt;a&gt;**" in text and "**b&amp;b**" in text
-    if row["different"]:
+    if row["significant"]:
         assert words == ["higher" if row["difference"] > 0 else "lower"]
         assert text.index("&lt;a&gt;") < text.index(words[0]) < text.index("b&amp;b")
         assert "cannot be told apart" not in text
@@ -73,8 +73,8 @@ def test_many_comparisons_with_one_config(seed):
     for row in rows:
         (mine,) = [text for text in sentences if f"**{row['a']}**" in text]
         assert carries(mine, row)
-        assert WORDS.findall(mine) == ([["lower", "higher"][row["difference"] > 0]] if row["different"] else [])
-    assert len(sentences) == sum(row["different"] for row in rows) + any(not row["different"] for row in rows)
+        assert WORDS.findall(mine) == ([["lower", "higher"][row["difference"] > 0]] if row["significant"] else [])
+    assert len(sentences) == sum(row["significant"] for row in rows) + any(not row["significant"] for row in rows)
 
 
 def claims(text):
@@ -103,7 +103,7 @@ def test_a_study_is_told_pair_by_pair(study):
     text = " ".join(sentences)
     assert claims(text) == {("good", "floor"), ("good", "trees"), ("good", "fair"), ("good", "alike")}
     assert claims(text) == {
-        (row.a, row.b) if row.difference > 0 else (row.b, row.a) for row in table[table["different"]].itertuples()
+        (row.a, row.b) if row.difference > 0 else (row.b, row.a) for row in table[table["significant"]].itertuples()
     }
     assert "Of 3 pairs of 3 networks, 2 can be told apart by macro-F1" in text
     assert "(a) good; (b)" in text and "Against the strongest baseline: **good**" in text
@@ -127,7 +127,7 @@ def test_an_ensemble_can_be_held_against_the_rest(study):
     table = findings.comparisons(wider, base="trees", **FAST).set_index("a")
     assert table.loc["ensemble of 2", ["n_seeds_a", "limit"]].tolist() == [3, ""]
     assert table.loc["ensemble of 2 and all seeds", ["n_seeds_a", "limit"]].tolist() == [1, ""]
-    assert findings.chosen(wider.configs).name == "good"
+    assert findings.selected(wider.configs).name == "good"
 
 
 def test_synthetic_data_are_said_first(tmp_path):

@@ -87,7 +87,7 @@ def test_the_opening_warns_first_and_then_answers_in_five_lines(material):
 
 def test_only_what_the_tests_support_is_claimed(material):
     tests = wording.baseline_tests(material).set_index("b")
-    assert set(tests.index) == {"floor", "guess"} and set(tests["a"]) == {"good"} and tests["different"].all()
+    assert set(tests.index) == {"floor", "guess"} and set(tests["a"]) == {"good"} and tests["significant"].all()
     text = wording.opening(material)
     for name, row in tests.iterrows():
         points = f"{100 * row['difference']:+.1f} points [{100 * row['low']:+.1f}, {100 * row['high']:+.1f}]"

@@ -2,7 +2,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from poseemo_lib.analysis.binomial import wilson_interval
 from poseemo_lib.errors import PoseemoError
 from poseemo_lib.training import evaluation, metrics
 
@@ -183,10 +182,3 @@ def test_average_by_source_refuses_a_recording_with_two_labels():
     table = make_table([0, 1], np.eye(3)[[0, 1]], ["g0", "g0"], sources=["film", "film"])
     with pytest.raises(PoseemoError, match="source 'film': wanted one label"):
         evaluation.average_by_source(table, CLASSES)
-
-
-def test_wilson_interval():
-    low, high = wilson_interval(302, 889)
-    assert (round(100 * low, 1), round(100 * high, 1)) == (30.9, 37.1)
-    assert wilson_interval(0, 10)[0] == 0
-    assert wilson_interval(5, 10, 0.99)[0] < wilson_interval(5, 10, 0.95)[0]

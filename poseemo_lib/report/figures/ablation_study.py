@@ -31,7 +31,7 @@ def draw(material: Material) -> Drawn:
     if table.empty:
         return not_run(TITLE, COMMAND)
     own = replace(study, configs=[config for config in study.configs if config.name in set(table["config"])])
-    figure, _ = ablation_panels(table, title=_title(own, table), **own.facts)
+    figure, _ = ablation_panels(table, title=_title(own, table), **own.sample)
     return Drawn(figure, describe_ablation(table) + _told(table), {"ablation": table})
 
 
@@ -39,14 +39,14 @@ def _title(study: Results, table: pd.DataFrame) -> str:
     base = table[table["is_base"]].iloc[0]["config"]
     changes = table[~table["is_base"]]
     text = f"{len(changes)} changes to {name_text(base)} ({study[base].architecture}), one at a time"
-    if "different" not in table:
+    if "significant" not in table:
         return text
-    return f"{text}: {int(changes['different'].sum()) or 'none'} can be told from it"
+    return f"{text}: {int(changes['significant'].sum()) or 'none'} can be told from it"
 
 
 def _told(table: pd.DataFrame) -> str:
     """Name the changes that the tests can tell from the base."""
-    if "different" not in table:
+    if "significant" not in table:
         return ""
-    told = [f"{row['factor']} {row['value']}" for _, row in table[table["different"]].iterrows()]
+    told = [f"{row['factor']} {row['value']}" for _, row in table[table["significant"]].iterrows()]
     return f". Can be told from the base: {', '.join(told) or 'none'}"

@@ -33,7 +33,7 @@ def draw(material: Material) -> Drawn:
     table = difference_table(material)
     panels = {what: config.name if config else None for what, config in baselines.items()}
     title = _title(table)
-    facts = material.main.facts
+    facts = material.main.sample
     figure, _ = baseline_differences(
         table, panels, title=title, sample=_sample(table, facts), synthetic=facts["synthetic"], leaky=facts["leaky"]
     )
@@ -110,7 +110,7 @@ def _title(table: pd.DataFrame) -> str:
     """Say what the tests support: who is ahead of which baseline, or why nobody can be said to be."""
     if (table["limit"] != "").all():
         return f"Nothing can be told apart: {_limits(table)}"
-    if not table["different"].any():
+    if not table["significant"].any():
         names = " or ".join(name_text(name, 24) for name in table["b"].unique())
         return f"No network can be told from {names}"
     each = ", ".join(_told(rows, name) for name, rows in table.groupby("b", sort=False))
@@ -118,8 +118,8 @@ def _title(table: pd.DataFrame) -> str:
 
 
 def _told(rows: pd.DataFrame, name: str) -> str:
-    higher = int((rows["different"] & (rows["difference"] > 0)).sum())
-    lower = int((rows["different"] & (rows["difference"] < 0)).sum())
+    higher = int((rows["significant"] & (rows["difference"] > 0)).sum())
+    lower = int((rows["significant"] & (rows["difference"] < 0)).sum())
     behind = f" and {lower} below it" if lower else ""
     return f"{higher or 'none'} above {name_text(name, 24)}{behind}"
 
@@ -156,7 +156,7 @@ def _sample(table: pd.DataFrame, facts: dict) -> str:
 def _describe(table: pd.DataFrame, title: str) -> str:
     each = "; ".join(
         f"{row['a']} from {row['b']} {100 * row['difference']:+.1f} ({100 * row['low']:+.1f} to "
-        f"{100 * row['high']:+.1f}), {'told apart' if row['different'] else 'not told apart'}"
+        f"{100 * row['high']:+.1f}), {'told apart' if row['significant'] else 'not told apart'}"
         for row in table.to_dict("records")
     )
     return f"{title}. Differences of macro-F1 in points, with 95 % interval: {each}"

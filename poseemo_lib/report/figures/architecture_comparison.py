@@ -34,7 +34,7 @@ def draw(material: Material) -> Drawn:
     )
     ranks = main.ranks(material.tests)
     letters = dict(zip(ranks["config"], ranks["letters"], strict=True))
-    look = {"letters": letters, "chosen": material.best.name, **main.facts}
+    look = {"letters": letters, "chosen": material.best.name, **main.sample}
     fig = _figure(scores, seeds, sizes, look, _headline(material), _left_out(material))
     not_run = f". Not run: {', '.join(material.results.not_run)}" if material.results.not_run else ""
     text = f"{alt_texts.describe_scores(main.score_table())}. {alt_texts.describe_sizes(sizes)}{not_run}"
@@ -90,5 +90,5 @@ def _headline(material: Material) -> str:
     )
     if networks.empty:
         return text
-    found = int(networks["different"].sum())
+    found = int(networks["significant"].sum())
     return f"{text}; {found or 'none'} of {style.count(len(networks), 'pair')} of networks can be told apart"

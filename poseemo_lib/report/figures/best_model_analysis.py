@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from poseemo_lib.analysis.configs import ConfigRuns
-from poseemo_lib.analysis.mistakes import confusion_pairs
+from poseemo_lib.analysis.predictions import confusion_pairs
 from poseemo_lib.analysis.reliability import calibration_errors
 from poseemo_lib.plots.best_model import best_model_analysis
 from poseemo_lib.plots.style import count, name_text, sample_text

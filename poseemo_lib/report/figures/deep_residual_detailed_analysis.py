@@ -6,6 +6,7 @@ import pandas as pd
 
 from poseemo_lib.analysis.configs import ConfigRuns
 from poseemo_lib.analysis.results import SHOWN_METRICS, Results
+from poseemo_lib.analysis.variations import Variations, find_variations
 from poseemo_lib.plots.network import network_details
 from poseemo_lib.plots.scores import METRIC_NAMES
 from poseemo_lib.plots.style import count, name_text
@@ -13,7 +14,6 @@ from poseemo_lib.report.alt_texts import describe_confusion
 from poseemo_lib.report.figures.deep_residual_variations import COMMAND
 from poseemo_lib.report.figures.drawn import Drawn, not_run
 from poseemo_lib.report.material import Material
-from poseemo_lib.report.variations import Variations, find_variations
 
 TITLE = "deep_residual in detail"
 
@@ -30,11 +30,11 @@ def draw(material: Material) -> Drawn:
     Drawn
         Data: scores, seeds, recall, confusion, history.
     """
-    found = find_variations(material)
+    found = find_variations(material.studies, material.best)
     if found is None:
         return not_run(TITLE, COMMAND)
     config = found.plain.config
-    facts = Results(Path(), [config], []).facts
+    facts = Results(Path(), [config], []).sample
     data = _tables(config)
     histories = [(run.history(), run.record.get("best_epoch")) for run in _counting(config)]
     histories = [(history, epoch) for history, epoch in histories if len(history)]

@@ -2,11 +2,11 @@
 
 import pandas as pd
 
+from poseemo_lib.analysis.variations import Variations, find_variations
 from poseemo_lib.plots.style import count, name_text
 from poseemo_lib.plots.variations import variation_bars
 from poseemo_lib.report.figures.drawn import Drawn, not_run
 from poseemo_lib.report.material import Material
-from poseemo_lib.report.variations import Variations, find_variations
 
 TITLE = "Variations of deep_residual"
 COMMAND = "No study of this dataset has deep_residual; `poseemo study parameters/studies/ablations.yaml` makes one."
@@ -24,11 +24,11 @@ def draw(material: Material) -> Drawn:
     Drawn
         Data: variations, seeds, baselines.
     """
-    found = find_variations(material)
+    found = find_variations(material.studies, material.best)
     if found is None:
         return not_run(TITLE, COMMAND)
     table, seeds, baselines = found.score_table(), found.seed_table(), found.baseline_table()
-    figure, _ = variation_bars(table, seeds, baselines, title=_title(table), note=note(found), **found.facts)
+    figure, _ = variation_bars(table, seeds, baselines, title=_title(table), note=note(found), **found.sample)
     return Drawn(figure, describe(table, baselines), {"variations": table, "seeds": seeds, "baselines": baselines})
 
 

@@ -2,12 +2,12 @@
 
 import pandas as pd
 
+from poseemo_lib.analysis.variations import find_variations
 from poseemo_lib.plots.style import count
 from poseemo_lib.plots.variations import variation_details
 from poseemo_lib.report.figures.deep_residual_variations import COMMAND, note
 from poseemo_lib.report.figures.drawn import Drawn, not_run
 from poseemo_lib.report.material import Material
-from poseemo_lib.report.variations import find_variations
 
 TITLE = "Variations of deep_residual in detail"
 
@@ -24,12 +24,12 @@ def draw(material: Material) -> Drawn:
     Drawn
         Data: variations, seeds, recall.
     """
-    found = find_variations(material)
+    found = find_variations(material.studies, material.best)
     if found is None:
         return not_run(TITLE, COMMAND)
     data = {"variations": found.score_table(), "seeds": found.seed_table(), "recall": found.recall_table()}
     classes = found.plain.config.classes
-    figure, _ = variation_details(*data.values(), classes, title=TITLE, note=note(found), **found.facts)
+    figure, _ = variation_details(*data.values(), classes, title=TITLE, note=note(found), **found.sample)
     return Drawn(figure, describe(data["variations"], data["recall"]), data)
 
 

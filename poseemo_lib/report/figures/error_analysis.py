@@ -4,11 +4,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from poseemo_lib.analysis.configs import ConfigRuns
-from poseemo_lib.analysis.mistakes import confusion_pairs, recall_by_size, surest_mistakes
+from poseemo_lib.analysis.predictions import confusion_pairs, most_confident_errors, predictions_table, recall_by_size
 from poseemo_lib.analysis.reliability import (
     LEAST_GROUPS,
     abstain_threshold,
-    answers_table,
     calibration_errors,
     coverage_table,
     reliability_table,
@@ -39,7 +38,7 @@ def draw(material: Material) -> Drawn:
     -------
     Drawn
         Tables: pairs, recall_by_size, answers (every answer of every seed), reliability_before, reliability_after,
-        calibration_errors, coverage, surest_mistakes.
+        calibration_errors, coverage, most_confident_errors.
     """
     config = material.best
     data = tables_of(config)
@@ -54,18 +53,18 @@ def tables_of(config: ConfigRuns) -> dict:
     return {
         "pairs": confusion_pairs(config.scores.confusion, config.classes),
         "recall_by_size": recall_by_size(config),
-        "answers": answers_table(calibrated, config.classes),
+        "answers": predictions_table(calibrated, config.classes),
         "reliability_before": reliability_table(raw, config.classes),
         "reliability_after": reliability_table(calibrated, config.classes),
         "calibration_errors": calibration_errors(config).rename_axis("when").reset_index(),
         "coverage": coverage_table(calibrated, config.classes, thresholds=thresholds),
-        "surest_mistakes": surest_mistakes(config, N_CLIPS),
+        "most_confident_errors": most_confident_errors(config, N_CLIPS),
     }
 
 
 @style.in_style
 def _figure(config: ConfigRuns, data: dict, material: Material):
-    strips = 2.1 * max(len(data["surest_mistakes"]) if material.dataset is not None else 0, 0.6)
+    strips = 2.1 * max(len(data["most_confident_errors"]) if material.dataset is not None else 0, 0.6)
     fig = plt.figure(figsize=(13, 8.4 + strips), layout="constrained")
     panels, clips = fig.subfigures(2, 1, height_ratios=(8.4, strips))
     (pairs, sizes, sure), (reliable, covered, spare) = panels.subplots(2, 3)
@@ -76,7 +75,7 @@ def _figure(config: ConfigRuns, data: dict, material: Material):
     reliability_diagram(data["reliability_before"], data["reliability_after"], errors, ax=reliable)
     coverage_curve(data["coverage"], abstain_threshold(config), config.unit, ax=covered)
     _write_summary(spare, config, data)
-    _draw_clips(clips, data["surest_mistakes"], material)
+    _draw_clips(clips, data["most_confident_errors"], material)
     style.title_figure(fig, f"Errors of {style.name_text(config.name)}, chosen by validation")
     scores = config.scores
     sample = style.sample_text(scores.n_clips, scores.n_groups, [scores.n_seeds], unit=config.unit,
@@ -155,7 +154,7 @@ def centred(keypoints: np.ndarray) -> np.ndarray:
 def _text(config: ConfigRuns, data: dict) -> str:
     clips = "; ".join(
         f"{row['clip_id'].removeprefix('/')}: {row['label']} taken for {row['prediction']}, {100 * row['confidence']:.0f} %"
-        for row in data["surest_mistakes"].to_dict("records")
+        for row in data["most_confident_errors"].to_dict("records")
     )
     lines = " ".join(line.replace("\n", " ") for line in _summary(config, data))
     used = coverage_table(config.calibrated("test"), config.classes, thresholds=[abstain_threshold(config)]).iloc[0]

@@ -25,7 +25,7 @@ def draw(material: Material) -> Drawn:
         why = "No model was trained under two splits. `poseemo study parameters/studies/leakage.yaml` makes such runs."
         return not_run("What a leak is worth", why)
     leaks = factors.leakage_table(study)[1]
-    sample = {key: study.facts[key] for key in ("unit", "resampled_by", "synthetic")}
+    sample = {key: study.sample[key] for key in ("unit", "resampled_by", "synthetic")}
     audits = {split: found_by_audit(found) for split, found in leaks.items()}
     fig, _ = plots.leakage_comparison(splits, audits, **sample)
     return Drawn(fig, alt_texts.describe_leakage(splits, leaks), {"splits": splits})

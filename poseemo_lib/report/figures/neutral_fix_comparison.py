@@ -5,7 +5,8 @@ from dataclasses import replace
 import pandas as pd
 
 from poseemo_lib.analysis import factors
-from poseemo_lib.analysis.reliability import answered_share, answers_table
+from poseemo_lib.analysis.predictions import predictions_table
+from poseemo_lib.analysis.reliability import predicted_share
 from poseemo_lib.analysis.results import Results
 from poseemo_lib.plots.imbalance import regime_scores
 from poseemo_lib.plots.scores import METRIC_NAMES
@@ -47,7 +48,7 @@ def draw(material: Material) -> Drawn:
     }
     doubled = [name for config, name in names.items() if _corrections(own[config]) > 1]
     title = _title(data["predicted"], doubled, largest)
-    figure, _ = regime_scores(*data.values(), largest=largest, doubled=doubled, title=title, **own.facts)
+    figure, _ = regime_scores(*data.values(), largest=largest, doubled=doubled, title=title, **own.sample)
     return Drawn(figure, _describe(data, largest), data)
 
 
@@ -68,8 +69,8 @@ def _answered(study: Results, names: dict[str, str], largest: str) -> pd.DataFra
     rows = []
     for config in study.configs:
         predictions = config.predictions("test")
-        ends = answered_share(predictions, config.classes, largest)[["low", "high"]]
-        for seed, own in answers_table(predictions, config.classes).groupby("seed"):
+        ends = predicted_share(predictions, config.classes, largest)[["low", "high"]]
+        for seed, own in predictions_table(predictions, config.classes).groupby("seed"):
             shares = {"predicted": (own["prediction"] == largest).mean(), "true": (own["label"] == largest).mean()}
             rows.append({"regime": names[config.name], "config": config.name, "seed": seed} | shares | dict(ends))
     return pd.DataFrame(rows)

@@ -7,7 +7,7 @@ import pandas as pd
 
 from poseemo_lib.analysis import factors
 from poseemo_lib.analysis.configs import ConfigRuns
-from poseemo_lib.analysis.reliability import answered_share
+from poseemo_lib.analysis.reliability import predicted_share
 from poseemo_lib.analysis.results import Results, format_p
 from poseemo_lib.analysis.statistics import MIN_GROUPS
 from poseemo_lib.clips import EMOTIONS
@@ -141,7 +141,7 @@ def leak_panel(material: Material) -> Panel:
         0
     ]
     points = f"{100 * row['difference']:+.0f} [{100 * row['low']:+.0f}, {100 * row['high']:+.0f}] points"
-    told = "" if row["different"] else ", not told apart"
+    told = "" if row["significant"] else ", not told apart"
     note = (
         f"Balanced accuracy, {name_text(leaky['model'], 20)}, {study_name}: {points}{told}. The audit counts "
         f"{n_leaks:,} leaks."
@@ -170,7 +170,7 @@ def double_panel(material: Material) -> Panel:
     shown = [("true share", {"mean": rows.loc[twice[0], "true"], "low": np.nan, "high": np.nan})]
     for text, configs in (("answered, uncorrected", plain), ("answered, corrected twice", twice[:1])):
         shown += [
-            (text, answered_share(study[config].predictions("test"), study.classes, largest)) for config in configs
+            (text, predicted_share(study[config].predictions("test"), study.classes, largest)) for config in configs
         ]
     bars = pd.DataFrame([{"name": text, **share} for text, share in shown]).rename(columns={"mean": "value"})
     colours, hatches = [TRUE, *[CLEAN] * len(plain), LEAKY], ["", *[""] * len(plain), "//"]
@@ -263,9 +263,9 @@ def _answer(material: Material, tests: pd.DataFrame) -> str:
         return f"No network was run. {name} is the best baseline by validation"
     if tests.empty:
         return f"{name} is the best by validation; no baseline was run to hold it against"
-    higher = tests["different"] & (tests["difference"] > 0)
-    lower = tests["different"] & (tests["difference"] < 0)
-    groups = {"is better than": higher, "is worse than": lower, "cannot be told apart from": ~tests["different"]}
+    higher = tests["significant"] & (tests["difference"] > 0)
+    lower = tests["significant"] & (tests["difference"] < 0)
+    groups = {"is better than": higher, "is worse than": lower, "cannot be told apart from": ~tests["significant"]}
     named = [(verb, list(tests.loc[own, "b"])) for verb, own in groups.items() if own.any()]
     # What they are is said once.
     kinds = ["the baselines " if len(named[0][1]) > 1 else "the baseline ", *[""] * (len(named) - 1)]

@@ -34,7 +34,7 @@ def draw(material: Material) -> Drawn:
     curves = curve_table(runs)
     if curves.empty:
         return not_run(TITLE, "The runs have no history, which every training writes; run the study again.")
-    facts = material.main.facts
+    facts = material.main.sample
     figure, _ = training_curves(
         curves, _ordered(curves, runs, config.name), title=_title(curves, config), sample=_sample(runs, config),
         synthetic=facts["synthetic"], leaky=facts["leaky"],

@@ -5,7 +5,7 @@ run. One variation in two studies stays two rows: the studies may differ in seed
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +15,6 @@ import pandas as pd
 from poseemo_lib.analysis import factors
 from poseemo_lib.analysis.configs import ConfigRuns
 from poseemo_lib.analysis.results import Results
-from poseemo_lib.report.material import Material
 from poseemo_lib.training.run_folder import Run
 
 ARCHITECTURE = "deep_residual"
@@ -70,8 +69,8 @@ class Variations:
         return self.rows[0]
 
     @cached_property
-    def facts(self) -> dict:
-        """What a figure of them says: see :attr:`poseemo_lib.analysis.results.Results.facts`."""
+    def sample(self) -> dict:
+        """What a figure of them says: see :attr:`poseemo_lib.analysis.results.Results.sample`."""
         configs = [row.config for row in self.rows]
         scores = self.plain.config.scores
         counts = {"n_clips": scores.n_clips, "n_groups": scores.n_groups, "resampled_by": scores.resampled_by}
@@ -133,12 +132,16 @@ class Variations:
         return pd.DataFrame(rows, columns=["name", "is_majority", "mean"])
 
 
-def find_variations(material: Material, architecture: str = ARCHITECTURE) -> Variations | None:
+def find_variations(
+    studies: Sequence[Results], best: ConfigRuns, architecture: str = ARCHITECTURE
+) -> Variations | None:
     """Collect an architecture's configs from all studies of the report's dataset.
 
     Parameters
     ----------
-    material : Material
+    studies : sequence of Results
+    best : ConfigRuns
+        Only configs of its dataset are collected.
     architecture : str
 
     Returns
@@ -146,10 +149,10 @@ def find_variations(material: Material, architecture: str = ARCHITECTURE) -> Var
     Variations or None
         None where no study of that dataset has the architecture.
     """
-    dataset = _dataset_hash(material.best)
+    dataset = _dataset_hash(best)
     pairs = [
         (name, config)
-        for name, study in _named(material.studies)
+        for name, study in _named(studies)
         for config in study.configs
         if _dataset_hash(config) == dataset
     ]
@@ -204,7 +207,7 @@ def _distance(config: ConfigRuns, defaults: dict) -> tuple:
     return bool(config.leaks), len(changed), len(factors.differing_factors(defaults, values))
 
 
-def _named(studies: tuple[Results, ...]) -> list[tuple[str, Results]]:
+def _named(studies: Sequence[Results]) -> list[tuple[str, Results]]:
     """Name each study by its folder, and by the one above it too where two are called the same."""
     times = Counter(study.root.name for study in studies)
     return [
