@@ -8,6 +8,7 @@ import pandas as pd
 
 from poseemo_lib.analysis.configs import ENSEMBLE, ConfigRuns, selected
 from poseemo_lib.errors import PoseemoError, UsageError
+from poseemo_lib.text import format_p
 from poseemo_lib.training.evaluation import config_scores
 from poseemo_lib.training.run_folder import PLACE_PARAMETERS, STUDY_FILE, Run, find_runs
 
@@ -352,13 +353,6 @@ def format_comparisons(tests: pd.DataFrame) -> pd.DataFrame:
         "p, McNemar": tests["p_mcnemar_holm"].map(format_p),
     }
     return pd.DataFrame(columns).reset_index(drop=True)
-
-
-def format_p(p: float) -> str:
-    """Write a p-value: `< 0.001`, `0.012`; `–` where there is none."""
-    if pd.isna(p):
-        return "–"
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def _interval_text(row) -> str:

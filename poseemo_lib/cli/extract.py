@@ -8,6 +8,7 @@ import typer
 
 from poseemo_lib.cli.shared import list_items, read_amounts, read_pairs, say, short_path, stoppable
 from poseemo_lib.errors import PoseemoError, UsageError
+from poseemo_lib.text import count
 
 app = typer.Typer()
 LEFT = "what was done is kept, the same command goes on"
@@ -137,17 +138,13 @@ def _tell(report, min_detected: float) -> None:
     out = short_path(report.out)
     for label in report.info.classes:
         there = [one for one in report.videos if one.entry.label == label]
-        say(f"{label:>9}: {_counted(len(there), 'video')}, {_counted(sum(not one.fault for one in there), 'clip')}")
-    clips = _counted(report.info.n_clips, "clip")
+        say(f"{label:>9}: {count(len(there), 'video')}, {count(sum(not one.fault for one in there), 'clip')}")
+    clips = count(report.info.n_clips, "clip")
     say(f"{out}: {clips}, content hash {report.info.content_hash[:12]}; see {out}/quality.csv")
     if report.faults:
         raise PoseemoError(
             f"{len(report.faults)} of {len(report.videos)} videos are no clips (see above); the others are in {out}"
         )
-
-
-def _counted(n: int, unit: str) -> str:
-    return f"{n} {unit}{'s' * (n != 1)}"
 
 
 def _tell_quality(videos: list) -> None:

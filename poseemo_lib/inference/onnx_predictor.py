@@ -10,6 +10,7 @@ from poseemo_lib.features.windows import Window
 from poseemo_lib.inference.numpy_path import prepare_window, window_features
 from poseemo_lib.inference.onnx_sidecar import read_sidecar
 from poseemo_lib.inference.predictor import PredictorInfo
+from poseemo_lib.text import first_line
 from poseemo_lib.training.calibration import scale_probabilities
 
 
@@ -81,4 +82,4 @@ def _open_session(path: Path, threads: int):
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's own kinds have no common base
-        raise PoseemoError(f"{path}: ONNX Runtime cannot open it: {str(error).splitlines()[0][:200]}") from None
+        raise PoseemoError(f"{path}: ONNX Runtime cannot open it: {first_line(error)}") from None

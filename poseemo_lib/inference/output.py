@@ -12,6 +12,7 @@ from poseemo_lib.errors import UsageError
 from poseemo_lib.files import write_table, write_text
 from poseemo_lib.inference.predict import Prediction
 from poseemo_lib.inference.predictor import NOT_SURE, PredictorInfo
+from poseemo_lib.text import count
 from poseemo_lib.training.evaluation import probability_columns
 
 SUFFIXES = (".json", ".csv", ".parquet")
@@ -177,11 +178,6 @@ def left_aligned(table: pd.DataFrame) -> str:
 def _top(probabilities, classes: Sequence[str]) -> str:
     best = (-probabilities).argsort(kind="stable")[:_NAMED]
     return ", ".join(f"{classes[i]} {100 * probabilities[i]:.0f}" for i in best)
-
-
-def count(n: int, unit: str) -> str:
-    """Write a number with its unit: `1 clip`, `3 clips`."""
-    return f"{n:,} {unit}{'s' * (n != 1)}"
 
 
 def summary_text(prediction: Prediction) -> str:

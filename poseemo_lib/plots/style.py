@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from poseemo_lib.text import count
 from poseemo_lib.video.palette import EMOTION_COLOURS, OTHER_COLOURS, PEOPLE_COLOURS
 
 STYLE = {
@@ -93,11 +94,6 @@ def name_text(name: object, most: int = 34) -> str:
     text = " ".join(str(name).split())
     text = text if len(text) <= most else f"{text[: most - 1]}…"
     return text.replace("$", r"\$")
-
-
-def count(n: int, unit: str) -> str:
-    """Write a number with its unit: `1 seed`, `3 seeds`."""
-    return f"{n:,} {unit}{'s' * (n != 1)}"
 
 
 def sample_text(n_clips: int, n_groups: int, n_seeds, *, unit: str, resampled_by: str, interval: str) -> str:

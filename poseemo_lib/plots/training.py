@@ -52,7 +52,7 @@ def learning_curves(histories, chosen, *, synthetic: bool, leaky: bool = False, 
     fig = loss.figure
     fig.legend(*loss.get_legend_handles_labels(), loc="outside lower center", ncols=3)
     head = f"{title}: " if title else ""
-    style.title_figure(fig, f"{head}{len(histories)} seed{'s' * (len(histories) != 1)}, one line each")
+    style.title_figure(fig, f"{head}{style.count(len(histories), 'seed')}, one line each")
     style.note_data(fig, synthetic, leaky)
     return fig, axes
 

@@ -16,12 +16,13 @@ from scipy.stats import binomtest
 
 from poseemo_lib.analysis.configs import ConfigRuns
 from poseemo_lib.analysis.factors import IMBALANCE, differing_factors, settings
-from poseemo_lib.analysis.results import Results, format_p
+from poseemo_lib.analysis.results import Results
 from poseemo_lib.analysis.statistics import ALPHA, holm
 from poseemo_lib.errors import PoseemoError
 from poseemo_lib.files import read_yaml
 from poseemo_lib.paths import PARAMETERS
 from poseemo_lib.report.material import Material
+from poseemo_lib.text import format_p
 from poseemo_lib.training.metrics import scores_from_confusion
 from poseemo_lib.training.run_folder import Run
 

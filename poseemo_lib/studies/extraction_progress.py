@@ -9,6 +9,7 @@ from pathlib import Path
 
 from poseemo_lib.studies.extraction_process import VideoOrder
 from poseemo_lib.studies.run_process import Result
+from poseemo_lib.text import count
 
 # Seconds between two plain lines, but for those of failures.
 PAUSE = 5.0
@@ -36,7 +37,7 @@ class Display:
 
         self._bytes = {order.name: max(1, Path(order.path).stat().st_size) for order in orders}
         done = n_videos - len(orders)
-        self._say(f"{n_videos} video{'s' * (n_videos != 1)}, {done} done before, {len(orders)} to extract; {where}")
+        self._say(f"{count(n_videos, 'video')}, {done} done before, {len(orders)} to extract; {where}")
         self._began = self._last = time.monotonic()
         # disable=None: no bar where the output is no terminal.
         form = "extract |{bar}| {percentage:.0f} %{postfix}"

@@ -21,6 +21,7 @@ from poseemo_lib.paths import PROJECT
 from poseemo_lib.studies.cluster import ClusterPlaces, on_worker
 from poseemo_lib.studies.extraction_process import VideoOrder
 from poseemo_lib.studies.run_process import DIED, Result, RunProcess
+from poseemo_lib.text import count
 
 # A video that its process died over this often is given up.
 ATTEMPTS = 2
@@ -96,7 +97,7 @@ class LocalExtraction:
 
     def describe(self) -> str:
         """Say where videos are extracted."""
-        return f"{self.capacity} video{'s' * (self.capacity > 1)} at a time"
+        return f"{count(self.capacity, 'video')} at a time"
 
     def width(self) -> int:
         """Count the videos that are extracted at a time."""

@@ -15,7 +15,7 @@ from poseemo_lib import errors
 from poseemo_lib.errors import PoseemoError, UsageError
 from poseemo_lib.paths import NOTEBOOKS
 from poseemo_lib.studies.scratch import scratch_folder
-from poseemo_lib.text import nearest
+from poseemo_lib.text import first_line, nearest
 
 if TYPE_CHECKING:
     from poseemo_lib.studies.warm_kernels import WarmKernels
@@ -77,7 +77,7 @@ def check_notebook(notebook: Path, parameters: dict) -> None:
         try:
             known = inspect_notebook(str(notebook))
         except (nbformat.reader.NotJSONError, nbformat.ValidationError) as error:
-            raise UsageError(f"{notebook}: not a notebook: {str(error).splitlines()[0]}") from None
+            raise UsageError(f"{notebook}: not a notebook: {first_line(error)}") from None
     if not known:
         raise UsageError(
             f"{notebook}: wanted a cell with the tag `parameters`, found none; restore the tag or the file"

@@ -21,6 +21,7 @@ from poseemo_lib.files import write_json
 from poseemo_lib.studies.claims import GOING, is_busy, remove_leftovers
 from poseemo_lib.studies.plan import PlannedRun
 from poseemo_lib.studies.run_process import Order, Result, RunProcess
+from poseemo_lib.text import count
 from poseemo_lib.training.run_folder import STUDY_FILE, read_record
 
 __all__ = ["LocalSlots", "Outcome", "default_jobs", "run_study", "write_plan"]
@@ -62,7 +63,7 @@ class LocalSlots:
     def describe(self) -> str:
         """Say where the runs are made."""
         threads = max(1, cores() // self.capacity)
-        return f"{self.capacity} at a time, {threads} thread{'s' * (threads > 1)} each"
+        return f"{self.capacity} at a time, {count(threads, 'thread')} each"
 
     def submit(self, order: Order) -> Future:
         """Have a run made in the next free place."""

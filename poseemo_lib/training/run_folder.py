@@ -24,6 +24,7 @@ import pandas as pd
 from poseemo_lib import __version__
 from poseemo_lib.errors import PoseemoError, UsageError
 from poseemo_lib.paths import PROJECT
+from poseemo_lib.text import first_line
 from poseemo_lib.training.code_hash import code_hash
 
 RUN_FILE = "run.json"
@@ -176,7 +177,7 @@ class Run:
         try:
             return reader(self.folder / name)
         except (OSError, ValueError) as error:
-            fault = str(error).splitlines()[0].rstrip(".")
+            fault = first_line(error).rstrip(".")
             raise PoseemoError(
                 f"{self.folder / name}: cannot be read ({fault}); remove the run's folder and start the study again"
             ) from None

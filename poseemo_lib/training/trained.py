@@ -16,6 +16,7 @@ from poseemo_lib.errors import PoseemoError, UsageError
 from poseemo_lib.features.tensor_features import N_FEATURES, to_features
 from poseemo_lib.models import build_model
 from poseemo_lib.models.standardised import Standardised
+from poseemo_lib.text import first_line
 from poseemo_lib.training.batching import (
     Preparation,
     PreparedClips,
@@ -153,7 +154,7 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except (OSError, SafetensorError) as error:
-        fault = str(error).splitlines()[0].rstrip(".")
+        fault = first_line(error).rstrip(".")
         raise PoseemoError(
             f"{path}: cannot be read ({fault}); remove the run's folder and start the study again"
         ) from None

@@ -197,8 +197,3 @@ def to_clips(batch: pa.RecordBatch, path: str) -> Iterator[PoseClip | Fault]:
             # A copy: a view would keep the whole row group in memory for as long as one clip lives.
             keypoints = flat.reshape(n_frames, n_people, N_KEYPOINTS, len(CHANNELS)).copy()
             yield PoseClip(keypoints=keypoints, **row)
-
-
-def first_line(error: Exception) -> str:
-    """Return the first line of an error's message."""
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -18,7 +18,6 @@ from poseemo_lib.data.dataset.format import (
     Fault,
     add_digests,
     clip_digest,
-    first_line,
     hash_text,
     info_from_json,
     short_hash,
@@ -26,6 +25,7 @@ from poseemo_lib.data.dataset.format import (
 )
 from poseemo_lib.errors import ClipError, DatasetError
 from poseemo_lib.paths import open_place
+from poseemo_lib.text import first_line
 
 _READ_TYPES = {"keypoints": pa.list_(pa.float32())}
 

@@ -18,7 +18,6 @@ from poseemo_lib.data.dataset.format import (
     DatasetInfo,
     add_digests,
     clip_digest,
-    first_line,
     hash_text,
     short_hash,
     to_batch,
@@ -26,6 +25,7 @@ from poseemo_lib.data.dataset.format import (
 from poseemo_lib.data.dataset.reader import Dataset
 from poseemo_lib.errors import ClipError, DatasetError, UsageError
 from poseemo_lib.paths import open_place
+from poseemo_lib.text import first_line
 
 _TEMPORARY = ".tmp-"
 

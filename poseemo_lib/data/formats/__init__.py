@@ -265,11 +265,6 @@ def only_one(recordings: Sequence[Recording], path) -> Recording:
     return recordings[0]
 
 
-def first_line(error: Exception) -> str:
-    """Return the first line of what another library complained of, or the kind of error where it said nothing."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
-
-
 @contextmanager
 def extra(package: str, name: str = "formats"):
     """Turn a failed import into what to install.

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.lib import format as npy
 
-from poseemo_lib.data.formats import first_line
 from poseemo_lib.errors import FormatError
+from poseemo_lib.text import first_line
 
 # Bytes of one array, unpacked: 10 million poses. A small packed file can claim any size.
 LARGEST = 2**31

@@ -22,7 +22,6 @@ from poseemo_lib.data.formats import (
     check_seen,
     extra,
     files_under,
-    first_line,
     only_one,
     picture_size,
     typed_options,
@@ -31,6 +30,7 @@ from poseemo_lib.data.formats.arrays import LARGEST
 from poseemo_lib.data.formats.names import pick_named
 from poseemo_lib.errors import FormatError
 from poseemo_lib.skeleton import COCO_KEYPOINTS
+from poseemo_lib.text import first_line
 
 SUFFIX = ".nc"
 LOST = ""

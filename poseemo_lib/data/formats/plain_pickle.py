@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from poseemo_lib.errors import FormatError
+from poseemo_lib.text import first_line
 
 _NUMPY_MODULES = ("numpy.core.multiarray", "numpy._core.multiarray", "numpy.core.numeric", "numpy._core.numeric")
 # Numbers, truth values and texts; no objects and no records.
@@ -190,8 +191,7 @@ def load_plain(path):
     except KeyError as error:
         raise FormatError(f"{path}: not a pickle of plain values and arrays: code {error}") from None
     except Exception as error:  # damaged bytes can be any program, and fail in any way
-        reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
-        raise FormatError(f"{path}: not a sound pickle of plain values and arrays: {reason}") from None
+        raise FormatError(f"{path}: not a sound pickle of plain values and arrays: {first_line(error)}") from None
 
 
 def as_array(value, kinds: str = "biuf") -> np.ndarray | None:

@@ -23,7 +23,6 @@ from poseemo_lib.data.formats import (
     check_seen,
     extra,
     files_under,
-    first_line,
     only_one,
     picture_size,
     typed_options,
@@ -31,6 +30,7 @@ from poseemo_lib.data.formats import (
 from poseemo_lib.data.formats.names import match_names, pick_named
 from poseemo_lib.errors import FormatError
 from poseemo_lib.skeleton import COCO_KEYPOINTS, EDGES
+from poseemo_lib.text import first_line
 
 SUFFIX = ".pose"
 LOST = (

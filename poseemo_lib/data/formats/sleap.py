@@ -17,7 +17,6 @@ from poseemo_lib.data.formats import (
     check_seen,
     extra,
     files_under,
-    first_line,
     only_one,
     picture_size,
     typed_options,
@@ -26,6 +25,7 @@ from poseemo_lib.data.formats.arrays import LARGEST
 from poseemo_lib.data.formats.names import pick_named
 from poseemo_lib.errors import FormatError
 from poseemo_lib.skeleton import COCO_KEYPOINTS, EDGES
+from poseemo_lib.text import first_line
 
 SUFFIX = ".slp"
 LOST = "label and split, and slots in which nobody is ever seen"

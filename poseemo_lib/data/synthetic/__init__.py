@@ -36,6 +36,7 @@ from poseemo_lib.data.synthetic.style import (
 )
 from poseemo_lib.errors import DatasetError, UsageError
 from poseemo_lib.paths import open_place
+from poseemo_lib.text import first_line
 
 PLANTED_FILE = "planted.parquet"
 PLANTED_SCHEMA = pa.schema(
@@ -328,7 +329,7 @@ def read_planted(url):
     except FileNotFoundError:
         raise DatasetError(f"{path}: wanted a synthetic dataset's {PLANTED_FILE}, found none") from None
     except (pa.ArrowInvalid, OSError) as error:
-        raise DatasetError(f"{path}: truncated or damaged: {str(error).splitlines()[0]}") from None
+        raise DatasetError(f"{path}: truncated or damaged: {first_line(error)}") from None
     missing = [field for field in PLANTED_SCHEMA.names if field not in table.column_names]
     if missing:
         raise DatasetError(

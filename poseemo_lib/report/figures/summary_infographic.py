@@ -8,17 +8,18 @@ import pandas as pd
 from poseemo_lib.analysis import factors
 from poseemo_lib.analysis.configs import ConfigRuns
 from poseemo_lib.analysis.reliability import predicted_share
-from poseemo_lib.analysis.results import Results, format_p
+from poseemo_lib.analysis.results import Results
 from poseemo_lib.analysis.statistics import MIN_GROUPS
 from poseemo_lib.clips import EMOTIONS
 from poseemo_lib.plots.infographic import Panel, Tile, Words, summary_infographic
-from poseemo_lib.plots.style import LEAKY, count, emotion_mark, name_text, sample_text
+from poseemo_lib.plots.style import LEAKY, emotion_mark, name_text, sample_text
 from poseemo_lib.report.figures.drawn import Drawn
 from poseemo_lib.report.findings import comparisons
 from poseemo_lib.report.limits import FEELING
 from poseemo_lib.report.material import Material
 from poseemo_lib.report.provenance import provenance
-from poseemo_lib.report.wording import baseline_tests, counted, groups_known
+from poseemo_lib.report.wording import baseline_tests, groups_known
+from poseemo_lib.text import count, p_text
 
 MOST_CONFIGS, MOST_BASELINES, MOST_NAMES = 8, 3, 4
 CLEAN, TRUE = "#0072B2", "#555555"
@@ -246,7 +247,7 @@ def _data(config: ConfigRuns, synthetic: bool) -> str:
     """Say in a line what was trained and tested on."""
     record, scores = config.runs[0].record, config.scores
     clips, folds = record["clips"], {run.fold for run in config.runs if run.fold}
-    tested = f"{counted(scores.n_clips, config.unit)} in {counted(scores.n_groups, 'group')}"
+    tested = f"{count(scores.n_clips, config.unit)} in {count(scores.n_groups, 'group')}"
     if folds:
         parts = f"{sum(clips.values()):,} clips; {tested} tested, each group by models trained on the others"
     else:
@@ -298,8 +299,7 @@ def _test(row: dict) -> str:
     if row["limit"]:
         known = row["limit"] != "groups" or row["n_groups"] < MIN_GROUPS
         return f"{points}; nothing is claimed " + (f"from so few {row['limit']}" if known else "without known groups")
-    p = format_p(row["p_holm"])
-    return f"{points}, p {p if p.startswith('<') else f'= {p}'} (Holm, {counted(row['n_comparisons'], 'test')})"
+    return f"{points}, {p_text(row['p_holm'])} (Holm, {count(row['n_comparisons'], 'test')})"
 
 
 def _limits(config: ConfigRuns) -> list[str]:

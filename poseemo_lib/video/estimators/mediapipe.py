@@ -14,6 +14,7 @@ import numpy as np
 from poseemo_lib.clips import mark_missing
 from poseemo_lib.errors import PoseemoError, UsageError
 from poseemo_lib.skeleton import LAYOUTS, N_KEYPOINTS
+from poseemo_lib.text import first_line
 from poseemo_lib.video.estimators import EstimatorInfo
 from poseemo_lib.video.estimators.model_files import check_model, fetch, hash_file
 from poseemo_lib.video.tracking import oks
@@ -88,8 +89,7 @@ class MediaPipeEstimator:
             with _without_chatter():
                 self._landmarker = vision.PoseLandmarker.create_from_options(options)
         except (RuntimeError, ValueError, OSError) as error:
-            reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-            raise UsageError(f"{self._path}: wanted {WANTED}, MediaPipe cannot open it: {reason}") from None
+            raise UsageError(f"{self._path}: wanted {WANTED}, MediaPipe cannot open it: {first_line(error)}") from None
         self._last, self._quiet = -1, True
 
     def estimate(self, rgb: np.ndarray, seconds: float) -> np.ndarray:
@@ -107,7 +107,7 @@ class MediaPipeEstimator:
         try:
             return self._landmarker.detect_for_video(image, self._last).pose_landmarks
         except (RuntimeError, ValueError) as error:
-            raise PoseemoError(f"mediapipe failed on a picture: {str(error).splitlines()[0][:200]}") from None
+            raise PoseemoError(f"mediapipe failed on a picture: {first_line(error)}") from None
 
     def _first_ones(self, rgb: np.ndarray) -> list:
         """Detect until somebody is found, at which MediaPipe warns of its own model, once."""
