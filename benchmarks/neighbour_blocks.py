@@ -4,7 +4,7 @@
 
 Classes of CAER's sizes: 79 shows of unequal length, scenes of 1 to 5 clips, numbered in the order of the shows. The
 clips go to the folders train, validation and test in one of three ways, are numbered anew in each folder, and are split
-by `poseemo_lib.data.neighbours`. Printed in percent: test clips with a clip in train of the same scene, of the same show in
+by `poseemo_lib.data.splits`. Printed in percent: test clips with a clip in train of the same scene, of the same show in
 the same class, and of the same show (lowest and highest class); and clips that are not used.
 """
 
@@ -14,8 +14,8 @@ from unittest.mock import patch
 import numpy as np
 import pandas as pd
 
-from poseemo_lib.data import neighbours
-from poseemo_lib.data.dealing import TEST, TRAIN, UNUSED
+from poseemo_lib.data import splits
+from poseemo_lib.data.blocks import TEST, TRAIN, UNUSED
 
 # Train, validation and test clips of Anger, Disgust, Fear, Happy, Neutral, Sad, Surprise.
 SIZES = np.array(
@@ -76,8 +76,8 @@ def measure(way: str, cut: tuple[int, float] | None, n_draws: int) -> tuple[np.n
         if cut is None:
             part = clips["folder"].to_numpy()
         else:
-            with patch.multiple(neighbours, N_BLOCKS=cut[0], GUARD=cut[1]):
-                part = neighbours.split_neighbours(clips, np.arange(len(clips)), FRACTIONS, rng)
+            with patch.multiple(splits, NEIGHBOUR_BLOCKS=cut[0], GUARD=cut[1]):
+                part = splits.split_neighbours(clips, np.arange(len(clips)), FRACTIONS, rng)
         shares.append(crossing(clips, part))
         unused.append((part == UNUSED).mean())
     return np.mean(shares, 0), float(np.mean(unused))

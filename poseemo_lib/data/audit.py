@@ -1,11 +1,11 @@
-"""The leakage audit: does a split show the training set what validation and test ask for.
+"""The leakage audit: whether a split shows the training set what validation and test ask for.
 
 Five kinds of leak between train, val and test are looked for:
 
-- `source`: clips of one recording on two sides.
-- `group`: clips of one show, scene or actor on two sides.
-- `exact`: the same keypoints, bit for bit, on two sides.
-- `augmented`: a changed copy of a clip on another side than its source or siblings, or a copy in val or test at all.
+- `source`: clips of one recording in two splits.
+- `group`: clips of one show, scene or actor in two splits.
+- `exact`: the same keypoints, bit for bit, in two splits.
+- `augmented`: a changed copy of a clip in another split than its source or siblings, or a copy in val or test at all.
 - `near`: the same movement twice. Two people's tracks, moved, scaled, mirrored or not, and shifted by up to a second
   onto each other, are at most 0.03 torso lengths apart (mean over the joints seen in both, noise averaged over 0.2 s)
   and their movements correlate by 0.9 or more.
@@ -13,47 +13,57 @@ Five kinds of leak between train, val and test are looked for:
 `near` finds copies with noise of 2 % of the torso, another size or place in the picture, a mirror image, another frame
 rate, and some frames cut off either end. It does not find: a shift by more than a second or a cut of more than about a
 tenth of the clip; a change of speed or of view; a body that hardly moves, once noise is added to it (nothing tells it
-from another that stands as still); tracks of fewer than 12 frames. Of a movement that is there many times, not every
-pair is listed.
+from another that stands as still); tracks of fewer than 12 frames. Of a movement that occurs many times, not every pair
+is listed.
 
-Candidates for `near` are neighbours in a sketch of 32 numbers (:mod:`poseemo_lib.data.near_duplicates`); only they, and at
-most 10,000 pairs of them, are measured. The audit streams: it keeps about 130 bytes a clip and, while candidates are
+Candidates for `near` are neighbours in a sketch of 32 numbers (:mod:`poseemo_lib.data.near_duplicates`); only they, and
+at most 10,000 pairs of them, are measured. The audit streams: it keeps about 130 bytes a clip and, while candidates are
 measured, their tracks: 70 bytes a frame, at most 350 MB. Its time grows with the number of clips as long as bodies and
 framings differ; among clips that are all alike the search for neighbours grows with the square.
 """
 
+import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 
 import numpy as np
 import pandas as pd
 
-from poseemo_lib.clips import SPLITS
-from poseemo_lib.data.audit_sketches import Facts, Tracks, measure_pairs, read_facts, sample_sketch
+from poseemo_lib.clips import SPLITS, PoseClip
 from poseemo_lib.data.blocks import family_roots
-from poseemo_lib.data.dataset import Dataset
-from poseemo_lib.data.near_duplicates import SKETCH_RADIUS, neighbour_pairs
+from poseemo_lib.data.dataset import ROW_GROUP_CLIPS, Dataset
+from poseemo_lib.data.near_duplicates import (
+    SKETCH_RADIUS,
+    Tracks,
+    measure_pairs,
+    neighbour_pairs,
+    sample_sketch,
+    sketch_tracks,
+)
+from poseemo_lib.errors import DatasetError, UsageError
 
 KINDS = ("source", "group", "exact", "augmented", "near")
 NEAR_THRESHOLD = 0.03
 MIN_MOTION_CORRELATION = 0.9
 _EXAMPLES = 5
-_MEANS = {"exact": " with equal keypoints", "augmented": " in one family of copies"}
+_NOTES = {"exact": " with equal keypoints", "augmented": " in one family of copies"}
 
 
 @dataclass(frozen=True)
 class Leak:
-    """One example of a leak: two clips on two sides. `clip_b` is empty for a copy that is held out on its own."""
+    """One example of a leak: two clips in two splits. `clip_b` is empty for a copy that is held out on its own."""
 
     kind: str
     clip_a: str
-    part_a: str
+    split_a: str
     clip_b: str
-    part_b: str
+    split_b: str
     detail: str
 
     def __str__(self) -> str:
-        other = f" ~ {self.clip_b} ({self.part_b})" if self.clip_b else ""
-        return f"{self.clip_a} ({self.part_a}){other}: {self.detail}"
+        other = f" ~ {self.clip_b} ({self.split_b})" if self.clip_b else ""
+        return f"{self.clip_a} ({self.split_a}){other}: {self.detail}"
 
 
 @dataclass(frozen=True)
@@ -63,7 +73,7 @@ class AuditReport:
     Parameters
     ----------
     n_clips : dict
-        Part ("train", "val", "test") -> number of clips.
+        "train", "val", "test" -> number of clips.
     counts : dict
         Kind -> number of leaks: recordings, groups, sets of equal clips, families of copies, pairs of near clips.
     held_out : dict
@@ -73,7 +83,7 @@ class AuditReport:
     compared : int
         How many candidate pairs were measured for `near`.
     search_radius : float
-        Up to which sketch distance candidates were taken; below 0.1 there were too many to measure all.
+        Candidates were taken up to this distance of their sketches; below 0.1, there were too many to measure all.
     """
 
     n_clips: dict[str, int]
@@ -94,8 +104,17 @@ class AuditReport:
         return f"leaks between train, val and test: {', '.join(found)}" if found else "no leak found"
 
 
-def audit(dataset: Dataset, split: pd.Series, *, near_threshold: float = NEAR_THRESHOLD) -> AuditReport:
-    """Look for leaks between the parts of a split; the module says which.
+@dataclass(frozen=True)
+class _Finding:
+    """The leaks of one kind; examples are (row, row or -1, detail)."""
+
+    count: int
+    held_out: int
+    examples: list[tuple[int, int, str]]
+
+
+def audit(dataset: Dataset, split: pd.Series) -> AuditReport:
+    """Look for leaks between train, val and test; the module says which.
 
     Parameters
     ----------
@@ -103,8 +122,6 @@ def audit(dataset: Dataset, split: pd.Series, *, near_threshold: float = NEAR_TH
     split : Series
         "train", "val", "test" or missing by clip_id, as :func:`poseemo_lib.data.splits.make_split` returns it.
         Clips that it does not name are not used.
-    near_threshold : float
-        Largest distance in torso lengths of what counts as the same movement; 0 leaves `near` out.
 
     Returns
     -------
@@ -113,50 +130,102 @@ def audit(dataset: Dataset, split: pd.Series, *, near_threshold: float = NEAR_TH
     Raises
     ------
     UsageError
-        The split names a clip that the dataset does not have, or a part that there is not.
+        The split names a clip that the dataset does not have, or a split other than these three.
     DatasetError, ClipError
-        The dataset is damaged.
+        The dataset is damaged or empty.
     """
-    sketch = sample_sketch(dataset) if near_threshold > 0 else None
-    directions, signs = sketch or (None, None)
-    facts, tracks = read_facts(dataset, split, directions)
-    families = family_roots(facts.clip, facts.copied_from, facts.copied)
-    found = [
-        _straddling("source", facts.source, facts.side),
-        _straddling("group", facts.group, facts.side),
-        _straddling("exact", facts.keypoints, facts.side),
-        _straddling("augmented", families, facts.side, alone=facts.copied & (facts.side > 0)),
-    ]
-    compared, radius = 0, SKETCH_RADIUS
-    if sketch is not None:
-        pairs, mirrored, radius = neighbour_pairs(tracks.sketch, signs, facts.side[tracks.row])
-        compared = len(pairs)
-        found.append(_near(dataset, facts, tracks, pairs, mirrored, near_threshold))
+    directions, signs = sample_sketch(dataset) or (None, None)
+    clips, tracks = read_clips(dataset, split, directions)
+    splits, copied = clips["split"].to_numpy(), clips["copied"].to_numpy()
+    families = family_roots(clips["clip"], clips["copied_from"], copied)
+    found = {kind: _straddling(kind, clips[kind], splits) for kind in ("source", "group", "exact")}
+    found["augmented"] = _straddling("augmented", families, splits, alone=copied & (splits > 0))
+    pairs, radius = neighbour_pairs(tracks.sketch, signs, splits[tracks.row])
+    found["near"] = _near(dataset, clips, tracks, pairs)
     return AuditReport(
-        n_clips={name: int((facts.side == i).sum()) for i, name in enumerate(SPLITS)},
-        counts=dict.fromkeys(KINDS, 0) | {one.kind: one.count for one in found},
-        held_out=dict.fromkeys(KINDS, 0) | {one.kind: one.held_out for one in found},
-        examples=_with_names(dataset, facts, [example for one in found for example in one.examples]),
-        compared=compared,
+        n_clips={name: int((splits == number).sum()) for number, name in enumerate(SPLITS)},
+        counts={kind: found[kind].count for kind in KINDS},
+        held_out={kind: found[kind].held_out for kind in KINDS},
+        examples=_examples(dataset, splits, found),
+        compared=len(pairs),
         search_radius=radius,
     )
 
 
-@dataclass(frozen=True)
-class _Found:
-    """The leaks of one kind; examples are (kind, row, row or -1, detail)."""
+def read_clips(dataset: Dataset, split: pd.Series, directions: np.ndarray | None) -> tuple[pd.DataFrame, Tracks]:
+    """Read every clip once and keep of it what the audit compares.
 
-    kind: str
-    count: int
-    held_out: int
-    examples: list[tuple[str, int, int, str]]
+    Parameters
+    ----------
+    dataset : Dataset
+    split : Series
+        Split by clip_id.
+    directions : array (102, 32), optional
+        Of the sketch; without it no track is described.
+
+    Returns
+    -------
+    clips : DataFrame
+        In the order of the dataset: split (0 train, 1 val, 2 test, -1 not used), clip, source, group, copied_from and
+        exact (the keypoints) as 64-bit hashes, and copied. Two of a million names have the same hash with a chance of
+        1 in 37 million.
+    tracks : Tracks
+    """
+    names, numbers = _check_split(split)
+    parts, tracks, first, stream = [], [], 0, dataset.clips()
+    while batch := list(islice(stream, ROW_GROUP_CLIPS)):
+        part = {name: _hashes(getattr(clip, f"{name}_id") for clip in batch) for name in ("clip", "source", "group")}
+        part["split"] = numbers[names.get_indexer(part["clip"])]
+        part["copied"] = np.array([clip.augmented_from is not None for clip in batch])
+        part["copied_from"] = _hashes(clip.augmented_from or "" for clip in batch)
+        part["exact"] = np.array([_keypoint_hash(clip) for clip in batch], dtype=np.uint64)
+        parts.append(part)
+        if directions is not None:
+            used = [(first + i, clip) for i, clip in enumerate(batch) if part["split"][i] >= 0]
+            tracks.append(sketch_tracks(used, directions))
+        first += len(batch)
+    if not parts:
+        raise DatasetError(f"{dataset.root}: wanted clips to audit, got an empty dataset")
+    clips = pd.DataFrame({name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
+    if not clips["clip"].is_unique:
+        raise DatasetError(f"{dataset.root}: wanted each clip_id once, got one twice; `poseemo inspect` names it")
+    missing = split.index[~names.isin(clips["clip"]) & (numbers[:-1] >= 0)]
+    if len(missing):
+        raise UsageError(
+            f"split: wanted clips of this dataset of {len(clips)}, got {len(missing)} that it does not have, "
+            f"such as {missing[0]!r}; make the split from this dataset's own table"
+        )
+    return clips, Tracks.join(tracks)
 
 
-def _straddling(kind: str, keys: np.ndarray, side: np.ndarray, alone: np.ndarray | None = None) -> _Found:
-    """Find the keys that clips on two sides share, and those of clips that are a leak `alone`."""
-    rows = np.flatnonzero(side >= 0)
-    codes, unique = pd.factorize(keys[rows])
-    counts = np.bincount(codes * 3 + side[rows], minlength=3 * len(unique)).reshape(-1, 3)
+def _check_split(split: pd.Series) -> tuple[pd.Index, np.ndarray]:
+    """Return the hashes of a split's clip ids, and their splits as numbers with -1 (not used) at the end."""
+    unknown = sorted(set(split.dropna()) - set(SPLITS), key=str)
+    if unknown:
+        raise UsageError(f"split: wanted train, val and test, got {', '.join(map(repr, unknown))}")
+    names = pd.Index(_hashes(split.index))
+    if not names.is_unique:
+        raise UsageError("split: wanted each clip_id once, got one twice")
+    # The last entry is where get_indexer's -1, not found, points.
+    return names, np.append(pd.Index(SPLITS).get_indexer(split), -1).astype(np.int8)
+
+
+def _hashes(texts: Iterable[str]) -> np.ndarray:
+    return pd.util.hash_array(np.array(list(texts), dtype=object), categorize=False)
+
+
+def _keypoint_hash(clip: PoseClip) -> int:
+    # One bit pattern for NaN; the number of people distinguishes shapes of equal size.
+    keypoints = np.where(np.isnan(clip.keypoints), np.float32(np.nan), clip.keypoints)
+    digest = hashlib.blake2b(keypoints.tobytes(), digest_size=8, salt=bytes([clip.n_people]))
+    return int.from_bytes(digest.digest(), "little")
+
+
+def _straddling(kind: str, keys, splits: np.ndarray, alone: np.ndarray | None = None) -> _Finding:
+    """Find the keys that clips in two splits share, and those of clips that are a leak `alone`."""
+    rows = np.flatnonzero(splits >= 0)
+    codes, unique = pd.factorize(np.asarray(keys)[rows])
+    counts = np.bincount(codes * 3 + splits[rows], minlength=3 * len(unique)).reshape(-1, 3)
     leaking = (counts > 0).sum(1) > 1
     if alone is not None:
         leaking[codes[alone[rows]]] = True
@@ -164,41 +233,40 @@ def _straddling(kind: str, keys: np.ndarray, side: np.ndarray, alone: np.ndarray
     examples = []
     for code in pd.unique(codes[touched])[:_EXAMPLES]:
         members = rows[codes == code]
-        members = members[np.argsort(side[members], kind="stable")]
-        other = members[-1] if side[members[-1]] != side[members[0]] else -1
+        members = members[np.argsort(splits[members], kind="stable")]
+        other = members[-1] if splits[members[-1]] != splits[members[0]] else -1
         inside = ", ".join(f"{n} {name}" for name, n in zip(SPLITS, counts[code], strict=True) if n)
-        examples.append((kind, int(members[0]), int(other), inside + _MEANS.get(kind, "")))
-    return _Found(kind, int(leaking.sum()), int((side[rows[touched]] > 0).sum()), examples)
+        examples.append((int(members[0]), int(other), inside + _NOTES.get(kind, "")))
+    return _Finding(int(leaking.sum()), int((splits[rows[touched]] > 0).sum()), examples)
 
 
-def _near(dataset: Dataset, facts: Facts, tracks: Tracks, pairs, mirrored, threshold: float) -> _Found:
+def _near(dataset: Dataset, clips: pd.DataFrame, tracks: Tracks, pairs: pd.DataFrame) -> _Finding:
     """Measure the candidates; keep the nearest pair of tracks of each pair of clips, without equal clips."""
-    clips = tracks.row[pairs]
-    different = facts.keypoints[clips[:, 0]] != facts.keypoints[clips[:, 1]]
-    measured = measure_pairs(dataset, tracks, pairs[different], mirrored[different])
-    table = pd.DataFrame(clips[different], columns=["a", "b"])
-    table = table.assign(distance=measured[:, 0], correlation=measured[:, 1], mirrored=mirrored[different])
-    table = table[(table["distance"] <= threshold) & (table["correlation"] >= MIN_MOTION_CORRELATION)]
+    exact = clips["exact"].to_numpy()
+    rows = tracks.row[pairs[["a", "b"]]]
+    different = exact[rows[:, 0]] != exact[rows[:, 1]]
+    table = pairs[different].reset_index(drop=True)
+    table[["distance", "correlation"]] = measure_pairs(dataset, tracks, table)
+    table[["a", "b"]] = rows[different]
+    table = table[(table["distance"] <= NEAR_THRESHOLD) & (table["correlation"] >= MIN_MOTION_CORRELATION)]
     table = table.sort_values(["distance", "a", "b"]).drop_duplicates(["a", "b"])
-    examples = []
-    for row in table.head(_EXAMPLES).itertuples():
-        detail = f"distance {row.distance:.3f} torso lengths{', mirrored' if row.mirrored else ''}"
-        examples.append(("near", int(row.a), int(row.b), detail))
+    examples = [
+        (int(row.a), int(row.b), f"distance {row.distance:.3f} torso lengths{', mirrored' if row.mirrored else ''}")
+        for row in table.head(_EXAMPLES).itertuples()
+    ]
     touched = np.unique(table[["a", "b"]])
-    return _Found("near", len(table), int((facts.side[touched] > 0).sum()), examples)
+    return _Finding(len(table), int((clips["split"].to_numpy()[touched] > 0).sum()), examples)
 
 
-def _with_names(dataset: Dataset, facts: Facts, examples: list[tuple[str, int, int, str]]) -> list[Leak]:
+def _examples(dataset: Dataset, splits: np.ndarray, found: dict[str, _Finding]) -> list[Leak]:
     """Read the names of the clips in the examples."""
+    examples = [(kind, *example) for kind in KINDS for example in found[kind].examples]
     wanted = {row for _, a, b, _ in examples for row in (a, b) if row >= 0}
-    names, first = {-1: {"clip_id": ""}}, 0
-    for _, batch in dataset.batches(("clip_id", "source_id", "group_id")) if wanted else ():
-        for row in wanted.intersection(range(first, first + batch.num_rows)):
-            names[row] = batch.slice(row - first, 1).to_pylist()[0]
-        first += batch.num_rows
+    clips = dict(dataset.take(sorted(wanted)))
     leaks = []
     for kind, a, b, detail in examples:
-        what = f"{kind} {names[a][f'{kind}_id']!r}: " if kind in ("source", "group") else ""
-        part_a, part_b = (SPLITS[facts.side[row]] if row >= 0 else "" for row in (a, b))
-        leaks.append(Leak(kind, names[a]["clip_id"], part_a, names[b]["clip_id"], part_b, what + detail))
+        if kind in ("source", "group"):
+            detail = f"{kind} {getattr(clips[a], f'{kind}_id')!r}: {detail}"
+        clip_b, split_b = (clips[b].clip_id, SPLITS[splits[b]]) if b >= 0 else ("", "")
+        leaks.append(Leak(kind, clips[a].clip_id, SPLITS[splits[a]], clip_b, split_b, detail))
     return leaks

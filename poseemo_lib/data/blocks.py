@@ -1,11 +1,24 @@
-"""Which clips belong together: those that share a source or a group, and augmented copies with their source."""
+"""Blocks: clips that must stay in one split, and how whole blocks are dealt to train, validation and test.
+
+Clips that share a source or a group are one block, directly or through other clips, and so are augmented copies and the
+clip that they were made from.
+"""
+
+import warnings
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pandas as pd
 
+from poseemo_lib.clips import SPLITS
+from poseemo_lib.errors import DatasetError
+
+TRAIN, VAL, TEST, UNUSED = 0, 1, 2, -1
+_RESTARTS = 8
+
 
 def connected_blocks(table: pd.DataFrame) -> np.ndarray:
-    """Give one number to clips that share a source or a group, directly or over other clips, or are copies.
+    """Give the clips of each block a number of their own.
 
     Parameters
     ----------
@@ -15,21 +28,21 @@ def connected_blocks(table: pd.DataFrame) -> np.ndarray:
     Returns
     -------
     array (N,), int
+        Equal numbers: one block.
     """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
     n = len(table)
     groups, sources = (pd.factorize(table[name])[0] for name in ("group_id", "source_id"))
-    roots = family_roots(table["clip_id"], table["augmented_from"], table["augmented_from"].notna())
-    n_groups, n_sources = groups.max() + 1, sources.max() + 1
-    # Nodes: the clips (and unknown sources of copies), then groups, then sources.
-    shift = max(n, roots.max() + 1)
-    clips = np.arange(n)
-    start = np.concatenate([clips, clips, clips])
-    end = np.concatenate([roots, shift + groups, shift + n_groups + sources])
-    size = shift + n_groups + n_sources
-    graph = coo_array((np.ones(start.size, dtype=np.int8), (start, end)), shape=(size, size))
+    originals = family_roots(table["clip_id"], table["augmented_from"], table["augmented_from"].notna())
+    # The nodes of the graph: clips (and unknown sources of copies), then groups, then sources.
+    first_group = max(n, originals.max() + 1)
+    first_source = first_group + groups.max() + 1
+    start = np.tile(np.arange(n), 3)
+    end = np.concatenate([originals, first_group + groups, first_source + sources])
+    size = first_source + sources.max() + 1
+    graph = coo_array((np.ones(3 * n, dtype=np.int8), (start, end)), shape=(size, size))
     return pd.factorize(connected_components(graph, directed=False)[1][:n])[0]
 
 
@@ -48,20 +61,181 @@ def family_roots(clip_ids, augmented_from, copied) -> np.ndarray:
     Returns
     -------
     array (N,), int
-        The row of the first source; the clip's own row where it is no copy; a number of N or more, equal for siblings,
-        where that source is not among the clips.
+        The row of the first source; the clip's own row where it is not a copy; a number of N or more, equal for
+        siblings, where that source is not among the clips.
     """
     n = len(clip_ids)
     parent = np.arange(n)
     copies = np.flatnonzero(copied)
     if not copies.size:
         return parent
-    sources = pd.Index(augmented_from)[copies]
-    parent[copies] = pd.Index(clip_ids).get_indexer(sources)
+    sources = pd.Index(augmented_from)
+    parent[copies] = pd.Index(clip_ids).get_indexer(sources[copies])
     unknown = np.flatnonzero(parent < 0)
-    parent[unknown] = n + pd.factorize(pd.Index(augmented_from)[unknown])[0]
-    roots = np.concatenate([parent, np.arange(n, max(n, parent.max(initial=0) + 1))])
-    # Each pass doubles the steps taken, so that this ends even for copies that are in a ring.
+    parent[unknown] = n + pd.factorize(sources[unknown])[0]
+    roots = np.concatenate([parent, np.arange(n, max(n, parent.max() + 1))])
+    # Each pass doubles the steps taken, so this ends even where copies form a ring.
     for _ in range(n.bit_length() + 1):
         roots = roots[roots]
     return roots[:n]
+
+
+def deal_blocks(labels: np.ndarray, blocks: np.ndarray, fractions, rng: np.random.Generator) -> np.ndarray:
+    """Deal whole blocks to the splits: close to the fractions, every class in every split where possible.
+
+    Parameters
+    ----------
+    labels : array (N,), int
+    blocks : array (N,), int
+    fractions : tuple of float
+        Train, validation, test.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    array (N,), int
+        0 train, 1 validation, 2 test.
+
+    Raises
+    ------
+    DatasetError
+        There are fewer than three blocks.
+    """
+    blocks = pd.factorize(blocks)[0]
+    if blocks.max() < 2:
+        raise DatasetError(
+            f"grouped split: wanted at least 3 groups that share no source, got {blocks.max() + 1}; give the clips "
+            "finer group_id's, or add recordings"
+        )
+    counts = class_counts(labels, blocks)
+    best, best_score = None, None
+    for _ in range(_RESTARTS):
+        splits = _repair(_assign_folds(labels, blocks, counts, fractions, rng), counts, fractions)
+        score = _score(splits, counts, fractions)
+        if best_score is None or score < best_score:
+            best, best_score = splits, score
+        if not any(best_score[:3]) and best_score[3] < 0.05:
+            break
+    return require_all_splits(best[blocks], "groups")
+
+
+def _assign_folds(labels, blocks, counts: np.ndarray, fractions, rng) -> np.ndarray:
+    """Deal the blocks into even folds with scikit-learn and give each fold a split; return the split of each block."""
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    n_folds, n_val, n_test = _fold_numbers(fractions, len(counts))
+    if counts.sum(0).max() < n_folds:  # scikit-learn cannot stratify so few clips: deal by size alone
+        labels = np.zeros(len(labels))
+    fold_of = np.zeros(len(counts), dtype=int)
+    splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=int(rng.integers(2**31)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # a class with few members: `_repair` takes care of it
+        for fold, (_, inside) in enumerate(splitter.split(np.zeros(len(labels)), labels, blocks)):
+            fold_of[blocks[inside]] = fold
+    split_of_fold = np.repeat([VAL, TEST, TRAIN], [n_val, n_test, n_folds - n_val - n_test])
+    # scikit-learn's seed only breaks ties between blocks, so the folds that validate and test are drawn here.
+    return rng.permutation(split_of_fold)[fold_of]
+
+
+def _fold_numbers(fractions, n_blocks: int) -> tuple[int, int, int]:
+    """Return how many folds, and how many of them for validation and test, come closest to the fractions."""
+    options = []
+    for n_folds in range(3, min(20, n_blocks) + 1):
+        n_val, n_test = (max(1, round(f * n_folds)) for f in fractions[1:])
+        if n_val + n_test < n_folds:
+            off = abs(n_val / n_folds - fractions[1]) + abs(n_test / n_folds - fractions[2])
+            options.append((round(off, 6), n_folds, n_val, n_test))
+    return min(options)[1:]
+
+
+def _score(splits: np.ndarray, counts: np.ndarray, fractions) -> tuple[int, int, int, float]:
+    """Return what is wrong: empty splits, classes missing in train, in the others, and the worst fraction."""
+    inside = _split_counts(splits, counts)
+    missing = (inside == 0).sum(1)
+    off = np.abs(inside.sum(1) / counts.sum() - fractions).max()
+    return int((inside.sum(1) == 0).sum()), int(missing[0]), int(missing[1] + missing[2]), float(off)
+
+
+def _split_counts(splits: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Count clips: (3 splits, number of classes)."""
+    return np.stack([counts[splits == split].sum(0) for split in (TRAIN, VAL, TEST)])
+
+
+def _repair(splits: np.ndarray, counts: np.ndarray, fractions) -> np.ndarray:
+    """Move or swap single blocks as long as that brings a missing class into a split."""
+    score = _score(splits, counts, fractions)
+    while any(score[:3]):
+        trials = ((_score(trial, counts, fractions), trial) for trial in _exchanges(splits, counts))
+        best = min(trials, key=lambda one: one[0], default=(score, splits))
+        if best[0][:3] >= score[:3]:
+            break
+        score, splits = best
+    return splits
+
+
+def _exchanges(splits: np.ndarray, counts: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield assignments in which one more block brings a class to a split that lacks it, alone or in exchange."""
+    for split, label in np.argwhere(_split_counts(splits, counts) == 0):
+        for block in np.flatnonzero((counts[:, label] > 0) & (splits != split))[:64]:
+            for other in (None, *np.flatnonzero(splits == split)[:8]):
+                trial = splits.copy()
+                if other is not None:
+                    trial[other] = trial[block]
+                trial[block] = split
+                yield trial
+
+
+def take_validation(splits: np.ndarray, labels, blocks, fraction: float, orders: Iterable[np.ndarray]) -> None:
+    """Move whole blocks from train to validation, in place.
+
+    Parameters
+    ----------
+    splits, labels, blocks : array (N,), int
+    fraction : float
+        Share of the training clips to move.
+    orders : iterable of int arrays
+        Orders of all blocks; the first ones of the best order move. The best leaves every class in both splits.
+
+    Raises
+    ------
+    DatasetError
+        There are fewer than two blocks to train on.
+    """
+    train = np.flatnonzero(splits == TRAIN)
+    counts = class_counts(labels[train], blocks[train])
+    candidates = np.flatnonzero(counts.sum(1) > 0)
+    if candidates.size < 2:
+        raise DatasetError(
+            "validation: wanted one of the training split's groups and at least one left to train, "
+            f"got {candidates.size} independent groups; mark validation clips in the dataset or use other groups"
+        )
+    total, wanted = counts.sum(0), fraction * train.size
+    best, best_score = None, None
+    for order in orders:
+        order = order[np.isin(order, candidates)]
+        sizes = counts[order].sum(1).cumsum()
+        chosen = order[: min(int(np.argmin(np.abs(sizes - wanted))) + 1, candidates.size - 1)]
+        inside = counts[chosen].sum(0)
+        off = max(0.0, abs(inside.sum() / wanted - 1) - 0.5)
+        score = (int((total - inside == 0).sum()), int((inside == 0).sum()), off)
+        if best_score is None or score < best_score:
+            best, best_score = chosen, score
+        if best_score == (0, 0, 0.0):
+            break
+    splits[train[np.isin(blocks[train], best)]] = VAL
+
+
+def class_counts(labels: np.ndarray, blocks: np.ndarray) -> np.ndarray:
+    """Count clips: (number of blocks, number of classes present)."""
+    classes, codes = np.unique(labels, return_inverse=True)
+    counts = np.zeros((blocks.max() + 1, classes.size), dtype=np.int64)
+    np.add.at(counts, (blocks, codes), 1)
+    return counts
+
+
+def require_all_splits(splits: np.ndarray, what: str) -> np.ndarray:
+    """Return the splits of clips, or raise where one of them is empty."""
+    empty = [SPLITS[split] for split in (TRAIN, VAL, TEST) if not (splits == split).any()]
+    if empty:
+        raise DatasetError(f"split: wanted {what} in train, val and test, got too few for {', '.join(empty)}")
+    return splits

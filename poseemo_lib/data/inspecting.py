@@ -1,12 +1,14 @@
 """What `poseemo inspect` prints: what is in a dataset, what is wrong with it, and whether a split of it leaks."""
 
-from collections import Counter
+import io
 
 import numpy as np
 import pandas as pd
+from rich.console import Console
+from rich.table import Table
 
-from poseemo_lib.clips import SPLITS, PoseClip
-from poseemo_lib.data.audit import KINDS, NEAR_THRESHOLD, AuditReport, audit
+from poseemo_lib.clips import SPLITS
+from poseemo_lib.data.audit import KINDS, AuditReport, audit
 from poseemo_lib.data.dataset import Dataset, Fault
 from poseemo_lib.data.near_duplicates import SKETCH_RADIUS
 from poseemo_lib.data.splits import default_method, make_split, split_hash
@@ -14,23 +16,18 @@ from poseemo_lib.errors import DatasetError
 from poseemo_lib.skeleton import COCO_KEYPOINTS, N_KEYPOINTS
 
 MAX_FAULTS = 20
-_LEAK_WORDS = {
-    "source": "recordings on two sides",
-    "group": "groups on two sides",
-    "exact": "sets of equal clips on two sides",
-    "augmented": "families of copies on two sides, or with copies held out",
-    "near": "pairs of near-duplicates on two sides",
+_LEAKS = {
+    "source": "recordings in two splits",
+    "group": "groups in two splits",
+    "exact": "sets of equal clips in two splits",
+    "augmented": "families of copies in two splits, or with copies held out",
+    "near": "pairs of near-duplicates in two splits",
 }
+_COLUMNS = ["label", "split", "origin", "people", "fps", "group", "source", "frames", "seconds"]
 
 
 def inspect_dataset(
-    dataset: Dataset,
-    method: str | None = None,
-    *,
-    seed: int = 0,
-    fractions: tuple[float, float, float] = (0.8, 0.1, 0.1),
-    fold: str | None = None,
-    near_threshold: float = NEAR_THRESHOLD,
+    dataset: Dataset, method: str | None = None, *, seed: int = 0, fold: str | None = None
 ) -> tuple[str, bool]:
     """Describe a dataset, list its faults and audit a split.
 
@@ -38,12 +35,10 @@ def inspect_dataset(
     ----------
     dataset : Dataset
     method : str, optional
-        The split to audit, see :func:`poseemo_lib.data.splits.make_split`; by default the dataset's own where it has one,
-        otherwise `grouped`.
-    seed, fractions, fold
+        The split to audit, see :func:`poseemo_lib.data.splits.make_split`; by default the dataset's own where it has
+        one, otherwise `grouped`.
+    seed, fold
         Of the split.
-    near_threshold : float
-        Of the audit.
 
     Returns
     -------
@@ -55,168 +50,121 @@ def inspect_dataset(
     UsageError
         An unknown method or fold.
     """
-    counts = _Counts()
-    faults, n_faults = [], 0
+    clips, faults, n_faults = [], [], 0
+    seen, frames_of_people = np.zeros(N_KEYPOINTS, dtype=np.int64), 0
     for item in dataset.scan():
         if isinstance(item, Fault):
             n_faults += 1
             faults += [item] if n_faults <= MAX_FAULTS else []
-        else:
-            counts.add(item)
-    sections = [_head(dataset), counts.text(dataset.classes), _fault_text(faults, n_faults)]
-    if n_faults:
-        sections.append("leaks\n  not looked for: mend or rewrite the dataset first")
-        return "\n\n".join(sections) + "\n", False
-    text, ok = _audit_text(dataset, method, seed, fractions, fold, near_threshold)
-    return "\n\n".join([*sections, text]) + "\n", ok
+            continue
+        kind = (item.label, item.split or "none", item.origin, item.n_people, f"{item.fps:.6g}")
+        clips.append((*kind, hash(item.group_id), hash(item.source_id), item.n_frames, item.n_frames / item.fps))
+        seen += (item.keypoints[..., 2] > 0).sum((0, 1))
+        frames_of_people += item.n_frames * item.n_people
+    sections = [_head(dataset)]
+    if clips:
+        table = pd.DataFrame(clips, columns=_COLUMNS)
+        sections += [_classes(table, dataset.classes), _kinds(table), _missing(1 - seen / frames_of_people)]
+    else:
+        sections.append("clips\n  none without a fault")
+    sections.append(_faults(faults, n_faults))
+    leaks, ok = ("leaks\n  not checked: repair or rewrite the dataset first", False)
+    if not n_faults:
+        leaks, ok = _leaks(dataset, method, seed, fold)
+    return "\n\n".join([*sections, leaks]) + "\n", ok
 
 
-class _Counts:
-    """What is counted of the sound clips while they stream by; only the sets of names grow, as hashes."""
-
-    def __init__(self):
-        self.by_label = Counter()
-        self.by_origin, self.by_people, self.by_fps = Counter(), Counter(), Counter()
-        self.groups, self.sources = set(), set()
-        # Clips by number of frames, and seconds in tenths: enough for quantiles, however many clips there are.
-        self.frames, self.tenths = Counter(), Counter()
-        self.seen = np.zeros(N_KEYPOINTS, dtype=np.int64)
-        self.frames_of_people = 0
-
-    def add(self, clip: PoseClip) -> None:
-        self.by_label[clip.label, clip.split or "none"] += 1
-        self.by_origin[clip.origin] += 1
-        self.by_people[clip.n_people] += 1
-        self.by_fps[f"{clip.fps:.6g}"] += 1
-        self.groups.add(hash(clip.group_id))
-        self.sources.add(hash(clip.source_id))
-        self.frames[clip.n_frames] += 1
-        self.tenths[round(10 * clip.n_frames / clip.fps)] += 1
-        self.seen += (clip.keypoints[..., 2] > 0).sum((0, 1))
-        self.frames_of_people += clip.n_frames * clip.n_people
-
-    def text(self, classes: tuple[str, ...]) -> str:
-        if not self.frames_of_people:
-            return "clips\n  none that is sound"
-        return "\n\n".join([self._class_text(classes), self._kind_text(), self._missing_text()])
-
-    def _class_text(self, classes: tuple[str, ...]) -> str:
-        columns = [name for name in (*SPLITS, "none") if any(split == name for _, split in self.by_label)]
-        table = pd.DataFrame(
-            [[self.by_label[label, name] for name in columns] for label in classes], index=classes, columns=columns
-        )
-        table["all"] = table.sum(axis=1)
-        table.loc["all"] = table.sum(axis=0)
-        table["share"] = [f"{100 * n / table.loc['all', 'all']:.1f} %" for n in table["all"]]
-        note = "  (the dataset's own split)" if columns != ["none"] else "  (the dataset has no split of its own)"
-        return "clips" + note + "\n" + _indent(table.to_string())
-
-    def _kind_text(self) -> str:
-        rows = [
-            ("groups", str(len(self.groups))),
-            ("sources", str(len(self.sources))),
-            ("origin", _counted(self.by_origin)),
-            ("people", _counted(self.by_people)),
-            ("fps", _counted(self.by_fps)),
-            ("frames", _quantile_text(self.frames, 1)),
-            ("seconds", _quantile_text(self.tenths, 10)),
-        ]
-        return "what they are\n" + "\n".join(f"  {name:<9}{value}" for name, value in rows)
-
-    def _missing_text(self) -> str:
-        missing = 100 * (1 - self.seen / self.frames_of_people)
-        lines = [f"  {name:<16}{share:5.1f} %" for name, share in zip(COCO_KEYPOINTS, missing, strict=True)]
-        total = f"  {'all joints':<16}{missing.mean():5.1f} %"
-        return "joints not seen, share of the frames of each person\n" + "\n".join([*lines, total])
-
-
-def _counted(counter: Counter) -> str:
-    common = counter.most_common(6)
-    rest = len(counter) - len(common)
-    return ", ".join(f"{name}: {n}" for name, n in common) + (f", {rest} more" if rest else "")
-
-
-def _quantile_text(counter: Counter, divisor: int) -> str:
-    values = np.array(sorted(counter))
-    share = np.cumsum([counter[value] for value in values]) / counter.total()
-    low, median, high = (values[np.searchsorted(share, q)] / divisor for q in (0.05, 0.5, 0.95))
-    return (
-        f"{values[0] / divisor:g} to {values[-1] / divisor:g}, median {median:g}, "
-        f"nine in ten between {low:g} and {high:g}"
-    )
+def _table(title: str, rows: list[tuple], header: tuple[str, ...] = ()) -> str:
+    """Write rows as aligned text; below a header, all columns but the first are numbers."""
+    table = Table(box=None, show_header=any(header), pad_edge=False)
+    for i in range(len(rows[0])):
+        table.add_column(header[i] if header else "", justify="right" if header and i else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*map(str, row))
+    console = Console(file=io.StringIO(), width=160, color_system=None, markup=False, emoji=False, highlight=False)
+    console.print(table)
+    return "\n".join([title, *(f"  {line.rstrip()}" for line in console.file.getvalue().splitlines())])
 
 
 def _head(dataset: Dataset) -> str:
     info = dataset.info
-    kind = "SYNTHETIC: made by a generator, not filmed" if info.synthetic else "real"
-    estimator = ", ".join(f"{key} {value}" for key, value in (info.estimator or {}).items()) or "not stated"
     rows = [
         ("name", info.name),
-        ("data", kind),
+        ("data", "SYNTHETIC: made by a generator, not filmed" if info.synthetic else "real"),
         ("clips", str(info.n_clips) + ("" if info.complete else " (writing was interrupted)")),
         ("source", info.source or "not stated"),
         ("licence", info.licence or "not stated"),
-        ("estimator", estimator),
+        ("estimator", ", ".join(f"{key} {value}" for key, value in (info.estimator or {}).items()) or "not stated"),
         ("made", f"{info.created} by poseemo {info.poseemo_version}"),
         ("content", info.content_hash),
     ]
-    return f"dataset {dataset.root}\n" + "\n".join(f"  {name:<11}{value}" for name, value in rows)
+    return _table(f"dataset {dataset.root}", rows)
 
 
-def _fault_text(faults: list[Fault], n_faults: int) -> str:
+def _classes(clips: pd.DataFrame, classes: tuple[str, ...]) -> str:
+    columns = [name for name in (*SPLITS, "none") if (clips["split"] == name).any()]
+    counts = pd.crosstab(clips["label"], clips["split"]).reindex(index=classes, columns=columns, fill_value=0)
+    rows = [(label, *row, row.sum(), f"{100 * row.sum() / len(clips):.1f} %") for label, row in counts.iterrows()]
+    rows.append(("all", *counts.sum(), len(clips), "100.0 %"))
+    note = "the dataset's own split" if columns != ["none"] else "the dataset has no split of its own"
+    return _table(f"clips ({note})", rows, ("", *columns, "all", "share"))
+
+
+def _kinds(clips: pd.DataFrame) -> str:
+    rows = [(f"{name}s", clips[name].nunique()) for name in ("group", "source")]
+    for name in ("origin", "people", "fps"):
+        counts = clips[name].value_counts()
+        more = f", {len(counts) - 6} more" if len(counts) > 6 else ""
+        rows.append((name, ", ".join(f"{value}: {n}" for value, n in counts.head(6).items()) + more))
+    for name, decimals in (("frames", 0), ("seconds", 1)):
+        low, median, high = clips[name].quantile([0.05, 0.5, 0.95], interpolation="lower").round(decimals)
+        first, last = clips[name].min().round(decimals), clips[name].max().round(decimals)
+        rows.append((name, f"{first:g} to {last:g}, median {median:g}, nine in ten from {low:g} to {high:g}"))
+    return _table("properties of the clips", rows)
+
+
+def _missing(shares: np.ndarray) -> str:
+    rows = [(name, f"{100 * share:.1f} %") for name, share in zip(COCO_KEYPOINTS, shares, strict=True)]
+    rows.append(("all joints", f"{100 * shares.mean():.1f} %"))
+    return _table("missing joints, share of each person's frames", rows, ("", ""))
+
+
+def _faults(faults: list[Fault], n_faults: int) -> str:
     if not n_faults:
         return "faults\n  none"
-    more = [f"... and {n_faults - len(faults)} more"] if n_faults > len(faults) else []
-    return f"faults: {n_faults}\n" + _indent("\n".join([*map(str, faults), *more]))
+    more = [f"  ... and {n_faults - len(faults)} more"] if n_faults > len(faults) else []
+    return "\n".join([f"faults: {n_faults}", *(f"  {fault}" for fault in faults), *more])
 
 
-def _audit_text(dataset: Dataset, method, seed, fractions, fold, near_threshold) -> tuple[str, bool]:
+def _leaks(dataset: Dataset, method: str | None, seed: int, fold: str | None) -> tuple[str, bool]:
     table = dataset.table()
     chosen = method or default_method(table)
     try:
-        split = make_split(table, chosen, seed=seed, fractions=fractions, fold=fold)
+        split = make_split(table, chosen, seed=seed, fold=fold)
     except DatasetError as error:
-        # Without a wish for this split it is no fault of the dataset that it cannot be split so.
-        return f"leaks\n  not looked for: {error}", method is None
-    report = audit(dataset, split, near_threshold=near_threshold)
-    return audit_text(report, _split_name(chosen, seed, fold), split), report.ok
-
-
-def _split_name(method: str, seed: int, fold: str | None) -> str:
-    return method + (f", fold {fold}" if fold else "") + (f", seed {seed}" if method != "official" else "")
+        # Unless this split was asked for, it is no fault of the dataset that it cannot be split this way.
+        return f"leaks\n  not checked: {error}", method is None
+    report = audit(dataset, split)
+    name = chosen + (f", fold {fold}" if fold else "") + (f", seed {seed}" if chosen != "official" else "")
+    return audit_text(report, name, split), report.ok
 
 
 def audit_text(report: AuditReport, name: str, split: pd.Series) -> str:
-    """Write an audit report as aligned lines.
-
-    Parameters
-    ----------
-    report : AuditReport
-    name : str
-        What to call the split.
-    split : Series
-
-    Returns
-    -------
-    str
-    """
-    sizes = ", ".join(f"{n} {part}" for part, n in report.n_clips.items())
+    """Write an audit report as aligned lines; `name` is what to call the split."""
+    sizes = ", ".join(f"{n} {split}" for split, n in report.n_clips.items())
     unused = int(split.isna().sum())
     lines = [
-        f"leaks between the parts of the split {name}: {'none' if report.ok else 'FOUND'}",
-        f"  parts    {sizes}" + (f", {unused} not used" if unused else ""),
+        f"leaks between train, val and test of the split {name}: {'none' if report.ok else 'FOUND'}",
+        f"  clips    {sizes}" + (f", {unused} not used" if unused else ""),
         f"  hash     {split_hash(split)}",
     ]
     for kind in KINDS:
         touched = f", touching {report.held_out[kind]} val and test clips" if report.counts[kind] else ""
-        lines.append(f"  {kind:<10}{report.counts[kind]:>6} {_LEAK_WORDS[kind]}{touched}")
+        lines.append(f"  {kind:<10}{report.counts[kind]:>6} {_LEAKS[kind]}{touched}")
         lines += [f"{'':12}{leak}" for leak in report.examples if leak.kind == kind]
     if report.search_radius < SKETCH_RADIUS:
         lines.append(
-            f"  near is not complete: of too many like clips the {report.compared} likeliest pairs were measured"
+            f"  near is not complete: there are too many similar clips, so only the {report.compared} most similar "
+            "pairs were measured"
         )
     return "\n".join(lines)
-
-
-def _indent(text: str) -> str:
-    return "\n".join(f"  {line}" for line in text.splitlines())

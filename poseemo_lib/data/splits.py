@@ -1,10 +1,19 @@
-"""Which clips train, validate and test: the dataset's own split, by group or clip number, or at random.
+"""Splits: which clips train, validate and test.
 
-Clips that share a `source_id` or a `group_id`, directly or over other clips, are one block. `grouped`,
-`leave_one_group_out` and the validation part that `official` may need move blocks as a whole, so that no source and no
-group is on two sides; an official split is taken as it is, and the audit tells whether it leaks. `neighbours` stands in
-for groups where none are known and clips are numbered in order (:mod:`poseemo_lib.data.neighbours`). Augmented copies train
-where their source clip trains and are not used otherwise. `random` is the published mistake: by clip, copies included.
+- `official`: the dataset's own. Where it has no validation clips, whole blocks of its training clips validate.
+- `grouped`: whole blocks, dealt by scikit-learn's StratifiedGroupKFold.
+- `leave_one_group_out`: one group tests; whole blocks of the others validate.
+- `neighbours`: for datasets that do not name their shows, such as CAER. Clips with neighbouring numbers stay together.
+- `random`: by clip, copies included, as in the published study. It leaks.
+
+A block is made of clips that share a `source_id` or `group_id`, directly or through other clips
+(:mod:`poseemo_lib.data.blocks`). Except in `random`, augmented copies train where their source clip trains and are not
+used otherwise. A copy that `official` marks as val or test stays there, and the audit reports it as a leak.
+
+`neighbours` assumes that the clips of a folder (`train/Anger/0012`) are numbered along the shows. A clip's place is the
+rank of its number in its folder and class, scaled to 0..1; equal places count as one show, in all folders and classes.
+The places are cut into five blocks, and clips near the border to another split are not used. Where the numbers do not
+follow the shows, this split leaks as much as one by clip. docs/caer.md shows simulations.
 """
 
 import hashlib
@@ -14,12 +23,22 @@ import numpy as np
 import pandas as pd
 
 from poseemo_lib.clips import SPLITS
-from poseemo_lib.data.blocks import connected_blocks, family_roots
-from poseemo_lib.data.dealing import TEST, TRAIN, UNUSED, VAL, all_parts, class_counts, deal_blocks
-from poseemo_lib.data.neighbours import split_neighbours
+from poseemo_lib.data.blocks import (
+    TEST,
+    TRAIN,
+    UNUSED,
+    VAL,
+    connected_blocks,
+    deal_blocks,
+    family_roots,
+    require_all_splits,
+    take_validation,
+)
 from poseemo_lib.errors import DatasetError, UsageError
 
 METHODS = ("official", "grouped", "leave_one_group_out", "neighbours", "random")
+NEIGHBOUR_BLOCKS = 5
+GUARD = 0.1  # of all places: clips this close to a block of another split are not used
 _COLUMNS = ["clip_id", "label", "split", "source_id", "group_id", "origin", "augmented_from"]
 _LEAVE_OUT_VALIDATION = 1 / 8
 _DRAWS = 256
@@ -32,30 +51,19 @@ def make_split(
     seed: int = 0,
     fractions: tuple[float, float, float] = (0.8, 0.1, 0.1),
     fold: str | None = None,
-    val_groups: int | None = None,
 ) -> pd.Series:
-    """Give every clip its part.
-
-    The result does not depend on the order of the rows.
+    """Assign every clip to train, val or test. The order of the rows does not matter.
 
     Parameters
     ----------
     table : DataFrame
         What :meth:`poseemo_lib.data.dataset.Dataset.table` returns.
     method : {"official", "grouped", "leave_one_group_out", "neighbours", "random"}
-        `official`: the dataset's own; where it has no validation part, one is taken out of train by group.
-        `grouped`: scikit-learn's StratifiedGroupKFold. `leave_one_group_out`: the group `fold` is the test part,
-        and validation is taken out of the other groups. `neighbours`: by blocks of neighbouring clip numbers, those
-        near a border not used. `random`: by clip, stratified by label. A copy that `official` holds out stays held
-        out, which the audit calls a leak.
     seed : int
     fractions : tuple of float
-        Train, validation, test. They are met as far as the sizes of the groups allow.
+        Train, validation, test; met as far as the sizes of the blocks allow.
     fold : str, optional
-        For `leave_one_group_out`: a group_id, see :func:`fold_names`.
-    val_groups : int, optional
-        How many groups are taken for validation out of the training part (`official`, `leave_one_group_out`);
-        by default as many as make up its fraction, or one eighth of what is not tested for `leave_one_group_out`.
+        For `leave_one_group_out`: the group_id to test, see :func:`fold_names`.
 
     Returns
     -------
@@ -65,158 +73,188 @@ def make_split(
     Raises
     ------
     UsageError
-        An unknown method or fold, or fractions that are none.
+        Unknown method or fold, or impossible fractions.
     DatasetError
-        The dataset cannot be split so.
+        This dataset cannot be split this way.
     """
-    _check_call(method, fractions, fold, val_groups)
+    _check_call(method, fractions, fold)
     if table.empty:
         raise DatasetError("wanted clips to split, got an empty dataset")
     order = table["clip_id"].reset_index(drop=True).sort_values().index.to_numpy()
     rows = table[_COLUMNS].iloc[order].reset_index(drop=True)
-    twice = rows["clip_id"][rows["clip_id"].eq(rows["clip_id"].shift())]
+    twice = rows["clip_id"][rows["clip_id"].duplicated()]
     if len(twice):
         raise DatasetError(f"wanted each clip_id once, got {twice.iloc[0]!r} twice")
-    # Codes in sorted order: smaller than texts, and the same whatever the order of the rows.
     rows["label"] = pd.factorize(rows["label"], sort=True)[0]
     rng = np.random.default_rng(seed)
-    if method == "random":
-        parts = _random(rows, fractions, rng)
-    else:
-        original = (rows["origin"] != "augmented").to_numpy()
-        blocks = connected_blocks(rows)
-        parts = np.full(len(rows), UNUSED)
-        if not original.any():
-            raise DatasetError("wanted clips that are not augmented copies, got none")
-        one = rows[original], blocks[original]
-        if method == "official":
-            parts[original] = _official(*one, fractions, val_groups, rng)
-        elif method == "grouped":
-            parts[original] = deal_blocks(one[0]["label"].to_numpy(), one[1], fractions, rng)
-        elif method == "neighbours":
-            parts[original] = split_neighbours(*one, fractions, rng)
-        else:
-            parts[original] = _leave_out(*one, fold, val_groups, rng)
-        # A copy trains where the clip it was made from trains.
-        source = family_roots(rows["clip_id"], rows["augmented_from"], ~original)
-        copies = np.flatnonzero(~original & (source < len(rows)))
-        parts[copies] = np.where(parts[source[copies]] == TRAIN, TRAIN, UNUSED)
-        if method == "official":
-            # A copy that the dataset itself holds out stays where it is said to be, for the audit to find.
-            for part in (VAL, TEST):
-                parts[~original & (rows["split"] == SPLITS[part]).to_numpy()] = part
-    in_table_order = np.empty_like(parts)
-    in_table_order[order] = parts
+    splits = _random(rows, fractions, rng) if method == "random" else _by_block(rows, method, fractions, fold, rng)
+    in_table_order = np.empty_like(splits)
+    in_table_order[order] = splits
     names = np.array([*SPLITS, None], dtype=object)
     return pd.Series(names[in_table_order], index=pd.Index(table["clip_id"]), name="split", dtype=object)
 
 
 def default_method(table: pd.DataFrame) -> str:
-    """Choose `official` for a table whose clips are marked train or test, otherwise `grouped`."""
+    """Choose `official` for a table with clips marked train or test, otherwise `grouped`."""
     return "official" if table["split"].isin(["train", "test"]).any() else "grouped"
 
 
 def fold_names(table: pd.DataFrame) -> list[str]:
-    """Name the folds of `leave_one_group_out`: the groups of the clips that are not augmented copies, sorted."""
+    """List the folds of `leave_one_group_out`: the groups of all clips but augmented copies, sorted."""
     return sorted(table.loc[table["origin"] != "augmented", "group_id"].unique())
 
 
 def split_hash(split: pd.Series) -> str:
-    """SHA-256 of which clip is in which part, whatever their order.
-
-    Parameters
-    ----------
-    split : Series
-        As :func:`make_split` returns it.
-
-    Returns
-    -------
-    str
-        64 hexadecimal digits.
-    """
-    parts = split.where(split.notna(), None).to_dict()
+    """SHA-256 of which clip is in which split, whatever their order: 64 hexadecimal digits."""
+    splits = split.where(split.notna(), None).to_dict()
     digest = hashlib.sha256()
-    for clip_id in sorted(parts):
-        digest.update(json.dumps([clip_id, parts[clip_id]]).encode())
+    for clip_id in sorted(splits):
+        digest.update(json.dumps([clip_id, splits[clip_id]]).encode())
     return digest.hexdigest()
 
 
-def _check_call(method: str, fractions, fold, val_groups) -> None:
+def _check_call(method: str, fractions, fold) -> None:
     if method not in METHODS:
         raise UsageError(f"split method: wanted one of {', '.join(METHODS)}, got {method!r}")
     if len(fractions) != 3 or not all(f > 0 for f in fractions) or abs(sum(fractions) - 1) > 1e-6:
         raise UsageError(f"fractions: wanted three positive numbers that add up to 1, got {fractions}")
     if (fold is not None) != (method == "leave_one_group_out"):
         raise UsageError(f"fold: wanted a group_id with leave_one_group_out and none otherwise, got {fold!r}")
-    if val_groups is not None and val_groups < 1:
-        raise UsageError(f"val_groups: wanted 1 or more, got {val_groups}")
 
 
 def _random(rows: pd.DataFrame, fractions, rng: np.random.Generator) -> np.ndarray:
-    parts = np.full(len(rows), TRAIN)
+    splits = np.full(len(rows), TRAIN)
     for label in np.unique(rows["label"]):
         members = rng.permutation(np.flatnonzero(rows["label"] == label))
-        # At least one in each part, for a class of three clips or more.
+        # At least one in each split, for a class of three clips or more.
         n_val, n_test = (max(round(f * members.size), min(1, members.size // 3)) for f in fractions[1:])
-        parts[members[:n_test]] = TEST
-        parts[members[n_test : n_test + n_val]] = VAL
-    return all_parts(parts, "clips")
+        splits[members[:n_test]] = TEST
+        splits[members[n_test : n_test + n_val]] = VAL
+    return require_all_splits(splits, "clips")
 
 
-def _official(rows: pd.DataFrame, blocks: np.ndarray, fractions, val_groups, rng) -> np.ndarray:
-    # An unknown or missing name is -1, not used.
-    parts = pd.Index(SPLITS).get_indexer(rows["split"])
-    for part in (TRAIN, TEST):
-        if not (parts == part).any():
+def _by_block(rows: pd.DataFrame, method: str, fractions, fold: str | None, rng) -> np.ndarray:
+    """Split the original clips, then let the copies follow."""
+    original = (rows["origin"] != "augmented").to_numpy()
+    if not original.any():
+        raise DatasetError("wanted clips that are not augmented copies, got none")
+    some, blocks = rows[original], connected_blocks(rows)[original]
+    splits = np.full(len(rows), UNUSED)
+    if method == "official":
+        splits[original] = _official(some, blocks, fractions, rng)
+    elif method == "grouped":
+        splits[original] = deal_blocks(some["label"].to_numpy(), blocks, fractions, rng)
+    elif method == "neighbours":
+        splits[original] = split_neighbours(some, blocks, fractions, rng)
+    else:
+        splits[original] = _leave_out(some, blocks, fold, rng)
+    source = family_roots(rows["clip_id"], rows["augmented_from"], ~original)
+    copies = np.flatnonzero(~original & (source < len(rows)))
+    splits[copies] = np.where(splits[source[copies]] == TRAIN, TRAIN, UNUSED)
+    if method == "official":
+        for split in (VAL, TEST):
+            splits[~original & (rows["split"] == SPLITS[split]).to_numpy()] = split
+    return splits
+
+
+def _official(rows: pd.DataFrame, blocks: np.ndarray, fractions, rng) -> np.ndarray:
+    splits = pd.Index(SPLITS).get_indexer(rows["split"])  # unknown or missing: -1, not used
+    for split in (TRAIN, TEST):
+        if not (splits == split).any():
             raise DatasetError(
-                f"official split: wanted clips marked {SPLITS[part]} in the dataset, got none; use the split grouped"
+                f"official split: wanted clips marked {SPLITS[split]} in the dataset, got none; use the split grouped"
             )
-    if not (parts == VAL).any():
+    if not (splits == VAL).any():
         fraction = fractions[1] / (fractions[0] + fractions[1])
         draws = (rng.permutation(blocks.max() + 1) for _ in range(_DRAWS))
-        _take_validation(parts, rows["label"], blocks, fraction, val_groups, draws)
-    return parts
+        take_validation(splits, rows["label"].to_numpy(), blocks, fraction, draws)
+    return splits
 
 
-def _leave_out(rows: pd.DataFrame, blocks: np.ndarray, fold: str, val_groups, rng) -> np.ndarray:
+def _leave_out(rows: pd.DataFrame, blocks: np.ndarray, fold: str, rng) -> np.ndarray:
     folds = fold_names(rows)
     if fold not in folds:
         raise UsageError(f"fold: wanted one of {', '.join(folds)}, got {fold!r}")
     tested = (rows["group_id"] == fold).to_numpy()
-    # Other groups that share a source with the tested one would leak; they are not used.
+    # Other groups that share a source with the tested one would leak, so they are not used.
     linked = np.isin(blocks, blocks[tested])
-    parts = np.where(tested, TEST, np.where(linked, UNUSED, TRAIN))
-    # One seeded circle of groups for all folds: each validates on what follows it, so that over the folds every group
-    # validates about equally often.
+    splits = np.where(tested, TEST, np.where(linked, UNUSED, TRAIN))
+    # One shuffled circle of blocks for all folds: each fold validates on the blocks after its own, so that over the
+    # folds every block validates about equally often.
     circle = rng.permutation(blocks.max() + 1)
     after = 1 + int(np.flatnonzero(circle == blocks[tested][0])[0])
     turns = (np.roll(circle, -after - turn) for turn in range(len(circle)))
-    _take_validation(parts, rows["label"], blocks, _LEAVE_OUT_VALIDATION, val_groups, turns)
-    return parts
+    take_validation(splits, rows["label"].to_numpy(), blocks, _LEAVE_OUT_VALIDATION, turns)
+    return splits
 
 
-def _take_validation(parts: np.ndarray, labels, blocks: np.ndarray, fraction: float, n_blocks, orders) -> None:
-    """Move whole blocks from train to validation, in place: the first of some orders of blocks that serve best."""
-    train = np.flatnonzero(parts == TRAIN)
-    counts = class_counts(labels.to_numpy()[train], blocks[train])
-    present = counts.sum(1) > 0
-    candidates = np.flatnonzero(present)
-    if candidates.size < 2 or (n_blocks or 1) >= candidates.size:
+def split_neighbours(rows: pd.DataFrame, blocks: np.ndarray, fractions, rng: np.random.Generator) -> np.ndarray:
+    """Deal blocks of neighbouring clip numbers to train, validation and test.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        N clips with clip_id, label (codes) and augmented_from.
+    blocks : array (N,), int
+        Known blocks; they are not cut but join the blocks of neighbours that they touch.
+    fractions : tuple of float
+        Train, validation, test, before clips near a border are left out.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    array (N,), int
+        0 train, 1 validation, 2 test, -1 not used: within `GUARD` of a block of a later split.
+
+    Raises
+    ------
+    DatasetError
+        A clip_id does not end in a number, or the blocks cannot be dealt.
+    """
+    place = number_places(rows)
+    bins = _bin(place)
+    joined = connected_blocks(rows.assign(group_id=bins, source_id=blocks))
+    if joined.max() < 2:
         raise DatasetError(
-            f"validation: wanted {n_blocks or 1} of the training part's groups and at least one left to train, "
-            f"got {candidates.size} independent groups; mark validation clips in the dataset or use other groups"
+            "neighbours split: wanted at least 3 blocks of neighbouring clip numbers that share no known group or "
+            f"source, got {joined.max() + 1}; use the split grouped"
         )
-    total, wanted = counts.sum(0), fraction * train.size
-    best, best_score = None, None
-    for every in orders:
-        order = every[np.isin(every, candidates)]
-        sizes = counts[order].sum(1).cumsum()
-        n = n_blocks or min(max(1, int(np.argmin(np.abs(sizes - wanted))) + 1), candidates.size - 1)
-        inside = counts[order[:n]].sum(0)
-        off = 0.0 if n_blocks else max(0.0, abs(inside.sum() / wanted - 1) - 0.5)
-        score = (int((total - inside == 0).sum()), int((inside == 0).sum()), off)
-        if best_score is None or score < best_score:
-            best, best_score = order[:n], score
-        if best_score == (0, 0, 0.0):
-            break
-    parts[train[np.isin(blocks[train], best)]] = VAL
+    splits = deal_blocks(rows["label"].to_numpy(), joined, fractions, rng)
+    split_of_bin = np.full(NEIGHBOUR_BLOCKS, UNUSED)
+    split_of_bin[bins] = splits
+    nearby = [split_of_bin[_bin(place + shift)] for shift in (-GUARD, GUARD)]
+    # Only the earlier split gives way, so that test keeps every clip.
+    splits = np.where(np.max(nearby, axis=0) > splits, UNUSED, splits)
+    return require_all_splits(splits, "blocks of neighbouring clip numbers")
+
+
+def _bin(place: np.ndarray) -> np.ndarray:
+    # The small number keeps rounding from moving a place on a border, such as 0.5 + 0.1, to either side.
+    return np.clip(np.floor(place * NEIGHBOUR_BLOCKS + 1e-9), 0, NEIGHBOUR_BLOCKS - 1).astype(np.int64)
+
+
+def number_places(rows: pd.DataFrame) -> np.ndarray:
+    """Place each clip between the first and the last number of its folder and label.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        N clips with clip_id and label. The number is the digits at the end of clip_id, the folder what precedes them.
+
+    Returns
+    -------
+    array (N,)
+        (rank + 0.5) / count, between 0 and 1, whatever the order of the rows.
+    """
+    named = rows["clip_id"].str.extract(r"(?s)^(?P<folder>.*?)(?P<number>\d+)$")
+    unnumbered = rows["clip_id"][named["number"].isna()]
+    if len(unnumbered):
+        raise DatasetError(
+            "neighbours split: wanted clips that are numbered within folders, such as train/Anger/0012, "
+            f"got {unnumbered.iloc[0]!r}; use the split grouped"
+        )
+    table = named.assign(number=named["number"].map(int), label=rows["label"], clip_id=rows["clip_id"])
+    ordered = table.reset_index(drop=True).sort_values(["folder", "label", "number", "clip_id"])
+    folders = ordered.groupby(["folder", "label"], sort=False)["number"]
+    place = (folders.cumcount() + 0.5) / folders.transform("size")
+    return place.sort_index().to_numpy()

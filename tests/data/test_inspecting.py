@@ -69,7 +69,7 @@ def test_a_leak_in_the_official_split_is_printed(tmp_path):
     text, ok = inspect_dataset(write(tmp_path / "data", clips))
     assert not ok
     assert "split official: FOUND" in text
-    assert "1 recordings on two sides, touching 1 val and test clips" in text
+    assert "1 recordings in two splits, touching 1 val and test clips" in text
     assert line(text, "clip-3 (train)") == "clip-3 (train) ~ clip-18 (test): source 'film-3': 1 train, 1 test"
 
 
@@ -82,7 +82,7 @@ def test_a_chosen_split_is_audited(tmp_path):
     with pytest.raises(UsageError, match="wanted one of official"):
         inspect_dataset(dataset, "by hand")
     text, ok = inspect_dataset(dataset, "official")
-    assert not ok and "not looked for: official split" in text
+    assert not ok and "not checked: official split" in text
 
 
 def test_faults_are_listed_up_to_a_limit_and_counted(tmp_path):
@@ -93,14 +93,14 @@ def test_faults_are_listed_up_to_a_limit_and_counted(tmp_path):
     n_faults = sum(EMOTIONS[i % 7] not in dataset.classes for i in range(60))
     assert f"faults: {n_faults}" in text and f"... and {n_faults - 20} more" in text
     assert "clips-00000.parquet: clip 'clip-3': label: wanted one of angry, disgust, fear, got 'happy'" in text
-    assert "not looked for: mend or rewrite" in text
+    assert "not checked: repair or rewrite" in text
 
 
 def test_a_dataset_that_cannot_be_split_is_no_fault(tmp_path):
     text, ok = inspect_dataset(write(tmp_path / "data", [make_clip(i) for i in range(5)]))
-    assert ok and "not looked for: grouped split: wanted at least 3 groups" in text
+    assert ok and "not checked: grouped split: wanted at least 3 groups" in text
 
 
 def test_synthetic_is_called_synthetic_and_nothing_is_nothing(tmp_path):
     text, _ = inspect_dataset(write(tmp_path / "data", [], synthetic=True))
-    assert "SYNTHETIC" in text and "none that is sound" in text
+    assert "SYNTHETIC" in text and "none without a fault" in text

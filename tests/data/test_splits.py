@@ -164,8 +164,6 @@ def test_leave_one_group_out_tests_one_group_and_validates_on_about_an_eighth_of
         assert set(rest) == {"train", "val"}
         assert 0.06 < (rest == "val").mean() < 0.19
         assert (pd.crosstab(table["label"].to_numpy(), split.to_numpy())[["train", "val"]] > 0).all(axis=None)
-    three = make_split(table, "leave_one_group_out", fold="show-0", val_groups=3)
-    assert table["group_id"][(three == "val").to_numpy()].nunique() == 3
 
 
 def test_leave_one_group_out_takes_a_validation_group_with_all_classes():
@@ -260,7 +258,6 @@ def test_split_hash_ignores_order_only():
         ({"method": "grouped", "fold": "show-1"}, "fold"),
         ({"method": "leave_one_group_out"}, "fold"),
         ({"method": "leave_one_group_out", "fold": "show-99"}, "wanted one of show-0, show-1"),
-        ({"method": "leave_one_group_out", "fold": "show-1", "val_groups": 0}, "val_groups"),
     ],
 )
 def test_wrong_calls_are_named(call, wanted):
@@ -274,11 +271,6 @@ def test_wrong_calls_are_named(call, wanted):
     [
         (make_table(60, groups=2), {"method": "grouped"}, "at least 3 groups"),
         (make_table(60, groups=2), {"method": "leave_one_group_out", "fold": "show-1"}, "validation"),
-        (
-            make_table(60, groups=4),
-            {"method": "leave_one_group_out", "fold": "show-1", "val_groups": 3},
-            "wanted 3 of the training part's groups",
-        ),
         (make_table(60), {"method": "official"}, "official split: wanted clips marked train"),
         (make_table(60, split="train"), {"method": "official"}, "marked test"),
         (make_table(2), {"method": "random"}, "too few for val, test"),

@@ -6,8 +6,7 @@ from test_splits import straddling, with_copies
 
 from poseemo_lib.data.audit import audit
 from poseemo_lib.data.dataset import Dataset, DatasetInfo, DatasetWriter
-from poseemo_lib.data.neighbours import GUARD, N_BLOCKS, number_places
-from poseemo_lib.data.splits import default_method, make_split
+from poseemo_lib.data.splits import GUARD, NEIGHBOUR_BLOCKS, default_method, make_split, number_places
 from poseemo_lib.errors import DatasetError
 
 FOLDERS = {"train": 7, "validation": 1, "test": 2}
@@ -64,8 +63,8 @@ def test_clips_near_a_border_between_parts_are_left_out_and_test_keeps_its_block
         for part, later in (("train", ("val", "test")), ("val", ("test",))):
             mine, theirs = place[inside & (split == part)], place[inside & np.isin(split, later)]
             assert np.abs(mine[:, None] - theirs).min() > GUARD - 0.01
-        tests = np.floor(place[inside & (split == "test")] * N_BLOCKS)
-        every = np.floor(place[inside] * N_BLOCKS)
+        tests = np.floor(place[inside & (split == "test")] * NEIGHBOUR_BLOCKS)
+        every = np.floor(place[inside] * NEIGHBOUR_BLOCKS)
         # Whole blocks: the test part of a class gives way to nobody.
         assert {b: (tests == b).sum() for b in set(tests)} == {b: (every == b).sum() for b in set(tests)}
     assert set(split[~unused]) == {"train", "val", "test"}
