@@ -222,15 +222,12 @@ def _load_compiled() -> None:
 
 
 def _hash_code() -> None:
-    """Read the code that decides a run's numbers, and what notes count for; a server does not outlive it."""
-    from poseemo_lib.data.dataset.notes import code_behind
+    """Read the code that decides a run's numbers; a server does not outlive it."""
     from poseemo_lib.models import MODELS
     from poseemo_lib.training.code_hash import code_hash
 
     for name in MODELS:
         code_hash(name)
-    for name in ("data/audit.py", "data/dataset/statistics.py"):
-        code_behind(name)
 
 
 def _fork() -> int:

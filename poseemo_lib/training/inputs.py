@@ -91,8 +91,7 @@ def audit_split(dataset: Dataset, split: pd.Series) -> dict[str, int]:
     dict
         Kind -> number; empty for a clean split.
     """
-    of = {"split_hash": split_hash(split)}
-    return noted(dataset, "audit", "leaks", of, "data/audit.py", lambda: _count_leaks(dataset, split))
+    return noted(dataset, "audit", split_hash(split), lambda: _count_leaks(dataset, split))
 
 
 def _count_leaks(dataset: Dataset, split: pd.Series) -> dict[str, int]:

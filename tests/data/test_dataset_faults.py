@@ -135,8 +135,8 @@ def test_a_shard_of_another_writer_is_read_or_its_columns_are_named(tmp_path):
 @pytest.mark.parametrize(
     ("change", "wanted"),
     [
-        (lambda text: text[: len(text) // 2], "not sound JSON"),
-        (lambda text: "", "not sound JSON"),
+        (lambda text: text[: len(text) // 2], "not valid JSON"),
+        (lambda text: "", "not valid JSON"),
         (lambda text: "[]", "damaged"),
         (lambda text: text.replace('"n_clips": 3', '"n_clips": "many"'), "n_clips: "),
         (lambda text: text.replace('"n_clips": 3', '"n_clips": 4'), "sum over the shards, 3, got 4"),

@@ -66,17 +66,7 @@ class DatasetInfo(BaseModel):
 
 
 def info_from_json(text: str) -> tuple[DatasetInfo | None, str]:
-    """Read the text of a `dataset.json`.
-
-    Parameters
-    ----------
-    text : str
-
-    Returns
-    -------
-    (DatasetInfo or None, str)
-        The content and an empty text, or None and what is wrong with it.
-    """
+    """Read a `dataset.json`: its content and an empty text, or None and what is wrong with it."""
     try:
         raw = json.loads(text)
         version = raw.get("format_version", FORMAT_VERSION) if isinstance(raw, dict) else FORMAT_VERSION
@@ -85,7 +75,7 @@ def info_from_json(text: str) -> tuple[DatasetInfo | None, str]:
             return None, f"wanted format {FORMAT_VERSION} or older, got {version}; a newer poseemo reads it"
         info = DatasetInfo.model_validate_json(text)
     except json.JSONDecodeError as error:
-        return None, f"not sound JSON: {error}"
+        return None, f"not valid JSON: {error}"
     except ValidationError as error:
         faults = [f"{'.'.join(map(str, one['loc'])) or 'content'}: {one['msg']}" for one in error.errors()]
         return None, "; ".join(faults)
@@ -95,16 +85,7 @@ def info_from_json(text: str) -> tuple[DatasetInfo | None, str]:
 
 
 def clip_digest(clip: PoseClip) -> int:
-    """SHA-256 of everything in a clip, as an integer.
-
-    Parameters
-    ----------
-    clip : PoseClip
-
-    Returns
-    -------
-    int
-    """
+    """SHA-256 of everything in a clip, as an integer."""
     # The types of the columns, so that a clip with fps=30 has the digest of the 30.0 that is read back.
     fields = [clip.clip_id, clip.label, clip.split, clip.source_id, clip.group_id, clip.origin, clip.augmented_from]
     fields += [float(clip.fps), int(clip.width), int(clip.height), *clip.keypoints.shape]
@@ -114,10 +95,10 @@ def clip_digest(clip: PoseClip) -> int:
 
 
 def add_digests(total: int, digest: int) -> int:
-    """Add one clip to a content hash: the sum of the clips' SHA-256 modulo 2**256.
+    """Add a clip to a content hash: the sum of the clips' SHA-256 modulo 2**256.
 
-    A sum does not depend on the order of the clips or on the shards, and needs constant memory
-    (Bellare and Micciancio 1997, "A new paradigm for collision-free hashing", AdHash).
+    A sum needs constant memory and depends neither on the order of the clips nor on the shards (Bellare and Micciancio
+    1997, "A new paradigm for collision-free hashing", AdHash).
     """
     return (total + digest) % 2**256
 
@@ -146,18 +127,7 @@ class Fault:
 
 
 def to_batch(clips: list[PoseClip]) -> pa.RecordBatch:
-    """Turn clips into rows.
-
-    Parameters
-    ----------
-    clips : list of PoseClip
-        At least one, each sound.
-
-    Returns
-    -------
-    pyarrow.RecordBatch
-        With the columns of :data:`SCHEMA`.
-    """
+    """Turn clips into rows with the columns of :data:`SCHEMA`."""
     columns = {name: [getattr(clip, name) for clip in clips] for name in METADATA_COLUMNS}
     arrays = [pa.array(values, SCHEMA.field(name).type) for name, values in columns.items()]
     offsets = np.cumsum([0] + [clip.keypoints.size for clip in clips], dtype=np.int32)
@@ -167,19 +137,7 @@ def to_batch(clips: list[PoseClip]) -> pa.RecordBatch:
 
 
 def to_clips(batch: pa.RecordBatch, path: str) -> Iterator[PoseClip | Fault]:
-    """Turn rows into clips that own their keypoints; a row whose keypoints have no shape becomes a Fault.
-
-    Parameters
-    ----------
-    batch : pyarrow.RecordBatch
-        With the columns of :data:`SCHEMA`.
-    path : str
-        The shard, for faults.
-
-    Yields
-    ------
-    PoseClip or Fault
-    """
+    """Turn rows of a shard into clips that own their keypoints; a row of impossible size becomes a Fault."""
     rows = batch.select(list(METADATA_COLUMNS)).to_pylist()
     column = batch.column("keypoints")
     values, offsets = column.values.to_numpy(zero_copy_only=False), column.offsets.to_numpy()

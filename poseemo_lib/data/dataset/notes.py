@@ -1,79 +1,47 @@
-"""Notes in a dataset's folder: what every run of a study would find out about it anew."""
+"""Notes in a dataset's folder: audit and statistics, which every run of a study would otherwise compute again."""
 
-import hashlib
 import json
-import os
 from collections.abc import Callable
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
 
 from poseemo_lib import __version__
-from poseemo_lib.data.dataset import Dataset
-from poseemo_lib.files import PACKAGE, collect_files, hash_code, write_json
+from poseemo_lib.data.dataset.reader import Dataset
+from poseemo_lib.files import write_json
+
+# Raise it when the audit or the statistics change what they find: older notes then no longer count.
+RULES = 2
 
 
-def noted(dataset: Dataset, kind: str, field: str, of: dict[str, str], code: str, find_out: Callable[[], dict]) -> dict:
-    """Give what is noted about a dataset; where nothing is, find it out and note it.
+def noted(dataset: Dataset, kind: str, of: str, compute: Callable[[], dict]) -> dict:
+    """Read what is noted about a dataset; where nothing is, compute and note it.
 
     Parameters
     ----------
     dataset : Dataset
-    kind, field : str
-        What is noted: the note is `KIND-DIGITS.json` in the dataset's folder, and its content stands in `field`.
-    of : dict
-        Of what part of the dataset, as one name and one SHA-256 in hexadecimal digits. A note counts for these, for the
-        dataset's content hash and its files as they lie there, and for this version and code of the library; a damaged
-        one does not count.
-    code : str
-        File of this package that finds it out; what it imports counts too.
-    find_out : callable
-        Gives the content, as of JSON.
+    kind : str
+        "audit" or "statistics".
+    of : str
+        SHA-256 of the split or the clips that the note is about.
+    compute : callable
+        Returns the content, as of JSON.
 
     Returns
     -------
     dict
-        The content.
+        The content. A note counts for one content hash, for the files as they are (size and time) and for one version
+        of the library; a damaged note does not count.
     """
-    (digits,) = of.values()
-    key = {"content_hash": dataset.info.content_hash, **of, "version": __version__}
-    key["code"] = code_behind(code)
-    key["files"] = _state(Path(dataset.root))
-    path = Path(dataset.root) / f"{kind}-{digits[:16]}.json"
-    found = _read(path)
-    if found.get("key") == key and isinstance(found.get(field), dict):
-        return found[field]
-    content = find_out()
-    if path.parent.is_dir() and os.access(path.parent, os.W_OK):
-        with suppress(OSError):  # a full disk, or another process at the same note: it is asked for again
-            write_json(path, {"key": key, field: content})
-    return content
-
-
-@cache
-def code_behind(name: str) -> str:
-    """Hash a file of this package with all that it imports from it: 64 hexadecimal digits."""
-    files = {
-        PACKAGE / "data/dataset/notes.py"
-    }  # what this file imports is about the key, and would bring every network
-    collect_files(PACKAGE / name, files)
-    return hash_code(files)
-
-
-def _state(folder: Path) -> dict[str, list[int]]:
-    """Size and time of the files of clips: the content hash is what was written, not what lies there now."""
+    folder = Path(dataset.root)
     states = ((path.name, path.stat()) for path in sorted(folder.glob("*.parquet")))
-    return {name: [state.st_size, state.st_mtime_ns] for name, state in states}
-
-
-def _read(path: Path) -> dict:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def hash_names(names) -> str:
-    """SHA-256 of names, whatever their order: 64 hexadecimal digits."""
-    return hashlib.sha256(json.dumps(sorted(names)).encode()).hexdigest()
+    files = {name: [state.st_size, state.st_mtime_ns] for name, state in states}
+    key = [dataset.info.content_hash, of, __version__, RULES, files]
+    path = folder / f"{kind}-{of[:16]}.json"
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        note = json.loads(path.read_text(encoding="utf-8"))
+        if note["key"] == key:
+            return note["content"]
+    content = compute()
+    with suppress(OSError):  # a full disk, a folder that cannot be written to, a remote dataset
+        write_json(path, {"key": key, "content": content})
+    return content

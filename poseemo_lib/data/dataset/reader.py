@@ -87,58 +87,43 @@ class Dataset:
     def _open_shard(self, name: str):
         path = f"{self.root}/{name}"
         try:
-            with self._open_file(path) as file, pq.ParquetFile(file) as shard:
-                self._check_shard(shard, name)
+            # A Python file is closed by a thread of Arrow, which can abort a process that exits at the same time
+            # (apache/arrow issue 34314); Arrow's own file is safe.
+            local = isinstance(self.fs, LocalFileSystem)
+            with pa.OSFile(path) if local else self.fs.open(path, "rb") as file, pq.ParquetFile(file) as shard:
+                missing = [field for field in SCHEMA.names if field not in shard.schema_arrow.names]
+                if missing:
+                    wanted = ", ".join(SCHEMA.names)
+                    raise DatasetError(f"{path}: wanted the columns {wanted}, missing {', '.join(missing)}")
+                n_rows, wanted = shard.metadata.num_rows, self.info.shards[name]
+                if n_rows != wanted:
+                    raise DatasetError(f"{path}: wanted {wanted} clips, got {n_rows}")
                 yield shard
         except FileNotFoundError:
             raise DatasetError(f"{path}: wanted the shard that {INFO_FILE} names, found no file") from None
         except (pa.ArrowException, OSError) as error:
             raise DatasetError(f"{path}: truncated or damaged shard: {first_line(error)}") from None
 
-    def _open_file(self, path: str):
-        # A Python file is let go by a thread of Arrow, which aborts the process where that happens while it exits
-        # (apache/arrow issue 34314); Arrow's own file is not.
-        return pa.OSFile(path) if isinstance(self.fs, LocalFileSystem) else self.fs.open(path, "rb")
-
-    def _check_shard(self, shard: pq.ParquetFile, name: str) -> None:
-        path = f"{self.root}/{name}"
-        missing = [field for field in SCHEMA.names if field not in shard.schema_arrow.names]
-        if missing:
-            raise DatasetError(f"{path}: wanted the columns {', '.join(SCHEMA.names)}, missing {', '.join(missing)}")
-        if shard.metadata.num_rows != self.info.shards[name]:
-            raise DatasetError(f"{path}: wanted {self.info.shards[name]} clips, got {shard.metadata.num_rows}")
-
     def _shard_batches(self, name: str, columns, rows=None, start: int = 0) -> Iterator[tuple[int, pa.RecordBatch]]:
         """Yield (number of its first row, batch) for the row groups that hold one of `rows`, or for all."""
         # Every column may be null here, so that a null of another writer becomes the fault of a clip.
         schema = pa.schema([(column, _READ_TYPES.get(column, SCHEMA.field(column).type)) for column in columns])
-        columns = schema.names
         with self._open_shard(name) as shard:
             if "keypoints" not in columns:
                 # Small: the whole shard at once.
-                for batch in shard.read(columns=columns).select(columns).cast(schema).combine_chunks().to_batches():
-                    yield start, batch
-                    start += batch.num_rows
+                table = shard.read(columns=schema.names).select(schema.names).cast(schema)
+                yield from ((start, batch) for batch in table.combine_chunks().to_batches())
                 return
             for group in range(shard.num_row_groups):
                 stop = start + shard.metadata.row_group(group).num_rows
                 if rows is None or np.searchsorted(rows, start) < np.searchsorted(rows, stop):
-                    for batch in shard.iter_batches(ROW_GROUP_CLIPS, row_groups=[group], columns=columns):
-                        yield start, batch.select(columns).cast(schema)
+                    for batch in shard.iter_batches(ROW_GROUP_CLIPS, row_groups=[group], columns=schema.names):
+                        yield start, batch.select(schema.names).cast(schema)
                         start += batch.num_rows
                 start = stop
 
     def batches(self, columns: tuple[str, ...] | None = None) -> Iterator[tuple[str, pa.RecordBatch]]:
-        """Stream the rows, one row group at a time.
-
-        Parameters
-        ----------
-        columns : tuple of str, optional
-            Only these columns.
-
-        Yields
-        ------
-        (shard path, pyarrow.RecordBatch)
+        """Stream the rows, all columns or some, as (shard path, pyarrow.RecordBatch), one row group at a time.
 
         Raises
         ------
@@ -161,7 +146,7 @@ class Dataset:
         Parameters
         ----------
         where : callable, optional
-            Given a clip_id, tells whether the clip is wanted.
+            Takes a clip_id and returns whether the clip is wanted.
 
         Raises
         ------
@@ -186,11 +171,6 @@ class Dataset:
         Yields
         ------
         (row number, PoseClip)
-
-        Raises
-        ------
-        DatasetError, ClipError
-            As for :meth:`clips`.
         """
         rows = np.unique(np.asarray(rows, dtype=np.int64))
         first = 0
@@ -212,9 +192,9 @@ class Dataset:
         return check_clip(clip, self.classes, path)
 
     def _origin_fault(self, clip: PoseClip) -> str:
-        """Say what is wrong where a synthetic clip lies in a dataset that does not call itself so; else nothing."""
+        """Say what is wrong with a synthetic clip in a dataset that does not call itself synthetic; else nothing."""
         if clip.origin == "synthetic" and not self.info.synthetic:
-            return f"origin: wanted no synthetic clip in a dataset with synthetic false, got one; mend {INFO_FILE}"
+            return f"origin: wanted no synthetic clip in a dataset with synthetic false, got one; correct {INFO_FILE}"
         return ""
 
     def faults(self) -> Iterator[Fault]:
@@ -222,20 +202,17 @@ class Dataset:
         return (item for item in self.scan() if isinstance(item, Fault))
 
     def scan(self) -> Iterator[PoseClip | Fault]:
-        """Stream every sound clip, and a Fault for everything that is wrong.
+        """Stream every clip without a fault, and a Fault for everything that is wrong.
 
         Wrong are shards that are missing or damaged, faulty clips, a `clip_id` that is taken, a copy of a clip that
         is not in the dataset, and clips that do not add up to the content hash.
-
-        Yields
-        ------
-        PoseClip or Fault
         """
         seen: set[bytes] = set()
         copies: list[tuple[bytes, str, str]] = []
         total, sound = 0, True
         for name in self.info.shards:
-            for path, clip in self._scan_shard(name):
+            path = f"{self.root}/{name}"
+            for clip in self._scan_shard(name, path):
                 faults = [clip] if isinstance(clip, Fault) else self._faults_of(clip, path, seen)
                 seen.add(short_hash(clip.clip_id or ""))
                 sound = sound and not faults
@@ -244,25 +221,22 @@ class Dataset:
                     total = add_digests(total, clip_digest(clip))
                     if clip.augmented_from is not None:
                         copies.append((short_hash(clip.augmented_from), path, clip.clip_id))
-        if sound:
-            yield from self._hash_faults(total)
-            for source, path, clip_id in copies:
-                if source not in seen:
-                    yield Fault(path, clip_id, "augmented_from: wanted a clip of this dataset, got none of that id")
+        if not sound:
+            return
+        found, wanted = hash_text(total), self.info.content_hash
+        if found != wanted:
+            message = f"wanted the content hash {wanted}, got {found}: clips were changed"
+            yield Fault(f"{self.root}/{INFO_FILE}", "", message)
+        for source, path, clip_id in copies:
+            if source not in seen:
+                yield Fault(path, clip_id, "augmented_from: wanted a clip of this dataset, got none of that id")
 
-    def _scan_shard(self, name: str) -> Iterator[tuple[str, PoseClip | Fault]]:
-        path = f"{self.root}/{name}"
-        batches = self._shard_batches(name, SCHEMA.names)
-        while True:
-            try:
-                _, batch = next(batches)
-            except StopIteration:
-                return
-            except DatasetError as error:
-                yield path, Fault(path, "", str(error).removeprefix(f"{path}: "))
-                return
-            for clip in to_clips(batch, path):
-                yield path, clip
+    def _scan_shard(self, name: str, path: str) -> Iterator[PoseClip | Fault]:
+        try:
+            for _, batch in self._shard_batches(name, SCHEMA.names):
+                yield from to_clips(batch, path)
+        except DatasetError as error:
+            yield Fault(path, "", str(error).removeprefix(f"{path}: "))
 
     def _faults_of(self, clip: PoseClip, path: str, seen: set[bytes]) -> list[Fault]:
         messages = clip_faults(clip, self.classes)
@@ -270,8 +244,3 @@ class Dataset:
             messages.append("wanted a clip_id of its own, got one that is taken")
         messages += filter(None, [self._origin_fault(clip)])
         return [Fault(path, clip.clip_id or "", message) for message in messages]
-
-    def _hash_faults(self, total: int) -> Iterator[Fault]:
-        if hash_text(total) != self.info.content_hash:
-            message = f"wanted the content hash {self.info.content_hash}, got {hash_text(total)}: clips were changed"
-            yield Fault(f"{self.root}/{INFO_FILE}", "", message)

@@ -1,7 +1,7 @@
 """Writing a dataset: clips one by one into shards that appear whole or not at all."""
 
 import uuid
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 
 import pyarrow as pa
@@ -33,9 +33,9 @@ _TEMPORARY = ".tmp-"
 class DatasetWriter:
     """Write clips one by one into a new dataset; use it in a `with` statement.
 
-    Every clip is checked as it comes, and a faulty one raises without harm to the others: what was written before
-    is kept and stays readable, also when the `with` block ends in an error. A writer that is killed loses the shard
-    that it had not finished; where a clip is costly, give it small shards.
+    A faulty clip raises without harm to the others: what was written before is kept and stays readable, also when the
+    `with` block ends in an error. A writer that is killed loses the shard that it had not finished; where a clip is
+    costly to make, use small shards.
 
     Parameters
     ----------
@@ -72,15 +72,17 @@ class DatasetWriter:
             self._continue(resume)
         with self._write_errors():
             self.fs.makedirs(self.root, exist_ok=True)
-            self._remove_leftovers()
+            for path in self.fs.find(self.root, maxdepth=1):
+                if path.rsplit("/", 1)[-1].startswith(_TEMPORARY):  # of a killed writer
+                    self.fs.rm_file(path)
 
     def _continue(self, resume: bool) -> None:
-        old = Dataset(f"{self.root}", fs=self.fs, allow_incomplete=True)
+        old = Dataset(self.root, fs=self.fs, allow_incomplete=True)
         if old.info.complete:
             raise UsageError(f"{self.root}: wanted an empty folder, got a dataset; remove it or write somewhere else")
         if not resume:
             raise UsageError(f"{self.root}: wanted an empty folder, got an unfinished dataset; resume or remove it")
-        # As JSON: a tuple of options is a list once it was on disk.
+        # As JSON: a tuple becomes a list on disk.
         before, after = old.info.model_dump(mode="json"), self.info.model_dump(mode="json")
         for field in ("classes", "recipe"):
             if before[field] != after[field]:
@@ -88,17 +90,13 @@ class DatasetWriter:
                     f"{self.root}: holds an unfinished dataset: wanted the same {field} to continue it, "
                     f"{before[field]}, got {after[field]}; remove it or write somewhere else"
                 )
-        self.info.shards = dict(old.info.shards)
+        self.info.shards, self.info.n_clips = dict(old.info.shards), old.info.n_clips
         for clip in old.clips():
-            self._ids.add(short_hash(clip.clip_id))
-            self._hash = add_digests(self._hash, clip_digest(clip))
-        self.info.n_clips = old.info.n_clips
+            self._add(clip)
 
-    def _remove_leftovers(self) -> None:
-        """Remove what a killed writer had under temporary names."""
-        for path in self.fs.find(self.root, maxdepth=1):
-            if path.rsplit("/", 1)[-1].startswith(_TEMPORARY):
-                self.fs.rm_file(path)
+    def _add(self, clip: PoseClip) -> None:
+        self._ids.add(short_hash(clip.clip_id))
+        self._hash = add_digests(self._hash, clip_digest(clip))
 
     @contextmanager
     def _write_errors(self):
@@ -114,13 +112,7 @@ class DatasetWriter:
         return short_hash(clip_id) in self._ids
 
     def write(self, clip: PoseClip, where: str = "") -> None:
-        """Check and add one clip.
-
-        Parameters
-        ----------
-        clip : PoseClip
-        where : str
-            The file that it came from, for messages.
+        """Check and add one clip; `where` is the file that it came from, for messages.
 
         Raises
         ------
@@ -131,16 +123,15 @@ class DatasetWriter:
             The disk is full, or the folder is gone.
         """
         check_clip(clip, self.info.classes, where)
-        key, place = short_hash(clip.clip_id), f"{where}: " if where else ""
+        place = f"{where}: " if where else ""
         if clip.origin == "synthetic" and not self.info.synthetic:
             raise ClipError(
                 f"{place}clip {clip.clip_id!r}: wanted a real or augmented clip in a dataset with synthetic false, got "
                 "origin 'synthetic'; make the dataset with DatasetInfo(synthetic=True)"
             )
-        if key in self._ids:
+        if self.written(clip.clip_id):
             raise ClipError(f"{place}clip {clip.clip_id!r}: wanted a clip_id of its own, got one that is taken")
-        self._ids.add(key)
-        self._hash = add_digests(self._hash, clip_digest(clip))
+        self._add(clip)
         self._rows.append(clip)
         self._n_values += clip.keypoints.size
         if len(self._rows) == ROW_GROUP_CLIPS or self._n_values >= ROW_GROUP_VALUES:
@@ -179,20 +170,19 @@ class DatasetWriter:
 
     def close(self, complete: bool = True) -> DatasetInfo:
         """Write what is still held and `dataset.json`; return its content. After a failed write, only tidy up."""
-        if self._failed:
-            if self._shard is not None:
-                self._shard.abandon()
-            return self.info
-        self._flush_rows()
-        self._close_shard()
-        self._write_info(complete)
+        if not self._failed:
+            self._flush_rows()
+            self._close_shard()
+            self._write_info(complete)
+        elif self._shard is not None:
+            self._shard.abandon()
         return self.info
 
     def __enter__(self) -> "DatasetWriter":
         return self
 
     def __exit__(self, error, *_) -> None:
-        # After an error of the caller the clips written so far are kept, but the dataset is not called complete.
+        # After an error of the caller the clips written so far are kept, but the dataset does not count as complete.
         self.close(complete=error is None)
 
 
@@ -224,9 +214,7 @@ class _OpenShard:
         self.fs.mv(self.temporary, self.final)
 
     def abandon(self) -> None:
-        """Give up a shard that cannot be written; what the disk refuses a second time is of no interest."""
+        """Give up a shard that cannot be written."""
         for step in (self.writer.close, self.file.close, lambda: self.fs.rm_file(self.temporary)):
-            try:
+            with suppress(OSError, ValueError, pa.ArrowException):
                 step()
-            except (OSError, ValueError, pa.ArrowException):
-                continue
