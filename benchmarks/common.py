@@ -240,7 +240,8 @@ def synthetic_clips(n_clips: int, seed: int = 0) -> tuple:
 def prepared_clips(n_clips: int, device: str = "cpu", **parameters):
     """Bring synthetic clips to the device, prepared as a run prepares them by default."""
     from poseemo_lib.clips import EMOTIONS
-    from poseemo_lib.training.batching import Preparation, prepare_clips
+    from poseemo_lib.features.preparation import Preparation
+    from poseemo_lib.training.batching import prepare_clips
     from poseemo_lib.training.parameters import RunParameters, settings_from
 
     how = settings_from(Preparation, RunParameters(**parameters))

@@ -12,7 +12,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from poseemo_lib.features.augmentation import Augmentation
-from poseemo_lib.inference.numpy_path import to_features
+from poseemo_lib.features.tensor_features import to_features
 from poseemo_lib.skeleton import FLIP_ORDER
 from poseemo_lib.training.batching import PreparedClips
 
@@ -51,7 +51,8 @@ class PlainClips(Dataset):
         clip = self.clips[index]
         mask = position <= len(clip) - 1
         window = augment(gather(clip, position[mask]), self.how, self.rng, self.n_frames)
-        features = to_features(window, self.fps, self.positions)
+        real = torch.ones(1, len(window), dtype=torch.bool)
+        features = to_features(torch.from_numpy(window)[None], real, self.fps, self.positions)[0].numpy()
         padded = np.zeros((self.n_frames, features.shape[1]), np.float32)
         padded[mask] = features
         return padded, mask

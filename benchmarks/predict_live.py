@@ -101,13 +101,14 @@ def stages(predictors: dict, windows, size: tuple, name: str, options: Options) 
     """Split one window into preparation, features and network; `A / B` is the stage's share of the whole."""
     import torch
 
-    from poseemo_lib.inference.numpy_path import window_features
-    from poseemo_lib.training.batching import Preparation, evaluation_batch, prepare_clips
+    from poseemo_lib.features.compiled_features import derive_features
+    from poseemo_lib.inference.onnx_predictor import prepare_windows
+    from poseemo_lib.training.batching import evaluation_batch, prepare_clips
 
     network = predictors["torch"]
     info, model = network.info, network.model
     clips = [PoseClip("", "", window.keypoints, *size, "", "") for window in windows]
-    how = Preparation(**info.preparation)
+    how = info.preparation
     data = prepare_clips(clips, info.classes, how)
     clip = torch.arange(len(data))
     features, mask = evaluation_batch(data, clip, torch.zeros_like(clip), info.n_frames)
@@ -127,10 +128,11 @@ def stages(predictors: dict, windows, size: tuple, name: str, options: Options) 
     exported = predictors.get("ONNX, features")
     if exported is None:
         return
-    shape = {"n_frames": info.n_frames, "preparation": info.preparation}
+    prepared, _ = prepare_windows(windows, *size, how, info.n_frames)
     arms = {
         "ONNX": lambda: exported.probabilities(windows, *size),
-        "prepare and features (NumPy)": lambda: window_features(windows[0].keypoints, *size, **shape),
+        "prepare": lambda: prepare_windows(windows, *size, how, info.n_frames),
+        "features": lambda: derive_features(prepared, info.fps, how.positions),
     }
     values = in_turns({stage: _per_item(work, 1, options) for stage, work in arms.items()}, options.turns(9))
     yield from shares_of(SUBJECT, f"{name}, stages of one window", "ms/window", values)
@@ -163,7 +165,7 @@ def live_stages(predictor, one: PoseClip, whole, name: str, options: Options) ->
 
     info, n_frames = predictor.info, options.size(100, 10)
     tracker, ids = Tracker(fps=one.fps), np.arange(one.n_people)
-    size = {"stride": 1 / one.fps, "people": info.preparation["people"]}
+    size = {"stride": 1 / one.fps, "people": info.preparation.people}
     cutter, frames = WindowCutter(one.fps, info.n_frames, info.fps, **size), cycle(list(one.keypoints))
     windows = [window for _ in range(200) for window in cutter.push(next(frames), ids=ids)][-1:]
     stage_works = {

@@ -255,13 +255,13 @@ def torso_length(keypoints: np.ndarray) -> np.ndarray:
     """
     left, right = keypoints[..., JOINT["left_shoulder"], :2], keypoints[..., JOINT["right_shoulder"], :2]
     hips = (keypoints[..., JOINT["left_hip"], :2] + keypoints[..., JOINT["right_hip"], :2]) / 2
-    torso = _quantile(np.linalg.norm((left + right) / 2 - hips, axis=-1), 0.5)
-    width = _quantile(np.linalg.norm(left - right, axis=-1), 0.9)
+    torso = median(np.linalg.norm((left + right) / 2 - hips, axis=-1))
+    width = median(np.linalg.norm(left - right, axis=-1), 0.9)
     return np.where(np.isnan(torso), TORSO_PER_SHOULDER_WIDTH * width, torso)
 
 
-def _quantile(values: np.ndarray, q: float) -> np.ndarray:
-    """Nearest-rank quantile over the first axis, NaN left out: (T, ...) -> (...)."""
+def median(values: np.ndarray, q: float = 0.5) -> np.ndarray:
+    """Nearest-rank median, or another quantile, over the first axis, NaN left out: (T, ...) -> (...)."""
     ordered = np.sort(values, axis=0)  # NaN last
     last = np.maximum((~np.isnan(ordered)).sum(0) - 1, 0)
     return np.take_along_axis(ordered, np.round(last * q).astype(int)[None], 0)[0]

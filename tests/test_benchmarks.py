@@ -101,14 +101,10 @@ def test_a_plain_loader_that_computes_something_else_is_noticed(monkeypatch):
     import input_path
     from common import prepared_clips
 
+    from poseemo_lib.features.tensor_features import to_features
+
     data = prepared_clips(12)
     input_path.check_same(data)
-    monkeypatch.setattr("plain_loader.to_features", lambda *given: 1.01 * input_path_features(*given))
+    monkeypatch.setattr("plain_loader.to_features", lambda *given: 1.01 * to_features(*given))
     with pytest.raises(AssertionError):
         input_path.check_same(data)
-
-
-def input_path_features(*given):
-    from poseemo_lib.inference.numpy_path import to_features
-
-    return to_features(*given)

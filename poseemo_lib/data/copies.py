@@ -14,7 +14,7 @@ from torch import Tensor
 
 from poseemo_lib.clips import PoseClip
 from poseemo_lib.features.augmentation import add_noise, flip, scale_rotate
-from poseemo_lib.features.preparation import fill_gaps, gather_between, normalise_body, smooth
+from poseemo_lib.features.preparation import body_frame, fill_gaps, smooth, take_between
 
 KINDS = ("mirror", "time_warp", "joint_noise", "rotation", "interpolation")
 MOST_KINDS = 3
@@ -102,7 +102,7 @@ def change_clip(clip: PoseClip, changes: list[Change], partners: list[PoseClip |
     """
     source = torch.from_numpy(clip.keypoints).double()
     keypoints = source.expand(len(changes), *source.shape)
-    origin, unit = body_frame(source)
+    origin, unit = body_frame(source.numpy())
     if any(change.weight for change in changes):
         others = [
             _as_seen_beside(partner, clip.n_frames, origin, unit) if change.weight else source
@@ -113,7 +113,7 @@ def change_clip(clip: PoseClip, changes: list[Change], partners: list[PoseClip |
     if any(change.drift is not None for change in changes):
         still = np.zeros((2, *source.shape[1:3], 2))
         drift = torch.stack([drift_of(still if c.drift is None else c.drift, clip) for c in changes])
-        keypoints = add_noise(keypoints, unit * drift)
+        keypoints = add_noise(keypoints, float(unit) * drift)
     angle = torch.deg2rad(_column(changes, "angle"))
     turned = scale_rotate(keypoints, torch.ones_like(angle), angle)
     keypoints = torch.where((angle != 0).view(-1, 1, 1, 1, 1), turned, keypoints)
@@ -155,31 +155,16 @@ def decimals_of(keypoints: np.ndarray) -> int | None:
     return None
 
 
-def body_frame(keypoints: Tensor) -> tuple[Tensor, Tensor]:
-    """Find where `preprocessing.normalise_body` puts zero, and its unit: a clip (T, M, K, 3) -> (2,) and a scalar.
-
-    Pixels are origin + unit x normalised. The unit is 1 where all that was seen is one point.
-    """
-    lengths = torch.tensor([len(keypoints)])
-    seen = keypoints[..., 2] > 0
-    pixels, normal = keypoints[..., :2][seen], normalise_body(keypoints, lengths)[..., :2][seen]
-    spread = (normal - normal.mean(0)).norm()
-    unit = (pixels - pixels.mean(0)).norm() / spread if spread > 0 else torch.ones_like(spread)
-    return pixels.mean(0) - unit * normal.mean(0), unit
-
-
-def _as_seen_beside(partner: PoseClip, n_frames: int, origin: Tensor, unit: Tensor) -> Tensor:
+def _as_seen_beside(partner: PoseClip, n_frames: int, origin: np.ndarray, unit: float) -> Tensor:
     """Bring a partner to the place, size and number of frames of a source: (n_frames, M, K, 3)."""
-    lengths = torch.tensor([partner.n_frames])
-    keypoints = torch.from_numpy(partner.keypoints).double()
+    keypoints = partner.keypoints.astype(np.float64)
     own_origin, own_unit = body_frame(keypoints)
     # Gaps that every run bridges anyway would otherwise be missing in the copy.
-    keypoints = fill_gaps(keypoints, lengths, torch.tensor([_PARTNER_GAP * partner.fps]))
-    xy = origin + unit * (keypoints[..., :2] - own_origin) / own_unit
-    placed = torch.cat([xy, keypoints[..., 2:]], -1)
+    placed = fill_gaps(keypoints, _PARTNER_GAP * partner.fps)
+    placed[..., :2] = origin + unit * (placed[..., :2] - own_origin) / own_unit
     # Divided last: the last frame is hit exactly.
-    frame = torch.arange(n_frames, dtype=torch.float64)
-    return take_between(placed, frame * (partner.n_frames - 1) / max(n_frames - 1, 1))
+    position = np.arange(n_frames) * (partner.n_frames - 1) / max(n_frames - 1, 1)
+    return torch.from_numpy(_take_seen(placed, position))
 
 
 def interpolate(keypoints: Tensor, other: Tensor, weight: Tensor) -> Tensor:
@@ -220,29 +205,33 @@ def time_warp(keypoints: Tensor, bend: Tensor) -> Tensor:
     tensor (B, T, M, K, 3)
         A joint is seen where the nearest frame of the clip sees it, so that as much is missing as before.
     """
-    n_clips, n_frames = keypoints.shape[:2]
-    frame = torch.arange(n_frames, dtype=torch.float64)
-    position = frame - bend[:, None] * frame * (1 - frame / max(n_frames - 1, 1))
-    first = n_frames * torch.arange(n_clips)[:, None]
-    stacked = keypoints.flatten(0, 1)
-    path = smooth(stacked, torch.full((n_clips,), n_frames), 3)
+    n_frames = keypoints.shape[1]
+    share = np.arange(n_frames) / max(n_frames - 1, 1)
+    warped = [
+        _warp(clip, np.arange(n_frames) * (1 - b * (1 - share))) if b else clip
+        for clip, b in zip(keypoints.numpy(), bend.tolist(), strict=True)
+    ]
+    return torch.from_numpy(np.stack(warped))
+
+
+def _warp(keypoints: np.ndarray, position: np.ndarray) -> np.ndarray:
     # The mean of two frames has less of the estimator's jitter than either: only the path is interpolated, and the rest
     # is that of the nearest frame, or calm would be a sign of the classes that have copies.
-    jitter = (stacked[..., :2] - path[..., :2])[(first + position).round().long()]
-    return torch.where(
-        (bend != 0).view(-1, 1, 1, 1, 1), add_noise(take_between(path, first + position), jitter), keypoints
-    )
+    path = smooth(keypoints, 3)
+    jitter = (keypoints - path)[np.round(position).astype(int)]
+    warped = _take_seen(path, position)
+    warped[..., :2] += jitter[..., :2]
+    return warped
 
 
-def take_between(keypoints: Tensor, position: Tensor) -> Tensor:
-    """Take stacked frames (S, M, K, 3) at fractional positions (...), each joint as far as the nearest frame sees it.
+def _take_seen(keypoints: np.ndarray, position: np.ndarray) -> np.ndarray:
+    """Take frames (T, M, K, 3) at fractional positions (N,), each joint as far as the nearest frame sees it.
 
     The place is interpolated where both frames see the joint, else the nearest frame's, and so is the confidence.
     """
-    between = gather_between(keypoints, position)
-    nearest = keypoints[position.round().long()]
-    xy = torch.where(between[..., 2:] > 0, between[..., :2], nearest[..., :2])
-    return torch.cat([xy, nearest[..., 2:]], -1)
+    between, nearest = take_between(keypoints, position), keypoints[np.round(position).astype(int)]
+    nearest[..., :2] = np.where(between[..., 2:] > 0, between[..., :2], nearest[..., :2])
+    return nearest
 
 
 def drift_of(knots: np.ndarray, clip: PoseClip) -> Tensor:

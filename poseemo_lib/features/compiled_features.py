@@ -1,52 +1,56 @@
-"""Windows of stacked keypoints to features in one pass over the memory, on a processor.
+"""Windows and their features on a CPU: loops compiled by Numba, which imports no torch.
 
-It computes what `batching.gather_windows`, `augmentation.augment_as` and `features.to_features` compute one after
-another, in the same order of operations, so that the numbers are theirs, bit by bit but for the mean of several joints
-where a shoulder is not seen, whose sum is rounded otherwise (tests/test_window_kernel.py). As tensor
-operations every number goes through memory some twenty times; here a window's keypoints stay in the cache, are read
-once, and its features are written once. Numba compiles it at the first call, in seconds, and keeps the result on disk.
+It does what `batching.gather_windows`, `augmentation.augment_as` and `tensor_features.to_features` do, operation by
+operation (tests/features/test_window_features.py holds them equal), in a fifth of the time of tensor operations, each
+of which goes through the memory once more. Numba compiles in seconds at the first call and keeps the result on disk.
+
+Windows are float32 arrays (B, T, M, K, 3): x, y, confidence; missing, and padding: NaN, NaN, 0.
 """
 
 import math
+from collections.abc import Callable
 
+import numba
 import numpy as np
-import torch
-from torch import Tensor
 
-from poseemo_lib.features.augmentation import Draws
-from poseemo_lib.features.compiled import compiled
 from poseemo_lib.features.layout import ACCELERATION_UNIT, CHANNEL_NAMES
-from poseemo_lib.skeleton import CHANNELS, FLIP_ORDER, JOINT, MAX_PEOPLE, N_KEYPOINTS
+from poseemo_lib.skeleton import CHANNELS, JOINT, LEFT_RIGHT_PAIRS, MAX_PEOPLE, N_KEYPOINTS
 
-# Given as arguments: what is compiled is kept, and would keep constants of other files.
-_FLIP = np.array(FLIP_ORDER)
-_SHOULDERS = np.array([JOINT["left_shoulder"], JOINT["right_shoulder"]])
+_SHOULDERS = (JOINT["left_shoulder"], JOINT["right_shoulder"])
 _ZERO, _NAN = np.float32(0), np.float32(np.nan)
 
 
-def window_features(
-    keypoints: Tensor, starts: Tensor, lengths: Tensor, position: Tensor, draws: Draws, fps: float, positions: str
-) -> tuple[Tensor, Tensor]:
-    """Cut windows out of stacked clips, augment them and derive their features.
+def compiled(function: Callable) -> Callable:
+    """Compile a function at its first call, and keep the result on disk where there is a place for it.
+
+    No `fastmath`: sums stay in the order in which they are written, and a product and a sum are two roundings, so that
+    the numbers are those of the same operations on tensors. Skeletons are arguments: a kept result would keep globals.
+    """
+    options = {"nogil": True, "error_model": "numpy"}
+    try:
+        return numba.njit(cache=True, **options)(function)
+    except RuntimeError:  # neither beside the file nor in the user's cache can anything be written
+        return numba.njit(**options)(function)
+
+
+def gather_windows(
+    keypoints: np.ndarray, starts: np.ndarray, lengths: np.ndarray, position: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Cut windows out of stacked clips by linear interpolation.
 
     Parameters
     ----------
-    keypoints : float32 tensor (S, M, K, 3)
-        All clips stacked along time, normalised, NaN, NaN, 0 where missing; in the processor's memory.
-    starts, lengths : int64 tensor (B,)
+    keypoints : float32 array (S, M, K, 3)
+        All clips stacked along time.
+    starts, lengths : int64 array (B,)
         First stacked frame and number of frames of the clip of each window.
-    position : float64 tensor (B, T)
+    position : float64 array (B, T)
         Frames in the clip, 0 or more, may be fractional; past the end is padding.
-    draws : Draws
-        How each window is augmented.
-    fps : float
-    positions : {"scene", "person"}
-        See `features.to_features`.
 
     Returns
     -------
-    features : float32 tensor (B, T, F)
-    mask : bool tensor (B, T)
+    windows : array (B, T, M, K, 3)
+    mask : bool array (B, T)
         True for real frames.
 
     Raises
@@ -54,187 +58,193 @@ def window_features(
     ValueError
         Other shapes, positions below 0, or clips beyond the stacked frames, whose memory would be read.
     """
-    if keypoints.shape[1:] != (MAX_PEOPLE, N_KEYPOINTS, len(CHANNELS)) or (position < 0).any():
+    wanted = (MAX_PEOPLE, N_KEYPOINTS, len(CHANNELS))
+    if keypoints.shape[1:] != wanted or (position < 0).any():
         raise ValueError(
-            f"wanted keypoints (S, {MAX_PEOPLE}, {N_KEYPOINTS}, {len(CHANNELS)}) and positions of 0 or more, got "
-            f"{tuple(keypoints.shape)} and {int((position < 0).sum())} positions below 0"
+            f"wanted keypoints (S, {', '.join(map(str, wanted))}) and positions of 0 or more, got {keypoints.shape} "
+            f"and {(position < 0).sum()} positions below 0"
         )
     if not ((starts >= 0) & (lengths > 0) & (starts + lengths <= len(keypoints))).all():
         raise ValueError(f"wanted clips inside the {len(keypoints)} stacked frames, got starts or lengths beyond them")
-    # Not `torch.empty`, which fills what it gives where deterministic algorithms are asked for.
-    features = torch.from_numpy(np.empty((*position.shape, MAX_PEOPLE, N_KEYPOINTS, len(CHANNEL_NAMES)), np.float32))
-    mask = torch.from_numpy(np.empty(position.shape, bool))
-    _fill(
-        *(values.numpy() for values in (keypoints, starts, lengths, position)),
-        **_arrays(draws),
-        flip_order=_FLIP,
-        shoulders=_SHOULDERS if positions == "person" else _SHOULDERS[:0],
-        fps=np.float32(fps),
-        acceleration=np.float32(fps / ACCELERATION_UNIT),
-        features=features.numpy(),
-        mask=mask.numpy(),
-    )
-    return features.flatten(2), mask
+    windows, mask = np.empty((*position.shape, *wanted), np.float32), np.empty(position.shape, bool)
+    _gather(keypoints, starts, lengths, position, windows, mask)
+    return windows, mask
 
 
-def _arrays(draws: Draws) -> dict[str, np.ndarray]:
-    """Give what was drawn as arrays; a step that is left out is one without windows."""
-    cos = sin = np.empty(0, np.float32)
+def augment_in_place(windows: np.ndarray, draws) -> None:
+    """Change windows (B, T, M, K, 3) as was drawn: see :func:`poseemo_lib.features.augmentation.augment_as`."""
+    if draws.flipped is not None:
+        _flip(windows, draws.flipped.numpy(), np.array(LEFT_RIGHT_PAIRS))
     if draws.factor is not None:
-        cos = (torch.cos(draws.angle) * draws.factor).numpy()
-        sin = (torch.sin(draws.angle) * draws.factor).numpy()
-    return {
-        "flipped": np.empty(0, bool) if draws.flipped is None else draws.flipped.numpy(),
-        "cos": cos,
-        "sin": sin,
-        "noise": np.empty((0, 0, 0, 0, 0), np.float32) if draws.noise is None else draws.noise.numpy(),
-        "hidden": np.empty((0, 0, 0), bool) if draws.hidden is None else draws.hidden.numpy(),
-        "swapped": np.empty(0, bool) if draws.swapped is None else draws.swapped.numpy(),
-    }
+        cos, sin = (draws.angle.cos() * draws.factor, draws.angle.sin() * draws.factor)
+        _scale_rotate(windows, cos.numpy(), sin.numpy())
+    if draws.noise is not None:
+        _add_noise(windows, draws.noise.numpy())
+    if draws.hidden is not None:
+        _hide(windows, draws.hidden.numpy())
+    if draws.swapped is not None:
+        _swap_people(windows, draws.swapped.numpy())
+
+
+def derive_features(windows: np.ndarray, fps: float, positions: str) -> np.ndarray:
+    """Derive the 238 features of a frame: see :func:`poseemo_lib.features.tensor_features.to_features`.
+
+    Parameters
+    ----------
+    windows : float32 array (B, T, M, K, 3)
+    fps : float
+    positions : {"scene", "person"}
+
+    Returns
+    -------
+    array (B, T, F)
+    """
+    features = np.empty((*windows.shape[:-1], len(CHANNEL_NAMES)), np.float32)
+    shoulders = _SHOULDERS if positions == "person" else None
+    _derive(windows, np.float32(fps), np.float32(fps / ACCELERATION_UNIT), shoulders, features)
+    return features.reshape(*windows.shape[:2], -1)
+
+
+# Indices all the way: a view of an array counts references, which takes longer than the work on a row.
 
 
 @compiled
-def _fill(
-    keypoints,
-    starts,
-    lengths,
-    position,
-    flipped,
-    cos,
-    sin,
-    noise,
-    hidden,
-    swapped,
-    flip_order,
-    shoulders,
-    fps,
-    acceleration,
-    features,
-    mask,
-):
-    # Indices all the way: a view of an array counts references, which takes longer than the work on a row.
-    n_frames, n_people, n_joints = position.shape[1], keypoints.shape[1], keypoints.shape[2]
-    x = np.empty((n_frames, n_people, n_joints), np.float32)
-    y, confidence = np.empty_like(x), np.empty_like(x)
-    for b in range(len(position)):
-        flip = len(flipped) > 0 and flipped[b]
-        _gather(keypoints, starts, lengths, position, b, flip, flip_order, x, y, confidence, mask)
-        if len(cos):
-            _scale_rotate(x, y, cos[b], sin[b])
-        if len(noise):
-            _displace(noise, b, x, y)
-        if len(hidden):
-            _hide(hidden, b, x, y, confidence)
-        swap = len(swapped) > 0 and swapped[b] and _everybody(confidence)
-        _write(x, y, confidence, swap, shoulders, fps, acceleration, features, b)
+def _gather(keypoints, starts, lengths, position, windows, mask):
+    for b in range(position.shape[0]):
+        for t in range(position.shape[1]):
+            mask[b, t] = position[b, t] <= lengths[b] - 1
+            at = starts[b] + position[b, t]
+            low = int(math.floor(at)) if mask[b, t] else 0
+            weight = np.float32(at - low)
+            high = low + 1 if mask[b, t] and weight > 0 else low
+            for m in range(keypoints.shape[1]):
+                for k in range(keypoints.shape[2]):
+                    if mask[b, t] and keypoints[low, m, k, 2] > 0 and keypoints[high, m, k, 2] > 0:
+                        for c in range(3):
+                            first = keypoints[low, m, k, c]
+                            windows[b, t, m, k, c] = first + (keypoints[high, m, k, c] - first) * weight
+                    else:
+                        windows[b, t, m, k, 0] = windows[b, t, m, k, 1] = _NAN
+                        windows[b, t, m, k, 2] = _ZERO
 
 
 @compiled
-def _gather(keypoints, starts, lengths, position, b, flip, flip_order, x, y, confidence, mask):
-    """Interpolate the frames of one window, mirrored or not; missing joints and padding become NaN, NaN, 0."""
-    n_frames, n_people, n_joints = x.shape
-    for t in range(n_frames):
-        real = position[b, t] <= lengths[b] - 1
-        mask[b, t] = real
-        at = starts[b] + position[b, t]
-        low = int(math.floor(at)) if real else 0
-        weight = np.float32(at - low)
-        high = low + 1 if real and weight > 0 else low
+def _flip(windows, chosen, pairs):
+    n_windows, n_frames, n_people, n_joints, n_channels = windows.shape
+    for b in range(n_windows):
+        if chosen[b]:
+            for t in range(n_frames):
+                for m in range(n_people):
+                    for pair in range(len(pairs)):
+                        left, right = pairs[pair, 0], pairs[pair, 1]
+                        for c in range(n_channels):
+                            other = windows[b, t, m, left, c]
+                            windows[b, t, m, left, c] = windows[b, t, m, right, c]
+                            windows[b, t, m, right, c] = other
+                    for k in range(n_joints):
+                        windows[b, t, m, k, 0] = -windows[b, t, m, k, 0]
+
+
+@compiled
+def _scale_rotate(windows, cos, sin):
+    """Scale and rotate each window about the mean of its joints."""
+    n_windows, n_frames, n_people, n_joints, _ = windows.shape
+    for b in range(n_windows):
+        total_x, total_y, n = 0.0, 0.0, 0
+        for t in range(n_frames):
+            for m in range(n_people):
+                for k in range(n_joints):
+                    if windows[b, t, m, k, 2] > 0:
+                        total_x += windows[b, t, m, k, 0]
+                        total_y += windows[b, t, m, k, 1]
+                        n += 1
+        centre_x, centre_y = np.float32(total_x / max(n, 1)), np.float32(total_y / max(n, 1))
+        for t in range(n_frames):
+            for m in range(n_people):
+                for k in range(n_joints):
+                    x, y = windows[b, t, m, k, 0] - centre_x, windows[b, t, m, k, 1] - centre_y
+                    windows[b, t, m, k, 0] = (x * cos[b] - y * sin[b]) + centre_x
+                    windows[b, t, m, k, 1] = (x * sin[b] + y * cos[b]) + centre_y
+
+
+@compiled
+def _add_noise(windows, noise):
+    n_windows, n_frames, n_people, n_joints, n_channels = noise.shape
+    for b in range(n_windows):
+        for t in range(n_frames):
+            for m in range(n_people):
+                for k in range(n_joints):
+                    for c in range(n_channels):
+                        windows[b, t, m, k, c] += noise[b, t, m, k, c]
+
+
+@compiled
+def _hide(windows, hidden):
+    for b in range(hidden.shape[0]):
+        for m in range(hidden.shape[1]):
+            for k in range(hidden.shape[2]):
+                if hidden[b, m, k]:
+                    windows[b, :, m, k, :2] = _NAN
+                    windows[b, :, m, k, 2] = _ZERO
+
+
+@compiled
+def _swap_people(windows, chosen):
+    """Exchange the people of the chosen windows in which everybody has a joint that is seen."""
+    n_windows, n_frames, n_people, n_joints, n_channels = windows.shape
+    for b in range(n_windows):
+        everybody = chosen[b]
         for m in range(n_people):
-            for k in range(n_joints):
-                j = flip_order[k] if flip else k
-                seen_low, seen_high = keypoints[low, m, j, 2], keypoints[high, m, j, 2]
-                if real and seen_low > 0 and seen_high > 0:
-                    x_low, y_low = keypoints[low, m, j, 0], keypoints[low, m, j, 1]
-                    mixed = x_low + (keypoints[high, m, j, 0] - x_low) * weight
-                    x[t, m, k] = -mixed if flip else mixed
-                    y[t, m, k] = y_low + (keypoints[high, m, j, 1] - y_low) * weight
-                    confidence[t, m, k] = seen_low + (seen_high - seen_low) * weight
-                else:
-                    x[t, m, k], y[t, m, k], confidence[t, m, k] = _NAN, _NAN, _ZERO
+            everybody &= (windows[b, :, m, :, 2] > 0).any()
+        if everybody:
+            for t in range(n_frames):
+                for k in range(n_joints):
+                    for c in range(n_channels):
+                        first = windows[b, t, 0, k, c]
+                        windows[b, t, 0, k, c] = windows[b, t, 1, k, c]
+                        windows[b, t, 1, k, c] = first
 
 
 @compiled
-def _scale_rotate(x, y, cos, sin):
-    """Scale and rotate one window about the mean of its joints."""
-    x, y = x.ravel(), y.ravel()
-    total_x, total_y, n = 0.0, 0.0, 0
-    for i in range(len(x)):
-        if x[i] == x[i]:
-            total_x, total_y, n = total_x + x[i], total_y + y[i], n + 1
-    centre_x, centre_y = np.float32(total_x / max(n, 1)), np.float32(total_y / max(n, 1))
-    for i in range(len(x)):
-        dx, dy = x[i] - centre_x, y[i] - centre_y
-        x[i] = (dx * cos - dy * sin) + centre_x
-        y[i] = (dx * sin + dy * cos) + centre_y
+def _derive(windows, fps, acceleration, shoulders, features):
+    n_windows, n_frames, n_people, n_joints, _ = windows.shape
+    for b in range(n_windows):
+        for t in range(n_frames):
+            for m in range(n_people):
+                origin_x = origin_y = _ZERO
+                if shoulders is not None:
+                    origin_x, origin_y = _origin(windows, b, t, m, shoulders)
+                for k in range(n_joints):
+                    x, y = windows[b, t, m, k, 0], windows[b, t, m, k, 1]
+                    vx = vy = ax = ay = _ZERO
+                    if t > 0:
+                        before_x, before_y = windows[b, t - 1, m, k, 0], windows[b, t - 1, m, k, 1]
+                        vx, vy = (x - before_x) * fps, (y - before_y) * fps
+                    if t > 1:
+                        ax = (vx - (before_x - windows[b, t - 2, m, k, 0]) * fps) * acceleration
+                        ay = (vy - (before_y - windows[b, t - 2, m, k, 1]) * fps) * acceleration
+                    features[b, t, m, k, 0] = _number(x - origin_x)
+                    features[b, t, m, k, 1] = _number(y - origin_y)
+                    features[b, t, m, k, 2] = windows[b, t, m, k, 2]
+                    features[b, t, m, k, 3] = _number(vx)
+                    features[b, t, m, k, 4] = _number(vy)
+                    features[b, t, m, k, 5] = _number(ax)
+                    features[b, t, m, k, 6] = _number(ay)
 
 
 @compiled
-def _displace(noise, b, x, y):
-    """Add the displacements (B, T, M, K, 2) of window `b`."""
-    n_frames, n_people, n_joints = x.shape
-    for t in range(n_frames):
-        for m in range(n_people):
-            for k in range(n_joints):
-                x[t, m, k] += noise[b, t, m, k, 0]
-                y[t, m, k] += noise[b, t, m, k, 1]
-
-
-@compiled
-def _hide(hidden, b, x, y, confidence):
-    """Make joints (B, M, K) missing through window `b`."""
-    for m in range(hidden.shape[1]):
-        for k in range(hidden.shape[2]):
-            if hidden[b, m, k]:
-                x[:, m, k], y[:, m, k], confidence[:, m, k] = _NAN, _NAN, _ZERO
-
-
-@compiled
-def _everybody(confidence):
-    """Tell whether each person has a joint that is seen."""
-    found = True
-    for m in range(confidence.shape[1]):
-        found &= (confidence[:, m] > 0).any()
-    return found
-
-
-@compiled
-def _write(x, y, confidence, swap, shoulders, fps, acceleration, features, b):
-    """Derive the features (B, T, M, K, 7) of window `b` and write them, missing as 0."""
-    n_frames, n_people, n_joints = x.shape
-    for t in range(n_frames):
-        for m in range(n_people):
-            origin_x, origin_y = _origin(x, y, t, m, shoulders) if len(shoulders) else (_ZERO, _ZERO)
-            slot = n_people - 1 - m if swap else m
-            for k in range(n_joints):
-                px, py = x[t, m, k], y[t, m, k]
-                vx = vy = ax = ay = _ZERO
-                if t > 0:
-                    vx, vy = (px - x[t - 1, m, k]) * fps, (py - y[t - 1, m, k]) * fps
-                if t > 1:
-                    ax = (vx - (x[t - 1, m, k] - x[t - 2, m, k]) * fps) * acceleration
-                    ay = (vy - (y[t - 1, m, k] - y[t - 2, m, k]) * fps) * acceleration
-                features[b, t, slot, k, 0] = _number(px - origin_x)
-                features[b, t, slot, k, 1] = _number(py - origin_y)
-                features[b, t, slot, k, 2] = confidence[t, m, k]
-                features[b, t, slot, k, 3] = _number(vx)
-                features[b, t, slot, k, 4] = _number(vy)
-                features[b, t, slot, k, 5] = _number(ax)
-                features[b, t, slot, k, 6] = _number(ay)
-
-
-@compiled
-def _origin(x, y, t, m, shoulders):
+def _origin(windows, b, t, m, shoulders):
     """Find the middle of a person's shoulders in a frame, or the mean of the joints that are seen; 0 of none."""
-    left, right = shoulders[0], shoulders[1]
-    middle_x, middle_y = (x[t, m, left] + x[t, m, right]) / 2, (y[t, m, left] + y[t, m, right]) / 2
-    if middle_x == middle_x:
-        return middle_x, middle_y
-    total_x, total_y, n = _ZERO, _ZERO, 0
-    for k in range(x.shape[2]):
-        if x[t, m, k] == x[t, m, k]:
-            total_x, total_y, n = total_x + x[t, m, k], total_y + y[t, m, k], n + 1
-    return total_x / np.float32(max(n, 1)), total_y / np.float32(max(n, 1))
+    left, right = shoulders
+    x = (windows[b, t, m, left, 0] + windows[b, t, m, right, 0]) / 2
+    y = (windows[b, t, m, left, 1] + windows[b, t, m, right, 1]) / 2
+    if x == x:
+        return x, y
+    x, y, n = _ZERO, _ZERO, 0
+    for k in range(windows.shape[3]):
+        if windows[b, t, m, k, 2] > 0:
+            x, y, n = x + windows[b, t, m, k, 0], y + windows[b, t, m, k, 1], n + 1
+    return x / np.float32(max(n, 1)), y / np.float32(max(n, 1))
 
 
 @compiled

@@ -1,255 +1,233 @@
-"""From raw to clean, resampled, normalised keypoints: pure functions over many clips at once.
+"""From raw to clean keypoints, once a clip: the steps, each a function of one array, and :func:`prepare`, all of them.
 
-The clips are stacked along time: `keypoints` is (S, M, K, C) with S the frames of all clips together, and
-`lengths` (N,) says how many belong to each. One clip is `lengths = tensor([T])`. Missing stays NaN.
-No function looks across the border between two clips, so a clip gives the same numbers alone and in a stack.
+Keypoints are (T, M, K, 3), float32: x, y, confidence; missing: NaN, NaN, 0. Every step returns a new array.
 """
 
-import torch
-from torch import Tensor
+from typing import Literal
 
-from poseemo_lib.skeleton import JOINT, TORSO_PER_SHOULDER_WIDTH
+import numpy as np
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
 
+from poseemo_lib.skeleton import CHANNELS, MAX_PEOPLE, N_KEYPOINTS, PARTS, median, torso_length
 
-def clip_of_frame(lengths: Tensor) -> Tensor:
-    """Index of the clip that each stacked frame belongs to: (N,) -> (S,)."""
-    return torch.repeat_interleave(torch.arange(len(lengths), device=lengths.device), lengths)
-
-
-def starts_of(lengths: Tensor) -> Tensor:
-    """First stacked frame of each clip: (N,) -> (N,)."""
-    return torch.cumsum(lengths, 0) - lengths
+_MISSING = np.array([np.nan, np.nan, 0], np.float32)
+_SHOULDERS = list(PARTS["shoulders"])
+_TORSO = [*PARTS["shoulders"], *PARTS["hips"]]
 
 
-def drop_unsure(keypoints: Tensor, min_confidence: float) -> Tensor:
-    """Mark keypoints below a confidence as missing.
+@dataclass(frozen=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
+class Preparation:
+    """How keypoints are cleaned, resampled and normalised before windows are cut.
 
     Parameters
     ----------
-    keypoints : tensor (..., 3)
     min_confidence : float
-        0 to 1. Keypoints with less are NaN, NaN, 0 in the result.
+        Keypoints with less confidence count as missing.
+    max_gap : float
+        Longest gap that is interpolated, seconds.
+    smoothing : int
+        Window of the moving average, frames of the original rate, odd; 0: none.
+    fps : float
+        Frame rate of everything that follows.
+    normalisation : {"body", "frame"}
+        See :func:`normalise_body` and :func:`normalise_frame`.
+    positions : {"person", "scene"}
+        Origin of the x and y features: see `tensor_features.to_features`.
+    people : int
+        1 keeps the first person only.
+    """
+
+    min_confidence: float = Field(0.1, ge=0, le=1)
+    max_gap: float = Field(0.2, ge=0)
+    smoothing: int = Field(0, ge=0)
+    fps: float = Field(25.0, gt=0)
+    normalisation: Literal["body", "frame"] = "body"
+    positions: Literal["person", "scene"] = "person"
+    people: int = Field(MAX_PEOPLE, ge=1, le=MAX_PEOPLE)
+
+
+def prepare(keypoints: np.ndarray, fps: float, width: int, height: int, how: Preparation) -> np.ndarray:
+    """Clean, resample and normalise one clip.
+
+    Parameters
+    ----------
+    keypoints : array (T, 1 or 2, 17, 3)
+        In pixels.
+    fps : float
+        Their frame rate.
+    width, height : int
+        Size of the picture, pixels.
+    how : Preparation
 
     Returns
     -------
-    tensor (..., 3)
+    array (T', 2, 17, 3)
+        At the rate `how.fps`; an absent person is missing throughout.
     """
-    unsure = keypoints[..., 2] < min_confidence
-    missing = keypoints.new_tensor([torch.nan, torch.nan, 0.0])
-    return torch.where(unsure[..., None], missing, keypoints)
+    slots = np.broadcast_to(_MISSING, (len(keypoints), MAX_PEOPLE, N_KEYPOINTS, len(CHANNELS))).copy()
+    people = min(how.people, keypoints.shape[1])
+    slots[:, :people] = keypoints[:, :people]
+    clean = drop_unsure(slots, how.min_confidence)
+    clean = fill_gaps(clean, how.max_gap * fps)
+    clean = smooth(clean, how.smoothing)
+    clean = resample(clean, fps, how.fps)
+    return normalise_body(clean) if how.normalisation == "body" else normalise_frame(clean, width, height)
 
 
-def fill_gaps(keypoints: Tensor, lengths: Tensor, max_frames: Tensor) -> Tensor:
+def drop_unsure(keypoints: np.ndarray, min_confidence: float) -> np.ndarray:
+    """Mark keypoints (..., 3) with less confidence than `min_confidence` as missing."""
+    out = keypoints.copy()
+    out[out[..., 2] < min_confidence] = _MISSING
+    return out
+
+
+def fill_gaps(keypoints: np.ndarray, max_frames: float) -> np.ndarray:
     """Bridge short gaps of a joint by linear interpolation between the frames around the gap.
 
     Confidence is interpolated too. Gaps at the start or the end of a clip, and longer ones, stay missing.
 
     Parameters
     ----------
-    keypoints : tensor (S, M, K, 3)
-    lengths : int tensor (N,)
-    max_frames : tensor (N,)
-        Longest gap that is bridged in each clip, in frames.
+    keypoints : array (T, M, K, 3)
+    max_frames : float
+        Longest gap that is bridged.
 
     Returns
     -------
-    tensor (S, M, K, 3)
+    array (T, M, K, 3)
     """
-    n_frames, channels = len(keypoints), keypoints.shape[-1]
-    n_joints = keypoints[0, ..., 0].numel()
-    # One joint's frames after the other's, (M K S,): few gaps are short enough, and only they are computed.
-    seen = (keypoints[..., 2] > 0).movedim(0, -1).flatten()
-    before = (seen[:-1] & ~seen[1:]).nonzero().flatten()
-    after = (seen[1:] & ~seen[:-1]).nonzero().flatten() + 1
-    # What is missing at the start has no frame before it, and what is missing at the end none after it.
-    after = after[int(not seen[0]) :]
-    before = before[: len(after)]
-    clip = clip_of_frame(lengths)
-    frame, gap = before % n_frames, after - before
-    to_end = (starts_of(lengths) + lengths - 1)[clip[frame]] - frame
-    bridged = (gap <= to_end) & (gap - 1 <= max_frames[clip[frame]])
-    first, gap = frame[bridged] * n_joints + before[bridged] // n_frames, gap[bridged]
-    which = clip_of_frame(gap - 1)
-    step = torch.arange(len(which), device=keypoints.device) - starts_of(gap - 1)[which] + 1
-    # Back in the order of the memory, (S M K, C), where a joint's next frame is `n_joints` rows on.
-    out = keypoints.clone(memory_format=torch.contiguous_format)
-    rows = out.view(-1, channels)
-    a, b = rows[first][which], rows[first + gap * n_joints][which]
-    weight = (step / gap[which])[:, None].to(keypoints.dtype)
-    rows[first[which] + step * n_joints] = a + (b - a) * weight
+    out, frame = keypoints.copy(), np.arange(len(keypoints))[:, None, None]
+    seen = keypoints[..., 2] > 0
+    before = np.maximum.accumulate(np.where(seen, frame, -1))
+    after = np.minimum.accumulate(np.where(seen, frame, len(keypoints))[::-1])[::-1]
+    bridged = ~seen & (before >= 0) & (after < len(keypoints)) & (after - before - 1 <= max_frames)
+    if bridged.any():
+        t, *joint = np.nonzero(bridged)
+        before, after = before[bridged], after[bridged]
+        first, last = keypoints[before, *joint], keypoints[after, *joint]
+        weight = ((t - before) / (after - before)).astype(keypoints.dtype)[:, None]
+        out[bridged] = first + (last - first) * weight
     return out
 
 
-def smooth(keypoints: Tensor, lengths: Tensor, window: int) -> Tensor:
+def smooth(keypoints: np.ndarray, window: int) -> np.ndarray:
     """Centred moving average of x and y over the frames of the window in which the joint was seen.
 
     Parameters
     ----------
-    keypoints : tensor (S, M, K, 3)
-    lengths : int tensor (N,)
+    keypoints : array (T, M, K, 3)
     window : int
         Frames, odd; 0 or 1 changes nothing.
 
     Returns
     -------
-    tensor (S, M, K, 3)
+    array (T, M, K, 3)
         Missing joints stay missing; confidences are unchanged.
     """
-    if window <= 1:
-        return keypoints
-    clip = clip_of_frame(lengths)
+    out, reach = keypoints.copy(), window // 2
+    if reach == 0:
+        return out
     seen = keypoints[..., 2:] > 0
-    xy = torch.where(seen, keypoints[..., :2], 0.0)
-    total, count = torch.zeros_like(xy), torch.zeros_like(keypoints[..., 2:])
-    frame = torch.arange(len(clip), device=keypoints.device)
-    for shift in range(-(window // 2), window // 2 + 1):
-        other = (frame + shift).clamp(0, len(clip) - 1)
-        inside = ((frame + shift == other) & (clip[other] == clip))[:, None, None, None] & seen[other]
-        total = total + torch.where(inside, xy[other], 0.0)
-        count = count + inside
-    mean = torch.where(seen, total / count.clamp(min=1), torch.nan)
-    return torch.cat([mean, keypoints[..., 2:]], -1)
+    values = np.concatenate([np.where(seen, keypoints[..., :2], 0), seen], -1)
+    values = np.pad(values, [(reach, reach), (0, 0), (0, 0), (0, 0)])
+    total = sum(values[shift : shift + len(keypoints)] for shift in range(2 * reach + 1))
+    out[..., :2] = np.where(seen, total[..., :2] / np.maximum(total[..., 2:], 1), np.nan)
+    return out
 
 
-def resample(keypoints: Tensor, lengths: Tensor, fps: Tensor, target_fps: float) -> tuple[Tensor, Tensor]:
-    """Bring every clip to one frame rate by linear interpolation.
-
-    A joint is missing where one of the two frames that it would be interpolated from lacks it.
+def resample(keypoints: np.ndarray, fps: float, target_fps: float) -> np.ndarray:
+    """Bring a clip to another frame rate by linear interpolation.
 
     Parameters
     ----------
-    keypoints : tensor (S, M, K, 3)
-    lengths : int tensor (N,)
-    fps : float64 tensor (N,)
-        Frames per second of each clip.
-    target_fps : float
+    keypoints : array (T, M, K, 3)
+    fps, target_fps : float
 
     Returns
     -------
-    keypoints : tensor (S', M, K, 3)
-    lengths : int tensor (N,)
-        floor((T - 1) * target_fps / fps) + 1 frames a clip.
+    array (T', M, K, 3)
+        floor((T - 1) * target_fps / fps) + 1 frames. A joint is missing where one of the two frames that it would be
+        interpolated from lacks it.
     """
-    step = fps.double() / target_fps
-    # The small number keeps a clip whose rate is the target's by a rounding error at its full length.
-    new_lengths = ((lengths - 1) / step + 1e-6).floor().long() + 1
-    clip = clip_of_frame(new_lengths)
-    local = torch.arange(len(clip), device=keypoints.device) - starts_of(new_lengths)[clip]
-    position = (local * step[clip]).round(decimals=6)
-    position = torch.minimum(position, (lengths[clip] - 1).double())
-    return gather_between(keypoints, starts_of(lengths)[clip] + position), new_lengths
+    step = fps / target_fps
+    # The small number keeps a clip whose rate is the target's but for a rounding error at its full length.
+    position = np.round(np.arange(int((len(keypoints) - 1) / step + 1e-6) + 1) * step, 6)
+    return take_between(keypoints, np.minimum(position, len(keypoints) - 1))
 
 
-def normalise_frame(keypoints: Tensor, lengths: Tensor, width: Tensor, height: Tensor) -> Tensor:
-    """Divide by the size of the picture and centre: x and y run from -0.5 to 0.5, as the published study did.
+def take_between(keypoints: np.ndarray, position: np.ndarray) -> np.ndarray:
+    """Take frames at fractional positions by linear interpolation.
 
     Parameters
     ----------
-    keypoints : tensor (S, M, K, 3)
-        Pixels.
-    lengths : int tensor (N,)
-    width, height : tensor (N,)
-        Pixels.
+    keypoints : array (T, M, K, 3)
+    position : float array (N,)
+        0 to T - 1. At a whole number the frame itself is returned.
 
     Returns
     -------
-    tensor (S, M, K, 3)
+    array (N, M, K, 3)
+        Missing where one of the two frames lacks the joint.
     """
-    clip = clip_of_frame(lengths)
-    size = torch.stack([width, height], -1).to(keypoints.dtype)[clip][:, None, None]
-    return torch.cat([keypoints[..., :2] / size - 0.5, keypoints[..., 2:]], -1)
+    low = position.astype(int)
+    weight = (position - low).astype(keypoints.dtype)
+    first, last = keypoints[low], keypoints[low + (weight > 0)]
+    lost = (first[..., 2] <= 0) | (last[..., 2] <= 0)
+    out = first + (last - first) * weight[:, None, None, None]
+    out[..., 2][lost] = 0  # x and y of what is missing are NaN, and so is any sum with them
+    return out
 
 
-def normalise_body(keypoints: Tensor, lengths: Tensor) -> Tensor:
+def normalise_frame(keypoints: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Divide pixels by the size of the picture and centre: x and y run from -0.5 to 0.5, as the published study did."""
+    out = keypoints.copy()
+    out[..., :2] = keypoints[..., :2] / np.array([width, height], keypoints.dtype) - keypoints.dtype.type(0.5)
+    return out
+
+
+def normalise_body(keypoints: np.ndarray) -> np.ndarray:
     """Measure a clip in torso lengths from its own median shoulder midpoint; movement through the scene is kept.
 
-    The unit is the median distance between the midpoints of shoulders and hips. Where the hips are out of the
-    picture it is the clip's widest usual (0.9 quantile) shoulder width times 1.25, and where there are no shoulders
-    either, half the extent of the joints that were seen. Both people share one origin and one unit, the means of
-    theirs, so that their order does not matter and their distance is kept.
-
     Parameters
     ----------
-    keypoints : tensor (S, M, K, 3)
+    keypoints : array (T, M, K, 3)
         Pixels.
-    lengths : int tensor (N,)
 
     Returns
     -------
-    tensor (S, M, K, 3)
-        About -2 to 2, y down.
+    array (T, M, K, 3)
+        About -2 to 2, y down. See :func:`body_frame`.
+    """
+    origin, unit = body_frame(keypoints)
+    out = keypoints.copy()
+    out[..., :2] = (keypoints[..., :2] - origin) / unit
+    return out
+
+
+def body_frame(keypoints: np.ndarray) -> tuple[np.ndarray, float]:
+    """Find the origin and the unit of a clip (T, M, K, 3): pixels (2,), and pixels.
+
+    The origin is the median midpoint of the shoulders, the unit the length of the torso (`skeleton.torso_length`).
+    Without shoulders they are the median middle of the joints that were seen and half their extent. Both people share
+    one origin and one unit, the means of theirs, so that their order does not matter and their distance is kept; the
+    length of a torso that is out of sight, guessed from the shoulders, counts only where no torso is in sight.
     """
     xy = keypoints[..., :2]
-    origin, unit = _body_frame(xy, lengths)
-    clip = clip_of_frame(lengths)
-    normal = (xy - origin[clip][:, None, None]) / unit[clip][:, None, None, None]
-    return torch.cat([normal, keypoints[..., 2:]], -1)
+    measured = (~np.isnan(xy[..., _TORSO, 0])).all(-1).any(0)  # (M,): whose hips and shoulders are in sight
+    unit = _mean(torso_length(xy[:, measured] if measured.any() else xy))
+    if np.isnan(unit):  # no shoulders
+        extent = np.fmax.reduce(xy, -2) - np.fmin.reduce(xy, -2)
+        unit = 0.5 * _mean(median(np.hypot(*np.moveaxis(extent, -1, 0))))
+        origin = np.nan_to_num(_mean(median(_mean(xy, -2))))
+    else:
+        origin = _mean(median(xy[..., _SHOULDERS, :].mean(-2)))
+    return origin, np.maximum(unit, keypoints.dtype.type(1e-3))
 
 
-def _body_frame(xy: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-    """Find the origin (N, 2) and the unit (N,) of each clip."""
-    left, right = xy[..., JOINT["left_shoulder"], :], xy[..., JOINT["right_shoulder"], :]
-    middle = (left + right) / 2
-    torso = (middle - (xy[..., JOINT["left_hip"], :] + xy[..., JOINT["right_hip"], :]) / 2).norm(dim=-1)
-    width = (left - right).norm(dim=-1)
-    # All at once: for one short clip the number of calls is what costs.
-    usual = _person_mean(torch.stack([torso, width, *middle.unbind(-1)], 1), lengths, (0.5, 0.9, 0.5, 0.5))
-    origin, unit = usual[:, 2:], _first_number(usual[:, 0], TORSO_PER_SHOULDER_WIDTH * usual[:, 1])
-    lost = unit.isnan()  # no shoulders
-    if lost.any():
-        origin[lost], unit[lost] = _extent_frame(xy[lost[clip_of_frame(lengths)]], lengths[lost])
-    return origin, unit.clamp(min=1e-3)
-
-
-def _extent_frame(xy: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-    """Find the middle (N, 2) and half the extent (N,) of the joints that are seen; 0 and NaN without any."""
-    # (S, M) extents: a column of NaN gives NaN.
-    extent = (_nan_max(xy) + _nan_max(-xy)).norm(dim=-1)
-    medians = _person_mean(torch.stack([extent, *xy.nanmean(-2).unbind(-1)], 1), lengths, (0.5, 0.5, 0.5))
-    return torch.nan_to_num(medians[:, 1:]), 0.5 * medians[:, 0]
-
-
-def _person_mean(values: Tensor, lengths: Tensor, quantiles: tuple[float, ...]) -> Tensor:
-    """Quantiles over the frames of each clip and person, NaN left out, then the people's mean: (S, Q, M) -> (N, Q)."""
-    clip = clip_of_frame(lengths)
-    local = torch.arange(len(clip), device=values.device) - starts_of(lengths)[clip]
-    padded = values.new_full((len(lengths), *values.shape[1:], int(lengths.max())), torch.nan)
-    padded[clip, :, :, local] = values
-    ordered = padded.sort().values  # NaN last
-    last = ((~ordered.isnan()).sum(-1, keepdim=True) - 1).clamp(min=0)
-    rank = (last * values.new_tensor(quantiles)[:, None, None]).round().long()
-    return ordered.gather(-1, rank).squeeze(-1).nanmean(-1)
-
-
-def _first_number(values: Tensor, otherwise: Tensor) -> Tensor:
-    return torch.where(values.isnan(), otherwise, values)
-
-
-def _nan_max(xy: Tensor) -> Tensor:
-    largest = torch.where(xy.isnan(), -torch.inf, xy).amax(-2)
-    return torch.where(largest.isinf(), torch.nan, largest)
-
-
-def gather_between(keypoints: Tensor, position: Tensor) -> Tensor:
-    """Take stacked frames at fractional positions by linear interpolation.
-
-    Parameters
-    ----------
-    keypoints : tensor (S, M, K, C)
-    position : float tensor (...)
-        0 to S - 1. At a whole number the frame itself is returned.
-
-    Returns
-    -------
-    tensor (..., M, K, C)
-        NaN, NaN, 0 where one of the two frames lacks the joint.
-    """
-    low = position.floor().long()
-    weight = (position - low).to(keypoints.dtype)
-    high = low + (weight > 0)
-    a, mixed = keypoints[low], keypoints[high]
-    lost = (a[..., 2] <= 0) | (mixed[..., 2] <= 0)
-    # In place: the copies are large. x and y of what is missing are NaN, and so is any sum with them.
-    mixed.sub_(a).mul_(weight[..., None, None, None]).add_(a)
-    mixed[..., 2].masked_fill_(lost, 0)
-    return mixed
+def _mean(values: np.ndarray, axis: int = 0) -> np.ndarray:
+    """Mean of the numbers; NaN where there is none."""
+    number = ~np.isnan(values)
+    count = number.sum(axis)
+    total = np.where(number, values, 0).sum(axis)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(values.dtype)

@@ -183,7 +183,7 @@ def compare(training: dict, seen: dict, info: PredictorInfo) -> pd.DataFrame:
     info : PredictorInfo
     """
     measures = [
-        _FRAMED if measure.name == "torso_share" and info.preparation["normalisation"] == "frame" else measure
+        _FRAMED if measure.name == "torso_share" and info.preparation.normalisation == "frame" else measure
         for measure in MEASURES
     ]
     return pd.DataFrame([_row(one, training.get(one.name), seen.get(one.name), info) for one in measures])

@@ -132,7 +132,7 @@ def _recordings(run: Run, check: Dataset | None) -> tuple[list[Recording], dict]
 def _write_graph(predictor: TorchPredictor, inputs: str, path: Path) -> None:
     info = predictor.info
     shape = (MAX_PEOPLE, N_KEYPOINTS, 3) if inputs == "keypoints" else (N_FEATURES,)
-    graph = Exported(predictor.model, inputs, info.fps, info.preparation["positions"], info.temperature).eval()
+    graph = Exported(predictor.model, inputs, info.fps, info.preparation.positions, info.temperature).eval()
     # Two windows: a batch of one would be taken for the only size.
     example = (torch.rand(2, info.n_frames, *shape), torch.ones(2, info.n_frames, dtype=torch.bool))
     batch = {0: torch.export.Dim("batch")}

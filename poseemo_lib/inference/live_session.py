@@ -76,7 +76,7 @@ class LiveSession:
 
     def __post_init__(self):
         info = self.predictor.info
-        size = {"stride": self.stride, "people": info.preparation["people"]}
+        size = {"stride": self.stride, "people": info.preparation.people}
         self._cutter = WindowCutter(self.fps, info.n_frames, info.fps, **size)
         self._tracker = Tracker(fps=self.fps)
         self._next = self._stretch = self.n_windows = 0

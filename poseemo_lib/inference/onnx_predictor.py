@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from poseemo_lib.errors import PoseemoError, UsageError
+from poseemo_lib.features.compiled_features import derive_features
+from poseemo_lib.features.preparation import Preparation, prepare
 from poseemo_lib.features.windows import Window
-from poseemo_lib.inference.numpy_path import prepare_window, window_features
 from poseemo_lib.inference.onnx_sidecar import read_sidecar
 from poseemo_lib.inference.predictor import PredictorInfo
 from poseemo_lib.text import first_line
@@ -43,7 +44,7 @@ class OnnxPredictor:
             temperature=side.temperature,
             abstain_below=side.abstain_below,
             n_frames=side.n_frames,
-            preparation=side.preparation.model_dump(),
+            preparation=side.preparation,
             synthetic=side.synthetic,
             statistics=side.statistics,
             scores=side.scores,
@@ -58,12 +59,31 @@ class OnnxPredictor:
         """Predict windows of one recording: see :class:`poseemo_lib.inference.predictor.Predictor`."""
         if not len(windows):
             return np.zeros((0, len(self.info.classes)))
-        prepare = window_features if self.sidecar.inputs == "features" else prepare_window
-        how = {"n_frames": self.info.n_frames, "preparation": self.info.preparation}
-        prepared = [prepare(window.keypoints, fps, width, height, **how) for window in windows]
-        values, masks = (np.stack(parts) for parts in zip(*prepared, strict=True))
-        (logits,) = self._session.run(["logits"], {self.sidecar.inputs: values, "mask": masks})
+        values, mask = prepare_windows(windows, fps, width, height, self.info.preparation, self.info.n_frames)
+        if self.sidecar.inputs == "features":
+            values = derive_features(values, self.info.fps, self.info.preparation.positions)
+        (logits,) = self._session.run(["logits"], {self.sidecar.inputs: values, "mask": mask})
         return scale_probabilities(_softmax(logits), self.info.temperature)
+
+
+def prepare_windows(
+    windows: Sequence[Window], fps: float, width: int, height: int, how: Preparation, n_frames: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Prepare each window as a clip of its own and keep its first frames.
+
+    Returns
+    -------
+    keypoints : array (W, n_frames, 2, 17, 3), float32
+        Missing, and padding: NaN, NaN, 0.
+    mask : bool array (W, n_frames)
+        True for real frames.
+    """
+    clean = [prepare(window.keypoints, fps, width, height, how)[:n_frames] for window in windows]
+    keypoints = np.full((len(windows), n_frames, *clean[0].shape[1:]), np.nan, np.float32)
+    keypoints[..., 2] = 0
+    for window, values in zip(keypoints, clean, strict=True):
+        window[: len(values)] = values
+    return keypoints, np.arange(n_frames) < np.array([len(values) for values in clean])[:, None]
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:

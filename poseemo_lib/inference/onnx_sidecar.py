@@ -8,23 +8,10 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from poseemo_lib.errors import PoseemoError
+from poseemo_lib.features.preparation import Preparation
 from poseemo_lib.files import write_text
 
 VERSION = 1
-
-
-class Preparation(BaseModel):
-    """How raw keypoints become what the graph takes: the fields of `batching.Preparation`."""
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
-
-    min_confidence: float = Field(ge=0, le=1)
-    max_gap: float = Field(ge=0)
-    smoothing: int = Field(ge=0)
-    fps: float = Field(gt=0)
-    normalisation: Literal["body", "frame"]
-    positions: Literal["person", "scene"]
-    people: int = Field(ge=1, le=2)
 
 
 class Sidecar(BaseModel):

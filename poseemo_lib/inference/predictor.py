@@ -13,6 +13,7 @@ import pandas as pd
 
 from poseemo_lib.data.formats import Recording
 from poseemo_lib.errors import UsageError
+from poseemo_lib.features.preparation import Preparation
 from poseemo_lib.features.windows import Window, cut_windows
 from poseemo_lib.training.evaluation import probability_columns
 
@@ -39,8 +40,7 @@ class PredictorInfo:
         With less confidence the answer is "not sure".
     n_frames : int
         Frames of a window, at the rate of the preparation.
-    preparation : dict
-        Fields of :class:`poseemo_lib.training.batching.Preparation`.
+    preparation : Preparation
     synthetic : bool
         Whether it was trained on synthetic data.
     statistics : dict
@@ -55,7 +55,7 @@ class PredictorInfo:
     temperature: float
     abstain_below: float
     n_frames: int
-    preparation: dict
+    preparation: Preparation
     synthetic: bool
     statistics: dict = field(default_factory=dict)
     scores: dict = field(default_factory=dict)
@@ -63,7 +63,7 @@ class PredictorInfo:
     @property
     def fps(self) -> float:
         """Frame rate that the network sees."""
-        return float(self.preparation["fps"])
+        return self.preparation.fps
 
     @property
     def seconds(self) -> float:
@@ -163,7 +163,7 @@ def windows_of(
         info.fps,
         tracked=recording.tracked,
         stride=stride,
-        people=info.preparation["people"],
+        people=info.preparation.people,
         cuts=cuts,
     )
 

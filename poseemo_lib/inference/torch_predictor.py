@@ -11,9 +11,10 @@ from poseemo_lib.analysis.configs import ConfigRuns
 from poseemo_lib.clips import PoseClip
 from poseemo_lib.data.dataset.statistics import STATISTICS_FILE
 from poseemo_lib.errors import PoseemoError, UsageError
+from poseemo_lib.features.preparation import Preparation
 from poseemo_lib.features.windows import Window
 from poseemo_lib.inference.predictor import PredictorInfo
-from poseemo_lib.training.batching import Preparation, evaluation_batch, prepare_clips
+from poseemo_lib.training.batching import evaluation_batch, prepare_clips
 from poseemo_lib.training.calibration import scale_probabilities
 from poseemo_lib.training.fit import predict
 from poseemo_lib.training.parameters import is_baseline, settings_from
@@ -47,7 +48,6 @@ class TorchPredictor:
         self.model = load_model(self.run, device)
         self.info = info_of(self.run)
         self._parameters = run_parameters(self.run)
-        self._how = settings_from(Preparation, self._parameters)
 
     def probabilities(self, windows: Sequence[Window], fps: float, width: int, height: int) -> np.ndarray:
         """Predict windows of one recording: see :class:`poseemo_lib.inference.predictor.Predictor`.
@@ -80,7 +80,7 @@ class TorchPredictor:
 
     @torch.inference_mode()
     def _first_frames(self, clips: list[PoseClip]) -> torch.Tensor:
-        data = prepare_clips(clips, self.info.classes, self._how, self.device)
+        data = prepare_clips(clips, self.info.classes, self.info.preparation, self.device)
         clip = torch.arange(len(data), device=self.device)
         features, mask = evaluation_batch(data, clip, torch.zeros_like(clip), self._parameters.n_frames)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._parameters.precision == "bf16"):
@@ -155,7 +155,7 @@ def info_of(run: Run) -> PredictorInfo:
         temperature=float(calibration["temperature"]),
         abstain_below=float(calibration["abstain_below"]),
         n_frames=parameters.n_frames,
-        preparation=vars(settings_from(Preparation, parameters)).copy(),
+        preparation=settings_from(Preparation, parameters),
         synthetic=bool(run.record["dataset"]["synthetic"]),
         statistics=stored_statistics(run),
         scores=test_scores(run),

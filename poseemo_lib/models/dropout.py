@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from poseemo_lib.features.compiled import compiled
+from poseemo_lib.features.compiled_features import compiled
 
 _N, _M = 624, 397  # words of the state, and the distance of those that are mixed
 _BITS = 53  # of a random number in double precision

@@ -208,16 +208,15 @@ def import_all() -> None:
 
 def _load_compiled() -> None:
     """Have Numba load what it has compiled, with no window and few draws; only the types decide what that is."""
-    import torch
+    import numpy as np
 
-    from poseemo_lib.features.augmentation import Draws
-    from poseemo_lib.features.compiled_features import window_features
+    from poseemo_lib.features.compiled_features import derive_features, gather_windows
     from poseemo_lib.models.dropout import draws_like_torch
     from poseemo_lib.skeleton import MAX_PEOPLE, N_KEYPOINTS
 
-    none = torch.empty(0, dtype=torch.int64)
-    position = torch.empty(0, 1, dtype=torch.float64)
-    window_features(torch.empty(0, MAX_PEOPLE, N_KEYPOINTS, 3), none, none, position, Draws(), 25.0, "person")
+    clips, none = np.empty((0, MAX_PEOPLE, N_KEYPOINTS, 3), np.float32), np.empty(0, np.int64)
+    windows, _ = gather_windows(clips, none, none, np.empty((0, 1)))
+    derive_features(windows, 25.0, "person")
     draws_like_torch()
 
 

@@ -1,7 +1,7 @@
-"""From a dataset to batches on the device: the composer of preprocessing, cropping, augmentation and features.
+"""From clips to batches on the device: preparation once, then windows, augmentation and features for each batch.
 
-All clips lie on the device as one stacked tensor (S, M, K, C). A batch is a gather from it, a few tensor operations
-and `to_features`; there is no per-sample Python. On a processor one compiled pass does the same (`window_kernel`).
+All clips lie on the device as one stacked tensor (S, M, K, C); no Python runs for each sample. On a GPU a batch is made
+by tensor operations, on a CPU by compiled loops (`features.compiled_features`) that give the same numbers.
 """
 
 from collections.abc import Iterable
@@ -12,42 +12,10 @@ import torch
 from torch import Tensor
 
 from poseemo_lib.clips import PoseClip
-from poseemo_lib.features import preparation as preprocessing
+from poseemo_lib.features import compiled_features
 from poseemo_lib.features.augmentation import Augmentation, Draws, augment_as, draw
-from poseemo_lib.features.compiled_features import window_features
+from poseemo_lib.features.preparation import Preparation, prepare
 from poseemo_lib.features.tensor_features import to_features
-from poseemo_lib.skeleton import CHANNELS, MAX_PEOPLE, N_KEYPOINTS
-
-
-@dataclass(frozen=True)
-class Preparation:
-    """How keypoints are cleaned, resampled and normalised before they are cropped.
-
-    Parameters
-    ----------
-    min_confidence : float
-        Keypoints with less confidence count as missing.
-    max_gap : float
-        Longest gap that is interpolated, seconds.
-    smoothing : int
-        Window of the moving average, frames of the original rate, odd; 0: none.
-    fps : float
-        Frame rate of everything that follows.
-    normalisation : {"body", "frame"}
-        See `preprocessing.normalise_body` and `normalise_frame`.
-    positions : {"person", "scene"}
-        See `features.to_features`.
-    people : int
-        1 keeps the first person only.
-    """
-
-    min_confidence: float = 0.1
-    max_gap: float = 0.2
-    smoothing: int = 0
-    fps: float = 25.0
-    normalisation: str = "body"
-    positions: str = "person"
-    people: int = MAX_PEOPLE
 
 
 @dataclass(frozen=True)
@@ -98,42 +66,17 @@ def prepare_clips(
     -------
     PreparedClips
     """
-    arrays, meta = [], []
+    arrays, clip_ids, labels = [], [], []
     for clip in clips:
-        arrays.append(_fill_slots(clip.keypoints, how.people))
-        label = classes.index(clip.label) if clip.label in classes else -1
-        meta.append((clip.clip_id, label, clip.n_frames, clip.fps, clip.width, clip.height))
-    clip_ids, labels, lengths, fps, width, height = zip(*meta, strict=True)
+        arrays.append(prepare(clip.keypoints, clip.fps, clip.width, clip.height, how))
+        clip_ids.append(clip.clip_id)
+        labels.append(classes.index(clip.label) if clip.label in classes else -1)
     keypoints = torch.from_numpy(np.concatenate(arrays)).to(device)
-    lengths, labels = torch.tensor(lengths, device=device), torch.tensor(labels, device=device)
-    fps = torch.tensor(fps, dtype=torch.float64, device=device)
-    size = (torch.tensor(width, device=device), torch.tensor(height, device=device))
-    keypoints, lengths = prepare_keypoints(keypoints, lengths, fps, size, how)
+    lengths, labels = torch.tensor([len(array) for array in arrays]), torch.tensor(labels)
+    starts = lengths.cumsum(0) - lengths
     return PreparedClips(
-        keypoints, preprocessing.starts_of(lengths), lengths, labels, list(clip_ids), how.fps, how.positions
+        keypoints, starts.to(device), lengths.to(device), labels.to(device), clip_ids, how.fps, how.positions
     )
-
-
-def prepare_keypoints(
-    keypoints: Tensor, lengths: Tensor, fps: Tensor, size: tuple[Tensor, Tensor], how: Preparation
-) -> tuple[Tensor, Tensor]:
-    """Clean, resample and normalise stacked keypoints (S, M, K, 3); return them and the new lengths."""
-    keypoints = preprocessing.drop_unsure(keypoints, how.min_confidence)
-    keypoints = preprocessing.fill_gaps(keypoints, lengths, how.max_gap * fps)
-    keypoints = preprocessing.smooth(keypoints, lengths, how.smoothing)
-    keypoints, lengths = preprocessing.resample(keypoints, lengths, fps, how.fps)
-    if how.normalisation == "frame":
-        return preprocessing.normalise_frame(keypoints, lengths, *size), lengths
-    return preprocessing.normalise_body(keypoints, lengths), lengths
-
-
-def _fill_slots(keypoints: np.ndarray, people: int) -> np.ndarray:
-    """Bring (T, M, K, 3) to two person slots; an absent person is missing throughout."""
-    missing = np.array([np.nan, np.nan, 0], np.float32)
-    out = np.broadcast_to(missing, (len(keypoints), MAX_PEOPLE, N_KEYPOINTS, len(CHANNELS))).copy()
-    used = min(people, keypoints.shape[1])
-    out[:, :used] = keypoints[:, :used]
-    return out
 
 
 def evaluation_windows(lengths: Tensor, n_frames: int, crops: int) -> tuple[Tensor, Tensor]:
@@ -156,8 +99,8 @@ def evaluation_windows(lengths: Tensor, n_frames: int, crops: int) -> tuple[Tens
     """
     spare = (lengths - n_frames).clamp(min=0)
     wanted = torch.minimum(spare + 1, torch.full_like(spare, crops))
-    clip = preprocessing.clip_of_frame(wanted)
-    number = torch.arange(len(clip), device=lengths.device) - preprocessing.starts_of(wanted)[clip]
+    clip = torch.arange(len(wanted), device=lengths.device).repeat_interleave(wanted)
+    number = torch.arange(len(clip), device=lengths.device) - (wanted.cumsum(0) - wanted)[clip]
     # The middles of `wanted` equal parts of the spare frames: one window is centred.
     share = (number + 0.5) / wanted[clip]
     return clip, (share * spare[clip]).floor().long()
@@ -211,10 +154,13 @@ def gather_windows(data: PreparedClips, clip: Tensor, position: Tensor) -> tuple
     """
     last = (data.lengths[clip] - 1)[:, None]
     mask = position <= last
-    inside = torch.minimum(position, last.to(position.dtype))
-    keypoints = preprocessing.gather_between(data.keypoints, data.starts[clip][:, None] + inside)
-    missing = keypoints.new_tensor([torch.nan, torch.nan, 0.0])
-    return torch.where(mask[..., None, None, None], keypoints, missing), mask
+    at = data.starts[clip][:, None] + torch.minimum(position, last.to(position.dtype))
+    low = at.floor().long()
+    weight = (at - low).to(data.keypoints.dtype)[..., None, None, None]
+    first, second = data.keypoints[low], data.keypoints[low + (at > low)]
+    seen = (first[..., 2:] > 0) & (second[..., 2:] > 0) & mask[..., None, None, None]
+    missing = first.new_tensor([torch.nan, torch.nan, 0.0])
+    return torch.where(seen, first + (second - first) * weight, missing), mask
 
 
 def training_batch(
@@ -242,8 +188,11 @@ def features_at(data: PreparedClips, clip: Tensor, position: Tensor, draws: Draw
     mask : bool tensor (B, T)
     """
     if data.keypoints.device.type == "cpu":
-        place = (data.starts[clip], data.lengths[clip])
-        return window_features(data.keypoints, *place, position, draws, data.fps, data.positions)
+        where = (data.keypoints, data.starts[clip], data.lengths[clip], position)
+        windows, mask = compiled_features.gather_windows(*(values.numpy() for values in where))
+        compiled_features.augment_in_place(windows, draws)
+        features = compiled_features.derive_features(windows, data.fps, data.positions)
+        return torch.from_numpy(features), torch.from_numpy(mask)
     keypoints, mask = gather_windows(data, clip, position)
     return to_features(augment_as(keypoints, draws), mask, data.fps, data.positions), mask
 

@@ -11,7 +11,8 @@ from poseemo_lib.data.dataset.notes import noted
 from poseemo_lib.data.recipes import ensure_dataset
 from poseemo_lib.data.splits import make_split, split_hash
 from poseemo_lib.errors import LeakError, UsageError
-from poseemo_lib.training.batching import Preparation, PreparedClips, prepare_clips
+from poseemo_lib.features.preparation import Preparation
+from poseemo_lib.training.batching import PreparedClips, prepare_clips
 from poseemo_lib.training.memory import keep_memory
 from poseemo_lib.training.parameters import RunParameters, settings_from
 from poseemo_lib.training.run_folder import run_identity

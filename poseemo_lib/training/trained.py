@@ -13,12 +13,12 @@ from torch import Tensor, nn
 from poseemo_lib.clips import PoseClip
 from poseemo_lib.data.dataset import Dataset
 from poseemo_lib.errors import PoseemoError, UsageError
+from poseemo_lib.features.preparation import Preparation
 from poseemo_lib.features.tensor_features import N_FEATURES, to_features
 from poseemo_lib.models import build_model
 from poseemo_lib.models.standardised import Standardised
 from poseemo_lib.text import first_line
 from poseemo_lib.training.batching import (
-    Preparation,
     PreparedClips,
     evaluation_windows,
     prepare_clips,

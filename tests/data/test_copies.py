@@ -6,7 +6,6 @@ from poseemo_lib.clips import PoseClip, clip_faults, mark_missing
 from poseemo_lib.data.copies import (
     KINDS,
     Change,
-    body_frame,
     change_clip,
     decimals_of,
     draw_change,
@@ -123,19 +122,6 @@ def test_partners_may_be_longer_shorter_or_one_frame():
     one = make_clip(frames=1, missing=0)
     for change in (Change(bend=0.3), Change(weight=0.2)):
         assert changed(one, change, clip).shape == one.keypoints.shape
-
-
-def test_the_body_frame_is_that_of_the_normalised_body_even_for_one_point():
-    from poseemo_lib.features.preparation import normalise_body
-
-    keypoints = torch.from_numpy(make_clip().keypoints).double()
-    origin, unit = body_frame(keypoints)
-    normal = normalise_body(keypoints, torch.tensor([50]))
-    torch.testing.assert_close(origin + unit * normal[..., :2], keypoints[..., :2], equal_nan=True)
-    point = torch.full((3, 1, 17, 3), torch.nan, dtype=torch.float64)
-    point[..., 2] = 0
-    point[1, 0, 9] = torch.tensor([30.0, 40.0, 0.5])
-    assert all(value.isfinite().all() for value in body_frame(point))
 
 
 @pytest.mark.parametrize("decimals", [0, 1, 3, None])

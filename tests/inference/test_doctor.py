@@ -132,7 +132,7 @@ class TestDiagnosis:
         part = {"low": 0.4, "median": 0.5, "high": 0.6}
         seen = {"torso_share": {"low": 0.1, "median": 0.1, "high": 0.1}}
         for normalisation, advised in (("body", False), ("frame", True)):
-            info = replace(predictor.info, preparation=predictor.info.preparation | {"normalisation": normalisation})
+            info = replace(predictor.info, preparation=replace(predictor.info.preparation, normalisation=normalisation))
             table = compare({"torso_share": part}, seen, info).set_index("measure")
             row = table.loc["torso, of the picture's height"]
             assert row["verdict"] == "lower" and bool(row["advice"]) == advised

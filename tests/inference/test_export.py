@@ -13,7 +13,7 @@ from poseemo_lib.data.formats import Recording
 from poseemo_lib.errors import PoseemoError, UsageError
 from poseemo_lib.inference import export
 from poseemo_lib.inference.export import export_run
-from poseemo_lib.inference.onnx_predictor import OnnxPredictor
+from poseemo_lib.inference.onnx_predictor import OnnxPredictor, prepare_windows
 from poseemo_lib.inference.onnx_sidecar import read_sidecar, sidecar_path, write_sidecar
 from poseemo_lib.inference.predictor import predict_recording, windows_of
 from poseemo_lib.inference.torch_predictor import TorchPredictor
@@ -56,16 +56,13 @@ def test_it_predicts_what_the_network_does(run, exported, tiny):
 def test_the_graph_gives_calibrated_probabilities_and_takes_any_missing_value(run, exported, tiny):
     graph = OnnxPredictor(exported)
     windows = windows_of(graph.info, recordings(tiny)[0])
-    from poseemo_lib.inference.numpy_path import prepare_window
-
-    how = {"n_frames": graph.info.n_frames, "preparation": graph.info.preparation}
     size = (recordings(tiny)[0].fps, 640, 480)
-    keypoints, mask = prepare_window(windows[0].keypoints, *size, **how)
+    keypoints, mask = prepare_windows(windows[:1], *size, graph.info.preparation, graph.info.n_frames)
     session = onnxruntime.InferenceSession(exported, providers=["CPUExecutionProvider"])
     wanted = graph.probabilities(windows[:1], *size)
     for hole in (np.nan, 0, 7):
         filled = np.where(keypoints[..., 2:] > 0, keypoints, np.float32([hole, hole, 0]))
-        (found,) = session.run(["probabilities"], {"keypoints": filled[None], "mask": mask[None]})
+        (found,) = session.run(["probabilities"], {"keypoints": filled, "mask": mask})
         np.testing.assert_allclose(found, wanted, atol=1e-6)
 
 

@@ -8,6 +8,7 @@ from poseemo_lib.clips import EMOTIONS
 from poseemo_lib.data.dataset import Dataset
 from poseemo_lib.data.formats import Recording
 from poseemo_lib.errors import PoseemoError, UsageError
+from poseemo_lib.features.preparation import Preparation
 from poseemo_lib.inference.live import run_live
 from poseemo_lib.inference.live_session import LiveSession, Moment
 from poseemo_lib.inference.live_sources import CameraSource, KeypointSource, VideoSource, open_file
@@ -24,7 +25,7 @@ RATE = 100.0
 class Even:
     """A predictor of which only the time is of interest."""
 
-    info = PredictorInfo("even", EMOTIONS, 1.0, 0.5, 8, {"fps": 25.0, "people": 2}, True)
+    info = PredictorInfo("even", EMOTIONS, 1.0, 0.5, 8, Preparation(), True)
 
     def probabilities(self, windows, fps, width, height):
         return np.full((len(windows), 7), 1 / 7)

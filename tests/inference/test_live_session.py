@@ -5,18 +5,17 @@ from conftest import SMALL
 from poseemo_lib.clips import EMOTIONS
 from poseemo_lib.data.dataset import Dataset
 from poseemo_lib.data.formats import Recording
+from poseemo_lib.features.preparation import Preparation
 from poseemo_lib.inference.live_session import LiveSession
 from poseemo_lib.inference.predictor import PredictorInfo, load_predictor, predict_recording
 from poseemo_lib.training.parameters import check_parameters
 from poseemo_lib.training.run import execute_run
 
-PREPARATION = {"fps": 25.0, "people": 2}
-
 
 class Steps:
     """A predictor whose answer is known: by the last frame of a window, each class for ten frames."""
 
-    info = PredictorInfo("steps", EMOTIONS, 1.0, 0.5, 8, PREPARATION, True)
+    info = PredictorInfo("steps", EMOTIONS, 1.0, 0.5, 8, Preparation(), True)
 
     def probabilities(self, windows, fps, width, height):
         return np.stack([np.eye(7)[window.stop // 10 % 7] for window in windows])

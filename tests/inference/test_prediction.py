@@ -11,6 +11,7 @@ from made_prediction import recording_of, train
 from poseemo_lib.data.dataset import Dataset
 from poseemo_lib.data.formats import Recording
 from poseemo_lib.errors import FormatError, UsageError
+from poseemo_lib.features.preparation import Preparation
 from poseemo_lib.features.windows import Window
 from poseemo_lib.inference import output as output
 from poseemo_lib.inference.predict import predict_input
@@ -22,7 +23,6 @@ from poseemo_lib.inference.predictor import (
     predict_recording,
     windows_of,
 )
-from poseemo_lib.training.batching import Preparation
 from poseemo_lib.training.calibration import calibrated
 from poseemo_lib.training.evaluation import probability_columns
 
@@ -108,7 +108,7 @@ class TestInvariance:
 
 
 class TestAnswers:
-    info = PredictorInfo("n", ("a", "b", "c"), 1.0, 0.5, 64, vars(Preparation()), False)
+    info = PredictorInfo("n", ("a", "b", "c"), 1.0, 0.5, 64, Preparation(), False)
 
     def test_below_the_threshold_there_is_none(self):
         probabilities = np.array([[0.5, 0.3, 0.2], [0.49, 0.31, 0.2], [0.1, 0.2, 0.7]])
@@ -117,7 +117,7 @@ class TestAnswers:
 
     def test_it_says_what_the_run_is(self, predictor):
         info = predictor.info
-        assert info.synthetic and info.seconds == 16 / 25 and info.preparation == vars(Preparation())
+        assert info.synthetic and info.seconds == 16 / 25 and info.preparation == Preparation()
         scores = json.loads((predictor.run.folder / "metrics.json").read_text())["test"]
         assert info.scores["balanced_accuracy"] == scores["balanced_accuracy"] and info.scores["chance"] <= 0.5
         text = output.describe_predictor(info)

@@ -4,8 +4,8 @@ import torch
 
 from poseemo_lib.clips import EMOTIONS, PoseClip, mark_missing
 from poseemo_lib.features.augmentation import Augmentation
+from poseemo_lib.features.preparation import Preparation
 from poseemo_lib.training.batching import (
-    Preparation,
     crop_positions,
     evaluation_batch,
     evaluation_windows,
