@@ -52,3 +52,12 @@ def nearest(key: str, known: Iterable[str]) -> str:
     known = list(known)
     close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
     return f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}"
+
+
+def track(items: Iterable, title: str, total: int | None = None, *, shown: bool = True) -> Iterable:
+    """Yield items, with a progress bar on the error output where that is a terminal."""
+    from rich.console import Console
+    from rich.progress import track as rich_track
+
+    console = Console(stderr=True)
+    return rich_track(items, title, total, console=console, disable=not (shown and console.is_terminal))

@@ -31,15 +31,9 @@ def synth(
 
     Example: poseemo synth data/mine --clips 500 --signal 0.5
     """
-    from tqdm import tqdm
-
     from poseemo_lib.data.synthetic import write_synthetic_dataset
 
-    with tqdm(total=clips, desc="synth", unit="clip", disable=None) as bar:
-        info = write_synthetic_dataset(
-            out, clips, seed=seed, signal=signal, n_groups=groups, cues=cues,
-            progress=lambda done: bar.update(done - bar.n),
-        )  # fmt: skip
+    info = write_synthetic_dataset(out, clips, seed=seed, signal=signal, n_groups=groups, cues=cues)
     say(f"{out}: {info.n_clips} synthetic clips, content hash {info.content_hash[:12]}")
 
 

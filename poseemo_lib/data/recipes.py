@@ -1,10 +1,11 @@
 """Datasets that are made by a recipe: `parameters/datasets/<name>.yaml` -> `data/<name>`."""
 
-import fcntl
+import inspect
 import shutil
 from pathlib import Path
 
 import yaml
+from filelock import FileLock
 
 from poseemo_lib.data.dataset import INFO_FILE, Dataset
 from poseemo_lib.errors import PoseemoError, UsageError
@@ -22,13 +23,13 @@ def recipe_names() -> list[str]:
 
 
 def ensure_dataset(dataset: str, *, progress: bool = True) -> str:
-    """Find a dataset, and make it first where it has a recipe and is not there.
+    """Find a dataset; where it has a recipe and is not there, make it first.
 
     Parameters
     ----------
     dataset : str
         A folder or fsspec URL, or the name of a recipe, also written `data/<name>`. A dataset at that path in the
-        working directory goes before a recipe of that name.
+        working directory takes precedence over a recipe of that name.
     progress : bool
         Show a progress bar while making it.
 
@@ -51,27 +52,21 @@ def ensure_dataset(dataset: str, *, progress: bool = True) -> str:
     here = Path(dataset).absolute()
     if name not in recipe_names() or ((here / INFO_FILE).exists() and here.resolve() != folder.resolve()):
         if "://" not in dataset and not Path(resolve(dataset)).exists():
+            page = f"docs/{name}.md"
             raise UsageError(
                 f"{dataset}: wanted a dataset's folder or a recipe ({', '.join(recipe_names())}), found neither"
-                + _how_to_get(name)
+                + (f"; {page} says how to get it" if (PROJECT / page).is_file() else "")
             )
         return resolve(dataset)
     folder.parent.mkdir(exist_ok=True)
     # Kernels that start together want the same dataset: one makes it, the others wait.
-    with open(folder.with_name(f".{name}.lock"), "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with FileLock(folder.with_name(f".{name}.lock")):
         _make_once(folder, progress)
     return str(folder)
 
 
-def _how_to_get(name: str) -> str:
-    """Point at the page about a dataset that no recipe can make."""
-    page = f"docs/{name}.md"
-    return f"; {page} says how to get it" if (PROJECT / page).is_file() else ""
-
-
 def _read_recipe(name: str, above: tuple[str, ...] = ()) -> tuple[dict, dict]:
-    """Read a recipe: it alone, and with the recipe of the dataset that it enhances, in which a change counts too."""
+    """Read a recipe: by itself, and together with the recipe of the dataset that it enhances."""
     if name in above:
         raise UsageError(f"recipe {name}: wanted another dataset to enhance, got {' -> '.join((*above, name))}")
     recipe = read_yaml(PARAMETERS / "datasets" / f"{name}.yaml")
@@ -83,15 +78,15 @@ def _read_recipe(name: str, above: tuple[str, ...] = ()) -> tuple[dict, dict]:
 
 def _make_once(folder: Path, progress: bool) -> None:
     recipe, whole = _read_recipe(folder.name)
-    note, there = folder / RECIPE_FILE, folder.exists() and any(folder.iterdir())
-    if there and (not note.exists() or read_yaml(note) != whole):
+    used, there = folder / RECIPE_FILE, folder.exists() and any(folder.iterdir())
+    if there and (not used.exists() or read_yaml(used) != whole):
         raise UsageError(
             f"{folder}: was made by other settings than parameters/datasets/{folder.name}.yaml has now; "
             "move it away to have it made again"
         )
     if (folder / INFO_FILE).exists() and Dataset(folder, allow_incomplete=True).info.complete:
         return
-    # The dataset gets its name when it is whole and sound; a kill leaves only what the next call removes.
+    # The dataset gets its name when it is complete; a killed process leaves only what the next call removes.
     unfinished = folder.with_name(f".tmp-{folder.name}")
     shutil.rmtree(unfinished, ignore_errors=True)
     try:
@@ -109,8 +104,8 @@ def make_dataset(recipe: dict, folder: Path, name: str, *, progress: bool = True
     Parameters
     ----------
     recipe : dict
-        `command` (synth, import or enhance) and the arguments of `synthetic.write_synthetic_dataset`,
-        `importing.import_dataset` or `enhance.enhance_dataset`; its `dataset` is made first where it has a recipe.
+        `command` (synth, import or enhance) and the arguments of `write_synthetic_dataset`, `import_dataset` or
+        `enhance_dataset`; the dataset to enhance is made first where it has a recipe.
     folder : Path
         A folder without a dataset.
     name : str
@@ -124,8 +119,6 @@ def make_dataset(recipe: dict, folder: Path, name: str, *, progress: bool = True
     PoseemoError
         Recordings are faulty; the others were written.
     """
-    import inspect
-
     from poseemo_lib.data.enhance import enhance_dataset
     from poseemo_lib.data.importing import import_dataset
     from poseemo_lib.data.synthetic import write_synthetic_dataset
@@ -142,20 +135,12 @@ def make_dataset(recipe: dict, folder: Path, name: str, *, progress: bool = True
     missing = [key for key, p in known.items() if p.default is p.empty and key not in arguments]
     if missing:
         raise UsageError(f"recipe {name}: {command} wants {', '.join(missing)} too")
-    if command == "synth":
-        from tqdm import tqdm
-
-        # disable=None: no bar where the output is not a terminal.
-        with tqdm(total=arguments["n_clips"], desc=name, unit="clip", disable=None if progress else True) as bar:
-            make(str(folder), name=name, progress=lambda done: bar.update(done - bar.n), **arguments)
-        return
     if command == "enhance":
         arguments["dataset"] = Dataset(ensure_dataset(str(arguments["dataset"]), progress=progress))
-        make(out=str(folder), name=name, progress=progress, **arguments)
-        return
-    arguments["src"] = resolve(arguments["src"])
+    elif command == "import":
+        arguments["src"] = resolve(arguments["src"])
     report = make(out=str(folder), name=name, progress=progress, **arguments)
-    if report.faults:
+    if command == "import" and report.faults:
         raise PoseemoError(f"recipe {name}: {len(report.faults)} recordings failed, the first: {report.faults[0]}")
 
 
