@@ -1,20 +1,17 @@
 """Changed copies of one clip: mirrored, time-warped, with drifting joints, rotated, mixed with another clip.
 
-Everything is in pixels and float64, a batch of copies of one clip at once. A copy has the frames, frame rate, picture
-and confidences of its source and is rounded as its source is, so that none of them tells copies from originals.
-A joint that was not seen stays so: it never moves and is never invented.
+Everything is in pixels and float64. A copy has the frames, frame rate, picture and confidences of its source and is
+rounded as its source is, so none of them distinguishes copies from originals. A joint that was not seen stays missing.
 """
 
 import math
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from poseemo_lib.clips import PoseClip
-from poseemo_lib.features.augmentation import add_noise, flip, scale_rotate
 from poseemo_lib.features.preparation import body_frame, fill_gaps, smooth, take_between
+from poseemo_lib.skeleton import FLIP_ORDER
 
 KINDS = ("mirror", "time_warp", "joint_noise", "rotation", "interpolation")
 MOST_KINDS = 3
@@ -30,49 +27,25 @@ _MOST_DECIMALS = 3
 
 @dataclass(frozen=True)
 class Change:
-    """What makes one copy; the defaults change nothing.
+    """What makes one copy; the defaults change nothing."""
 
-    Parameters
-    ----------
-    mirror : bool
-        About the middle of the picture, left and right exchanged.
-    bend : float
-        -1 to 1 without the ends; the speed runs from 1 - bend to 1 + bend, and the clip keeps its length.
-    drift : array (knots, M, 17, 2) or None
-        Displacement of each joint in torso lengths, every half second.
-    angle : float
-        Degrees, clockwise in the picture, about the mean of the joints.
-    weight : float
-        Share of the partner clip, 0 to 1.
-    """
-
-    mirror: bool = False
-    bend: float = 0.0
-    drift: np.ndarray | None = None
-    angle: float = 0.0
-    weight: float = 0.0
+    mirror: bool = False  # about the middle of the picture, left and right exchanged
+    bend: float = 0.0  # -1 to 1: the speed runs from 1 - bend to 1 + bend, and the clip keeps its length
+    drift: np.ndarray | None = None  # (knots, M, 17, 2): displacement of each joint in torso lengths, every half second
+    angle: float = 0.0  # degrees, clockwise in the picture, about the mean of the joints
+    weight: float = 0.0  # share of the partner clip, 0 to 1
 
 
 def draw_change(clip: PoseClip, kinds: tuple[str, ...], rng: np.random.Generator) -> Change:
     """Draw one to three of the kinds, and how much of each.
 
-    Parameters
-    ----------
-    clip : PoseClip
-        The source, whose shape the drift has.
-    kinds : tuple of str
-        At least one of :data:`KINDS`. `mirror` is not drawn alone where there is another: two copies would be equal.
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    Change
+    `mirror` is not drawn alone where there is another kind: two such copies would be equal.
     """
     count = rng.integers(1, min(MOST_KINDS, len(kinds)) + 1)
     drawn = {kinds[i] for i in rng.permutation(len(kinds))[:count]}
     if drawn == {"mirror"} and len(kinds) > 1:
         drawn.add(kinds[rng.choice([i for i, kind in enumerate(kinds) if kind != "mirror"])])
-    # All are drawn in a fixed order, so that a kind more or less does not change what the others are.
+    # All are drawn in a fixed order, so that one kind more or less does not change the others.
     bend, drift, angle, weight = (rng.uniform(*limits) for limits in (BEND, DRIFT, ANGLE, WEIGHT))
     turn, speed_up = rng.choice([-1, 1], size=2)
     knots = math.ceil((clip.n_frames - 1) / clip.fps / DRIFT_SECONDS) + 1
@@ -85,50 +58,42 @@ def draw_change(clip: PoseClip, kinds: tuple[str, ...], rng: np.random.Generator
     )
 
 
-def change_clip(clip: PoseClip, changes: list[Change], partners: list[PoseClip | None]) -> np.ndarray:
-    """Make copies of a clip.
+def change_clip(clip: PoseClip, change: Change, partner: PoseClip | None = None) -> np.ndarray:
+    """Make a copy of a clip.
 
     Parameters
     ----------
     clip : PoseClip
-    changes : list of B Change
-    partners : list of B PoseClip or None
-        The clip that a copy is mixed with, of as many people; None where its weight is 0.
+    change : Change
+    partner : PoseClip, optional
+        The clip that it is mixed with, of as many people; needed where the change has a weight.
 
     Returns
     -------
-    array (B, T, M, 17, 3), float32
+    array (T, M, 17, 3), float32
         Pixels and confidence, NaN, NaN, 0 where not seen.
     """
-    source = torch.from_numpy(clip.keypoints).double()
-    keypoints = source.expand(len(changes), *source.shape)
-    origin, unit = body_frame(source.numpy())
-    if any(change.weight for change in changes):
-        others = [
-            _as_seen_beside(partner, clip.n_frames, origin, unit) if change.weight else source
-            for partner, change in zip(partners, changes, strict=True)
-        ]
-        keypoints = interpolate(keypoints, torch.stack(others), _column(changes, "weight"))
-    keypoints = time_warp(keypoints, _column(changes, "bend"))
-    if any(change.drift is not None for change in changes):
-        still = np.zeros((2, *source.shape[1:3], 2))
-        drift = torch.stack([drift_of(still if c.drift is None else c.drift, clip) for c in changes])
-        keypoints = add_noise(keypoints, float(unit) * drift)
-    angle = torch.deg2rad(_column(changes, "angle"))
-    turned = scale_rotate(keypoints, torch.ones_like(angle), angle)
-    keypoints = torch.where((angle != 0).view(-1, 1, 1, 1, 1), turned, keypoints)
-    # The middle of the picture is zero for the mirror.
-    middle = keypoints.new_tensor([clip.width / 2, 0.0, 0.0])
-    mirror = torch.tensor([change.mirror for change in changes])
-    mirrored = flip(keypoints - middle, mirror) + middle
-    keypoints = torch.where(mirror.view(-1, 1, 1, 1, 1), mirrored, keypoints).numpy()
+    out = clip.keypoints.astype(np.float64)
+    origin, unit = body_frame(out)
+    if change.weight:
+        out = interpolate(out, _as_seen_beside(partner, clip.n_frames, origin, unit), change.weight)
+    if change.bend:
+        out = time_warp(out, change.bend)
+    if change.drift is not None:
+        out[..., :2] += unit * drift_of(change.drift, clip)
+    seen = out[..., 2] > 0
+    if change.angle and seen.any():
+        out[seen, :2] = _rotate(out[seen, :2], math.radians(change.angle))
+    if change.mirror:
+        out = out[:, :, FLIP_ORDER]
+        out[..., 0] = clip.width - out[..., 0]
     decimals = decimals_of(clip.keypoints)
     if decimals is not None:
-        keypoints = np.concatenate([np.round(keypoints[..., :2], decimals), keypoints[..., 2:]], axis=-1)
+        out[..., :2] = np.round(out[..., :2], decimals)
     if not _outside(clip.keypoints, clip).any():
-        # Its estimator saw nothing outside the picture, and so there is nothing outside in the copy.
-        keypoints = np.where(_outside(keypoints, clip)[..., None], (np.nan, np.nan, 0), keypoints)
-    return keypoints.astype(np.float32)
+        # Its estimator saw nothing outside the picture, so nothing in the copy is outside.
+        out[_outside(out, clip)] = (np.nan, np.nan, 0)
+    return out.astype(np.float32)
 
 
 def _outside(keypoints: np.ndarray, clip: PoseClip) -> np.ndarray:
@@ -136,12 +101,14 @@ def _outside(keypoints: np.ndarray, clip: PoseClip) -> np.ndarray:
     return ((xy < 0) | (xy > (clip.width, clip.height))).any(-1)
 
 
-def _column(changes: list[Change], name: str) -> Tensor:
-    return torch.tensor([getattr(change, name) for change in changes], dtype=torch.float64)
+def _rotate(points: np.ndarray, angle: float) -> np.ndarray:
+    """Rotate points (N, 2) about their mean."""
+    centre, cos, sin = points.mean(0), math.cos(angle), math.sin(angle)
+    return (points - centre) @ np.array([[cos, sin], [-sin, cos]]) + centre
 
 
 def keeps_enough(copy: np.ndarray, source: np.ndarray) -> bool:
-    """Tell whether a copy shows at least 95 % of what its source shows: the test that copies of every class pass."""
+    """Tell whether a copy shows at least 95 % of what its source shows; copies of every class must."""
     seen = (copy[..., 2] > 0).sum()
     return bool(seen > 0 and seen >= LEAST_KEPT * (source[..., 2] > 0).sum())
 
@@ -155,72 +122,51 @@ def decimals_of(keypoints: np.ndarray) -> int | None:
     return None
 
 
-def _as_seen_beside(partner: PoseClip, n_frames: int, origin: np.ndarray, unit: float) -> Tensor:
-    """Bring a partner to the place, size and number of frames of a source: (n_frames, M, K, 3)."""
+def _as_seen_beside(partner: PoseClip, n_frames: int, origin: np.ndarray, unit: float) -> np.ndarray:
+    """Bring a partner to the place, size and number of frames of a source: (n_frames, M, 17, 3)."""
     keypoints = partner.keypoints.astype(np.float64)
     own_origin, own_unit = body_frame(keypoints)
     # Gaps that every run bridges anyway would otherwise be missing in the copy.
     placed = fill_gaps(keypoints, _PARTNER_GAP * partner.fps)
     placed[..., :2] = origin + unit * (placed[..., :2] - own_origin) / own_unit
     # Divided last: the last frame is hit exactly.
-    position = np.arange(n_frames) * (partner.n_frames - 1) / max(n_frames - 1, 1)
-    return torch.from_numpy(_take_seen(placed, position))
+    return _take_seen(placed, np.arange(n_frames) * (partner.n_frames - 1) / max(n_frames - 1, 1))
 
 
-def interpolate(keypoints: Tensor, other: Tensor, weight: Tensor) -> Tensor:
-    """Mix clips joint by joint; a joint that one of the two lacks is missing, confidences are the first's.
+def interpolate(keypoints: np.ndarray, other: np.ndarray, weight: float) -> np.ndarray:
+    """Mix two clips (T, M, K, 3) joint by joint.
 
-    Parameters
-    ----------
-    keypoints, other : tensor (B, T, M, K, 3)
-    weight : tensor (B,)
-        Share of `other`; 0 leaves a clip as it is.
-
-    Returns
-    -------
-    tensor (B, T, M, K, 3)
+    `weight` is the share of the second. A joint that one of the two lacks is missing; confidences are the first's.
     """
-    weight = weight.view(-1, 1, 1, 1, 1)
-    xy = keypoints[..., :2] + weight * (other[..., :2] - keypoints[..., :2])
-    both = (keypoints[..., 2:] > 0) & (other[..., 2:] > 0)
-    missing = keypoints.new_tensor([torch.nan, torch.nan, 0.0])
-    mixed = torch.where(both, torch.cat([xy, keypoints[..., 2:]], -1), missing)
-    return torch.where(weight > 0, mixed, keypoints)
+    out = keypoints.copy()
+    out[..., :2] += weight * (other[..., :2] - keypoints[..., :2])
+    out[(keypoints[..., 2] == 0) | (other[..., 2] == 0)] = (np.nan, np.nan, 0)
+    return out
 
 
-def time_warp(keypoints: Tensor, bend: Tensor) -> Tensor:
+def time_warp(keypoints: np.ndarray, bend: float) -> np.ndarray:
     """Let the speed change linearly from 1 - bend to 1 + bend over a clip, which keeps its length.
 
-    Frame k of the result is frame k - bend k (1 - k / (T - 1)) of the clip. The nearest frame's jitter, its distance
-    from the mean of three frames, is kept; so a steady motion ends exact but for half a frame beside a gap or an end.
+    Frame k of the result is frame k - bend k (1 - k / (T - 1)) of the clip. A joint is seen where the nearest frame
+    sees it, so as much is missing as before. A steady motion is exact except within half a frame of a gap or an end.
 
     Parameters
     ----------
-    keypoints : tensor (B, T, M, K, 3)
-    bend : tensor (B,)
+    keypoints : array (T, M, K, 3)
+    bend : float
         More than -1 and less than 1.
 
     Returns
     -------
-    tensor (B, T, M, K, 3)
-        A joint is seen where the nearest frame of the clip sees it, so that as much is missing as before.
+    array (T, M, K, 3)
     """
-    n_frames = keypoints.shape[1]
-    share = np.arange(n_frames) / max(n_frames - 1, 1)
-    warped = [
-        _warp(clip, np.arange(n_frames) * (1 - b * (1 - share))) if b else clip
-        for clip, b in zip(keypoints.numpy(), bend.tolist(), strict=True)
-    ]
-    return torch.from_numpy(np.stack(warped))
-
-
-def _warp(keypoints: np.ndarray, position: np.ndarray) -> np.ndarray:
-    # The mean of two frames has less of the estimator's jitter than either: only the path is interpolated, and the rest
-    # is that of the nearest frame, or calm would be a sign of the classes that have copies.
+    frame = np.arange(len(keypoints))
+    position = frame * (1 - bend * (1 - frame / max(len(keypoints) - 1, 1)))
+    # The mean of two frames has less of the estimator's jitter than either. So only the smooth path is interpolated and
+    # the nearest frame's jitter is kept, or calm tracks would give away the classes that have copies.
     path = smooth(keypoints, 3)
-    jitter = (keypoints - path)[np.round(position).astype(int)]
     warped = _take_seen(path, position)
-    warped[..., :2] += jitter[..., :2]
+    warped[..., :2] += (keypoints - path)[np.round(position).astype(int)][..., :2]
     return warped
 
 
@@ -234,11 +180,11 @@ def _take_seen(keypoints: np.ndarray, position: np.ndarray) -> np.ndarray:
     return nearest
 
 
-def drift_of(knots: np.ndarray, clip: PoseClip) -> Tensor:
+def drift_of(knots: np.ndarray, clip: PoseClip) -> np.ndarray:
     """Interpolate displacements between their knots, every half second: (knots, M, 17, 2) -> (T, M, 17, 2).
 
     Noise that is new in every frame would make jitter a sign of the classes that have copies.
     """
-    position = torch.arange(clip.n_frames, dtype=torch.float64) / clip.fps / DRIFT_SECONDS
-    hats = (1 - (position[:, None] - torch.arange(len(knots))).abs()).clamp(min=0)
-    return torch.einsum("tj,jmkc->tmkc", hats, torch.from_numpy(knots))
+    position = np.arange(clip.n_frames) / clip.fps / DRIFT_SECONDS
+    hats = np.clip(1 - np.abs(position[:, None] - np.arange(len(knots))), 0, None)
+    return np.einsum("tj,jmkc->tmkc", hats, knots)

@@ -1,16 +1,16 @@
-"""More clips of rare classes: changed copies of training clips, until every class has as many as the target says.
+"""Oversampling: changed copies of training clips of rare classes, until every class reaches its target.
 
-Only clips that a split trains on are copied, and the split is written into the dataset, so that `split: official`
-trains on exactly that. Every class goes through the same changes and the same test. No class is extracted or filtered
-otherwise than the others: in the published study two were, so that the label leaked through preprocessing.
-What a copy is depends on the seed and the names of the clips alone, not on their order or on what was made before.
+Only clips that a split trains on are copied, and the split is written into the dataset, so that `split: official` then
+trains on exactly these. Every class goes through the same changes and the same test: in the published study two classes
+were treated differently, so that preprocessing leaked the label. A copy depends on the seed and the names of the
+clips alone, not on their order or on what was made before.
 """
 
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import pandas as pd
@@ -20,11 +20,12 @@ from poseemo_lib.data.copies import KINDS, change_clip, draw_change, keeps_enoug
 from poseemo_lib.data.dataset import Dataset, DatasetInfo, DatasetWriter
 from poseemo_lib.data.splits import default_method, make_split, split_hash
 from poseemo_lib.errors import DatasetError, UsageError
+from poseemo_lib.text import nearest, track
 
 METHODS = ("official", "grouped", "neighbours")
 _ATTEMPTS = 8
 _SHARD_CLIPS = 1024
-_CHUNK_CLIPS, _CHUNK_COPIES, _CHUNK_VALUES = 256, 512, 8_000_000
+_CHUNK_CLIPS = 256
 
 
 @dataclass(frozen=True)
@@ -47,9 +48,9 @@ class EnhanceReport:
 
 @dataclass(frozen=True)
 class _Plan:
-    """How many copies each clip gets, and the row of each copy's partner, -1 for none."""
+    """The split, and for each copied clip the row of each copy's partner, -1 for none."""
 
-    part: dict[str, str | None]
+    split: dict[str, str | None]
     partners: dict[str, list[int]]
     before: pd.Series
     wanted: pd.Series
@@ -69,7 +70,7 @@ def enhance_dataset(
 ) -> EnhanceReport:
     """Write a dataset again, with copies of the training clips of rare classes.
 
-    An enhancement that was interrupted goes on with the same call. Memory holds the table and a few hundred clips.
+    An interrupted call is continued by the same call. Memory holds the table and a few hundred clips.
 
     Parameters
     ----------
@@ -114,12 +115,12 @@ def enhance_dataset(
             "enhance the dataset that it was made from"
         )
     method = split or default_method(table)
-    parts = make_split(table, method, seed=seed)
+    chosen = make_split(table, method, seed=seed)
     settings = {"split": method, "seed": seed, "target": target, "most": most, "kinds": list(kinds)}
     made_from = {key: getattr(dataset.info, key) for key in ("name", "content_hash", "recipe")}
-    recipe = {"command": "enhance", **settings, "split_hash": split_hash(parts), "made_from": made_from}
+    recipe = {"command": "enhance", **settings, "split_hash": split_hash(chosen), "made_from": made_from}
     kept = {key: getattr(dataset.info, key) for key in ("classes", "source", "licence", "estimator", "synthetic")}
-    plan = _plan(dataset, table, parts, settings)
+    plan = _plan(dataset, table, chosen, settings)
     with DatasetWriter(
         out, DatasetInfo(name=name, recipe=recipe, **kept), shard_clips=_SHARD_CLIPS, resume=True
     ) as writer:
@@ -130,8 +131,6 @@ def enhance_dataset(
 
 
 def _check_call(split, seed, target, most, kinds) -> tuple[str, ...]:
-    from poseemo_lib.text import nearest
-
     if split not in (None, *METHODS):
         raise UsageError(f"split: wanted one of {', '.join(METHODS)}, got {split!r}")
     for name, value, sound, wanted in (
@@ -148,9 +147,9 @@ def _check_call(split, seed, target, most, kinds) -> tuple[str, ...]:
     return tuple(kind for kind in KINDS if kind in kinds)
 
 
-def _plan(dataset: Dataset, table: pd.DataFrame, parts: pd.Series, settings: dict) -> _Plan:
-    """Say how many copies each training clip gets, evenly over a class, and draw their partners."""
-    train = table.assign(row=np.arange(len(table)))[(parts == "train").to_numpy()]
+def _plan(dataset: Dataset, table: pd.DataFrame, split: pd.Series, settings: dict) -> _Plan:
+    """Choose how many copies each training clip gets, evenly over a class, and draw their partners."""
+    train = table.assign(row=np.arange(len(table)))[(split == "train").to_numpy()]
     before = train["label"].value_counts()
     for label in dataset.classes:
         if label not in before.index and (table["label"] == label).any():
@@ -158,7 +157,7 @@ def _plan(dataset: Dataset, table: pd.DataFrame, parts: pd.Series, settings: dic
                 f"{dataset.root}: wanted training clips of every class, the {settings['split']} split has none of "
                 f"{label!r}; choose another split or seed"
             )
-    # One mirror image is all that a mirror alone can make of a clip.
+    # Mirroring alone gives one copy of a clip.
     most = 1 if settings["kinds"] == ["mirror"] else settings["most"]
     wanted = np.ceil(settings["target"] * before.max() - 1e-9) + 0 * before
     mates = _mates(train)
@@ -173,13 +172,13 @@ def _plan(dataset: Dataset, table: pd.DataFrame, parts: pd.Series, settings: dic
             count = min(most, each + (i < extra))
             if count:
                 partners[clip_id] = [_partner(mates[clip_id], clip_id, number, settings) for number in range(count)]
-    return _Plan(parts.where(parts.notna(), None).to_dict(), partners, before, wanted.clip(lower=before))
+    return _Plan(split.where(split.notna(), None).to_dict(), partners, before, wanted.clip(lower=before))
 
 
 def _mates(train: pd.DataFrame) -> dict[str, list[tuple[str, int]]]:
-    """For each clip, those that it may be mixed with and itself, as (clip_id, row), sorted.
+    """For each clip, itself and those that it may be mixed with, as (clip_id, row), sorted.
 
-    They are of one class, train, and are of one group, so that a split that keeps groups whole never parts the two.
+    They are training clips of one class and one group, so a split that keeps groups whole never separates them.
     """
     mates = {}
     for _, clips in train.groupby(["label", "group_id", "n_people"]):
@@ -202,47 +201,26 @@ def _rng(*names) -> np.random.Generator:
 
 def _write(dataset: Dataset, writer: DatasetWriter, plan: _Plan, seed: int, kinds: tuple[str, ...], progress: bool):
     """Write every clip and its copies; return the number of copies by class."""
-    from tqdm import tqdm
-
-    copies = defaultdict(int)
-    total = len(dataset) + sum(map(len, plan.partners.values()))
-    # disable=None: no bar where the output is not a terminal.
-    with tqdm(total=total, desc="enhance", unit="clip", disable=None if progress else True) as bar:
-        for clips in _chunks(dataset.clips(), plan):
-            planned = {clip.clip_id: plan.partners.get(clip.clip_id, []) for clip in clips}
-            # What an interrupted call has written is not made again.
-            todo = [
-                clip_id
-                for clip_id, rows in planned.items()
-                if not all(writer.written(_copy_id(clip_id, number)) for number in range(len(rows)))
-            ]
-            partners = dict(dataset.take(sorted({row for clip_id in todo for row in planned[clip_id]} - {-1})))
-            for clip in clips:
-                rows = planned[clip.clip_id]
-                family = [clip.with_(split=plan.part[clip.clip_id])]
-                if clip.clip_id in todo:
-                    # All of them, also those that are written: the numbers are the same whatever was there.
-                    family += make_copies(clip, [partners.get(row) for row in rows], seed, kinds)
-                for one in family:
-                    if not writer.written(one.clip_id):
-                        writer.write(one)
-                copies[clip.label] += len(family) - 1 if clip.clip_id in todo else len(rows)
-                bar.update(1 + len(rows))
+    copies, clips = defaultdict(int), track(dataset.clips(), "enhance", len(dataset), shown=progress)
+    while chunk := list(islice(clips, _CHUNK_CLIPS)):
+        planned = {clip.clip_id: plan.partners.get(clip.clip_id, []) for clip in chunk}
+        # What an interrupted call has written is not made again.
+        todo = {
+            clip_id
+            for clip_id, rows in planned.items()
+            if not all(writer.written(_copy_id(clip_id, number)) for number in range(len(rows)))
+        }
+        partners = dict(dataset.take(sorted({row for clip_id in todo for row in planned[clip_id]} - {-1})))
+        for clip in chunk:
+            rows, made = planned[clip.clip_id], []
+            if clip.clip_id in todo:
+                # All of them, also those that are written: the numbers are the same whatever was there.
+                made = make_copies(clip, [partners.get(row) for row in rows], seed, kinds)
+            for one in (clip.with_(split=plan.split[clip.clip_id]), *made):
+                if not writer.written(one.clip_id):
+                    writer.write(one)
+            copies[clip.label] += len(made) if clip.clip_id in todo else len(rows)
     return pd.Series(copies, dtype=int)
-
-
-def _chunks(clips: Iterator[PoseClip], plan: _Plan) -> Iterator[list[PoseClip]]:
-    """Cut the stream where enough clips, copies or numbers have come together for one look-up of partners."""
-    chunk, n_copies, n_values = [], 0, 0
-    for clip in clips:
-        chunk.append(clip)
-        n_copies += len(plan.partners.get(clip.clip_id, ()))
-        n_values += clip.keypoints.size
-        if len(chunk) >= _CHUNK_CLIPS or n_copies >= _CHUNK_COPIES or n_values >= _CHUNK_VALUES:
-            yield chunk
-            chunk, n_copies, n_values = [], 0, 0
-    if chunk:
-        yield chunk
 
 
 def _copy_id(clip_id: str, number: int) -> str:
@@ -250,43 +228,22 @@ def _copy_id(clip_id: str, number: int) -> str:
 
 
 def make_copies(clip: PoseClip, partners: list[PoseClip | None], seed: int, kinds: tuple[str, ...]) -> list[PoseClip]:
-    """Make the copies of one training clip.
+    """Make the copies of one training clip, one for each partner that it may be mixed with (or None).
 
-    Parameters
-    ----------
-    clip : PoseClip
-    partners : list of PoseClip or None
-        For each copy the clip that it may be mixed with.
-    seed : int
-    kinds : tuple of str
-
-    Returns
-    -------
-    list of PoseClip
-        A copy that misses more than 5 % of what its source shows is drawn again, up to seven times and without
-        interpolation; then it is left out.
+    A copy that misses more than 5 % of what its source shows is drawn again, up to seven times and without
+    interpolation; then it is left out.
     """
-    made: dict[int, np.ndarray] = {}
-    for attempt in range(_ATTEMPTS):
-        pending, changes = [], []
-        for number, partner in enumerate(partners):
+    copies = []
+    for number, partner in enumerate(partners):
+        for attempt in range(_ATTEMPTS):
             mixed = partner is not None and attempt == 0
             possible = kinds if mixed else tuple(kind for kind in kinds if kind != "interpolation")
-            if number not in made and possible:
-                pending.append(number)
-                changes.append(draw_change(clip, possible, _rng(seed, clip.clip_id, number, attempt)))
-        if not pending:
-            break
-        for number, copy in zip(pending, change_clip(clip, changes, [partners[i] for i in pending]), strict=True):
-            if keeps_enough(copy, clip.keypoints):
-                made[number] = copy
-    return [
-        clip.with_(
-            clip_id=_copy_id(clip.clip_id, number),
-            keypoints=made[number],
-            split=SPLITS[0],
-            origin="augmented",
-            augmented_from=clip.clip_id,
-        )
-        for number in sorted(made)
-    ]
+            if not possible:
+                continue
+            change = draw_change(clip, possible, _rng(seed, clip.clip_id, number, attempt))
+            keypoints = change_clip(clip, change, partner)
+            if keeps_enough(keypoints, clip.keypoints):
+                names = {"clip_id": _copy_id(clip.clip_id, number), "augmented_from": clip.clip_id}
+                copies.append(clip.with_(keypoints=keypoints, split=SPLITS[0], origin="augmented", **names))
+                break
+    return copies
