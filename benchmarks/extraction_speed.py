@@ -14,7 +14,7 @@ from itertools import islice
 from pathlib import Path
 
 from poseemo_lib.data.extraction.clip import extract_video
-from poseemo_lib.video.estimators.opening import open_estimator
+from poseemo_lib.video.estimators import open_estimator
 from poseemo_lib.video.frames import VideoWriter, probe, read_frames
 
 

@@ -18,7 +18,7 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 import numpy as np  # noqa: E402
 
 from poseemo_lib.data.dataset import Dataset  # noqa: E402
-from poseemo_lib.inference.live_session import LiveSession  # noqa: E402
+from poseemo_lib.inference.live.session import LiveSession  # noqa: E402
 from poseemo_lib.inference.predictor import load_predictor  # noqa: E402
 
 # Frames before the measured ones: the first window, and what is loaded when it is first used.

@@ -140,7 +140,7 @@ def stages(predictors: dict, windows, size: tuple, name: str, options: Options) 
 
 def by_frame(predictors: dict, name: str, options: Options) -> Iterator[Row]:
     """Split a live frame, a window predicted at each, into its stages; and compare predictors by frame."""
-    from poseemo_lib.inference.live_session import LiveSession
+    from poseemo_lib.inference.live.session import LiveSession
 
     one, n_frames = recording(1000), options.size(100, 10)
     poses = [one.keypoints[frame] for frame in range(one.n_frames)]
@@ -186,7 +186,7 @@ def video(options: Options) -> Iterator[Row]:
         yield Row(SUBJECT, "video, stages of a frame", note="left out: quick, or no video, pose model or package")
         return
     from poseemo_lib.video.drawing import draw_people
-    from poseemo_lib.video.estimators.opening import open_estimator
+    from poseemo_lib.video.estimators import open_estimator
     from poseemo_lib.video.frames import read_frames
 
     frames = [frame for frame, _ in zip(read_frames(path), range(30), strict=False)]

@@ -1,22 +1,22 @@
-"""The command that recognises while it looks: a camera, or a file as if it were one."""
+"""The command `live`: predictions while pictures come in, from a camera or a file."""
 
 import os
 import signal
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from poseemo_lib.cli.predict import EstimatorName, Format, MinConfidence, Model, RunArgument, open_and_tell
-from poseemo_lib.cli.shared import read_pairs, say
+from poseemo_lib.cli.predict import EstimatorName, Format, MinConfidence, Model, Options, RunArgument, open_and_tell
+from poseemo_lib.cli.shared import check_out, read_pairs, say
 from poseemo_lib.errors import PoseemoError, UsageError
 
 app = typer.Typer()
-# Seconds in which another Ctrl-C does not cut off what writes the files.
+# Seconds in which another Ctrl-C does not interrupt the writing of files.
 _PATIENT = 3.0
 
 
@@ -27,40 +27,40 @@ def live(
         str | None,
         typer.Option(help="A video, keypoint file or dataset in place of the camera.", metavar="FILE"),
     ] = None,
-    clip: Annotated[str | None, typer.Option(help="Of a source with several recordings: the name of one.")] = None,
+    clip: Annotated[str | None, typer.Option(help="Name of the recording, if the source holds several.")] = None,
     camera: Annotated[int, typer.Option(min=0, help="Number of the camera.")] = 0,
-    headless: Annotated[bool, typer.Option("--headless", help="No window; a source is used as fast as it can be.")] = (
+    headless: Annotated[bool, typer.Option("--headless", help="No window; a source is read as fast as possible.")] = (
         False
     ),
-    out: Annotated[Path | None, typer.Option(help="Write what is drawn as a video.", metavar="OVERLAY.mp4")] = None,
-    save: Annotated[
-        Path | None, typer.Option(help="Write the windows as .json, .csv or .parquet.", metavar="WINDOWS.csv")
+    out: Annotated[
+        Path | None, typer.Option(help="Write the drawn pictures to a video.", metavar="OVERLAY.mp4")
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace these files.")] = False,
+    save: Annotated[
+        Path | None, typer.Option(help="Write the predictions to .json, .csv or .parquet.", metavar="WINDOWS.csv")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace these files if they exist.")] = False,
     realtime: Annotated[
         bool,
-        typer.Option("--realtime", help="With --headless: play the source at its own speed, drop what is late."),
+        typer.Option("--realtime", help="With --headless: play the source at its own speed and drop late pictures."),
     ] = False,
-    stride: Annotated[float, typer.Option(help="Seconds from one answer to the next.")] = 0.4,
-    smoothing: Annotated[float, typer.Option(min=0, help="Seconds over which shown answers are smoothed; 0: none.")] = (
-        0.8
-    ),
-    mirror: Annotated[bool, typer.Option("--mirror", help="Show it mirrored.")] = False,
-    skeleton_only: Annotated[bool, typer.Option("--skeleton-only", help="Hide the picture.")] = False,
+    stride: Annotated[float, typer.Option(help="Seconds from one prediction to the next.")] = 0.4,
+    smoothing: Annotated[
+        float, typer.Option(min=0, help="Seconds over which the displayed probabilities are smoothed; 0: not at all.")
+    ] = 0.8,
+    mirror: Annotated[bool, typer.Option("--mirror", help="Show the pictures mirrored.")] = False,
+    skeleton_only: Annotated[bool, typer.Option("--skeleton-only", help="Show skeletons on black.")] = False,
     seconds: Annotated[float | None, typer.Option(help="Stop after so many seconds.")] = None,
     model: Model = None,
     estimator: EstimatorName = "mediapipe",
-    people: Annotated[int, typer.Option(min=1, max=20, help="People that the estimator looks for, at most.")] = 4,
+    people: Annotated[int, typer.Option(min=1, max=20, help="Most people that the estimator looks for.")] = 4,
     min_confidence: MinConfidence = 0.5,
     format: Format = None,
-    option: Annotated[
-        list[str] | None, typer.Option("--set", help="KEY=VALUE, an option of the keypoint format, e.g. fps=30.")
-    ] = None,
+    option: Options = None,
 ) -> None:
-    """Recognise emotions while looking: a webcam, or a file, in a window or without one.
+    """Predict emotions while a webcam films, or while a file is played, with or without a window.
 
-    Keys: q or Esc quits, m mirrors, h hides the picture (skeletons only). Ctrl-C ends it too. Nothing is stored unless
-    --out or --save says so; the windows that are saved are those of `poseemo predict`, not smoothed.
+    Keys: q or Esc quits, m mirrors, h hides the picture and leaves the skeletons. Ctrl-C ends it too. Nothing is
+    stored without --out or --save. Saved predictions are those of `poseemo predict`, not smoothed.
 
     Example: poseemo live runs/demo/bilstm/seed-0
 
@@ -68,53 +68,56 @@ def live(
 
     A clip: poseemo live runs/demo/bilstm/seed-0 --source data/demo --clip synthetic-0/clip-000004
     """
-    from poseemo_lib.inference import output as output
-    from poseemo_lib.inference.live import run_live
-    from poseemo_lib.inference.live_session import LiveSession
-    from poseemo_lib.inference.live_sources import CameraSource, open_file
-    from poseemo_lib.inference.live_view import Screen, View
+    from poseemo_lib.inference.live.loop import run_live
+    from poseemo_lib.inference.live.session import LiveSession
+    from poseemo_lib.inference.live.sources import CameraSource, open_file
+    from poseemo_lib.inference.live.view import Screen, View
+    from poseemo_lib.inference.predictions import describe_predictor
     from poseemo_lib.inference.predictor import load_predictor
 
     _check(source, clip, headless, out, save, overwrite, stride, seconds)
     options = read_pairs(option or [], "--set", parse=True)
     predictor = load_predictor(run)
     with ExitStack() as stack:
-        looks = partial(open_and_tell, estimator, model=model, people=people, min_confidence=min_confidence)
 
         def opened():
-            return stack.enter_context(looks())
+            chosen = {"model": model, "people": people, "min_confidence": min_confidence}
+            return stack.enter_context(open_and_tell(estimator, **chosen))
 
         if source:
             paced = realtime or not headless
             input = open_file(source, opened, clip=clip, format=format, options=options, live=paced)
         else:
             input = CameraSource.open(camera, opened)
-        say(output.describe_predictor(predictor.info) + "\n")
-        how = {"stride": stride, "smoothing": smoothing, "keep": bool(save)}
-        session = LiveSession.for_source(predictor, input, **how)
+        say(describe_predictor(predictor.info) + "\n")
+        session = LiveSession.for_source(predictor, input, stride=stride, smoothing=smoothing, keep=bool(save))
         screen = None if headless else stack.enter_context(Screen(f"poseemo: {input.name}", input.size))
         stop = stack.enter_context(_signals())
         note = "trained on synthetic data" if predictor.info.synthetic else ""
-        shown = {"screen": screen, "view": View(mirror, skeleton_only), "note": note}
+        view = View(mirror, skeleton_only)
         try:
-            say(run_live(session, input, out=out, **shown, seconds=seconds, stop=stop).summary())
+            pace = run_live(session, input, out=out, screen=screen, view=view, note=note, seconds=seconds, stop=stop)
+            say(pace.summary())
         finally:
-            _tell(session, input, source, out, save)
-    if source and not stop() and not seconds and not session.n_windows:
-        raise PoseemoError(f"{source}: too few frames with somebody in them, so that there is no answer")
+            if save:
+                _save(session, input, source or input.name, save)
+            if out and out.exists():
+                say(f"wrote {out}")
+    if source and not stop.is_set() and not seconds and not session.n_windows:
+        raise PoseemoError(f"{source}: too few frames with somebody in them, so there is no prediction")
     if input.damage:
-        raise PoseemoError(f"{source}: {'; '.join(input.damage)}; the answers for the rest are complete")
+        raise PoseemoError(f"{source}: {'; '.join(input.damage)}; the rest was predicted in full")
 
 
 @contextmanager
-def _signals() -> Iterator[Callable[[], bool]]:
-    """Let Ctrl-C and SIGTERM ask to stop; again, when that takes longer, they end the process as ever."""
-    asked, before = [], {}
+def _signals() -> Iterator[threading.Event]:
+    """Turn Ctrl-C and SIGTERM into a request to stop; repeated after a while, they end the process at once."""
+    stop, first, before = threading.Event(), [], {}
 
     def ask(number, frame) -> None:
-        asked.append(time.monotonic())
-        # Some senders send twice at once.
-        if asked[-1] - asked[0] > _PATIENT:
+        stop.set()
+        first.append(time.monotonic())
+        if first[-1] - first[0] > _PATIENT:  # some senders send twice at once
             signal.signal(number, before[number])
             signal.raise_signal(number)
 
@@ -122,45 +125,41 @@ def _signals() -> Iterator[Callable[[], bool]]:
         with suppress(ValueError):  # not in the main thread
             before[number] = signal.signal(number, ask)
     try:
-        yield lambda: bool(asked)
+        yield stop
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
-def _tell(session, input, source: str | None, out: Path | None, save: Path | None) -> None:
-    """Write the windows, and say what was written."""
-    from poseemo_lib.inference import output as output
-    from poseemo_lib.inference.predict import Prediction
+def _save(session, input, name: str, path: Path) -> None:
+    """Write the windows of a session."""
+    from poseemo_lib.inference.predictions import Prediction, write_prediction
+    from poseemo_lib.text import count
 
-    if save:
-        table = session.table()
-        table.insert(0, "recording", input.name)
-        if input.label is not None:
-            table.insert(1, "label", input.label)
-        seconds = {input.name: session.seconds}
-        facts = {"stride": session.stride, "table": table, "faults": list(input.damage), "recordings": seconds}
-        found = Prediction(session.predictor.info, source or input.name, input.kind, **facts)
-        output.write_prediction(found, save)
-        say(f"{save}: {output.count(len(table), 'window')}")
-    if out and out.exists():
-        say(f"{out}: open it in a player")
+    table = session.table()
+    table.insert(0, "recording", input.name)
+    if input.label is not None:
+        table.insert(1, "label", input.label)
+    seconds = {input.name: session.seconds}
+    found = Prediction(session.predictor.info, name, input.kind, session.stride, table, list(input.damage), seconds)
+    write_prediction(found, path)
+    say(f"wrote {count(len(table), 'window')} to {path}")
 
 
 def _check(source, clip, headless, out, save, overwrite, stride, seconds) -> None:
     """Refuse a wrong call before anything is opened."""
-    from poseemo_lib.inference import output as output
-    from poseemo_lib.inference.live_view import check_screen
+    from poseemo_lib.inference.live.view import check_screen
+    from poseemo_lib.inference.predictions import SUFFIXES
     from poseemo_lib.video.writing import WRITTEN_SUFFIXES
 
     for name, value in (("--stride", stride), ("--seconds", seconds)):
         if value is not None and not value > 0:
             raise UsageError(f"{name}: wanted seconds above 0, got {value}")
     if clip and not source:
-        raise UsageError("--clip: wants --source, the dataset or file that the clip is in")
+        raise UsageError("--clip: wants --source, the dataset or file that holds the clip")
     if out:
-        output.check_out(out, WRITTEN_SUFFIXES, overwrite=overwrite, input=source)
+        check_out(out, WRITTEN_SUFFIXES, overwrite=overwrite, input=source)
     if save:
-        output.check_out(save, overwrite=overwrite, input=source)
+        check_out(save, SUFFIXES, overwrite=overwrite, input=source)
     if not headless:
         check_screen(dict(os.environ))

@@ -1,4 +1,4 @@
-"""Commands that recognise: videos, keypoint files and datasets; and one that looks whether they can be."""
+"""The commands `predict`, and `doctor`, which says whether an input is fit for it."""
 
 from functools import partial
 from pathlib import Path
@@ -6,111 +6,107 @@ from typing import Annotated
 
 import typer
 
-from poseemo_lib.cli.shared import list_items, read_pairs, say, stoppable
+from poseemo_lib.cli.shared import check_out, list_items, print_table, read_pairs, say, stoppable
 from poseemo_lib.errors import PoseemoError, UsageError
 
 app = typer.Typer()
 
 RunArgument = Annotated[str, typer.Argument(help="Folder of one run, such as runs/demo/bilstm/seed-0, or NAME.onnx.")]
 InputArgument = Annotated[
-    str, typer.Argument(help="A video, a keypoint file, a folder of them, a dataset or one clips-*.parquet of it.")
+    str, typer.Argument(help="A video, a keypoint file, a folder of them, a dataset or one of its clips-*.parquet.")
 ]
 Format = Annotated[
     str | None,
-    typer.Option(help="What INPUT is: video, dataset, or a keypoint format; default: by its name and content."),
+    typer.Option(help="Kind of INPUT: video, dataset or a keypoint format; default: told by its name and content."),
 ]
 Options = Annotated[
     list[str] | None,
     typer.Option("--set", help="KEY=VALUE, an option of the keypoint format, e.g. fps=30; `--set help` lists them."),
 ]
-Model = Annotated[Path | None, typer.Option(help="Videos: the estimator's model file; default: fetched once.")]
-EstimatorName = Annotated[str, typer.Option("--estimator", help="Videos: mediapipe, rtmo or rtmpose.")]
-MinConfidence = Annotated[float, typer.Option(min=0, max=1, help="Videos: of a person, for the estimator.")]
+Model = Annotated[
+    Path | None, typer.Option(help="For videos: the estimator's model file; default: downloaded once and kept.")
+]
+EstimatorName = Annotated[str, typer.Option("--estimator", help="For videos: mediapipe, rtmo or rtmpose.")]
+MinConfidence = Annotated[float, typer.Option(min=0, max=1, help="For videos: least confidence of a person found.")]
+# Rows that are printed.
+MOST_ROWS = 40
 
 
 @app.command()
 def predict(
     run: RunArgument,
     input: InputArgument,
-    out: Annotated[Path | None, typer.Option(help="Write FILE.json, .csv or .parquet.", metavar="FILE")] = None,
-    stride: Annotated[float, typer.Option(help="Seconds from one answer to the next.")] = 0.4,
-    clips: Annotated[bool, typer.Option("--clips", help="Of a dataset: one answer a clip, as when scored.")] = False,
-    overlay: Annotated[
-        Path | None, typer.Option(help="Of a video: write it with skeletons and answers drawn in.", metavar="OUT.mp4")
+    out: Annotated[
+        Path | None, typer.Option(help="Also write the predictions to FILE.json, .csv or .parquet.", metavar="FILE")
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace FILE and OUT.mp4.")] = False,
+    stride: Annotated[float, typer.Option(help="Seconds from one prediction to the next.")] = 0.4,
+    clips: Annotated[
+        bool, typer.Option("--clips", help="For a dataset: one prediction a clip, as in the run's test.")
+    ] = False,
+    overlay: Annotated[
+        Path | None,
+        typer.Option(help="For a video: write a copy with skeletons and predictions drawn in.", metavar="OUT.mp4"),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace FILE and OUT.mp4 if they exist.")] = False,
     model: Model = None,
     estimator: EstimatorName = "mediapipe",
     min_confidence: MinConfidence = 0.5,
     format: Format = None,
     option: Options = None,
 ) -> None:
-    """Recognise emotions: calibrated probabilities for every window of about 2.5 s, or "not sure".
+    """Predict emotions in a video, keypoint file or dataset with a trained network.
 
-    One or two people are followed; scene cuts end a window. `poseemo doctor` says whether INPUT looks like what the
-    run was trained on.
+    Each window of about 2.5 s gets a calibrated probability for each class; below the run's threshold the prediction
+    is "not sure". One or two people are followed, and no window crosses a scene cut. `poseemo doctor` says whether
+    INPUT resembles the data that the run was trained on.
 
     Example: poseemo predict runs/demo/bilstm/seed-0 dance.mp4 --overlay dance-overlay.mp4
 
-    Keypoints: poseemo predict runs/demo/bilstm/seed-0 openpose_output --set fps=24 --out answers.csv
+    Keypoints: poseemo predict runs/demo/bilstm/seed-0 openpose_output --set fps=24 --out predictions.csv
 
-    A dataset: poseemo predict runs/demo/bilstm/seed-0 data/demo --clips --out answers.parquet
+    A dataset: poseemo predict runs/demo/bilstm/seed-0 data/demo --clips --out predictions.parquet
     """
+    from poseemo_lib.inference import predictions
     from poseemo_lib.inference.inputs import VIDEO, input_kind
+    from poseemo_lib.inference.predictor import load_predictor
 
     if option == ["help"]:
         _list_options(input, format)
         return
-    from poseemo_lib.inference import output as output
-
     if out:
-        output.check_out(out, overwrite=overwrite, input=input)
+        check_out(out, predictions.SUFFIXES, overwrite=overwrite, input=input)
     if overlay:
         from poseemo_lib.video.writing import WRITTEN_SUFFIXES
 
-        output.check_out(overlay, WRITTEN_SUFFIXES, overwrite=overwrite, input=input)
+        check_out(overlay, WRITTEN_SUFFIXES, overwrite=overwrite, input=input)
         if input_kind(input, format) != VIDEO or not Path(input).is_file():
-            raise UsageError(f"--overlay: wants a video file, got {input}, which is none")
+            raise UsageError(f"--overlay: wants a video file as INPUT, got {input}")
     with stoppable("no half-written file is left"):
-        _predict(run, input, out, stride, clips, overlay, _opener(estimator, model, min_confidence), format, option)
+        predictor = load_predictor(run)
+        input_kind(input, format)  # a wrong name ends it before anything is printed
+        say(predictions.describe_predictor(predictor.info) + "\n")
+        kept = []
+        found = predictions.predict_input(
+            predictor, input, format=format, options=read_pairs(option or [], "--set", parse=True), stride=stride,
+            clips=clips, estimator=_opener(estimator, model, min_confidence), progress=True,
+            each=lambda *one: kept.append(one) if overlay else None,
+        )  # fmt: skip
+        print_table(predictions.display_table(found, MOST_ROWS))
+        if (rest := len(found.table) - MOST_ROWS) > 0:
+            say(f"... and {rest} more; --out FILE.csv writes all")
+        say("\n" + predictions.summarise_prediction(found))
+        if out:
+            predictions.write_prediction(found, out)
+            say(f"wrote {out}")
+        if overlay:
+            from poseemo_lib.inference.overlay_video import write_overlay
 
-
-def _predict(run, input, out, stride, clips, overlay, opener, format, option) -> None:
-    from poseemo_lib.inference import output as output
-    from poseemo_lib.inference.inputs import input_kind
-    from poseemo_lib.inference.predict import predict_input
-    from poseemo_lib.inference.predictor import load_predictor
-
-    predictor = load_predictor(run)
-    input_kind(input, format)  # a wrong name is said alone
-    say(output.describe_predictor(predictor.info) + "\n")
-    kept = []
-    found = predict_input(
-        predictor, input, format=format, options=read_pairs(option or [], "--set", parse=True), stride=stride,
-        clips=clips, estimator=opener, progress=True, each=lambda *one: kept.append(one) if overlay else None,
-    )  # fmt: skip
-    say(output.prediction_text(found))
-    say("\n" + output.summary_text(found))
-    if out:
-        output.write_prediction(found, out)
-        say(f"{out}: {output.count(len(found.table), 'row')}")
-    if overlay:
-        _draw(input, overlay, kept[0], predictor.info)
-    _end(found.faults, input)
-
-
-def _draw(input: str, overlay: Path, kept: tuple, info) -> None:
-    from poseemo_lib.inference.overlay_video import write_overlay
-
-    note = "trained on synthetic data" if info.synthetic else ""
-    write_overlay(input, overlay, *kept, info.classes, note=note, progress=True)
-    say(f"{overlay}: open it in a player")
-
-
-def _end(faults: list[str], input: str) -> None:
-    list_items("could not be used, or not all of it", faults)
-    if faults:
-        raise PoseemoError(f"{input}: not all of it could be used (see above); the answers for the rest are complete")
+            note = "trained on synthetic data" if predictor.info.synthetic else ""
+            write_overlay(input, overlay, *kept[0], predictor.info.classes, note=note, progress=True)
+            say(f"wrote {overlay}")
+    list_items("could not be used, or only in part", found.faults)
+    if found.faults:
+        raise PoseemoError(f"{input}: parts of it could not be used (see above); the rest was predicted in full")
 
 
 @app.command()
@@ -123,15 +119,15 @@ def doctor(
     format: Format = None,
     option: Options = None,
 ) -> None:
-    """Say whether INPUT looks like what RUN was trained on, and what to do where it does not.
+    """Compare an input with the data that a run was trained on, and advise where they differ.
 
-    Compared are frame rate, length, people, missing joints, size, confidence and speed. Warnings are no failure: exit
-    code 0; 1 means that INPUT cannot be used at all.
+    Compared are frame rate, length, people, missing joints, size, confidence and speed. The exit code is 0 even with
+    warnings, and 1 if INPUT cannot be used at all.
 
     Example: poseemo doctor runs/demo/bilstm/seed-0 dance.mp4
     """
-    from poseemo_lib.inference.doctor import diagnose, diagnosis_text
-    from poseemo_lib.inference.inputs import input_kind, read_sources
+    from poseemo_lib.inference.doctor import diagnose, display_table
+    from poseemo_lib.inference.inputs import input_kind, read_recordings
     from poseemo_lib.inference.predictor import load_predictor
 
     if option == ["help"]:
@@ -142,9 +138,22 @@ def doctor(
         kind, faults = input_kind(input, format), []
         options = read_pairs(option or [], "--set", parse=True)
         opener = _opener(estimator, model, min_confidence)
-        sources = read_sources(input, kind, faults, options=options, estimator=opener, progress=True)
-        say(f"{input}: read as {kind}; beside {predictor.info.name}")
-        say(diagnosis_text(diagnose(predictor, sources, faults)))
+        found = diagnose(
+            predictor,
+            read_recordings(input, kind, faults, options=options, estimator=opener, progress=True),
+            faults,
+        )
+    known = f"{found.n_clips} training clips" if found.n_clips else "unknown training clips"
+    say(f"{input}, read as {kind}, compared with the data of {predictor.info.name}")
+    say(f"{found.n_windows} windows of the input and {known}: median, and 5 to 95 %\n")
+    print_table(display_table(found))
+    say()
+    if not found.n_clips:
+        say("The run has no statistics of its training clips, and its dataset is not found.")
+    for warning in found.warnings:
+        say(f"- {warning}")
+    if found.n_clips and not found.warnings:
+        say("The input resembles the training clips. That does not mean that predictions are right.")
 
 
 def _opener(estimator: str, model: Path | None, min_confidence: float):
@@ -152,8 +161,8 @@ def _opener(estimator: str, model: Path | None, min_confidence: float):
 
 
 def open_and_tell(name: str, **options):
-    """Open a pose estimator, and say what really runs it."""
-    from poseemo_lib.video.estimators.opening import open_estimator
+    """Open a pose estimator, and say on which hardware it runs."""
+    from poseemo_lib.video.estimators import open_estimator
 
     opened = open_estimator(name, **options)
     typer.echo(opened.info.running(), err=True)

@@ -2,6 +2,9 @@
 
 import logging
 import signal
+import sys
+import tempfile
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
@@ -17,6 +20,54 @@ DatasetArgument = Annotated[str, typer.Argument(help="Folder of a dataset, or a 
 def say(text: str = "") -> None:
     """Print to the terminal."""
     typer.echo(text)
+
+
+def print_table(table) -> None:
+    """Print a DataFrame of texts: fitted to a terminal, as wide as needed elsewhere."""
+    from rich.console import Console
+    from rich.table import Table
+
+    shown = Table(box=None, pad_edge=False, header_style="bold")
+    for name in table.columns:
+        shown.add_column(str(name), overflow="fold")
+    for row in table.itertuples(index=False):
+        shown.add_row(*map(str, row))
+    Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else 1000).print(shown)
+
+
+def check_out(path: str | Path, suffixes: Sequence[str], *, overwrite: bool = False, input: str | None = None) -> Path:
+    """Check that a file can be written, before any work is done for it.
+
+    Parameters
+    ----------
+    path : str or Path
+    suffixes : sequence of str
+        What its name may end in.
+    overwrite : bool
+        Whether it may exist already.
+    input : str, optional
+        What is read, which is never written over.
+
+    Raises
+    ------
+    UsageError
+        Its suffix is another, its folder is missing or not writable, it exists, or it is the input.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in suffixes:
+        raise UsageError(f"{path}: wanted a name that ends in one of {', '.join(suffixes)}")
+    if not path.absolute().parent.is_dir():
+        raise UsageError(f"{path}: wanted a folder that exists, found none at {path.parent}")
+    if path.is_dir() or (path.exists() and not overwrite):
+        raise UsageError(f"{path}: exists; choose another name, or say --overwrite")
+    if input and path.exists() and Path(input).exists() and path.samefile(input):
+        raise UsageError(f"{path}: is the input; choose another name")
+    try:
+        with tempfile.TemporaryFile(dir=path.absolute().parent):
+            pass
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written there: {error.strerror}") from None
+    return path
 
 
 def list_items(what: str, items: list[str], most: int = 20) -> None:

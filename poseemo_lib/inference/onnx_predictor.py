@@ -10,7 +10,7 @@ from poseemo_lib.features.compiled_features import derive_features
 from poseemo_lib.features.preparation import Preparation, prepare
 from poseemo_lib.features.windows import Window
 from poseemo_lib.inference.onnx_sidecar import read_sidecar
-from poseemo_lib.inference.predictor import PredictorInfo
+from poseemo_lib.inference.predictor_info import PredictorInfo
 from poseemo_lib.text import first_line
 from poseemo_lib.training.calibration import scale_probabilities
 

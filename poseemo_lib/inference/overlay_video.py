@@ -1,4 +1,4 @@
-"""A video again, with skeletons, answers and a strip of probabilities drawn into it."""
+"""A video again, with skeletons, predictions and a strip of probabilities drawn into it."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,11 +7,14 @@ import numpy as np
 import pandas as pd
 
 from poseemo_lib.features.windows import Window
-from poseemo_lib.inference.inputs import Source
+from poseemo_lib.inference.inputs import InputRecording
+from poseemo_lib.skeleton import N_KEYPOINTS
 from poseemo_lib.training.evaluation import probability_columns
 from poseemo_lib.video.drawing import draw_overlay, draw_strip
+from poseemo_lib.video.frames import prefetch, read_frames
+from poseemo_lib.video.writing import VideoWriter
 
-# Of the strip, before it is stretched over the picture.
+# Width and height of the strip, before it is stretched over the picture.
 _STRIP = (960, 64)
 
 
@@ -27,7 +30,7 @@ def window_of_frames(windows: Sequence[Window], n_frames: int) -> np.ndarray:
     Returns
     -------
     int array (n_frames,)
-        Number of the window; -1 where none holds the frame.
+        Number of the window; -1 if none holds the frame.
     """
     chosen, distance = np.full(n_frames, -1), np.full(n_frames, np.inf)
     for number, window in enumerate(windows):
@@ -41,7 +44,7 @@ def window_of_frames(windows: Sequence[Window], n_frames: int) -> np.ndarray:
 def write_overlay(
     video: str | Path,
     out: str | Path,
-    source: Source,
+    one: InputRecording,
     windows: Sequence[Window],
     table: pd.DataFrame,
     classes: Sequence[str],
@@ -49,21 +52,21 @@ def write_overlay(
     note: str = "",
     progress: bool = False,
 ) -> None:
-    """Write a video with what was recognised drawn into it.
+    """Write a video with the predictions drawn into it.
 
-    A frame shows the answer of the window whose middle is nearest, and that window's people.
+    A frame shows the prediction of the window whose middle is nearest, and that window's people.
 
     Parameters
     ----------
     video : str or Path
-        What was recognised.
+        What was predicted.
     out : str or Path
         The new video, whose suffix says the container; it is there whole or not at all.
-    source : Source
+    one : InputRecording
         What was read of the video.
     windows : sequence of Window
     table : DataFrame
-        Of the windows, see :func:`poseemo_lib.inference.predictor.windows_table`.
+        Of the windows, see :func:`poseemo_lib.inference.predictor.predict_windows`.
     classes : sequence of str
     note : str
         A line that stands in every frame, such as "trained on synthetic data".
@@ -79,37 +82,23 @@ def write_overlay(
     """
     from tqdm import tqdm
 
-    from poseemo_lib.video.frames import VideoWriter, prefetch, read_frames
-
-    recording = source.recording
-    n_frames = len(recording.keypoints)
+    recording, n_frames = one.recording, len(one.recording.keypoints)
     chosen = window_of_frames(windows, n_frames)
+    # Number -1, no window, takes the last row.
     values = np.concatenate([table[probability_columns(classes)].to_numpy(), np.full((1, len(classes)), np.nan)])
-    strip = draw_strip(values[chosen[_spread(n_frames, _STRIP[0])]], classes, *_STRIP)
+    names = [*table["prediction"], ""]
+    columns = min(n_frames, _STRIP[0])
+    strip = draw_strip(values[chosen[np.arange(columns) * n_frames // columns]], classes, *_STRIP)
     frames = prefetch(read_frames(video, fps=recording.fps))
     with VideoWriter(out, recording.fps, recording.width, recording.height) as writer:
         for frame in tqdm(frames, total=n_frames, desc="overlay", unit="frame", disable=None if progress else True):
             number = chosen[frame.index]
-            writer.write(
-                draw_overlay(
-                    frame.rgb,
-                    _people(windows, number, frame.index),
-                    table["prediction"].iloc[number] if number >= 0 else "",
-                    values[number] if number >= 0 else None,
-                    classes,
-                    extra_lines=[line for line in (f"{frame.seconds:.1f} s", note) if line],
-                    strip=strip,
-                    now=frame.index / max(1, n_frames - 1),
-                )
+            window = windows[number] if number >= 0 else None
+            people = window.keypoints[frame.index - window.start] if window else np.zeros((0, N_KEYPOINTS, 3))
+            probabilities = values[number] if window else None
+            lines = [line for line in (f"{frame.seconds:.1f} s", note) if line]
+            now = frame.index / max(1, n_frames - 1)
+            picture = draw_overlay(
+                frame.rgb, people, names[number], probabilities, classes, extra_lines=lines, strip=strip, now=now
             )
-
-
-def _spread(n: int, width: int) -> np.ndarray:
-    """Return up to `width` of n positions, evenly spaced."""
-    return np.arange(min(n, width)) * n // min(n, width)
-
-
-def _people(windows: Sequence[Window], number: int, frame: int) -> np.ndarray:
-    if number < 0:
-        return np.zeros((0, 17, 3))
-    return windows[number].keypoints[frame - windows[number].start]
+            writer.write(picture)

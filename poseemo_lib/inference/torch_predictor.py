@@ -13,7 +13,7 @@ from poseemo_lib.data.dataset.statistics import STATISTICS_FILE
 from poseemo_lib.errors import PoseemoError, UsageError
 from poseemo_lib.features.preparation import Preparation
 from poseemo_lib.features.windows import Window
-from poseemo_lib.inference.predictor import PredictorInfo
+from poseemo_lib.inference.predictor_info import PredictorInfo
 from poseemo_lib.training.batching import evaluation_batch, prepare_clips
 from poseemo_lib.training.calibration import scale_probabilities
 from poseemo_lib.training.fit import predict

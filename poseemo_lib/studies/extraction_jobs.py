@@ -15,7 +15,7 @@ from poseemo_lib.data.labelling import clip_of
 from poseemo_lib.errors import ClipError, FormatError, PoseemoError, UsageError
 from poseemo_lib.studies.extraction_process import VideoOrder
 from poseemo_lib.studies.extraction_slots import ClusterExtraction, LocalExtraction, make_all
-from poseemo_lib.video.estimators.opening import find_model, open_estimator
+from poseemo_lib.video.estimators import find_model, open_estimator
 
 # Arguments of `open_estimator` where nothing else is said.
 ESTIMATOR = {"name": "mediapipe", "model": None, "people": 4, "min_confidence": 0.5, "device": "cpu"}
@@ -56,7 +56,7 @@ def extract_dataset(
     name : str
         The dataset's name.
     estimator : mapping, optional
-        Arguments of :func:`poseemo_lib.video.estimators.opening.open_estimator`.
+        Arguments of :func:`poseemo_lib.video.estimators.open_estimator`.
     fps : float, optional
         Frames per second, where a video has more.
     cuts : bool

@@ -88,7 +88,7 @@ class Extractor:
 
     def _open(self, order: VideoOrder) -> str:
         """Open the order's estimator unless it is open; say what is wrong with it."""
-        from poseemo_lib.video.estimators.opening import open_estimator
+        from poseemo_lib.video.estimators import open_estimator
 
         if self._opened != order.estimator:
             self.close()

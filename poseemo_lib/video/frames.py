@@ -3,11 +3,12 @@
 A picture is uint8 (H, W, 3), RGB. FFmpeg, through PyAV, decodes. A picture is in memory only while it is used.
 """
 
-import queue
-import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
+from time import monotonic
 from typing import TypeVar
 
 import numpy as np
@@ -65,12 +66,18 @@ class Frame:
         A repeated frame holds the same array: do not write into it.
     repeated : bool
         Whether the picture is that of the frame before, so that an estimate can be reused.
+    is_cut : bool
+        Whether a new scene begins here.
+    captured : float
+        When the picture came, by `time.monotonic`.
     """
 
     index: int
     seconds: float
     rgb: np.ndarray
     repeated: bool = False
+    is_cut: bool = False
+    captured: float = field(default_factory=monotonic)
 
 
 def probe(path: str | Path, *, fps: float | None = None) -> VideoInfo:
@@ -153,53 +160,18 @@ def _at_rate(timed: Iterator[tuple], rate: float, late: float, damage: Damage) -
 def prefetch(frames: Iterable[T], n: int = 4) -> Iterator[T]:
     """Give the same items, made in a thread that is up to `n` ahead.
 
-    An exception of the maker is raised here, after the items before it. When the consumer stops early, the thread
-    ends: `close()` the iterator, or drop it.
-
-    Parameters
-    ----------
-    frames : iterable
-        Such as :func:`read_frames`; it is read in the thread alone.
-    n : int
-        At least 1.
-
-    Yields
-    ------
-    object
-        The items, in order.
+    An exception of the maker is raised here, after the items before it. When the consumer stops early, the maker is
+    closed and the thread ends.
     """
-    items, stop = queue.Queue(maxsize=n), threading.Event()
-    thread = threading.Thread(target=_produce, args=(frames, items, stop), name="prefetch", daemon=True)
-    thread.start()
-    try:
-        while (item := items.get())[1] is not _END:
-            yield item[1]
-        if item[0]:
-            raise item[0]
-    finally:
-        stop.set()
-        thread.join()
-
-
-def _produce(frames: Iterable, items: queue.Queue, stop: threading.Event) -> None:
-    error, frames = None, iter(frames)
-    try:
-        for item in frames:
-            if not _put(items, (None, item), stop):
-                break
-    except BaseException as raised:
-        error = raised
-    finally:
-        if hasattr(frames, "close"):
-            frames.close()
-        _put(items, (error, _END), stop)
-
-
-def _put(items: queue.Queue, item, stop: threading.Event) -> bool:
-    while not stop.is_set():
+    items = iter(frames)
+    with ThreadPoolExecutor(1, "prefetch") as thread:
+        ahead = deque(thread.submit(next, items, _END) for _ in range(n))
         try:
-            items.put(item, timeout=0.05)
-            return True
-        except queue.Full:
-            continue
-    return False
+            while (item := ahead.popleft().result()) is not _END:
+                ahead.append(thread.submit(next, items, _END))
+                yield item
+        finally:
+            for future in ahead:
+                future.cancel()
+            if hasattr(items, "close"):
+                thread.submit(items.close)

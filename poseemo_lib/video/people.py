@@ -1,57 +1,125 @@
-"""Pictures -> everybody in them, one after another: the one way in which extraction, prediction and live use look."""
+"""Frames -> the people in each: the one loop behind `extract`, `predict` and `live`."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
-from poseemo_lib.video.frames import Frame
+from poseemo_lib.skeleton import N_KEYPOINTS
+from poseemo_lib.video.estimators import Estimator
+from poseemo_lib.video.frames import Frame, prefetch, probe, read_frames
 
 
-def with_cuts(frames: Iterable[Frame], fps: float, *, cuts: bool = True) -> Iterator[tuple[Frame, bool]]:
-    """Tell of each frame whether a scene begins with it.
+@dataclass(frozen=True, eq=False)
+class VideoPeople:
+    """Everybody in a video.
+
+    Parameters
+    ----------
+    keypoints : array (T, P, 17, 3), float32
+        Pixels and confidence. Not tracked: a person may change slots between frames. Absent: NaN, NaN, 0.
+    fps : float
+    width, height : int
+    cuts : tuple of int
+        First frames of new scenes.
+    repeated : int
+        Frames that show the picture before them again.
+    damage : str
+        What is wrong with the file; empty for a sound one.
+    """
+
+    keypoints: np.ndarray
+    fps: float
+    width: int
+    height: int
+    cuts: tuple[int, ...]
+    repeated: int
+    damage: str
+
+
+def mark_cuts(frames: Iterable[Frame], fps: float) -> Iterator[Frame]:
+    """Mark the first frame of each new scene with `is_cut`."""
+    from poseemo_lib.video.scene_cuts import CutDetector
+
+    detector = CutDetector(fps)
+    for frame in frames:
+        yield replace(frame, is_cut=True) if not frame.repeated and detector.is_cut(frame.rgb) else frame
+
+
+def find_people(frames: Iterable[Frame], estimator: Estimator) -> Iterator[tuple[Frame, np.ndarray]]:
+    """Find everybody in each frame.
+
+    The estimator may follow people from picture to picture, so it is reset at the start and at each scene cut. A
+    repeated picture is estimated once.
 
     Parameters
     ----------
     frames : iterable of Frame
-    fps : float
-        Their rate.
-    cuts : bool
-        Look for cuts; else there are none.
+        Some may be left out.
+    estimator : Estimator
 
     Yields
     ------
-    (Frame, bool)
+    (Frame, array (P, 17, 3))
+        Pixels and confidence of the P people found, in any order.
     """
-    from poseemo_lib.video.scene_cuts import CutDetector
-
-    detector = CutDetector(fps) if cuts else None
+    estimator.reset()
+    shown = people = None
     for frame in frames:
-        yield frame, detector is not None and not frame.repeated and bool(detector.is_cut(frame.rgb))
+        if frame.is_cut:
+            estimator.reset()
+        if frame.rgb is not shown:  # not `repeated`: the picture that is repeated may have been left out
+            people, shown = estimator.estimate(frame.rgb, frame.seconds), frame.rgb
+        yield frame, people
 
 
-def look(frames: Iterable[tuple[Frame, bool]], estimator) -> Iterator[tuple[Frame, np.ndarray, bool]]:
-    """Find everybody in each frame.
-
-    The estimator is reset at the start and at each cut, since it follows people from picture to picture; a picture that
-    is shown again is not looked at again.
+def people_of_video(
+    path: str | Path,
+    estimator: Estimator,
+    *,
+    fps: float | None = None,
+    cuts: bool = True,
+    progress: Callable[[int, int | None], None] | None = None,
+) -> VideoPeople:
+    """Find everybody in each frame of a video. A thread decodes a few frames ahead, so memory use stays small.
 
     Parameters
     ----------
-    frames : iterable of (Frame, bool)
-        From :func:`with_cuts`; some may be left out.
+    path : str or Path
     estimator : Estimator
-        See :func:`poseemo_lib.video.estimators.opening.open_estimator`.
+    fps : float, optional
+        Lower rate, for videos that have a higher one.
+    cuts : bool
+        Look for scene cuts.
+    progress : callable, optional
+        Called after each frame with the frames done and the expected total (None if unknown).
 
-    Yields
+    Raises
     ------
-    (Frame, array (P, 17, 3), bool)
-        Pixels and confidence of the P people found, in any order; and whether a scene begins with it.
+    FormatError
+        No picture can be decoded.
+    UsageError
+        `fps` is out of range.
     """
-    estimator.reset()
-    shown = poses = None
-    for frame, is_cut in frames:
-        if is_cut:
-            estimator.reset()
-        if frame.rgb is not shown:  # where frames are left out, `repeated` may be of one of them
-            poses, shown = estimator.estimate(frame.rgb, frame.seconds), frame.rgb
-        yield frame, poses, is_cut
+    info, damage = probe(path, fps=fps), []
+    frames = read_frames(path, fps=info.fps, on_damage=damage.append)
+    poses, cut_frames, repeated = [], [], 0
+    for frame, people in find_people(prefetch(mark_cuts(frames, info.fps) if cuts else frames), estimator):
+        poses.append(people)
+        cut_frames += [frame.index] if frame.is_cut else []
+        repeated += frame.repeated
+        if progress:
+            progress(len(poses), info.n_frames)
+    size = info.fps, info.width, info.height
+    return VideoPeople(stack_people(poses), *size, tuple(cut_frames), repeated, "; ".join(damage))
+
+
+def stack_people(poses: list[np.ndarray]) -> np.ndarray:
+    """Stack frames of any number of people, each (P, 17, 3), to (T, most P, 17, 3); absent people are missing."""
+    most = max([1, *(len(frame) for frame in poses)])
+    out = np.full((len(poses), most, N_KEYPOINTS, 3), np.nan, np.float32)
+    out[..., 2] = 0
+    for stacked, frame in zip(out, poses, strict=True):
+        stacked[: len(frame)] = frame
+    return out

@@ -19,7 +19,7 @@ from poseemo_lib.data.dataset import Dataset
 from poseemo_lib.data.formats import Recording
 from poseemo_lib.data.formats.npz import write
 from poseemo_lib.errors import PoseemoError, UsageError
-from poseemo_lib.inference.live_view import check_screen
+from poseemo_lib.inference.live.view import check_screen
 from poseemo_lib.training.parameters import check_parameters
 from poseemo_lib.training.run import execute_run
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from poseemo_lib.cli.shared import check_out
 from poseemo_lib.data.formats import npz
 from poseemo_lib.errors import FormatError, UsageError
-from poseemo_lib.inference.output import check_out
 
 
 def test_the_input_is_never_written_over(tmp_path):
@@ -13,14 +13,14 @@ def test_the_input_is_never_written_over(tmp_path):
     path.write_bytes(b"film")
     (tmp_path / "link.mp4").symlink_to(path)
     for name in ("dance.mp4", "link.mp4"):
-        with pytest.raises(UsageError, match="is what is read; choose another name"):
+        with pytest.raises(UsageError, match="is the input; choose another name"):
             check_out(tmp_path / name, (".mp4",), overwrite=True, input=str(path))
     assert check_out(tmp_path / "new.mp4", (".mp4",), input=str(path)) == tmp_path / "new.mp4"
 
 
 def test_a_folder_that_cannot_be_written_in_is_named_first():
     with pytest.raises(UsageError, match="/proc/x.csv: cannot be written there"):
-        check_out("/proc/x.csv")
+        check_out("/proc/x.csv", (".csv",))
 
 
 def test_confidences_on_another_scale_are_refused(tmp_path):

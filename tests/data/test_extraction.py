@@ -46,7 +46,7 @@ def bad_videos(tmp_path_factory):
 @pytest.fixture(scope="module")
 def estimator():
     needs_shared()
-    from poseemo_lib.video.estimators.opening import open_estimator
+    from poseemo_lib.video.estimators import open_estimator
 
     with open_estimator(**ESTIMATOR) as opened:
         yield opened
@@ -231,7 +231,7 @@ def test_a_video_whose_process_dies_twice_is_given_up_and_the_others_go_on(video
     from poseemo_lib.studies import extraction_process
     from poseemo_lib.studies.extraction_process import VideoOrder
     from poseemo_lib.studies.extraction_slots import LocalExtraction, make_all
-    from poseemo_lib.video.estimators.opening import find_model
+    from poseemo_lib.video.estimators import find_model
 
     killed = []
 

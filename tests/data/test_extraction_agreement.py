@@ -14,7 +14,7 @@ NEAR = 0.2  # torso lengths
 @pytest.fixture(scope="module")
 def estimator():
     needs_shared()
-    from poseemo_lib.video.estimators.opening import open_estimator
+    from poseemo_lib.video.estimators import open_estimator
 
     with open_estimator(model=MODEL) as opened:
         yield opened

@@ -4,34 +4,25 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import SMALL
 
 from poseemo_lib.data.dataset import Dataset
 from poseemo_lib.data.dataset.statistics import STATISTICS_FILE, dataset_statistics, measure_clip, summarise
 from poseemo_lib.data.formats import Recording
 from poseemo_lib.errors import FormatError
-from poseemo_lib.inference.doctor import MEASURES, compare, diagnose, diagnosis_text
-from poseemo_lib.inference.inputs import Source, read_sources
+from poseemo_lib.inference.doctor import MEASURES, compare_measures, diagnose, display_table
+from poseemo_lib.inference.inputs import InputRecording, read_recordings
 from poseemo_lib.inference.predictor import load_predictor
 from poseemo_lib.skeleton import JOINT, PARTS
-from poseemo_lib.training.parameters import check_parameters
-from poseemo_lib.training.run import execute_run
 
 
 @pytest.fixture(scope="module")
-def run(tiny, tmp_path_factory):
-    values = {**SMALL, "architecture": "deep_residual", "epochs": 1, "dataset": str(tiny)}
-    return execute_run(check_parameters(values), tmp_path_factory.mktemp("runs") / "net" / "seed-0")
+def predictor(small_run):
+    return load_predictor(small_run)
 
 
 @pytest.fixture(scope="module")
-def predictor(run):
-    return load_predictor(run)
-
-
-@pytest.fixture(scope="module")
-def sources(tiny):
-    return list(read_sources(tiny, "dataset", []))
+def recordings(tiny):
+    return list(read_recordings(tiny, "dataset", []))
 
 
 def standing(n_frames=20, n_people=1, torso=100.0):
@@ -44,10 +35,9 @@ def standing(n_frames=20, n_people=1, torso=100.0):
     return keypoints
 
 
-def changed(source, keypoints=None, **changes):
-    recording = source.recording
-    keypoints = recording.keypoints if keypoints is None else keypoints
-    return replace(source, recording=replace(recording, keypoints=keypoints, **changes))
+def changed(one, keypoints=None, **changes):
+    keypoints = one.recording.keypoints if keypoints is None else keypoints
+    return replace(one, recording=replace(one.recording, keypoints=keypoints, **changes))
 
 
 class TestMeasures:
@@ -85,46 +75,47 @@ class TestMeasures:
         assert summary["n_clips"] == 2 and summary["measures"]["torso"]["n"] == 1
         assert summary["measures"]["fps"]["median"] == 27.5 and summarise([]) == {"n_clips": 0, "measures": {}}
 
-    def test_a_run_keeps_those_of_its_training_clips(self, run, tiny):
-        stored = json.loads((run / STATISTICS_FILE).read_text())
-        split = load_predictor(run).run.split()
+    def test_a_run_keeps_those_of_its_training_clips(self, small_run, tiny):
+        stored = json.loads((small_run / STATISTICS_FILE).read_text())
+        split = load_predictor(small_run).run.split()
         wanted = split.loc[split["part"] == "train", "clip_id"]
         assert stored == dataset_statistics(Dataset(tiny), wanted) and stored["n_clips"] == len(wanted)
         assert {measure.name for measure in MEASURES} == set(stored["measures"])
 
 
 class TestDiagnosis:
-    def verdicts(self, predictor, sources):
-        found = diagnose(predictor, sources, [])
+    def verdicts(self, predictor, recordings):
+        found = diagnose(predictor, recordings, [])
         return dict(zip([one.name for one in MEASURES], found.table["verdict"], strict=True)), found
 
-    def test_the_training_data_themselves_are_fine(self, predictor, sources):
-        verdicts, found = self.verdicts(predictor, sources)
+    def test_the_training_data_themselves_are_fine(self, predictor, recordings):
+        verdicts, found = self.verdicts(predictor, recordings)
         assert set(verdicts.values()) == {"ok"} and found.warnings == []
-        assert "looks like the training clips" in diagnosis_text(found)
+        shown = display_table(found)
+        assert len(shown) == len(MEASURES) and "%" in shown["input"][2]
 
-    def test_each_difference_is_found_and_says_what_to_do(self, predictor, sources):
-        sources = sources[:30]
-        slow = [changed(one, one.recording.keypoints[::4], fps=one.recording.fps / 4) for one in sources]
+    def test_each_difference_is_found_and_says_what_to_do(self, predictor, recordings):
+        recordings = recordings[:30]
+        slow = [changed(one, one.recording.keypoints[::4], fps=one.recording.fps / 4) for one in recordings]
         verdicts, found = self.verdicts(predictor, slow)
         assert verdicts["fps"] == "lower" and any("higher rate" in line for line in found.warnings)
-        small = [changed(one, one.recording.keypoints * np.float32([0.1, 0.1, 1])) for one in sources]
+        small = [changed(one, one.recording.keypoints * np.float32([0.1, 0.1, 1])) for one in recordings]
         assert self.verdicts(predictor, small)[0]["torso"] == "lower"
-        verdicts, found = self.verdicts(predictor, [changed(one, fps=4 * one.recording.fps) for one in sources])
+        verdicts, found = self.verdicts(predictor, [changed(one, fps=4 * one.recording.fps) for one in recordings])
         assert verdicts["speed"] == "higher" and verdicts["fps"] == "higher"
         assert any("--set fps=RATE" in line for line in found.warnings)
-        sure = [one.recording.keypoints.copy() for one in sources]
+        sure = [one.recording.keypoints.copy() for one in recordings]
         for keypoints in sure:
             keypoints[..., 2] = keypoints[..., 2] > 0
-        found = diagnose(predictor, map(changed, sources, sure), [])
+        found = diagnose(predictor, map(changed, recordings, sure), [])
         assert any(line.startswith("confidence of joints is higher") for line in found.warnings)
 
-    def test_missing_parts_and_empty_frames(self, predictor, sources):
-        hidden = [one.recording.keypoints.copy() for one in sources[:30]]
+    def test_missing_parts_and_empty_frames(self, predictor, recordings):
+        hidden = [one.recording.keypoints.copy() for one in recordings[:30]]
         for keypoints in hidden:
             keypoints[:, :, PARTS["shoulders"]] = [np.nan, np.nan, 0]
             keypoints[::3] = [np.nan, np.nan, 0]
-        verdicts, found = self.verdicts(predictor, list(map(changed, sources, hidden)))
+        verdicts, found = self.verdicts(predictor, list(map(changed, recordings, hidden)))
         assert verdicts["missing_shoulders"] == verdicts["nobody"] == "higher"
         assert any("the shoulders are often missing" in line for line in found.warnings)
 
@@ -133,27 +124,27 @@ class TestDiagnosis:
         seen = {"torso_share": {"low": 0.1, "median": 0.1, "high": 0.1}}
         for normalisation, advised in (("body", False), ("frame", True)):
             info = replace(predictor.info, preparation=replace(predictor.info.preparation, normalisation=normalisation))
-            table = compare({"torso_share": part}, seen, info).set_index("measure")
-            row = table.loc["torso, of the picture's height"]
+            table = compare_measures({"torso_share": part}, seen, info).set_index("measure")
+            row = table.loc["torso, share of the picture's height"]
             assert row["verdict"] == "lower" and bool(row["advice"]) == advised
             assert (table.drop(row.name)["verdict"] == "unknown").all()
 
-    def test_an_older_run_is_looked_at_in_its_dataset_or_not_at_all(self, run, sources, tmp_path):
-        folder = shutil.copytree(run, tmp_path / "seed-0")
+    def test_an_older_run_is_looked_at_in_its_dataset_or_not_at_all(self, small_run, recordings, tmp_path):
+        folder = shutil.copytree(small_run, tmp_path / "seed-0")
         (folder / STATISTICS_FILE).unlink()
-        found = diagnose(load_predictor(folder), sources[:5], [])
-        assert found.n_clips == json.loads((run / STATISTICS_FILE).read_text())["n_clips"]
+        found = diagnose(load_predictor(folder), recordings[:5], [])
+        assert found.n_clips == json.loads((small_run / STATISTICS_FILE).read_text())["n_clips"]
         record = json.loads((folder / "run.json").read_text())
         record["parameters"]["dataset"] = str(tmp_path / "none")
         (folder / "run.json").write_text(json.dumps(record))
-        found = diagnose(load_predictor(folder), sources[:5], ["a.json: damaged"])
+        found = diagnose(load_predictor(folder), recordings[:5], ["a.json: damaged"])
         assert found.n_clips == 0 and set(found.table["verdict"]) == {"unknown"}
-        assert found.warnings == ["a.json: damaged"] and "dataset is not found" in diagnosis_text(found)
+        assert found.warnings == ["a.json: damaged"] and set(display_table(found)["training"]) == {"-"}
 
     def test_an_input_without_anybody_is_unusable(self, predictor):
         nobody = np.full((50, 1, 17, 3), np.nan, np.float32)
         nobody[..., 2] = 0
         with pytest.raises(FormatError, match="got fewer in each of 1 recording"):
-            diagnose(predictor, [Source("a", Recording(nobody, 25.0, 100, 100))], [])
+            diagnose(predictor, [InputRecording("a", Recording(nobody, 25.0, 100, 100))], [])
         with pytest.raises(FormatError, match="a.json: damaged"):
             diagnose(predictor, [], ["a.json: damaged"])

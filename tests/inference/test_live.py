@@ -9,11 +9,11 @@ from poseemo_lib.data.dataset import Dataset
 from poseemo_lib.data.formats import Recording
 from poseemo_lib.errors import PoseemoError, UsageError
 from poseemo_lib.features.preparation import Preparation
-from poseemo_lib.inference.live import run_live
-from poseemo_lib.inference.live_session import LiveSession, Moment
-from poseemo_lib.inference.live_sources import CameraSource, KeypointSource, VideoSource, open_file
-from poseemo_lib.inference.live_view import Painter, View
-from poseemo_lib.inference.predictor import PredictorInfo
+from poseemo_lib.inference.live.loop import run_live
+from poseemo_lib.inference.live.session import LiveSession, LiveState
+from poseemo_lib.inference.live.sources import CameraSource, KeypointSource, VideoSource, open_file
+from poseemo_lib.inference.live.view import Painter, View
+from poseemo_lib.inference.predictor_info import PredictorInfo
 
 pytest.importorskip("av")
 cv2 = pytest.importorskip("cv2")
@@ -64,14 +64,14 @@ class Numbered:
         try:
             for k in range(self.n):
                 if k == self.fail_at:
-                    raise PoseemoError("camera 0: gives no pictures any more")
+                    raise PoseemoError("camera 0: gives no more pictures")
                 if self.live:
                     time.sleep(max(0, start + k / RATE - time.monotonic()))
-                yield Frame(k, k / RATE, np.full((48, 64, 3), k % 256, np.uint8)), k in self.cuts
+                yield Frame(k, k / RATE, np.full((48, 64, 3), k % 256, np.uint8), is_cut=k in self.cuts)
         finally:
             self.closed += 1
 
-    look = VideoSource.look
+    find_people = VideoSource.find_people
 
 
 class Watched(LiveSession):
@@ -139,7 +139,7 @@ class TestEnding:
     def test_an_error_of_the_camera_ends_it_and_what_was_done_is_kept(self, tmp_path):
         source = Numbered(99, Slow(), live=False, fail_at=40)
         at = session(source, stride=0.05)
-        with pytest.raises(PoseemoError, match="gives no pictures any more"):
+        with pytest.raises(PoseemoError, match="gives no more pictures"):
             run_live(at, source, out=tmp_path / "o.mp4")
         assert [index for index, _ in at.given] == list(range(40)) and at.table()["stop_seconds"].iloc[-1] == 0.4
         assert sum(1 for _ in read_frames(tmp_path / "o.mp4")) == 40
@@ -154,7 +154,7 @@ class TestEnding:
 
     def test_an_error_before_the_first_picture_is_the_one_that_is_told(self, tmp_path):
         source = Numbered(9, Slow(), live=False, fail_at=0)
-        with pytest.raises(PoseemoError, match="gives no pictures"):
+        with pytest.raises(PoseemoError, match="gives no more pictures"):
             run_live(session(source), source, out=tmp_path / "o.mp4")
         assert not list(tmp_path.iterdir())
 
@@ -175,8 +175,9 @@ class TestEnding:
         at = session(source)
         run_live(at, source, seconds=0.3)
         assert at.given[-1][0] < 30 and (live or len(at.given) == 30)
-        source, wish = Numbered(10**6, Slow(), live=live), iter([False] * 20)
-        assert run_live(session(source), source, stop=lambda: next(wish, True)).frames <= 20
+        source, stop = Numbered(10**6, Slow(), live=live), threading.Event()
+        threading.Timer(0.2, stop.set).start()
+        assert 0 < run_live(session(source), source, stop=stop).frames < 10**4
 
     def test_an_error_while_drawing_leaves_no_thread_and_no_file(self, tmp_path):
         class Broken:
@@ -200,10 +201,10 @@ class TestSources:
         capture = cv2.VideoCapture(str(self.video(tmp_path / "a.mp4")))
         source = CameraSource(0, 25.0, 64, 48, capture, Slow())
         seen = []
-        with pytest.raises(PoseemoError, match="camera 0: gives no pictures any more"):
-            for frame, is_cut in source.frames():
+        with pytest.raises(PoseemoError, match="camera 0: gives no more pictures"):
+            for frame in source.frames():
                 seen.append(frame.index)
-                assert not is_cut and frame.rgb.shape == (48, 64, 3) and frame.seconds == frame.index / 25
+                assert not frame.is_cut and frame.rgb.shape == (48, 64, 3) and frame.seconds == frame.index / 25
                 time.sleep(0.5 if len(seen) == 5 else 0)
         assert len(seen) == 20 and seen == sorted(set(seen)) and seen[5] >= 12
         assert not capture.isOpened()
@@ -229,12 +230,12 @@ class TestSources:
             ((9999, 1), (1280, 16)),
         ):
             source = KeypointSource(Recording(keypoints, 25.0, width, height), cuts=(3,))
-            pairs = list(source.frames())
-            assert source.size == size and pairs[0][0].rgb.shape == (size[1], size[0], 3)
-            assert [cut for _, cut in pairs] == [False] * 3 + [True, False]
+            frames = list(source.frames())
+            assert source.size == size and frames[0].rgb.shape == (size[1], size[0], 3)
+            assert [frame.is_cut for frame in frames] == [False] * 3 + [True, False]
 
     def test_one_of_several_recordings_is_named(self, tmp_path, tiny):
-        with pytest.raises(UsageError, match="several recordings; say --clip NAME"):
+        with pytest.raises(UsageError, match="several recordings; choose one with --clip NAME"):
             open_file(tiny, Slow)
         name = list(Dataset(tiny).clips())[7].clip_id
         source = open_file(tiny, Slow, clip=name)
@@ -246,8 +247,8 @@ class TestSources:
 
 
 class TestDrawing:
-    def moment(self, people, probabilities=None):
-        return Moment(people, people, probabilities, "happy" if probabilities is not None else "", 1.0)
+    def state(self, people, probabilities=None):
+        return LiveState(people, people, probabilities, "happy" if probabilities is not None else "", 1.0)
 
     def pose(self, x):
         pose = np.zeros((1, 17, 3), np.float32)
@@ -261,17 +262,17 @@ class TestDrawing:
         rgb = np.zeros((240, 320, 3), np.uint8)
         view = View()
         painter, people = Painter(EMOTIONS, 320, view), self.pose(50)
-        plain = self.columns(painter.draw(rgb, self.moment(people), 0.0))
+        plain = self.columns(painter.draw(rgb, self.state(people), 0.0))
         assert abs(plain.mean() - 50) < 2
         rgb[100, 200] = 255
         view.press("m")
-        mirrored = self.columns(painter.draw(rgb, self.moment(people), 0.1))
+        mirrored = self.columns(painter.draw(rgb, self.state(people), 0.1))
         assert 319 - 200 in mirrored and abs(np.median(mirrored) - 269) < 2 and people[0, 5, 0] == 50
 
     def test_people_are_scaled_to_the_picture_and_the_picture_can_be_hidden(self):
         view = View(hidden=True)
         painter = Painter(EMOTIONS, 1280, view)
-        drawn = painter.draw(np.full((240, 320, 3), 200, np.uint8), self.moment(self.pose(400) * [1, 4, 1]), 0.0)
+        drawn = painter.draw(np.full((240, 320, 3), 200, np.uint8), self.state(self.pose(400) * [1, 4, 1]), 0.0)
         assert abs(self.columns(drawn).mean() - 100) < 2
 
     def test_the_strip_moves_with_time_not_with_frames(self):

@@ -1,15 +1,13 @@
 import numpy as np
 import pytest
-from conftest import SMALL
 
 from poseemo_lib.clips import EMOTIONS
 from poseemo_lib.data.dataset import Dataset
 from poseemo_lib.data.formats import Recording
 from poseemo_lib.features.preparation import Preparation
-from poseemo_lib.inference.live_session import LiveSession
-from poseemo_lib.inference.predictor import PredictorInfo, load_predictor, predict_recording
-from poseemo_lib.training.parameters import check_parameters
-from poseemo_lib.training.run import execute_run
+from poseemo_lib.inference.live.session import LiveSession
+from poseemo_lib.inference.predictor import load_predictor, predict_recording
+from poseemo_lib.inference.predictor_info import PredictorInfo
 
 
 class Steps:
@@ -22,9 +20,8 @@ class Steps:
 
 
 @pytest.fixture(scope="module")
-def predictor(tiny, tmp_path_factory):
-    values = {**SMALL, "architecture": "deep_residual", "epochs": 1, "dataset": str(tiny)}
-    return load_predictor(execute_run(check_parameters(values), tmp_path_factory.mktemp("runs") / "net" / "seed-0"))
+def predictor(small_run):
+    return load_predictor(small_run)
 
 
 def clips(folder, wanted=lambda clip: True):
@@ -101,51 +98,51 @@ class TestMoments:
 
     def test_nothing_is_known_before_the_first_window(self):
         session = self.session()
-        moments = [session.push(someone(n=2)) for _ in range(8)]
-        assert [moment.filled for moment in moments] == [k / 8 for k in range(1, 9)]
-        for moment in moments[:-1]:
-            assert moment.answer == "" and moment.probabilities is None and moment.people.shape == (0, 17, 3)
-            assert moment.everybody.shape == (2, 17, 3)
-        assert moments[-1].answer == "angry" and moments[-1].people.shape == (2, 17, 3)
+        states = [session.push(someone(n=2)) for _ in range(8)]
+        assert [state.filled for state in states] == [k / 8 for k in range(1, 9)]
+        for state in states[:-1]:
+            assert state.prediction == "" and state.probabilities is None and state.people.shape == (0, 17, 3)
+            assert state.everybody.shape == (2, 17, 3)
+        assert states[-1].prediction == "angry" and states[-1].people.shape == (2, 17, 3)
 
     def test_after_a_cut_it_begins_anew(self):
         session = self.session()
         for _ in range(12):
-            moment = session.push(someone())
-        assert moment.answer
-        moment = session.push(someone(), cut=True)
-        assert moment.answer == "" and moment.filled == 1 / 8 and not len(moment.people)
+            state = session.push(someone())
+        assert state.prediction
+        state = session.push(someone(), cut=True)
+        assert state.prediction == "" and state.filled == 1 / 8 and not len(state.people)
 
     def test_an_answer_ends_when_nobody_is_left_in_its_window(self):
         session = self.session()
         for _ in range(12):
             session.push(someone())
-        answers = [session.push(nobody()).answer for _ in range(9)]
+        answers = [session.push(nobody()).prediction for _ in range(9)]
         assert all(answers[:6]) and not any(answers[6:])  # fewer than two frames with somebody
         for _ in range(2):
-            moment = session.push(someone())
-        assert moment.answer and moment.filled == 1
+            state = session.push(someone())
+        assert state.prediction and state.filled == 1
 
     def test_an_answer_ends_with_a_stride_longer_than_a_frame_too(self):
         session = self.session(stride=0.2)
         for _ in range(13):
-            assert (moment := session.push(someone()))
-        assert moment.answer
-        answers = [session.push(nobody()).answer for _ in range(20)]
+            assert (state := session.push(someone()))
+        assert state.prediction
+        answers = [session.push(nobody()).prediction for _ in range(20)]
         assert answers[4] and not answers[-1] and answers == sorted(answers, reverse=True)
 
     @pytest.mark.parametrize("stride", [0.04, 0.2])
     def test_smoothing_is_exponential_whatever_the_stride(self, stride):
         session = self.session(stride=stride, smoothing=0.5)
         for _ in range(8):
-            moment = session.push(someone())
-        assert moment.probabilities[0] == 1
+            state = session.push(someone())
+        assert state.probabilities[0] == 1
         session.predictor = type("Happy", (Steps,), {"probabilities": lambda self, w, *_: np.eye(7)[[3] * len(w)]})()
         for _ in range(15):
-            moment = session.push(someone())
+            state = session.push(someone())
         left = np.exp(-15 / 25 / 0.5)
-        np.testing.assert_allclose(moment.probabilities[[0, 3]], [left, 1 - left])
-        assert moment.probabilities.sum() == pytest.approx(1)
+        np.testing.assert_allclose(state.probabilities[[0, 3]], [left, 1 - left])
+        assert state.probabilities.sum() == pytest.approx(1)
 
     def test_saved_windows_are_not_smoothed(self):
         rows = [self.session(smoothing=smoothing, keep=True) for smoothing in (0, 5)]
@@ -158,8 +155,8 @@ class TestMoments:
         session = self.session()
         session.predictor = type("Flat", (Steps,), {"probabilities": lambda self, w, *_: np.full((len(w), 7), 1 / 7)})()
         for _ in range(8):
-            moment = session.push(someone())
-        assert moment.answer == "not sure"
+            state = session.push(someone())
+        assert state.prediction == "not sure"
 
     def test_who_stays_keeps_the_slot_when_weights_change_order(self):
         session = self.session()
@@ -167,15 +164,15 @@ class TestMoments:
         for size in np.linspace(2, 0.5, 40):  # the first one shrinks
             first = small.copy()
             first[..., :2] = 100 + (first[..., :2] - 100) * size
-            moment = session.push(np.concatenate([large, first]))
-            if len(moment.people) == 2:
-                np.testing.assert_array_equal(moment.people[0], first[0])
-                np.testing.assert_array_equal(moment.people[1], large[0])
-        assert len(moment.people) == 2
+            state = session.push(np.concatenate([large, first]))
+            if len(state.people) == 2:
+                np.testing.assert_array_equal(state.people[0], first[0])
+                np.testing.assert_array_equal(state.people[1], large[0])
+        assert len(state.people) == 2
 
-    def test_people_of_the_moment_are_marked_missing_where_they_are(self):
+    def test_people_of_the_state_are_marked_missing_where_they_are(self):
         session = self.session()
         for _ in range(10):
             session.push(someone())
-        moment = session.push(nobody())
-        assert np.isnan(moment.people[..., :2]).all() and (moment.people[..., 2] == 0).all()
+        state = session.push(nobody())
+        assert np.isnan(state.people[..., :2]).all() and (state.people[..., 2] == 0).all()

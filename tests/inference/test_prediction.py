@@ -10,19 +10,13 @@ from made_prediction import recording_of, train
 
 from poseemo_lib.data.dataset import Dataset
 from poseemo_lib.data.formats import Recording
-from poseemo_lib.errors import FormatError, UsageError
+from poseemo_lib.errors import FormatError
 from poseemo_lib.features.preparation import Preparation
 from poseemo_lib.features.windows import Window
-from poseemo_lib.inference import output as output
-from poseemo_lib.inference.predict import predict_input
-from poseemo_lib.inference.predictor import (
-    NOT_SURE,
-    PredictorInfo,
-    answers,
-    load_predictor,
-    predict_recording,
-    windows_of,
-)
+from poseemo_lib.inference import predictions
+from poseemo_lib.inference.predictions import predict_input
+from poseemo_lib.inference.predictor import NOT_SURE, load_predictor, name_predictions, predict_recording, windows_of
+from poseemo_lib.inference.predictor_info import PredictorInfo
 from poseemo_lib.training.calibration import calibrated
 from poseemo_lib.training.evaluation import probability_columns
 
@@ -107,21 +101,21 @@ class TestInvariance:
         np.testing.assert_array_equal(a, b)
 
 
-class TestAnswers:
+class TestPredictions:
     info = PredictorInfo("n", ("a", "b", "c"), 1.0, 0.5, 64, Preparation(), False)
 
     def test_below_the_threshold_there_is_none(self):
         probabilities = np.array([[0.5, 0.3, 0.2], [0.49, 0.31, 0.2], [0.1, 0.2, 0.7]])
-        assert answers(probabilities, self.info) == ["a", NOT_SURE, "c"]
-        assert answers(np.zeros((0, 3)), self.info) == []
+        assert name_predictions(probabilities, self.info) == ["a", NOT_SURE, "c"]
+        assert name_predictions(np.zeros((0, 3)), self.info) == []
 
     def test_it_says_what_the_run_is(self, predictor):
         info = predictor.info
         assert info.synthetic and info.seconds == 16 / 25 and info.preparation == Preparation()
         scores = json.loads((predictor.run.folder / "metrics.json").read_text())["test"]
         assert info.scores["balanced_accuracy"] == scores["balanced_accuracy"] and info.scores["chance"] <= 0.5
-        text = output.describe_predictor(info)
-        assert "posture is not a feeling" in text and "synthetic" in text and "balanced accuracy" in text
+        text = predictions.describe_predictor(info)
+        assert "posture is not a feeling" in text and "synthetic" in text and "Balanced accuracy" in text
         assert info.statistics["n_clips"] == predictor.run.record["clips"]["train"]
 
     def test_the_best_baseline_of_the_study_stands_beside_the_score(self, tiny, tmp_path):
@@ -144,8 +138,8 @@ def found(predictor, tiny):
 
 class TestFiles:
     def test_all_three_read_back_equal(self, found, predictor, tmp_path):
-        for suffix in output.SUFFIXES:
-            output.write_prediction(found, tmp_path / f"out{suffix}")
+        for suffix in predictions.SUFFIXES:
+            predictions.write_prediction(found, tmp_path / f"out{suffix}")
         csv = pd.read_csv(tmp_path / "out.csv", dtype={"tracks": object}, keep_default_na=False)
         parquet = pd.read_parquet(tmp_path / "out.parquet")
         content = json.loads((tmp_path / "out.json").read_text())
@@ -161,21 +155,10 @@ class TestFiles:
         assert "feeling" in content["note"] and content["predictor"] == info.name
 
     def test_text_names_what_was_read_and_is_cut_where_it_is_long(self, found):
-        text = output.prediction_text(found, most=5)
-        assert len(text.splitlines()) == 7 and f"{len(found.table) - 5} more" in text
-        summary = output.summary_text(found)
-        assert f"{len(found.table)} windows of 120 recordings" in summary and "so that this is no score" in summary
-
-    def test_nothing_is_overwritten_unasked(self, tmp_path):
-        path = tmp_path / "a.json"
-        path.touch()
-        with pytest.raises(UsageError, match="exists; choose another name"):
-            output.check_out(path)
-        assert output.check_out(path, overwrite=True) == path
-        with pytest.raises(UsageError, match=r"ends in one of .json, .csv, .parquet"):
-            output.check_out(tmp_path / "a.txt")
-        with pytest.raises(UsageError, match="wanted a folder that exists"):
-            output.check_out(tmp_path / "none" / "a.csv")
+        table = predictions.display_table(found, most=5)
+        assert len(table) == 5 and list(table)[:3] == ["recording", "seconds", "people"]
+        summary = predictions.summarise_prediction(found)
+        assert f"{len(found.table)} windows of 120 recordings" in summary and "not a test score" in summary
 
 
 class TestVideo:
@@ -229,7 +212,7 @@ class TestVideo:
 
 
 def test_importing_it_loads_no_torch():
-    modules = "inference.predictor, inference.predict, inference.output, inference.doctor, inference.overlay_video, cli.predict"
+    modules = "inference.predictor, inference.predictions, inference.doctor, inference.overlay_video, cli.predict"
     code = "; ".join(f"import poseemo_lib.{name.strip()}" for name in modules.split(","))
     code += "; import sys; print([m for m in ('torch', 'cv2', 'av', 'mediapipe', 'matplotlib') if m in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

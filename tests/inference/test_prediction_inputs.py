@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
@@ -13,9 +12,8 @@ from poseemo_lib.data.dataset import Dataset
 from poseemo_lib.data.formats.guess import guess_formats
 from poseemo_lib.data.formats.npz import write
 from poseemo_lib.errors import FormatError, PoseemoError, UsageError
-from poseemo_lib.inference import output as output
-from poseemo_lib.inference.inputs import input_kind, stack_people
-from poseemo_lib.inference.predict import predict_input
+from poseemo_lib.inference.inputs import input_kind
+from poseemo_lib.inference.predictions import describe_predictor, predict_input
 from poseemo_lib.inference.predictor import load_predictor, predict_recording
 from poseemo_lib.inference.torch_predictor import TorchPredictor
 
@@ -104,13 +102,6 @@ class TestInputs:
         )
         assert input_kind(SHARED / "data" / "bandai-namco") == "bvh"
 
-    def test_frames_of_different_numbers_of_people_are_stacked(self):
-        poses = [np.zeros((0, 17, 3)), np.ones((2, 17, 3)), np.ones((1, 17, 3))]
-        stacked = stack_people(poses)
-        assert stacked.shape == (3, 2, 17, 3)
-        np.testing.assert_array_equal((stacked[..., 2] > 0).any(-1).sum(1), [0, 2, 1])
-        assert np.isnan(stacked[0, :, :, :2]).all() and stack_people([]).shape == (0, 1, 17, 3)
-
 
 class TestFaults:
     def faulty(self, predictor, path, match, kind=FormatError, **options):
@@ -192,4 +183,4 @@ class TestFaults:
             (folder / name).unlink()
         old, new = TorchPredictor(folder), TorchPredictor(small_run)
         assert old.info.temperature == pytest.approx(new.info.temperature) and old.info.statistics == {}
-        assert old.info.scores == {} and "balanced accuracy" not in output.describe_predictor(old.info)
+        assert old.info.scores == {} and "Balanced accuracy" not in describe_predictor(old.info)

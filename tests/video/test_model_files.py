@@ -10,9 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from poseemo_lib.errors import PoseemoError, UsageError
-from poseemo_lib.video.estimators import mediapipe, rtm
+from poseemo_lib.video.estimators import find_model, mediapipe, rtm
 from poseemo_lib.video.estimators.model_files import cache_folder, check_model, fetch, hash_file, unpack_member
-from poseemo_lib.video.estimators.opening import find_model
 
 CONTENT = b"weights " * 1000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

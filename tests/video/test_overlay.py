@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 
 from poseemo_lib.clips import EMOTIONS
-from poseemo_lib.inference.predictor import PredictorInfo, table_of_windows
+from poseemo_lib.features.preparation import Preparation
+from poseemo_lib.inference.predictor import window_row, window_table
+from poseemo_lib.inference.predictor_info import PredictorInfo
 from poseemo_lib.skeleton import JOINT
 from poseemo_lib.video import drawing as overlay
 from poseemo_lib.video.drawing import MIN_CONFIDENCE, class_colour, draw_overlay, draw_people, draw_strip
@@ -151,7 +153,7 @@ class TestVideo:
         pytest.importorskip("av")
         from poseemo_lib.data.formats import Recording
         from poseemo_lib.features.windows import cut_windows
-        from poseemo_lib.inference.inputs import Source
+        from poseemo_lib.inference.inputs import InputRecording
         from poseemo_lib.inference.overlay_video import write_overlay
         from poseemo_lib.video.frames import VideoWriter, probe, read_frames
 
@@ -163,10 +165,11 @@ class TestVideo:
         keypoints = np.repeat(person(height, width)[None, None], len(frames), 0)
         recording = Recording(keypoints, 25.0, width, height)
         windows = cut_windows(keypoints, 25.0, 16, 25.0, tracked=True)
-        info = PredictorInfo("n", EMOTIONS, 1.0, 0.5, 16, {"fps": 25.0}, True)
-        table = table_of_windows(windows, np.array([probabilities()] * len(windows)), 25.0, info)
-        source = Source("a.mp4", recording)
-        write_overlay(tmp_path / "a.mp4", tmp_path / "b.mp4", source, windows, table, EMOTIONS, note="synthetic")
+        info = PredictorInfo("n", EMOTIONS, 1.0, 0.5, 16, Preparation(), True)
+        rows = [window_row(window, 25.0) for window in windows]
+        table = window_table(rows, np.array([probabilities()] * len(windows)), info)
+        one = InputRecording("a.mp4", recording)
+        write_overlay(tmp_path / "a.mp4", tmp_path / "b.mp4", one, windows, table, EMOTIONS, note="synthetic")
         made = probe(tmp_path / "b.mp4")
         shown = list(read_frames(tmp_path / "b.mp4"))
         assert (made.width, made.height, len(shown)) == (width, height, len(frames))

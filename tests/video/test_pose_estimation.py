@@ -14,8 +14,7 @@ from made_videos import SHARED
 from poseemo_lib.clips import PoseClip, check_clip
 from poseemo_lib.errors import UsageError
 from poseemo_lib.skeleton import COCO_KEYPOINTS, FLIP_ORDER, JOINT, LAYOUTS
-from poseemo_lib.video.estimators import EstimatorInfo, mediapipe
-from poseemo_lib.video.estimators.opening import ESTIMATORS, find_model, open_estimator
+from poseemo_lib.video.estimators import ESTIMATORS, EstimatorInfo, find_model, mediapipe, open_estimator
 from poseemo_lib.video.frames import read_frames
 
 TASK = SHARED / "models" / "pose_landmarker_full.task"

@@ -291,7 +291,7 @@ def test_two_people_of_a_video_keep_their_slots(name, least):
     model, video = SHARED / "models" / "pose_landmarker_full.task", SHARED / "data" / "videos" / f"{name}.mp4"
     if not video.exists() or not model.exists():
         pytest.skip(f"wants {video} and {model}")
-    from poseemo_lib.video.estimators.opening import open_estimator
+    from poseemo_lib.video.estimators import open_estimator
     from poseemo_lib.video.frames import read_frames
 
     keypoints, pictures = missing(100, 4), []

@@ -7,10 +7,9 @@ memory holds a few pictures whatever the length of the video.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-
 from poseemo_lib.data.formats import Recording
-from poseemo_lib.skeleton import CHANNELS, N_KEYPOINTS, PARTS
+from poseemo_lib.skeleton import PARTS
+from poseemo_lib.video.people import VideoPeople, people_of_video
 from poseemo_lib.video.tracking import MAX_ABSENCE, main_people
 
 # A joint of which the estimator is less sure than this counts as missing in the report, as it does in training.
@@ -70,7 +69,7 @@ def extract_video(
     path : str or Path
         A video.
     estimator : Estimator
-        See :func:`poseemo_lib.video.estimators.opening.open_estimator`; it is reset first, and at each cut.
+        See :func:`poseemo_lib.video.estimators.open_estimator`; it is reset first, and at each cut.
     fps : float, optional
         Frames per second, where the video has more.
     cuts : bool
@@ -92,40 +91,18 @@ def extract_video(
     UsageError
         `fps` is out of its range.
     """
-    from poseemo_lib.video.frames import prefetch, probe, read_frames
-    from poseemo_lib.video.people import look, with_cuts
-
-    info, damage = probe(path, fps=fps), []
-    frames = read_frames(path, fps=info.fps, on_damage=damage.append)
-    poses, cut_frames, repeated = [], [], 0
-    for frame, people, is_cut in look(prefetch(with_cuts(frames, info.fps, cuts=cuts)), estimator):
-        poses.append(people)
-        cut_frames += [frame.index] if is_cut else []
-        repeated += frame.repeated
-        if progress:
-            progress(len(poses), info.n_frames)
-    everybody = _stack(poses)
-    tracked = main_people(everybody, cuts=cut_frames, max_absence=MAX_ABSENCE, fps=info.fps)
-    recording = Recording(tracked, info.fps, info.width, info.height)
-    return recording, _quality(recording, everybody, tuple(cut_frames), repeated, "; ".join(damage))
+    found = people_of_video(path, estimator, fps=fps, cuts=cuts, progress=progress)
+    tracked = main_people(found.keypoints, cuts=found.cuts, max_absence=MAX_ABSENCE, fps=found.fps)
+    recording = Recording(tracked, found.fps, found.width, found.height)
+    return recording, _quality(recording, found)
 
 
-def _stack(poses: list[np.ndarray]) -> np.ndarray:
-    """Frames of different numbers of people -> (T, P, 17, 3); absent people are missing."""
-    most = max(1, *(len(one) for one in poses))
-    out = np.full((len(poses), most, N_KEYPOINTS, len(CHANNELS)), np.nan, np.float32)
-    out[..., 2] = 0
-    for frame, one in enumerate(poses):
-        out[frame, : len(one)] = one
-    return out
-
-
-def _quality(recording: Recording, everybody: np.ndarray, cuts: tuple[int, ...], repeated: int, damage: str) -> Quality:
-    found = (everybody[..., 2] > 0).any(-1).sum(1)  # (T,)
+def _quality(recording: Recording, people: VideoPeople) -> Quality:
+    found = (people.keypoints[..., 2] > 0).any(-1).sum(1)  # (T,)
     there = (recording.keypoints[..., 2] > 0).any(-1)  # (T, M)
     joints = recording.keypoints[there][..., 2] >= UNSURE  # (N, 17), of N times that a main person was there
     parts = {part: 1 - float(joints[:, list(where)].mean()) if len(joints) else 1.0 for part, where in PARTS.items()}
-    n_frames = len(everybody)
+    n_frames = len(found)
     return Quality(
         fps=recording.fps,
         width=recording.width,
@@ -136,7 +113,7 @@ def _quality(recording: Recording, everybody: np.ndarray, cuts: tuple[int, ...],
         people=float(found[found > 0].mean()) if found.any() else 0.0,
         two_people=float((there.sum(1) == 2).mean()),
         missing=parts,
-        cuts=cuts,
-        repeated=repeated / n_frames,
-        damage=damage,
+        cuts=people.cuts,
+        repeated=people.repeated / n_frames,
+        damage=people.damage,
     )

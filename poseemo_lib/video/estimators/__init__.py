@@ -1,6 +1,27 @@
-"""Pose estimators, one module a library; each has a class that is opened by `pose_estimation.open_estimator`."""
+"""Pose estimators behind one small interface: a picture in, every person's COCO-17 keypoints out.
 
+Read `open_estimator` first. Each module wraps one library.
+"""
+
+import importlib
+import os
 from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Protocol
+
+import numpy as np
+
+from poseemo_lib.errors import UsageError
+
+ESTIMATORS = {
+    "mediapipe": "poseemo_lib.video.estimators.mediapipe",
+    "rtmo": "poseemo_lib.video.estimators.rtm",
+    "rtmpose": "poseemo_lib.video.estimators.rtm",
+}
+MAX_POSES = 20
+# Environment variable with a model file, for when none is given.
+VARIABLE = "POSEEMO_POSE_MODEL"
 
 
 @dataclass(frozen=True)
@@ -10,13 +31,11 @@ class EstimatorInfo:
     Parameters
     ----------
     name : str
-        As given to `open_estimator`.
-    model : str
-        File name of the model; two names joined by ``+`` for a detector and a pose model.
-    sha256 : str
-        Of the model file, in hexadecimal; two joined by ``+``.
+        A key of :data:`ESTIMATORS`.
+    model, sha256 : str
+        Name and hash of the model file; two joined by ``+`` for a detector and a pose model.
     provider : str
-        What really runs it, such as ``CPUExecutionProvider``.
+        The hardware that is really used, such as ``CPUExecutionProvider``.
     licence : str
         Of code and weights.
     """
@@ -28,9 +47,98 @@ class EstimatorInfo:
     licence: str
 
     def running(self) -> str:
-        """One line for people: what runs, and on what it really does."""
+        """Say what runs, and on which hardware."""
         return f"{self.name}: {self.model} on {self.provider}"
 
     def text(self) -> str:
-        """One line for `dataset.json`: name, model file and its SHA-256."""
+        """One line for `dataset.json`."""
         return f"{self.name} {self.model} sha256:{self.sha256}"
+
+
+class Estimator(Protocol):
+    """An opened estimator; a context manager."""
+
+    info: EstimatorInfo
+
+    def estimate(self, rgb: np.ndarray, seconds: float) -> np.ndarray:
+        """Return every person of a picture.
+
+        Parameters
+        ----------
+        rgb : array (H, W, 3), uint8
+        seconds : float
+            Time of the picture in its recording; rises from call to call until :meth:`reset`.
+
+        Returns
+        -------
+        array (P, 17, 3), float32
+            COCO-17 in pixels, confidence 0..1; not seen: NaN, NaN, 0. At most `people` people, in any order.
+        """
+
+    def reset(self) -> None:
+        """Forget the recording so far: another one begins."""
+
+    def close(self) -> None:
+        """Free what the estimator holds."""
+
+    def __enter__(self) -> "Estimator": ...
+
+    def __exit__(self, *error) -> None: ...
+
+
+def open_estimator(
+    name: str = "mediapipe",
+    *,
+    model: str | Path | None = None,
+    people: int = 4,
+    min_confidence: float = 0.5,
+    device: str = "cpu",
+) -> Estimator:
+    """Open a pose estimator.
+
+    Parameters
+    ----------
+    name : str
+        A key of :data:`ESTIMATORS`.
+    model : str or Path, optional
+        The model file; for rtmpose "DETECTOR.onnx,POSE.onnx". Default: the environment's POSEEMO_POSE_MODEL, else a
+        file that is fetched once (see docs/estimators.md).
+    people : int
+        Most people to return a picture, 1 to 20.
+    min_confidence : float
+        Least confidence of a person, 0..1. Joints of any confidence are kept.
+    device : str
+        "cpu", "cuda", "cuda:1", "mps" or "rocm"; MediaPipe runs on the CPU. `info.provider` says what is really used.
+
+    Raises
+    ------
+    UsageError
+        The estimator is unknown or not installed, an option is out of range, or the model file is unusable.
+    PoseemoError
+        The model cannot be fetched.
+    """
+    if not 1 <= people <= MAX_POSES:
+        raise UsageError(f"people: wanted 1 to {MAX_POSES}, got {people!r}")
+    if not 0 <= min_confidence <= 1:
+        raise UsageError(f"min_confidence: wanted 0 to 1, got {min_confidence!r}")
+    paths = _module(name).find_model(name, _given_or_environment(model))
+    return _module(name).open_model(name, paths, people=people, min_confidence=min_confidence, device=device)
+
+
+def find_model(name: str = "mediapipe", model: str | Path | None = None) -> str:
+    """Return the absolute path of the model file that `open_estimator` would use, fetched if need be.
+
+    Call it once before several processes open the same estimator. Two files are joined by a comma. Raises as
+    :func:`open_estimator` does.
+    """
+    return ",".join(str(path.absolute()) for path in _module(name).find_model(name, _given_or_environment(model)))
+
+
+def _module(name: str) -> ModuleType:
+    if name not in ESTIMATORS:
+        raise UsageError(f"estimator: wanted one of {', '.join(ESTIMATORS)}, got {name!r}")
+    return importlib.import_module(ESTIMATORS[name])
+
+
+def _given_or_environment(model: str | Path | None) -> str | Path | None:
+    return model or os.environ.get(VARIABLE)

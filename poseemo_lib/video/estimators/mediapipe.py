@@ -46,14 +46,14 @@ def find_model(name: str, model: str | Path | None) -> tuple[Path, ...]:
 
 
 def open_model(name: str, paths: tuple[Path, ...], *, people: int, min_confidence: float, device: str):
-    """Return the opened :class:`MediaPipeEstimator`; see `pose_estimation.open_estimator`."""
+    """Return the opened :class:`MediaPipeEstimator`; see `open_estimator`."""
     if device != "cpu":
         raise UsageError(f"device: mediapipe runs on the cpu, got {device!r}; rtmo and rtmpose take others")
     return MediaPipeEstimator(paths[0], people=people, min_confidence=min_confidence)
 
 
 class MediaPipeEstimator:
-    """An opened PoseLandmarker; see `pose_estimation.Estimator`.
+    """An opened PoseLandmarker; see `Estimator`.
 
     A joint's confidence is visibility x presence: the model's sigmoid outputs for "not hidden" and "in the picture".
 
@@ -93,7 +93,7 @@ class MediaPipeEstimator:
         self._last, self._quiet = -1, True
 
     def estimate(self, rgb: np.ndarray, seconds: float) -> np.ndarray:
-        """Return every person of a picture; see `pose_estimation.Estimator.estimate`."""
+        """Return every person of a picture; see `Estimator.estimate`."""
         # MediaPipe wants time stamps that rise, in whole milliseconds.
         self._last = max(self._last + 1, round(seconds * 1000))
         poses = self._first_ones(rgb) if self._quiet else self._detect(rgb)

@@ -59,13 +59,13 @@ def import_rtmlib():
 
 
 def open_model(name: str, paths: tuple[Path, ...], *, people: int, min_confidence: float, device: str):
-    """Return the opened estimator; see `pose_estimation.open_estimator`."""
+    """Return the opened estimator; see `open_estimator`."""
     kind = {"rtmo": RTMOEstimator, "rtmpose": RTMPoseEstimator}[name]
     return kind(paths, people=people, min_confidence=min_confidence, device=device)
 
 
 class _RTMEstimator:
-    """What RTMO and RTMPose share; see `pose_estimation.Estimator`. Each picture is estimated by itself."""
+    """What RTMO and RTMPose share; see `Estimator`. Each picture is estimated by itself."""
 
     name = ""
 
@@ -81,7 +81,7 @@ class _RTMEstimator:
         )
 
     def estimate(self, rgb: np.ndarray, seconds: float) -> np.ndarray:
-        """Return every person of a picture; see `pose_estimation.Estimator.estimate`."""
+        """Return every person of a picture; see `Estimator.estimate`."""
         try:
             people = self._find(np.ascontiguousarray(rgb))
         except Exception as error:  # onnxruntime and OpenCV have their own for each thing that can be wrong

@@ -1,7 +1,7 @@
-"""Keypoints frame by frame -> the answer at this moment; no camera, no window, no threads.
+"""Keypoints frame by frame -> the prediction at this moment; no camera, no window, no threads.
 
-The windows and their probabilities are those that `prediction.predict_recording` gives for the same frames: both push
-them through one `windows.WindowCutter`. Smoothing is for the eye, and comes after.
+The windows and their probabilities are those of :func:`poseemo_lib.inference.predictor.predict_recording` on the same
+frames, since both use one :class:`poseemo_lib.features.windows.WindowCutter`. Smoothing is for display only.
 """
 
 from dataclasses import dataclass, field
@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from poseemo_lib.features.windows import Window, WindowCutter
-from poseemo_lib.inference.predictor import STRIDE, Predictor, answers, facts_of, table_of
+from poseemo_lib.inference.predictor import STRIDE, Predictor, name_predictions, window_row, window_table
+from poseemo_lib.skeleton import N_KEYPOINTS
 from poseemo_lib.video.tracking import Tracker
 
 # Time constant of the smoothing of probabilities, seconds.
@@ -19,19 +20,19 @@ SMOOTHING = 0.8
 
 
 @dataclass(frozen=True)
-class Moment:
+class LiveState:
     """What is known after a frame.
 
     Parameters
     ----------
     people : array (M, 17, 3), float32
-        The main people of the last window in this frame; missing: NaN, NaN, 0. Who stays from window to window keeps
-        the slot. M is 0 where there is no window yet, so that nobody has been chosen; then `everybody` is all there is.
+        The main people of the last window, in this frame; missing: NaN, NaN, 0. Whoever stays from window to window
+        keeps the slot. M is 0 before the first window.
     everybody : array (P, 17, 3)
     probabilities : array (C,) or None
-        Calibrated and smoothed; None before the first window, after a cut, and where nobody was seen for a window.
-    answer : str
-        A class, "not sure", or empty where there are no probabilities.
+        Calibrated and smoothed. None before the first window, after a cut, and if nobody was seen for a window.
+    prediction : str
+        A class, "not sure", or empty if there are no probabilities.
     filled : float
         How full the first window is, 0 to 1.
     """
@@ -39,7 +40,7 @@ class Moment:
     people: np.ndarray
     everybody: np.ndarray
     probabilities: np.ndarray | None
-    answer: str
+    prediction: str
     filled: float
 
 
@@ -51,15 +52,14 @@ class LiveSession:
     ----------
     predictor : Predictor
     fps : float
-        Rate of the frames' numbers.
     width, height : int
         Size of the picture in pixels.
     stride : float
         Seconds from the end of one window to the end of the next.
     smoothing : float
-        Time constant in seconds of the shown probabilities; 0: none.
+        Time constant in seconds of the displayed probabilities; 0: none.
     tracked : bool
-        Whether the people of a frame come in slots of their own, so that nobody has to be followed.
+        Each person already has a slot of their own.
     keep : bool
         Keep the table of all windows.
     """
@@ -86,30 +86,25 @@ class LiveSession:
 
     @classmethod
     def for_source(cls, predictor: Predictor, source, **options) -> "LiveSession":
-        """Open a session at the rate and size of a source of :mod:`poseemo_lib.inference.live_sources`."""
+        """Open a session at the rate and size of a :class:`poseemo_lib.inference.live.sources.LiveSource`."""
         return cls(predictor, source.fps, source.width, source.height, tracked=source.tracked, **options)
 
-    def push(self, poses: np.ndarray, *, index: int | None = None, cut: bool = False) -> Moment:
+    def push(self, poses: np.ndarray, *, index: int | None = None, cut: bool = False) -> LiveState:
         """Take the next frame.
 
         Parameters
         ----------
         poses : array (P, 17, 3)
-            Everybody in it, pixels and confidence; missing joints have confidence 0.
+            Everybody in it, pixels and confidence; missing keypoints have confidence 0.
         index : int, optional
-            Number of the frame; those that were left out before it count as frames in which nobody was seen. Default:
-            the one after the last.
+            Number of the frame; default: the next. Frames left out count as frames in which nobody was seen.
         cut : bool
             A new scene begins with it.
-
-        Returns
-        -------
-        Moment
         """
         for _ in range(self._next, self._next if index is None else index):
-            self._frame(poses[:0], cut=False)
-        ids = self._frame(poses, cut)
-        return self._moment(poses, ids)
+            self._take(poses[:0], cut=False)
+        ids = self._take(poses, cut)
+        return self._state(poses, ids)
 
     def flush(self) -> None:
         """End the recording: its last window may be a short one."""
@@ -121,12 +116,11 @@ class LiveSession:
         return self._next / self.fps
 
     def table(self) -> pd.DataFrame:
-        """All windows so far, as `prediction.predict_recording` gives them; wants `keep`."""
-        n_classes = len(self.predictor.info.classes)
-        probabilities = np.array([values for _, values in self.rows]).reshape(-1, n_classes)
-        return table_of([facts for facts, _ in self.rows], probabilities, self.predictor.info)
+        """All windows so far, as `predict_recording` gives them; needs `keep`."""
+        probabilities = np.array([values for _, values in self.rows])
+        return window_table([row for row, _ in self.rows], probabilities, self.predictor.info)
 
-    def _frame(self, poses: np.ndarray, cut: bool) -> np.ndarray:
+    def _take(self, poses: np.ndarray, cut: bool) -> np.ndarray:
         if cut:
             self._tracker.reset()
         ids = np.arange(len(poses)) if self.tracked else self._tracker.update(poses)
@@ -134,7 +128,7 @@ class LiveSession:
         self._next += 1
         self._stretch = 1 if cut else self._stretch + 1
         self._predict(windows)
-        if cut or self._next - self._end >= self._cutter.step:  # no window, since nobody was seen for its length
+        if cut or self._next - self._end >= self._cutter.step:  # no window: nobody was seen for its length
             self._smooth, self._tracks = None, ()
         return ids
 
@@ -145,31 +139,30 @@ class LiveSession:
         probabilities = self.predictor.probabilities(windows, self.fps, self.width, self.height)
         for window, fresh in zip(windows, probabilities, strict=True):
             if self.keep:
-                self.rows.append((facts_of(window, self.fps), fresh))
-            self._tracks = _in_place(self._tracks, window.tracks)
+                self.rows.append((window_row(window, self.fps), fresh))
+            self._tracks = _keep_slots(self._tracks, window.tracks)
             self._smooth = self._mix(fresh, (window.stop - self._end) / self.fps)
             self._end = window.stop
 
     def _mix(self, fresh: np.ndarray, seconds: float) -> np.ndarray:
-        """Exponential smoothing that does not depend on the stride."""
+        """Smooth exponentially, independent of the stride."""
         if self._smooth is None or not self.smoothing:
             return fresh
         weight = 1 - exp(-seconds / self.smoothing)
         return weight * fresh + (1 - weight) * self._smooth
 
-    def _moment(self, poses: np.ndarray, ids: np.ndarray) -> Moment:
-        people = np.full((len(self._tracks), 17, 3), np.nan, np.float32)
+    def _state(self, poses: np.ndarray, ids: np.ndarray) -> LiveState:
+        people = np.full((len(self._tracks), N_KEYPOINTS, 3), np.nan, np.float32)
         people[..., 2] = 0
         for slot, track in enumerate(self._tracks):
             if (found := np.flatnonzero(ids == track)).size:
                 people[slot] = poses[found[0]]
         known = self._smooth is not None
-        answer = answers(self._smooth[None], self.predictor.info)[0] if known else ""
-        filled = min(1.0, self._stretch / self._cutter.length)
-        return Moment(people, poses, self._smooth, answer, filled)
+        prediction = name_predictions(self._smooth[None], self.predictor.info)[0] if known else ""
+        return LiveState(people, poses, self._smooth, prediction, min(1.0, self._stretch / self._cutter.length))
 
 
-def _in_place(before: tuple[int, ...], after: tuple[int, ...]) -> tuple[int, ...]:
-    """Keep who stays in the slot where they were, so that colours stay too."""
+def _keep_slots(before: tuple[int, ...], after: tuple[int, ...]) -> tuple[int, ...]:
+    """Keep whoever stays in the same slot, and so in the same colour."""
     moved = len(after) == 2 and (after[1:] == before[:1] or after[:1] == before[1:])
     return after[::-1] if moved else after
