@@ -6,7 +6,7 @@ import numpy as np
 import onnxruntime
 import pytest
 from made_commands import poseemo
-from test_interpretation import write_run
+from made_prediction import train
 
 from poseemo_lib.data.dataset import Dataset
 from poseemo_lib.data.formats import Recording
@@ -20,14 +20,9 @@ from poseemo_lib.inference.torch_predictor import TorchPredictor
 from poseemo_lib.models import MODELS
 
 
-def make_run(tiny, folder, architecture, **values):
-    write_run(folder, architecture, Dataset(tiny), **{"architecture": architecture, "model": {}, **values})
-    return folder
-
-
 @pytest.fixture(scope="module")
 def run(tiny, tmp_path_factory):
-    return make_run(tiny, tmp_path_factory.mktemp("runs") / "net" / "seed-0", "bilstm", model={"hidden": 8})
+    return train(tiny, tmp_path_factory.mktemp("runs") / "net" / "seed-0", architecture="bilstm", model={"hidden": 8})
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +74,7 @@ def test_the_sidecar_says_what_it_is(exported, run):
 )
 def test_other_architectures_and_both_kinds_of_input(architecture, inputs, tiny, tmp_path):
     model = {"conv1d": {}, "gru": {"hidden": 8}}[architecture]
-    folder = make_run(tiny, tmp_path / "run" / "seed-0", architecture, model=model)
+    folder = train(tiny, tmp_path / "run" / "seed-0", architecture=architecture, model=model)
     side = export_run(folder, tmp_path / "net.onnx", inputs=inputs)
     assert side.inputs == inputs and side.parity["largest_difference"] < 1e-5
 
@@ -87,7 +82,9 @@ def test_other_architectures_and_both_kinds_of_input(architecture, inputs, tiny,
 @pytest.mark.slow
 @pytest.mark.parametrize("architecture", MODELS)
 def test_every_architecture(architecture, tiny, tmp_path):
-    folder = make_run(tiny, tmp_path / "run" / "seed-0", architecture, normalisation="frame", positions="scene")
+    folder = train(
+        tiny, tmp_path / "run" / "seed-0", architecture=architecture, model={}, normalisation="frame", positions="scene"
+    )
     for inputs in export.INPUTS:
         side = export_run(folder, tmp_path / f"{inputs}.onnx", inputs=inputs)
         assert side.parity["largest_difference"] < 1e-5
