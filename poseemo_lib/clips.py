@@ -1,4 +1,4 @@
-"""PoseClip, the unit of everything: one labelled stretch of keypoints of up to two people, and its validation.
+"""PoseClip, one labelled sequence of keypoints of one or two people, and its validation.
 
 A keypoint that was not seen has x = y = NaN and confidence 0. Nothing is filled in at this level.
 """
@@ -18,43 +18,19 @@ ORIGINS = ("real", "synthetic", "augmented")
 
 @dataclass(frozen=True)
 class PoseClip:
-    """One clip.
+    """One clip."""
 
-    Parameters
-    ----------
-    clip_id : str
-        Unique in its dataset.
-    label : str
-        One of the dataset's classes.
-    keypoints : array (T, M, 17, 3), float32
-        x and y in pixels (origin at the top left, y down), confidence in 0..1, for M = 1 or 2 people.
-        Not seen: x = y = NaN, confidence 0.
-    fps : float
-        Frames per second of `keypoints`.
-    width, height : int
-        Size of the picture in pixels.
-    source_id : str
-        The recording that the clip was cut from.
-    group_id : str
-        What must not straddle a split: show, scene, actor.
-    split : {"train", "val", "test"} or None
-        The official split, where there is one.
-    origin : {"real", "synthetic", "augmented"}
-    augmented_from : str or None
-        `clip_id` of the clip that this one is a changed copy of.
-    """
-
-    clip_id: str
-    label: str
-    keypoints: np.ndarray
+    clip_id: str  # unique in its dataset
+    label: str  # one of the dataset's classes
+    keypoints: np.ndarray  # (T, M, 17, 3), float32: x and y in pixels (origin top left, y down), confidence in 0..1
     fps: float
-    width: int
+    width: int  # of the picture, pixels
     height: int
-    source_id: str
-    group_id: str
-    split: str | None = None
-    origin: str = "real"
-    augmented_from: str | None = None
+    source_id: str  # the recording that the clip was cut from
+    group_id: str  # what must not be in two splits: show, scene, actor
+    split: str | None = None  # the official split, train, val or test, where there is one
+    origin: str = "real"  # or synthetic, augmented
+    augmented_from: str | None = None  # clip_id of the clip that this one is a changed copy of
 
     @property
     def n_frames(self) -> int:
@@ -72,20 +48,10 @@ class PoseClip:
 
 
 def mark_missing(keypoints: np.ndarray) -> np.ndarray:
-    """Give every keypoint that was not seen its one form: x = y = NaN, confidence 0.
+    """Give every keypoint (..., 3) that was not seen its one form: x = y = NaN, confidence 0; as float32.
 
     A keypoint counts as not seen where x, y or confidence is not finite, or the confidence is 0 or less.
     Confidences above 1, which some estimators give, become 1.
-
-    Parameters
-    ----------
-    keypoints : array (..., 3)
-        x, y, confidence.
-
-    Returns
-    -------
-    array (..., 3), float32
-        A new array.
     """
     out = np.array(keypoints, dtype=np.float32)
     missing = ~np.isfinite(out).all(-1) | (out[..., 2] <= 0)
@@ -95,19 +61,7 @@ def mark_missing(keypoints: np.ndarray) -> np.ndarray:
 
 
 def clip_faults(clip: PoseClip, classes: tuple[str, ...] | None = None) -> list[str]:
-    """List everything that is wrong with a clip, each as "wanted ..., got ...".
-
-    Parameters
-    ----------
-    clip : PoseClip
-    classes : tuple of str, optional
-        The labels that are allowed; without it every label is.
-
-    Returns
-    -------
-    list of str
-        Empty for a sound clip.
-    """
+    """List everything that is wrong with a clip, each as "wanted ..., got ..."; without `classes` any label is fine."""
     faults = [
         f"{name}: wanted a text that is not empty, got {getattr(clip, name)!r}"
         for name in ("clip_id", "source_id", "group_id")
@@ -121,7 +75,7 @@ def clip_faults(clip: PoseClip, classes: tuple[str, ...] | None = None) -> list[
 
 
 def _is_text(value) -> bool:
-    """Tell whether a value is a text that is not empty and that UTF-8 can hold (odd file names cannot)."""
+    """Tell whether a value is a text that is not empty and that UTF-8 can encode (some file names cannot)."""
     try:
         return isinstance(value, str) and len(value.encode()) > 0
     except UnicodeEncodeError:
@@ -182,21 +136,7 @@ def _keypoint_faults(keypoints: np.ndarray) -> list[str]:
 
 
 def check_clip(clip: PoseClip, classes: tuple[str, ...] | None = None, where: str = "") -> PoseClip:
-    """Return the clip, or raise with every fault that it has.
-
-    Parameters
-    ----------
-    clip : PoseClip
-    classes : tuple of str, optional
-        The labels that are allowed.
-    where : str
-        The file that the clip came from, for the message.
-
-    Raises
-    ------
-    ClipError
-        One message with all faults.
-    """
+    """Return the clip, or raise a ClipError with every fault that it has; `where` is the file that it came from."""
     faults = clip_faults(clip, classes)
     if faults:
         place = f"{where}: " if where else ""

@@ -26,7 +26,7 @@ class FormatError(PoseemoError):
 
 
 class LeakError(PoseemoError):
-    """A split lets the training set see the validation or test set."""
+    """A split leaks validation or test clips into training."""
 
 
 class TrainingError(PoseemoError):

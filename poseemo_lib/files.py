@@ -1,4 +1,4 @@
-"""Files: written whole or not at all, YAML that is checked while it is read, and the hash of a file's code."""
+"""Files: written whole or not at all, YAML without duplicate keys, and a hash of the code in files."""
 
 import ast
 import hashlib
@@ -18,7 +18,7 @@ PACKAGE = Path(__file__).parent
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give the name to write a file under; it gets its own when all is written, and is removed when that fails."""
+    """Give a temporary name to write a file under; the file is renamed when it is complete, or removed on an error."""
     temporary = path.with_name(f".tmp-{os.getpid()}-{path.name}")
     try:
         yield temporary
@@ -28,7 +28,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file so that a reader sees all of it or none."""
+    """Write a text file that a reader sees whole or not at all."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
@@ -58,15 +58,14 @@ def plain_code(source: str) -> str:
     """Rewrite Python source without comments, docstrings and layout."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and ast.get_docstring(
-            node, clean=False
-        ):
+        documented = isinstance(node, ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+        if documented and ast.get_docstring(node, clean=False):
             node.body = node.body[1:] or [ast.Pass()]
     return ast.unparse(tree)
 
 
 def collect_files(path: Path, files: set[Path]) -> None:
-    """Add a file and, over and over, what it imports from this package."""
+    """Add a file and all that it imports from this package, directly or through other files."""
     if path in files:
         return
     files.add(path)
@@ -89,20 +88,17 @@ def _imports(source: str) -> frozenset[str]:
 def module_file(module: str) -> Path | None:
     """Find the file of a module of this package, named with dots; None where it is no module."""
     path = PACKAGE.joinpath(*module.split(".")[1:])
-    for candidate in (path.with_suffix(".py"), path / "__init__.py"):
-        if candidate.is_file():
-            return candidate
-    return None
+    return next((found for found in (path.with_suffix(".py"), path / "__init__.py") if found.is_file()), None)
 
 
 class _UniqueKeys(yaml.SafeLoader):
-    """Refuses a key that stands twice in one mapping, of which YAML would take the last in silence."""
+    """Refuses a key that occurs twice in one mapping, of which YAML would silently take the last."""
 
     def construct_mapping(self, node, deep=False):
         keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"]
         for key in keys:
             if keys.count(key) > 1:
-                raise yaml.YAMLError(f"{key}: stands twice, the second time near line {node.start_mark.line + 1}")
+                raise yaml.YAMLError(f"{key}: occurs twice, the second time near line {node.start_mark.line + 1}")
         return super().construct_mapping(node, deep)
 
 

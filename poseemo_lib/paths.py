@@ -13,15 +13,7 @@ def resolve(path: str | Path) -> str:
     """Make a path absolute; an fsspec URL stays as it is.
 
     A relative path is taken from the working directory where it exists there, otherwise from the project root, so that
-    `data/demo` means the same in a terminal and in a notebook, whose kernel works in `notebooks/`.
-
-    Parameters
-    ----------
-    path : str or Path
-
-    Returns
-    -------
-    str
+    `data/demo` means the same in a terminal and in a notebook, whose kernel runs in `notebooks/`.
     """
     if "://" in str(path):
         return str(path)
@@ -33,14 +25,6 @@ def resolve(path: str | Path) -> str:
 
 def open_place(url):
     """Return the fsspec file system of a folder or URL, and the path in it.
-
-    Parameters
-    ----------
-    url : str or Path
-
-    Returns
-    -------
-    (fsspec filesystem, str)
 
     Raises
     ------
@@ -55,6 +39,6 @@ def open_place(url):
         raise UsageError(f"{url}: a package for such URLs is missing: {error}") from None
     except ValueError as error:
         raise UsageError(
-            f"{url}: wanted a folder or a URL that fsspec can open, got one it cannot: {error}; "
-            "correct it, or install the package that adds the protocol to fsspec"
+            f"{url}: wanted a folder or a URL that fsspec can open, got {error}; correct it, or install the package "
+            "that adds the protocol to fsspec"
         ) from None

@@ -2,66 +2,33 @@
 
 import numpy as np
 
-COCO_KEYPOINTS = (
-    "nose",
-    "left_eye",
-    "right_eye",
-    "left_ear",
-    "right_ear",
-    "left_shoulder",
-    "right_shoulder",
-    "left_elbow",
-    "right_elbow",
-    "left_wrist",
-    "right_wrist",
-    "left_hip",
-    "right_hip",
-    "left_knee",
-    "right_knee",
-    "left_ankle",
-    "right_ankle",
+_COCO = (
+    "nose left_eye right_eye left_ear right_ear left_shoulder right_shoulder left_elbow right_elbow left_wrist "
+    "right_wrist left_hip right_hip left_knee right_knee left_ankle right_ankle"
 )
+COCO_KEYPOINTS = tuple(_COCO.split())
 N_KEYPOINTS = len(COCO_KEYPOINTS)
 MAX_PEOPLE = 2
 CHANNELS = ("x", "y", "confidence")
 JOINT = {name: index for index, name in enumerate(COCO_KEYPOINTS)}
 
-_EDGE_NAMES = (
-    ("nose", "left_eye"),
-    ("nose", "right_eye"),
-    ("left_eye", "left_ear"),
-    ("right_eye", "right_ear"),
-    ("left_ear", "left_shoulder"),
-    ("right_ear", "right_shoulder"),
-    ("left_shoulder", "right_shoulder"),
-    ("left_shoulder", "left_elbow"),
-    ("left_elbow", "left_wrist"),
-    ("right_shoulder", "right_elbow"),
-    ("right_elbow", "right_wrist"),
-    ("left_shoulder", "left_hip"),
-    ("right_shoulder", "right_hip"),
-    ("left_hip", "right_hip"),
-    ("left_hip", "left_knee"),
-    ("left_knee", "left_ankle"),
-    ("right_hip", "right_knee"),
-    ("right_knee", "right_ankle"),
+# Each joint and its neighbour, as in COCO's own skeleton.
+_EDGES = (
+    "nose-left_eye nose-right_eye left_eye-left_ear right_eye-right_ear left_ear-left_shoulder "
+    "right_ear-right_shoulder left_shoulder-right_shoulder left_shoulder-left_elbow left_elbow-left_wrist "
+    "right_shoulder-right_elbow right_elbow-right_wrist left_shoulder-left_hip right_shoulder-right_hip left_hip-right_hip "
+    "left_hip-left_knee left_knee-left_ankle right_hip-right_knee right_knee-right_ankle"
 )
-EDGES = tuple((JOINT[a], JOINT[b]) for a, b in _EDGE_NAMES)
+EDGES = tuple((JOINT[a], JOINT[b]) for a, b in (edge.split("-") for edge in _EDGES.split()))
 
 LEFT_RIGHT_PAIRS = tuple(
     (JOINT[name], JOINT[name.replace("left_", "right_")]) for name in COCO_KEYPOINTS if name.startswith("left_")
 )
 
 
-def _flip_order(pairs: tuple[tuple[int, int], ...]) -> tuple[int, ...]:
-    order = list(range(N_KEYPOINTS))
-    for left, right in pairs:
-        order[left], order[right] = right, left
-    return tuple(order)
-
-
 # keypoints[..., FLIP_ORDER, :] swaps left and right.
-FLIP_ORDER = _flip_order(LEFT_RIGHT_PAIRS)
+_OTHER_SIDE = {a: b for pair in LEFT_RIGHT_PAIRS for a, b in (pair, pair[::-1])}
+FLIP_ORDER = tuple(_OTHER_SIDE.get(joint, joint) for joint in range(N_KEYPOINTS))
 
 PARTS = {
     "head": tuple(JOINT[name] for name in COCO_KEYPOINTS[:5]),
@@ -102,9 +69,9 @@ _JOINTS = {
 }
 JOINT_NAMES = {"coco17": COCO_KEYPOINTS} | {layout: tuple(names.split()) for layout, names in _JOINTS.items()}
 
-# H36M-17 and NTU-25 have no nose, eyes or ears. Eyes and ears are missing; for the nose stands what is nearest to it:
-# in H36M-17 the joint between neck and top of the head, at the height of jaw and nose (MMPose, too, takes it for
-# COCO's nose), in NTU-25 the middle of the head. Both lie inside the head, so the way the face looks is lost.
+# H36M-17 and NTU-25 have no nose, eyes or ears. Eyes and ears are missing; the nose is replaced by the nearest joint:
+# in H36M-17 the one between neck and top of the head (MMPose does the same), in NTU-25 the middle of the head. Both lie
+# inside the head, so the direction of the face is lost.
 STAND_INS = {"h36m17": {"nose": "neck_base"}, "ntu25": {"nose": "head"}}
 
 # Joints that a layout itself defines as the middle of two of COCO's. OpenPose: neck and mid hip; MMPose: H36M's root.
@@ -164,19 +131,12 @@ def to_coco17(keypoints: np.ndarray, layout: str) -> np.ndarray:
     Parameters
     ----------
     keypoints : array (..., J, C)
-        Keypoints in `layout`'s order; C is x, y and, where there are more than two, confidence.
-    layout : str
-        A key of :data:`LAYOUTS`.
+        In the order of `layout`, a key of :data:`LAYOUTS`; C is x, y and, where there are more, confidence.
 
     Returns
     -------
     array (..., 17, C)
         A new array. A joint that the layout lacks is missing: x = y = NaN, confidence 0.
-
-    Raises
-    ------
-    ValueError
-        J is not the layout's number of joints.
     """
     _check_joints(keypoints, len(JOINT_NAMES[layout]), layout)
     order = np.array(LAYOUTS[layout])
@@ -184,34 +144,14 @@ def to_coco17(keypoints: np.ndarray, layout: str) -> np.ndarray:
 
 
 def from_coco17(keypoints: np.ndarray, layout: str) -> np.ndarray:
-    """Lay COCO-17 keypoints out in another layout.
+    """Write COCO-17 keypoints (..., 17, C) in another layout (..., J, C), the reverse of :func:`to_coco17`.
 
     What COCO-17 lacks is missing, except the middles of :data:`MIDPOINTS`: those are computed where both their joints
-    were seen, with the smaller of the two confidences. The nose goes to the joint that stands for it.
-
-    Parameters
-    ----------
-    keypoints : array (..., 17, C)
-        C is x, y and, where there are more than two, confidence.
-    layout : str
-        A key of :data:`LAYOUTS`.
-
-    Returns
-    -------
-    array (..., J, C)
-        A new array; :func:`to_coco17` takes it back, without the joints that the layout lacks.
-
-    Raises
-    ------
-    ValueError
-        There are not 17 keypoints.
+    were seen, with the smaller of the two confidences. The nose becomes the joint that replaces it.
     """
     _check_joints(keypoints, N_KEYPOINTS, "coco17")
     names = JOINT_NAMES[layout]
-    source = np.full(len(names), -1)
-    for joint, index in enumerate(LAYOUTS[layout]):
-        if index >= 0:
-            source[index] = joint
+    source = np.array([LAYOUTS[layout].index(i) if i in LAYOUTS[layout] else -1 for i in range(len(names))])
     out = _with_missing(keypoints[..., source, :], source < 0)
     for name, part in MIDPOINTS.get(layout, {}).items():
         pair = keypoints[..., [JOINT[f"left_{part}"], JOINT[f"right_{part}"]], :]
@@ -240,7 +180,7 @@ TORSO_PER_SHOULDER_WIDTH = 1.25
 
 
 def torso_length(keypoints: np.ndarray) -> np.ndarray:
-    """Measure each person's torso over a stretch of frames: the one unit of size in this library.
+    """Measure each person's torso over some frames: the unit of size in this library.
 
     Parameters
     ----------
@@ -250,8 +190,8 @@ def torso_length(keypoints: np.ndarray) -> np.ndarray:
     Returns
     -------
     array (...)
-        The median distance between the midpoints of shoulders and hips. Without hips, 1.25 times the usual largest (0.9
-        quantile) shoulder width, which a turned body does not shorten; without shoulders, NaN.
+        The median distance between the midpoints of shoulders and hips. Without hips, 1.25 times the 0.9 quantile of
+        the shoulder width, which is the width of a body that faces the camera; without shoulders, NaN.
     """
     left, right = keypoints[..., JOINT["left_shoulder"], :2], keypoints[..., JOINT["right_shoulder"], :2]
     hips = (keypoints[..., JOINT["left_hip"], :2] + keypoints[..., JOINT["right_hip"], :2]) / 2

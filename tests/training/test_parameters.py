@@ -100,7 +100,7 @@ def test_every_parameter_file_is_valid(path):
         ("- a\n- b\n", "wanted `name: value` lines, got list"),
         ("a: [1", "not a YAML file"),
         (b"\xff\xfe\x00", "not a YAML"),
-        ("configs:\n  a: {lr: 1}\n  b: 2\n  a: {lr: 2}\n", "not a YAML file: a: stands twice"),
+        ("configs:\n  a: {lr: 1}\n  b: 2\n  a: {lr: 2}\n", "not a YAML file: a: occurs twice"),
     ],
 )
 def test_a_file_that_is_no_parameters_file(tmp_path, text, message):
