@@ -1,4 +1,4 @@
-"""Commands that make and look at datasets."""
+"""Commands that make datasets and look into them."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,24 +10,35 @@ from poseemo_lib.data.formats import READERS, WRITERS
 from poseemo_lib.errors import PoseemoError
 
 app = typer.Typer()
+Name = Annotated[str | None, typer.Option(help="Name of the dataset; default: the folder's name.")]
+FormatOptions = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="KEY=VALUE: set an option of the input format; repeatable. `--set help` lists them."),
+]
 
 
 @app.command()
 def synth(
     out: Out,
     clips: Annotated[int, typer.Option(help="Number of clips.")] = 1000,
-    signal: Annotated[float, typer.Option(help="How much the emotion shows; 0: the label tells nothing.")] = 1.0,
-    groups: Annotated[int | None, typer.Option(help="Number of shows; default: by the number of clips.")] = None,
+    signal: Annotated[
+        float,
+        typer.Option(help="How strongly the body shows the emotion; at 0 it shows nothing, so models must guess."),
+    ] = 1.0,
+    groups: Annotated[
+        int | None, typer.Option(help="Number of groups (shows); default: grows with the number of clips.")
+    ] = None,
     cues: Annotated[
         str,
         typer.Option(
-            help="whole_body: many cues of the upper body, as a task like real ones. local: one limb or the head for "
-            "a shorter time, to test whether an attribution finds it."
+            help="How the emotion shows. whole_body: in the posture and movement of the whole upper body, as in real "
+            "recordings. local: in one limb or the head, for part of the clip; tests whether an attribution method "
+            "finds that place."
         ),
     ] = "whole_body",
-    seed: Annotated[int, typer.Option(help="Seed of everything that is drawn.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed; the same seed gives the same dataset.")] = 0,
 ) -> None:
-    """Write a SYNTHETIC dataset: drawn bodies, no real people.
+    """Write a SYNTHETIC dataset: moving bodies made by a program, not recordings of people.
 
     Example: poseemo synth data/mine --clips 500 --signal 0.5
     """
@@ -39,30 +50,34 @@ def synth(
 
 @app.command("import")
 def import_(
-    format: Annotated[str, typer.Argument(help=f"One of {', '.join(READERS)}.")],
-    src: Annotated[str, typer.Argument(help="File or folder with the keypoints.")],
+    format: Annotated[str, typer.Argument(help=f"Format of the files: {', '.join(READERS)}.")],
+    src: Annotated[str, typer.Argument(help="Keypoint file, or folder that is searched to any depth.")],
     out: Out,
     label_pattern: Annotated[
         str | None,
         typer.Option(
-            help="Regular expression over a file's path (in a file of many recordings: path/name) with the group "
-            "(?P<label>...), and where the path has them (?P<group>...), (?P<source>...), (?P<split>...); without it, "
-            "the labels and splits that the files carry (pyskl, npz, movement, coco of poseemo)."
+            help="Regular expression that finds the label in each file's path: (?P<label>...). It may also find "
+            "(?P<group>...), clips that must stay in one split, such as an actor; (?P<source>...), the recording; and "
+            "(?P<split>...). In a file with many recordings it is searched in path/name. Without it, the labels in the "
+            "files are used (pyskl, npz, and coco and movement written by poseemo)."
         ),
     ] = None,
     label_map: Annotated[
-        list[str] | None, typer.Option(help="WORD=CLASS, e.g. normal=neutral; give it once a word.")
+        list[str] | None,
+        typer.Option(help="WORD=CLASS: use CLASS where the label is WORD, such as normal=neutral; repeatable."),
     ] = None,
-    split: Annotated[str | None, typer.Option(help="Split of all clips whose path and file tell none.")] = None,
-    name: Annotated[str | None, typer.Option(help="Name of the dataset; default: the folder's.")] = None,
-    source: Annotated[str, typer.Option(help="Where the recordings come from.")] = "",
-    licence: Annotated[str, typer.Option(help="Their licence.")] = "",
-    option: Annotated[
-        list[str] | None, typer.Option("--set", help="KEY=VALUE, an option of the format; `--set help` lists them.")
+    split: Annotated[
+        str | None, typer.Option(help="train, val or test, for clips whose path and file do not give a split.")
     ] = None,
-    views: Annotated[int | None, typer.Option(help="bvh: virtual cameras round each recording.")] = None,
+    name: Name = None,
+    source: Annotated[str, typer.Option(help="Where the recordings come from, to be noted in the dataset.")] = "",
+    licence: Annotated[str, typer.Option(help="Licence of the recordings, to be noted in the dataset.")] = "",
+    option: FormatOptions = None,
+    views: Annotated[
+        int | None, typer.Option(help="bvh only: number of virtual cameras that film each recording.")
+    ] = None,
 ) -> None:
-    """Turn keypoint files into a dataset. docs/data_format.md shows every format.
+    """Turn keypoint files of other tools into a dataset. docs/data_format.md describes every format.
 
     Example: poseemo import bvh recordings data/mine --views 8 --label-map normal=neutral
     --label-pattern 'dataset-1_(?P<group>[^_]+)_(?P<label>[^_]+)_'
@@ -81,7 +96,7 @@ def import_(
         label_map=read_pairs(label_map or [], "--label-map"), split=split, options=options,
         source=source, licence=licence,
     )  # fmt: skip
-    list_items("did not match --label-pattern" if label_pattern else "carry no label", report.unmatched)
+    list_items("do not match --label-pattern" if label_pattern else "have no label", report.unmatched)
     list_items("failed", report.faults)
     for label, count in report.clips.items():
         say(f"{label:>9}: {report.recordings[label]} recordings, {count} clips")
@@ -92,33 +107,36 @@ def import_(
 
 @app.command()
 def convert(
-    format: Annotated[str, typer.Argument(metavar="FROM", help=f"dataset, or one of {', '.join(READERS)}.")],
-    src: Annotated[str, typer.Argument(help="File or folder with the keypoints, or a dataset.")],
-    to: Annotated[str, typer.Argument(metavar="TO", help=f"One of {', '.join(WRITERS)}.")],
+    format: Annotated[
+        str, typer.Argument(metavar="FROM", help=f"Format of the input: dataset, or {', '.join(READERS)}.")
+    ],
+    src: Annotated[str, typer.Argument(help="Keypoint file, folder that is searched to any depth, or dataset.")],
+    to: Annotated[str, typer.Argument(metavar="TO", help=f"Format of the output: {', '.join(WRITERS)}.")],
     out: Annotated[
         str,
         typer.Argument(
-            help="Folder for the new files, named as their sources; with the suffix of TO, the one file that "
-            "everything goes to. Nothing is overwritten."
+            help="Folder for the new files, which are named after the input files; or one file, if it ends with the "
+            "suffix of TO. Existing files are never overwritten."
         ),
     ],
-    option: Annotated[
-        list[str] | None, typer.Option("--set", help="KEY=VALUE, an option of FROM; `--set help` lists them.")
-    ] = None,
+    option: FormatOptions = None,
     to_option: Annotated[
-        list[str] | None, typer.Option("--to-set", help="KEY=VALUE, an option of TO; `--to-set help` lists them.")
+        list[str] | None,
+        typer.Option(
+            "--to-set", help="KEY=VALUE: set an option of the output format; repeatable. `--to-set help` lists them."
+        ),
     ] = None,
 ) -> None:
-    """Write keypoint files, or the clips of a dataset, in another format; says what that one cannot hold.
+    """Convert keypoint files, or the clips of a dataset, to another format, and say what is lost.
 
     Example: poseemo convert openpose recordings pyskl data/mine.pkl --set fps=30 --set width=1280 --set height=720
     """
     from poseemo_lib.data.converting import DATASET, convert_files
-    from poseemo_lib.data.formats import reader_options, writer_options
+    from poseemo_lib.data.formats import load_writer, options_of, reader_options
 
     if "help" in ((option or [""])[0], (to_option or [""])[0]):
         _say_options({} if format == DATASET else reader_options(format), f"--set, {format}:")
-        _say_options(writer_options(to), f"--to-set, {to}:")
+        _say_options(options_of(load_writer(to).write), f"--to-set, {to}:")
         return
     report = convert_files(
         format, src, to, out, options=read_pairs(option or [], "--set", parse=True),
@@ -126,7 +144,7 @@ def convert(
     )  # fmt: skip
     list_items("failed", report.faults)
     if report.lost and report.written:
-        say(f"{to} cannot hold {report.lost}")
+        say(f"lost, since {to} cannot hold it: {report.lost}")
     place = report.written[0] if len(report.written) == 1 else out
     say(f"{place}: {report.recordings} recordings; files or folders written: {len(report.written)}")
     if report.faults:
@@ -145,14 +163,14 @@ def inspect(
     split: Annotated[
         str | None,
         typer.Option(
-            help="official, grouped, leave_one_group_out, neighbours or random; default: official where there is one, "
-            "else grouped."
+            help="Split to audit: official, grouped, leave_one_group_out, neighbours or random; default: official if "
+            "the dataset has one, else grouped."
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of a split that is drawn.")] = 0,
-    fold: Annotated[str | None, typer.Option(help="The test group, for --split leave_one_group_out.")] = None,
+    seed: Annotated[int, typer.Option(help="Random seed of the split.")] = 0,
+    fold: Annotated[str | None, typer.Option(help="Group to test on, with --split leave_one_group_out.")] = None,
 ) -> None:
-    """Show what is in a dataset and audit its split; exits 1 on a fault or a leak.
+    """Count a dataset's clips and missing keypoints, and check a split for leaks. Exits with 1 if it finds a problem.
 
     Example: poseemo inspect data/mine --split random
     """
@@ -173,18 +191,26 @@ def enhance(
     out: Out,
     split: Annotated[
         str | None,
-        typer.Option(help="official, grouped or neighbours; default: official where there is one, else grouped."),
+        typer.Option(
+            help="Split whose training clips are copied: official, grouped or neighbours; default: official if the "
+            "dataset has one, else grouped."
+        ),
     ] = None,
-    target: Annotated[float, typer.Option(help="Bring every class to this share of the largest one, 0 to 1.")] = 1.0,
-    most: Annotated[int, typer.Option(help="Copies of one clip, at most.")] = 10,
+    target: Annotated[
+        float, typer.Option(help="Size that every class should reach, as a share of the largest class, 0 to 1.")
+    ] = 1.0,
+    most: Annotated[int, typer.Option(help="Largest number of copies of one clip.")] = 10,
     kinds: Annotated[
         str | None,
-        typer.Option(help="Out of mirror,time_warp,joint_noise,rotation,interpolation; default: all of them."),
+        typer.Option(
+            help="Changes to use: mirror, time_warp, joint_noise, rotation, interpolation, separated by commas; "
+            "default: all."
+        ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the split and of the copies.")] = 0,
-    name: Annotated[str | None, typer.Option(help="Name of the dataset; default: the folder's.")] = None,
+    seed: Annotated[int, typer.Option(help="Random seed of the split and of the copies.")] = 0,
+    name: Name = None,
 ) -> None:
-    """Write a dataset again with changed copies of rare classes, of clips in the training part only.
+    """Balance the classes: write a dataset again, with changed copies of training clips of the smaller classes.
 
     Example: poseemo enhance demo data/more --target 0.5 --kinds mirror,time_warp
     """
@@ -201,5 +227,6 @@ def enhance(
     say(f"training clips by class, split {report.split}, seed {seed}")
     say(report.counts.to_string())
     for label, row in report.counts[report.counts["after"] < report.counts["wanted"]].iterrows():
-        say(f"{label}: {row['after']} of {row['wanted']} wanted: --most {most} copies a clip, each passing the test")
+        limit = f"at most {most} copies of one clip (--most), each with nearly all the joints of its source"
+        say(f"{label}: {row['after']} of {row['wanted']} clips; {limit}")
     say(f"{out}: {report.info.n_clips} clips, content hash {report.info.content_hash[:12]}")

@@ -11,10 +11,11 @@ from poseemo_lib.data.formats import (
     READERS,
     Recording,
     check_options,
+    find_files,
     load_reader,
     load_writer,
+    options_of,
     reader_options,
-    writer_options,
 )
 from poseemo_lib.data.labelling import find_inside, find_path
 from poseemo_lib.errors import FormatError, UsageError
@@ -35,7 +36,7 @@ class ConvertReport:
     faults : list of str
         Files and recordings that could not be read or written, with the reason.
     lost : str
-        What the format cannot hold; empty where it holds all.
+        What the format cannot hold; empty where it holds everything.
     """
 
     written: list[Path] = field(default_factory=list)
@@ -66,7 +67,7 @@ def convert_files(
     src : str or Path
         A file or folder of that format.
     target : str
-        A key of :data:`poseemo_lib.data.formats.WRITERS`.
+        One of :data:`poseemo_lib.data.formats.WRITERS`.
     out : str or Path
         Folder for the files, which get the names of their sources; with the target's suffix, the one file that
         everything goes to. Formats whose files hold many recordings always get one file.
@@ -75,45 +76,32 @@ def convert_files(
     progress : bool
         Show a progress bar, in a terminal only.
 
-    Returns
-    -------
-    ConvertReport
-
     Raises
     ------
     UsageError
         An argument is wrong, there is nothing to convert, or the first file to write exists already.
     DatasetError
-        `src` is no dataset.
+        `src` is not a dataset.
     """
     writer = load_writer(target)
-    check_options(target, writer_options(target), to_options or {})
+    check_options(target, options_of(writer.write), to_options or {})
     report = ConvertReport(lost=writer.LOST)
-    found = _recordings(source, Path(src), dict(options or {}), report, progress)
     job = _Job(writer, Path(out), dict(to_options or {}), report)
+    src, options = Path(src), dict(options or {})
+    if source == DATASET:
+        check_options(source, {}, options)
+        found = _of_dataset(src, report)
+    elif source in READERS:
+        paths = find_files(source, src)
+        check_options(source, reader_options(source), options)
+        found = _of_files(load_reader(source), paths, src, options, report, progress)
+    else:
+        raise UsageError(f"format: wanted {DATASET} or one of {', '.join(READERS)}, got {source!r}")
     if getattr(writer, "MANY", False):
         job.write_together(list(found))
     else:
         job.write_each(found)
     return report
-
-
-def _recordings(
-    source: str, src: Path, options: dict, report: ConvertReport, progress: bool
-) -> Iterator[tuple[str, Recording]]:
-    """Yield name and recording of everything that can be read."""
-    if source == DATASET:
-        check_options(source, {}, options)
-        return _of_dataset(src, report)
-    if source not in READERS:
-        raise UsageError(f"format: wanted {DATASET} or one of {', '.join(READERS)}, got {source!r}")
-    if not src.exists():
-        raise UsageError(f"{src}: wanted a file or folder, found none")
-    check_options(source, reader_options(source), options)
-    paths = load_reader(source).find(src)
-    if not paths:
-        raise UsageError(f"{src}: wanted {source} files, found none")
-    return _of_files(load_reader(source), paths, src, options, report, progress)
 
 
 def _of_dataset(src: Path, report: ConvertReport) -> Iterator[tuple[str, Recording]]:

@@ -1,6 +1,6 @@
-"""Keypoint files -> dataset: labels from paths, reading, tracking, writing."""
+"""Keypoint files -> dataset: labels, reading, tracking, writing."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain, groupby
@@ -10,18 +10,9 @@ import numpy as np
 
 from poseemo_lib.clips import EMOTIONS, PoseClip, check_clip
 from poseemo_lib.data.dataset import DatasetInfo, DatasetWriter
-from poseemo_lib.data.formats import Recording, check_options, load_reader, reader_options
-from poseemo_lib.data.labelling import (
-    Entry,
-    Found,
-    clip_of,
-    compile_pattern,
-    find_inside,
-    find_path,
-    match_found,
-    match_paths,
-)
-from poseemo_lib.errors import ClipError, FormatError, UsageError
+from poseemo_lib.data.formats import Recording, check_options, find_files, load_reader, reader_options
+from poseemo_lib.data.labelling import Entry, Found, clip_of, compile_pattern, find_inside, find_path, match_found
+from poseemo_lib.errors import ClipError, FormatError
 from poseemo_lib.skeleton import MAX_PEOPLE
 from poseemo_lib.video.tracking import choose_main, main_people
 
@@ -37,7 +28,7 @@ class ImportReport:
     recordings, clips : Counter
         Label -> number of recordings read and of clips in the dataset; a recording has one clip a view.
     unmatched : list of str
-        Recordings whose path the pattern does not match.
+        Recordings without a label: the pattern does not match their path.
     faults : list of str
         Recordings and clips that could not be used, with the reason.
     """
@@ -47,37 +38,6 @@ class ImportReport:
     clips: Counter = field(default_factory=Counter)
     unmatched: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
-
-
-def read_recordings(format: str, path, **options) -> list[Recording]:
-    """Read one recording with its people tracked.
-
-    Parameters
-    ----------
-    format : str
-        A key of :data:`poseemo_lib.data.formats.READERS`.
-    path : str or Path
-    **options
-        Options of the format's ``read``.
-
-    Returns
-    -------
-    list of Recording
-        One a view, with keypoints (T, M, 17, 3), M = 1 or 2.
-
-    Raises
-    ------
-    FormatError
-        The recording is faulty.
-    UsageError
-        There is no such format or option, or an option is out of its range.
-    """
-    return [to_main_people(recording) for recording in _read(format, path, options)]
-
-
-def _read(format: str, path, options: Mapping) -> list[Recording]:
-    check_options(format, reader_options(format), options)
-    return load_reader(format).read(path, **options)
 
 
 def to_main_people(recording: Recording) -> Recording:
@@ -122,16 +82,16 @@ def import_dataset(
         The dataset's name.
     label_pattern : str, optional
         Regular expression, searched in each recording's path relative to `src`, or in path / name of one in a file
-        that holds several (name alone where `src` is that file). Its named groups: ``label``, and where the path tells
+        that holds several (name alone where `src` is that file). Its named groups: ``label``, and where the path has
         them ``group`` (what must not straddle a split; else the source), ``source`` (the recording that it was cut
         from; else the path without suffix) and ``split``. An example:
         ``(?P<split>train|test)/(?P<label>\w+)/(?P<source>\w+)_\d+``. Without it, or without a group ``label`` or
-        ``split`` in it, those count that the files carry.
+        ``split`` in it, the label or split in the file counts.
     label_map : mapping, optional
         Label in a path or file -> one of :data:`poseemo_lib.clips.EMOTIONS`. Labels that are classes already need no
         entry. Upper and lower case are the same.
     split : str, optional
-        The official split of all recordings that tell none.
+        The official split of all recordings of which neither path nor file says it.
     options : mapping, optional
         Options of the format's ``read``.
     source, licence : str
@@ -152,22 +112,20 @@ def import_dataset(
     FormatError
         Nothing was written: every recording or clip is faulty.
     """
-    src, options = Path(src), dict(options or {})
-    if not src.exists():
-        raise UsageError(f"{src}: wanted a file or folder, found none")
-    paths = load_reader(format).find(src)
-    if not paths:
-        raise UsageError(f"{src}: wanted {format} files, found none")
+    src, options, label_map = Path(src), dict(options or {}), dict(label_map or {})
+    paths = find_files(format, src)
+    check_options(format, reader_options(format), options)
     report = ImportReport()
     kept: dict[Path, list[Recording]] = {}
-    if _names_tell(format, label_pattern):
-        entries, report.unmatched = match_paths(paths, src, label_pattern, label_map or {}, split)
+    if _paths_give_labels(format, label_pattern):
+        found = [find_path(path, src) for path in paths]
     else:
         found = _look_inside(format, paths, src, options, report, kept)
-        entries, report.unmatched = match_found(found, label_pattern, label_map or {}, split)
-    recipe = {"command": "import", "format": format, "label_pattern": label_pattern, "label_map": dict(label_map or {})}
+    entries, report.unmatched = match_found(found, label_pattern, label_map, split)
+    recipe = {"command": "import", "format": format, "label_pattern": label_pattern, "label_map": label_map}
     recipe |= {"src": str(src), "split": split, "options": reader_options(format) | options}
-    classes = tuple(emotion for emotion in EMOTIONS if emotion in {entry.label for entry in entries})
+    labels = {entry.label for entry in entries}
+    classes = tuple(emotion for emotion in EMOTIONS if emotion in labels)
     info = DatasetInfo(name=name, classes=classes, source=source, licence=licence, recipe=recipe)
     clips = _read_all(format, entries, options, classes, report, progress, kept)
     # The first sound clip comes before the folder: a wrong option or a wholly faulty source leaves nothing behind.
@@ -189,7 +147,7 @@ def import_dataset(
     return report
 
 
-def _names_tell(format: str, label_pattern: str | None) -> bool:
+def _paths_give_labels(format: str, label_pattern: str | None) -> bool:
     """Tell whether the paths alone give every label: then nothing has to be read for it."""
     many = getattr(load_reader(format), "MANY", False)
     return label_pattern is not None and "label" in compile_pattern(label_pattern).groupindex and not many
@@ -198,14 +156,11 @@ def _names_tell(format: str, label_pattern: str | None) -> bool:
 def _look_inside(
     format: str, paths: list[Path], src: Path, options: dict, report: ImportReport, kept: dict
 ) -> list[Found]:
-    """Read every file for what it says of its recordings; what cannot be read goes to the report.
-
-    `kept` gets the recordings of a single file, which would be read twice.
-    """
+    """Read every file for the labels in it; `kept` gets what a single file holds, which would be read twice."""
     found: dict[tuple, Found] = {}
     for path in paths:
         try:
-            recordings = _read(format, path, options)
+            recordings = load_reader(format).read(path, **options)
         except FormatError as error:
             report.faults.append(str(error))
             continue
@@ -219,14 +174,9 @@ def _look_inside(
 
 
 def _read_all(
-    format: str,
-    entries: list[Entry],
-    options: dict,
-    classes: tuple[str, ...],
-    report: ImportReport,
-    progress: bool,
+    format: str, entries: list[Entry], options: dict, classes: tuple[str, ...], report: ImportReport, progress: bool,
     kept: dict[Path, list[Recording]],
-) -> Iterator[tuple[PoseClip, str]]:
+) -> Iterator[tuple[PoseClip, str]]:  # fmt: skip
     """Yield the sound clips with their files; the faulty go to the report."""
     from tqdm import tqdm
 
@@ -235,25 +185,19 @@ def _read_all(
         for path, group in groupby(entries, key=lambda entry: entry.path):
             group = list(group)
             try:
-                recordings = kept.pop(path, None) or _read(format, path, options)
+                recordings = kept.pop(path, None) or load_reader(format).read(path, **options)
             except FormatError as error:
                 report.faults.append(str(error))
                 continue
             finally:
                 bar.update(len(group))
-            by_name: dict[str | None, list[Recording]] = {}
+            by_name = defaultdict(list)
             for recording in recordings:
-                by_name.setdefault(recording.name, []).append(recording)
+                by_name[recording.name].append(recording)
             for entry in group:
                 report.recordings[entry.label] += 1
-                yield from _to_clips(entry, by_name.get(entry.inside, ()), classes, report)
-
-
-def _to_clips(
-    entry: Entry, recordings: list[Recording], classes: tuple[str, ...], report: ImportReport
-) -> Iterator[tuple[PoseClip, str]]:
-    for recording in recordings:
-        try:
-            yield check_clip(clip_of(entry, to_main_people(recording)), classes, str(entry.path)), str(entry.path)
-        except ClipError as error:
-            report.faults.append(str(error))
+                for recording in by_name.get(entry.inside, ()):
+                    try:
+                        yield check_clip(clip_of(entry, to_main_people(recording)), classes, str(path)), str(path)
+                    except ClipError as error:
+                        report.faults.append(str(error))

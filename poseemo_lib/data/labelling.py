@@ -1,4 +1,4 @@
-"""What recordings are called, and which label, group, source and split their names and files tell."""
+"""The names of recordings, and the label, group, source and split in their names and files."""
 
 import re
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ _GROUPS = ("label", "group", "source", "split")
 
 @dataclass(frozen=True)
 class Found:
-    """A recording that was found: where it is, and what its file says of it.
+    """A recording that was found, and what its file says of it.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ class Found:
     text : str
         What the pattern is searched in.
     name : str
-        What its clips are called.
+        The name for its clips.
     inside : str, optional
         Its name in a file that holds several.
     label, split : str, optional
@@ -46,7 +46,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Entry:
-    """A recording with all that a clip needs to be told."""
+    """A recording with everything that a clip needs beside its keypoints."""
 
     path: Path
     name: str
@@ -72,42 +72,15 @@ def clip_of(entry: Entry, recording: Recording) -> PoseClip:
     )
 
 
-def match_paths(
-    paths: list[Path], src: Path, label_pattern: str, label_map: Mapping[str, str], split: str | None = None
-) -> tuple[list[Entry], list[str]]:
-    """Take label, group, source and split of recordings from their paths.
-
-    Parameters
-    ----------
-    paths : list of Path
-    src : Path
-        The pattern is searched in the paths relative to this folder, with ``/`` between their parts.
-    label_pattern, label_map, split
-        See :func:`import_dataset`.
-
-    Returns
-    -------
-    entries : list of Entry
-    unmatched : list of str
-        Relative paths that the pattern does not match.
-
-    Raises
-    ------
-    UsageError
-        The pattern is faulty or matches nothing, or a label or split is unknown.
-    """
-    return match_found([find_path(path, src) for path in paths], label_pattern, label_map, split)
-
-
 def find_path(path: Path, src: Path) -> Found:
-    """Say what a path under `src` is called: the same without the suffix of a file."""
+    """Name a recording by its path under `src`, without the suffix of a file."""
     text = path.resolve().name if path == src else path.relative_to(src).as_posix()
     # Only a file has a suffix to cut: folders may have dots in their names.
     return Found(path, text, text.removesuffix(path.suffix) if path.is_file() else text)
 
 
 def find_inside(found: Found, recording: Recording, src: Path) -> Found:
-    """Say what a recording of a file is called: by its own name, after the file's where `src` is a folder."""
+    """Name a recording in a file: by its own name, after the file's where `src` is a folder."""
     told = replace(found, inside=recording.name, label=recording.label, split=recording.split)
     if recording.name is None:
         return told
@@ -119,19 +92,19 @@ def find_inside(found: Found, recording: Recording, src: Path) -> Found:
 def match_found(
     found: list[Found], label_pattern: str | None, label_map: Mapping[str, str], split: str | None = None
 ) -> tuple[list[Entry], list[str]]:
-    """Take label, group, source and split of recordings from their names, and else from what their files say.
+    """Take label, group, source and split of recordings from their names, else from what their files say.
 
     Parameters
     ----------
     found : list of Found
     label_pattern, label_map, split
-        See :func:`import_dataset`.
+        See :func:`poseemo_lib.data.importing.import_dataset`.
 
     Returns
     -------
     entries : list of Entry
     unmatched : list of str
-        Names that the pattern does not match, or that have no label.
+        Names that the pattern does not match, or recordings without a label.
 
     Raises
     ------
@@ -144,28 +117,27 @@ def match_found(
     if not labels:
         examples = ", ".join([one.text for one in found][:3])
         if label_pattern is None or matches and "label" not in pattern.groupindex:
-            raise UsageError(f"wanted --label-pattern with (?P<label>...): {examples} carry no label of their own")
+            raise UsageError(f"wanted --label-pattern with (?P<label>...): the files hold no labels ({examples})")
         raise UsageError(f"--label-pattern {label_pattern!r} matches none of {len(found)} paths, such as {examples}")
     label_of = _label_table(set(labels.values()), label_map)
-    parts = {i: _group(matches[i], "split") or found[i].split or split for i in labels}
-    split_of = _split_table(set(parts.values()) - {None})
+    splits = {i: _group(matches[i], "split") or found[i].split or split for i in labels}
+    split_of = _split_table(set(splits.values()) - {None})
     entries = []
     for i, label in labels.items():
         source = _group(matches[i], "source") or found[i].name
         group = _group(matches[i], "group") or source
-        part = split_of.get(parts[i])
-        entries.append(Entry(found[i].path, found[i].name, label_of[label], source, group, part, found[i].inside))
+        name, inside = found[i].name, found[i].inside
+        entries.append(Entry(found[i].path, name, label_of[label], source, group, split_of.get(splits[i]), inside))
     return entries, [one.text for i, one in enumerate(found) if i not in labels]
 
 
 def compile_pattern(label_pattern: str) -> re.Pattern:
-    """Return the pattern, or raise :class:`UsageError` where it is faulty or has groups of other names."""
+    """Return the pattern; UsageError where it is faulty or has other named groups than those that count."""
     try:
         pattern = re.compile(label_pattern)
     except re.error as error:
         raise UsageError(f"--label-pattern {label_pattern!r}: not a regular expression: {error}") from None
-    unknown = sorted(set(pattern.groupindex) - set(_GROUPS))
-    if unknown or not pattern.groupindex:
+    if not pattern.groupindex or not set(pattern.groupindex) <= set(_GROUPS):
         raise UsageError(
             f"--label-pattern {label_pattern!r}: wanted a group (?P<label>...) and at most {', '.join(_GROUPS[1:])} "
             f"beside it, got {', '.join(pattern.groupindex) or 'no named group'}"

@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from poseemo_lib.clips import PoseClip, clip_faults
-from poseemo_lib.data.formats import READERS, Recording, check_options, load_reader, reader_options
+from poseemo_lib.data.dataset import INFO_FILE
+from poseemo_lib.data.formats import READERS, Recording, check_options, find_files, load_reader, reader_options
+from poseemo_lib.data.formats.guess import DATASET, VIDEO, guess
 from poseemo_lib.errors import DatasetError, FormatError, UsageError
 from poseemo_lib.paths import resolve
 from poseemo_lib.video.estimators import Estimator, open_estimator
 from poseemo_lib.video.frames import VIDEO_SUFFIXES, probe
 from poseemo_lib.video.people import people_of_video
 
-DATASET_FILE = "dataset.json"
-VIDEO, DATASET = "video", "dataset"
 OpenEstimator = Callable[[], Estimator]
 
 
@@ -62,25 +62,11 @@ def input_kind(path: str | Path, format: str | None = None) -> str:
     known = (VIDEO, DATASET, *READERS)
     if format is not None and format not in known:
         raise UsageError(f"--format: wanted one of {', '.join(known)}, got {format!r}")
-    place, wanted = Path(resolve(path)), "wanted a video, a keypoint file or folder, or a dataset"
-    if not place.exists():
-        raise UsageError(f"{path}: {wanted}, found nothing")
-    if format:
-        return format
-    if (place / DATASET_FILE).exists() or (place.suffix == ".parquet" and (place.parent / DATASET_FILE).exists()):
-        return DATASET
-    files = _files(place)
-    if not files:
-        raise UsageError(f"{path}: {wanted}, got an empty folder")
-    if any(one.name.lower().endswith(VIDEO_SUFFIXES) for one in files):
-        return VIDEO
-    from poseemo_lib.data.formats.guess import guess_formats
-
-    found = guess_formats(place)
-    if len(found) == 1:
-        return found[0]
-    got = f"one that could be {' or '.join(found)}" if found else "one that no reader claims"
-    raise UsageError(f"{path}: {wanted}, got {got}; say --format NAME")
+    if format is None:
+        return guess(path)
+    if not Path(resolve(path)).exists():
+        raise UsageError(f"{path}: wanted a video, a keypoint file or folder, or a dataset, found nothing")
+    return format
 
 
 def read_recordings(
@@ -139,13 +125,9 @@ def _relative(path: Path, place: Path) -> str:
 
 
 def _read_keypoints(place: Path, format: str, faults: list[str], options: dict) -> Iterator[InputRecording]:
-    reader = load_reader(format)
-    paths = reader.find(place)
-    if not paths:
-        raise UsageError(f"{place}: wanted {format} files, found none")
-    for path in paths:
+    for path in find_files(format, place):
         try:
-            recordings = reader.read(path, **options)
+            recordings = load_reader(format).read(path, **options)
         except FormatError as error:
             faults.append(str(error))
             continue
@@ -163,9 +145,7 @@ def _dataset_clips(place: Path, faults: list[str]) -> Iterator[PoseClip]:
     dataset = Dataset(folder)
     wanted = [place.name] if folder != place else list(dataset.info.shards)
     if lost := [name for name in wanted if name not in dataset.info.shards]:
-        raise DatasetError(
-            f"{folder / DATASET_FILE}: wanted the shard {lost[0]} in it, names {len(dataset.info.shards)}"
-        )
+        raise DatasetError(f"{folder / INFO_FILE}: wanted the shard {lost[0]} in it, names {len(dataset.info.shards)}")
     for name in wanted:
         shard = copy.copy(dataset)
         shard.info = dataset.info.model_copy(update={"shards": {name: dataset.info.shards[name]}})

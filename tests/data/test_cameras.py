@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from poseemo_lib.data.formats.cameras import MARGIN, Camera, place_cameras, project, to_y_up
-from poseemo_lib.errors import FormatError, UsageError
+from poseemo_lib.errors import FormatError
 from poseemo_lib.skeleton import JOINT
 
 FRONT = Camera(np.array([0.0, 1.0, 4.0]), np.array([0.0, 1.0, 0.0]), fov=90, width=1280, height=720)
@@ -122,8 +122,3 @@ def test_what_cannot_be_framed_is_named():
     with pytest.raises(FormatError, match="both hips"):
         place(points, follow=True)
     assert len(place(points)) == 4
-
-
-def test_all_wrong_options_are_in_one_message():
-    with pytest.raises(UsageError, match="views.*heights.*fovs.*jitter.*width"):
-        place(person(), views=0, heights=[-1], fovs=[], jitter=-1, width=0)

@@ -19,6 +19,7 @@ from poseemo_lib.data.formats import (
     READERS,
     WRITERS,
     Recording,
+    find_files,
     load_reader,
     load_writer,
     npz,
@@ -79,7 +80,7 @@ def test_every_format_gets_the_numbers(tmp_path, folder, target):
     found = {
         recording.keypoints.tobytes()
         for path in report.written
-        for inner in load_reader(target).find(path)
+        for inner in find_files(target, path)
         for recording in load_reader(target).read(inner, **options_of(target))
     }
     assert found == wanted
@@ -182,8 +183,8 @@ def test_wrong_calls(tmp_path, folder):
         ("npz", tmp_path / "none", "npz", {}, "none: wanted a file or folder, found none"),
         ("sleap", folder, "npz", {}, "wanted sleap files, found none"),
         ("npz", folder, "sleap", {"options": {"views": 3}}, "format npz: wanted options among fps, width, height"),
-        ("npz", folder, "npz", {"to_options": {"a": 1}}, r"wanted options among \(there are none\), got a"),
-        ("npz", folder, "sleap", {"to_options": {"video": 3}}, "video: wanted a text, got 3"),
+        ("npz", folder, "npz", {"to_options": {"a": 1}}, "format npz: wanted no options, got a"),
+        ("npz", folder, "sleap", {"to_options": {"video": 3}}, "video: should be a valid string, got 3"),
         ("dataset", folder, "npz", {"options": {"fps": 3}}, "format dataset"),
     ]:
         with pytest.raises(UsageError, match=message):
@@ -202,7 +203,7 @@ def run(*words):
 
 def test_the_command(tmp_path, folder):
     code, text = run("convert", "npz", folder, "openpose", tmp_path / "out")
-    assert code == 0 and "openpose cannot hold the frame rate" in text and "3 recordings" in text
+    assert code == 0 and "lost, since openpose cannot hold it: the frame rate" in text and "3 recordings" in text
     code, text = run("convert", "npz", folder, "pyskl", tmp_path / "all", "--to-set", "classes=[sad, happy]")
     assert code == 0 and "cannot hold" not in text and "all.pkl: 3 recordings" in text
     (folder / "bad.npz").write_bytes(b"")
@@ -280,7 +281,9 @@ def test_names_inside_files_are_matched(tmp_path):
 
 def test_files_without_labels_ask_for_a_pattern(tmp_path):
     src = archive(tmp_path / "src" / "a.npz")
-    with pytest.raises(UsageError, match=r"wanted --label-pattern with \(\?P<label>...\): a.npz carry no label"):
+    with pytest.raises(
+        UsageError, match=r"wanted --label-pattern with \(\?P<label>...\): the files hold no labels \(a.npz"
+    ):
         make(src.parent, tmp_path / "out")
     with pytest.raises(UsageError, match="wanted --label-pattern with"):
         make(src.parent, tmp_path / "out", label_pattern="(?P<group>a)")

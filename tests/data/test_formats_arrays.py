@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from made_formats import read, write
 
-from poseemo_lib.data.formats import load_reader
+from poseemo_lib.data.formats import find_files
 from poseemo_lib.errors import FormatError, UsageError
 from poseemo_lib.skeleton import COCO_KEYPOINTS, JOINT, JOINT_NAMES
 
@@ -28,14 +28,14 @@ def save_array(path, array):
 @pytest.mark.parametrize("people", [None, 3])
 def test_mediapipe_arrays(tmp_path, columns, confidence, people):
     path = save_array(tmp_path / "a.npy", landmarks(columns, people=people))
-    assert load_reader("mediapipe").find(tmp_path) == [path]
+    assert find_files("mediapipe", tmp_path) == [path]
     recording = read("mediapipe", path, width=1000, height=500)
     assert recording.keypoints.shape == (6, people or 1, 17, 3) and recording.tracked == (people is None)
     for name in COCO_KEYPOINTS:
         j = JOINT_NAMES["blazepose33"].index(name)
         expected = [1000 * (0.1 + 0.02 * j), 500 * (0.2 + 0.02 * j), confidence]
         np.testing.assert_allclose(recording.keypoints[2, -1, JOINT[name]], expected, rtol=1e-6)
-    with pytest.raises(UsageError, match="wanted the options width and height: it holds parts of the picture"):
+    with pytest.raises(UsageError, match="x and y are shares of the picture: give the options width and height"):
         read("mediapipe", path)
 
 
@@ -53,7 +53,7 @@ def test_mediapipe_third_column_units_and_missing(tmp_path):
     np.testing.assert_allclose(pixels.keypoints[0, 0, 0], [0.1, 0.2, 0.25])
     array[..., :2] *= 640
     assert read("mediapipe", save_array(path, array)).width == round(640 * (0.1 + 0.02 * 28) + 0.5)
-    with pytest.raises(UsageError, match="units: wanted one of auto, parts, pixels"):
+    with pytest.raises(UsageError, match="units: should be 'auto', 'parts' or 'pixels', got 'metres'"):
         read("mediapipe", path, units="metres")
 
 
@@ -81,7 +81,7 @@ def test_mediapipe_archives(tmp_path):
     with pytest.raises(FormatError, match="got 2 such in one"):
         read("mediapipe", path, width=1, height=1)
     np.savez(path, landmarks=landmarks(4), fps=[30.0, 25.0])
-    with pytest.raises(FormatError, match="fps: wanted one number, 1 to 1000"):
+    with pytest.raises(FormatError, match="fps: wanted a number from 1 to 1000, got a list of 2"):
         read("mediapipe", path, width=10, height=10)
 
 
@@ -151,7 +151,7 @@ def test_movement_confidence_frames_and_gaps(tmp_path):
         (lambda d: d.drop_vars("position"), "wanted movement's poses, position .* got none"),
         (lambda d: d.isel(individuals=0), "got time, space, keypoints"),
         (lambda d: movement_dataset(space="xyz"), "wanted positions x, y in a picture, got x, y, z"),
-        (lambda d: movement_dataset(["a", "b"]), "wanted joints named as COCO's"),
+        (lambda d: movement_dataset(["a", "b"]), "wanted joints named like COCO's"),
         (lambda d: d.assign_coords(time=np.zeros(10)), "wanted times that rise by a frame or more"),
         (lambda d: d.assign_coords(time=np.arange(10) * 1e6), "wanted times that rise by a frame or more"),
         (lambda d: d.assign_coords(time=[f"t{i}" for i in range(10)]), "wanted numbers for position and time"),
@@ -200,10 +200,13 @@ def test_npz_as_people_make_it(tmp_path):
         ({"keypoints": np.ones((4, 2, 17, 2))}, r"wanted numbers of the shape \(frames, people, 17, 3\)"),
         ({"keypoints": np.full((4, 17, 3), "x")}, "got <U1"),
         ({"keypoints": np.full((4, 17, 3), None)}, "Python objects, which are not loaded"),
-        ({"keypoints": np.ones((4, 17, 3)), "fps": "fast"}, "fps: wanted one value"),
-        ({"keypoints": np.ones((4, 17, 3)), "fps": 0.0}, "fps: wanted 1 to 1000, got 0"),
-        ({"keypoints": np.ones((4, 17, 3)), "width": [4, 5]}, "width: wanted one value"),
-        ({"keypoints": np.ones((4, 17, 3)), "split": "later"}, "split: wanted one of train, val, test"),
+        ({"keypoints": np.ones((4, 17, 3)), "fps": "fast"}, "fps: wanted a number from 1 to 1000, got 'fast'"),
+        ({"keypoints": np.ones((4, 17, 3)), "fps": 0.0}, "fps: wanted a number from 1 to 1000, got 0"),
+        (
+            {"keypoints": np.ones((4, 17, 3)), "width": [4, 5]},
+            "width: wanted a number from 1 to 100000, got a list of 2",
+        ),
+        ({"keypoints": np.ones((4, 17, 3)), "split": "later"}, "a split among train, val, test, got"),
         ({"keypoints": np.ones((4, 17, 3)), "label": np.array(None)}, "Python objects"),
     ],
 )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from made_json import NAN, annotated, entry, line, put, result
 
-from poseemo_lib.data.formats import alphapose, coco, openpose, ultralytics
+from poseemo_lib.data.formats import alphapose, coco, find_files, openpose, ultralytics
 from poseemo_lib.errors import FormatError, UsageError
 
 
@@ -25,37 +25,37 @@ FAULTS = [
     (alphapose, "", "truncated or damaged JSON"),
     (alphapose, "[" * 100_000, "nested too deeply"),
     (alphapose, "[" + "9" * 5000 + "]", "damaged JSON"),
-    (alphapose, [], "wanted a list of results .* got an empty list"),
-    (alphapose, {}, "got an empty object"),
+    (alphapose, [], "wanted a list of results .* got a list of 0"),
+    (alphapose, {}, "got an object of 0"),
     (alphapose, [3], "entry 0: wanted an object .* got 3"),
     (alphapose, [{"keypoints": []}], "wanted an object with image_id and keypoints, got keypoints"),
     (alphapose, [entry("0.jpg", joints=14)], r"wanted 51 or 78 or .* got 42 \(14 joints\)"),
     (alphapose, [entry("0.jpg"), entry("1.jpg", joints=26)], "one number of joints in all entries, got 17, 26"),
     (alphapose, [entry("0.jpg") | {"keypoints": [None] * 51}], "entry 0: keypoints: wanted numbers, got None"),
     (alphapose, [entry("0.jpg") | {"keypoints": ["1"] * 51}], "wanted numbers, got '1'"),
-    (alphapose, [entry("0.jpg") | {"keypoints": [10**400] * 51}], "wanted numbers, got a number too large"),
+    (alphapose, [entry("0.jpg") | {"keypoints": [10**400] * 51}], "wanted numbers, got a list of 51"),
     (alphapose, [entry("0.jpg") | {"keypoints": [[1, 2, 3]] * 17}], "wanted numbers, got a list of 3"),
-    (alphapose, [entry("0.jpg") | {"keypoints": {}}], "wanted numbers, got an empty object"),
+    (alphapose, [entry("0.jpg") | {"keypoints": {}}], "wanted numbers, got an object of 0"),
     (alphapose, [entry("0.jpg") | {"keypoints": [NAN] * 51}], "wanted a person in at least one frame"),
     (alphapose, [entry("0.jpg") | {"keypoints": [0] * 51}], "wanted a person in at least one frame"),
     (alphapose, [entry("a_1.jpg"), entry("a_01.png")], "one image for each frame number"),
     (alphapose, [entry("a_1.jpg"), entry("a_1700000000.jpg")], "frame numbers in the names"),
     (coco, '{"images": [', "truncated or damaged JSON"),
     (coco, [entry("0.jpg")], "COCO's images and annotations, got a list of 1; .* alphapose"),
-    (coco, {}, "COCO's images and annotations, got an empty object"),
+    (coco, {}, "COCO's images and annotations, got an object of 0"),
     (coco, faulty(images=[]), "wanted images for all annotations"),
     (coco, faulty(images=[3]), "images: a list of 1 that are not all objects"),
-    (coco, faulty(annotations={}), "annotations: an empty object"),
+    (coco, faulty(annotations={}), "annotations: an object of 0"),
     (coco, faulty(annotations=[]), "a person in at least one image, got none in 2"),
     (coco, faulty(categories=[]), "joints' names in categories"),
-    (coco, faulty(categories=[{"id": 1, "keypoints": ["nose", "tail"]}]), "named as COCO's"),
+    (coco, faulty(categories=[{"id": 1, "keypoints": ["nose", "tail"]}]), "named like COCO's"),
     (coco, with_person(keypoints=[1, 2, 2] * 14), "annotation 1: wanted 51 values .* got 42"),
     (coco, with_person(keypoints="text"), "annotation 1: wanted numbers, got 'text'"),
     (coco, with_person(scores=[1.0] * 5), "annotation 1: scores: wanted 17"),
     (coco, with_person(image_id=77), "none with the id 77"),
     (coco, annotated(2, id=5), "an id of its own for each image"),
     (coco, annotated(2, vid_id="v", file_name="a.jpg"), "video v: wanted a frame number of its own"),
-    (coco, annotated(2, width="wide"), "width: wanted a number of 1 to 100000, got 'wide'"),
+    (coco, annotated(2, width="wide"), "width: wanted a number from 1 to 100000, got 'wide'"),
     (coco, annotated(2, width=[1]), "width: wanted a number"),
     (coco, annotated(2, v=0), "a person in at least one image"),
     (coco, annotated(2, v=NAN), "a person in at least one image"),
@@ -84,10 +84,10 @@ def test_faulty_json_is_named_in_one_line(tmp_path, module, content, message):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (line(joints=14), "line 1: wanted 56 values .* got 47"),
+        (line(joints=14), "wanted 56 values a line .* got 47"),
         ("0 0.5 0.5 0.2 0.4", "got 5"),
-        (line() + "\n" + line(tail=(0.5,)), "line 2: .* got 57"),
-        (line(x="x"), "wanted numbers"),
+        (line() + "\n" + line(tail=(0.5,)), "wanted lines of equally many numbers, .*changed from 56 to 57 at row 2"),
+        (line(x="x"), "equally many numbers, got something else"),
         (line(x="nan"), "wanted a person in at least one frame"),
         ("", "wanted a person in at least one frame"),
     ],
@@ -111,13 +111,14 @@ def test_other_bytes_folders_and_nothing(tmp_path, module):
     size = {"width": 640, "height": 480}
     bad = tmp_path / "bad_keypoints.json"
     bad.write_bytes(b'[{"image_id": "\xff\xfe\x80"}]')
-    with pytest.raises(FormatError, match="wanted JSON in UTF-8"):
+    with pytest.raises(FormatError, match="damaged JSON"):
         module.read(bad, **size)
     (tmp_path / "folder.json").mkdir()
     for path in (tmp_path / "folder.json", tmp_path / "nothing.json"):
         with pytest.raises(FormatError, match=r"(folder|nothing)\.json: (cannot be read|wanted .* found none)"):
             module.read(path, **size)
-    assert module.find(tmp_path / "folder.json") == []
+    with pytest.raises(UsageError, match="files, found none"):
+        find_files(module.__name__.rpartition(".")[2], tmp_path / "folder.json")
     with pytest.raises(UsageError, match="fps"):
         module.read(bad, fps=0)
     with pytest.raises(UsageError, match="width"):

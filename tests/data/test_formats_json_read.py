@@ -178,5 +178,5 @@ def test_normalised_json_wants_a_size(tmp_path):
 
 
 def test_labels_want_a_size(tmp_path):
-    with pytest.raises(UsageError, match="options width and height"):
+    with pytest.raises(UsageError, match="give the options width and height"):
         ultralytics.read(put(tmp_path / "a.txt", line()))

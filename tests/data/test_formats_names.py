@@ -48,5 +48,5 @@ def test_picking_by_name():
     with pytest.raises(FormatError, match="a.slp: wanted one left_shoulder, got 'LShoulder' and 'shoulder_l'"):
         pick_named(keypoints, ["LShoulder", "shoulder_l", *names[:6]], "a.slp")
     mouse = ["nose", "left_ear", "right_ear", "left_hip", "right_hip", "tail_base", "tail_tip", "spine"]
-    with pytest.raises(FormatError, match="wanted joints named as COCO's .* got 5 of 17 in nose, left_ear"):
+    with pytest.raises(FormatError, match="wanted joints named like COCO's .* got 5 of 17 in nose, left_ear"):
         pick_named(keypoints, mouse, "mouse.slp")

@@ -85,7 +85,7 @@ def test_sleap_of_a_mouse_and_far_frames(tmp_path, human):
 
     mouse = sio.Skeleton(["snout", "left_ear", "right_ear", "tail"])
     path = save_labels(tmp_path / "mouse.slp", mouse, {0: [(np.ones((4, 2)), 0.5, None)]})
-    with pytest.raises(FormatError, match="wanted joints named as COCO's .*got 2 of 17 in snout"):
+    with pytest.raises(FormatError, match="wanted joints named like COCO's .*got 2 of 17 in snout"):
         read("sleap", path)
     far = {0: [(place(0), 0.5, None)], 10_000_000: [(place(0), 0.5, None)]}
     with pytest.raises(FormatError, match="wanted frame numbers, got 2 frames from 0 to 10000000"):
@@ -159,7 +159,7 @@ def test_pose_of_mediapipe_with_depth_and_other_components(tmp_path):
         read("pose", save_pose(tmp_path / "b.pose", parts[:2], data[:, :, :54], confidence[:, :, :54]))
     with pytest.raises(FormatError, match="wanted pixels, got coordinates of at most 2"):
         read("pose", save_pose(tmp_path / "c.pose", parts, data / 400, confidence))
-    with pytest.raises(FormatError, match="wanted 1 to 1000 frames per second, got 0; give the option fps"):
+    with pytest.raises(FormatError, match="fps: wanted a number from 1 to 1000, got 0.0; --set fps"):
         read("pose", save_pose(tmp_path / "d.pose", parts, data, confidence, fps=0.0))
 
 

@@ -7,9 +7,9 @@ import pytest
 
 from poseemo_lib.clips import EMOTIONS
 from poseemo_lib.data.dataset import Dataset, DatasetInfo, DatasetWriter
-from poseemo_lib.data.formats import reader_options
-from poseemo_lib.data.importing import import_dataset, read_recordings
-from poseemo_lib.data.labelling import match_paths
+from poseemo_lib.data.formats import openpose, reader_options
+from poseemo_lib.data.importing import import_dataset, to_main_people
+from poseemo_lib.data.labelling import find_path, match_found
 from poseemo_lib.errors import FormatError, UsageError
 
 SHARED = Path(__file__).parents[3] / "shared"
@@ -115,7 +115,7 @@ def test_options_that_json_changes_do_not_hinder_going_on(tmp_path):
 
 def test_a_second_recording_of_one_name_is_a_fault_also_when_going_on(tmp_path, monkeypatch):
     src = source(tmp_path / "src")
-    monkeypatch.setattr("poseemo_lib.data.importing.match_paths", lambda *all: double(match_paths(*all)))
+    monkeypatch.setattr("poseemo_lib.data.importing.match_found", lambda *all: double(match_found(*all)))
     report = run(src, tmp_path / "out")
     info = tmp_path / "out" / "dataset.json"
     info.write_text(info.read_text().replace('"complete": true', '"complete": false'))
@@ -156,9 +156,9 @@ def test_if_every_recording_is_faulty_nothing_is_written(tmp_path):
         ({"label_pattern": "(?P<label>[^/]+)/(?P<split>[^/]+)$"}, "split: wanted one of train.*got 001"),
         ({"split": "later", "label_pattern": "/(?P<label>[^/]+)/"}, "split: wanted one of train.*got later"),
         ({"options": {"views": 3}}, "format openpose: wanted options among fps, width, height, got views"),
-        ({"options": {"fps": 0}}, "fps: wanted 1 to 1000"),
-        ({"options": {"fps": "abc"}}, "fps: wanted a number, got 'abc'"),
-        ({"options": {"width": 1280.5}}, "width: wanted a whole number or none, got 1280.5"),
+        ({"options": {"fps": 0}}, "fps: should be greater than or equal to 1, got 0"),
+        ({"options": {"fps": "abc"}}, "fps: should be a valid number, got 'abc'"),
+        ({"options": {"width": 1280.5}}, "width: should be a valid integer, got 1280.5"),
     ],
 )
 def test_wrong_calls_start_nothing(tmp_path, changes, message):
@@ -182,11 +182,11 @@ def test_wrong_places_and_formats(tmp_path):
 
 def test_a_single_recording_is_matched_by_its_own_name(tmp_path):
     folder = write(tmp_path / "happy.walk")
-    entries, unmatched = match_paths([folder], folder, "(?P<label>happy)", {})
+    entries, unmatched = match_found([find_path(folder, folder)], "(?P<label>happy)", {})
     assert entries[0].name == "happy.walk" and not unmatched
     file = tmp_path / "sad_1.bvh"
     file.touch()
-    entries, _ = match_paths([file], file, "(?P<label>sad)", {})
+    entries, _ = match_found([find_path(file, file)], "(?P<label>sad)", {})
     assert (entries[0].name, entries[0].source_id) == ("sad_1", "sad_1")
 
 
@@ -196,7 +196,7 @@ def test_people_are_tracked(tmp_path):
         person = json.loads(file.read_text())["people"][0]
         far = {"pose_keypoints_2d": [v + 900 if i % 3 == 0 else v for i, v in enumerate(person["pose_keypoints_2d"])]}
         file.write_text(json.dumps({"people": [person, far][:: 1 if t % 2 else -1]}))
-    (recording,) = read_recordings("openpose", folder)
+    recording = to_main_people(*openpose.read(folder))
     assert recording.tracked and recording.keypoints.shape == (6, 2, 17, 3)
     assert (np.ptp(recording.keypoints[..., 0, 0], axis=0) == 5).all()
 

@@ -35,7 +35,7 @@ def write(folder, number, *people, stem="clip_", key="pose_keypoints_2d", text=N
 @pytest.mark.parametrize("layout", [BODY_25, COCO_18], ids=["BODY_25", "COCO-18"])
 @pytest.mark.parametrize("key", ["pose_keypoints_2d", "pose_keypoints"])
 def test_joints_are_told_apart_by_the_number_of_values(tmp_path, layout, key):
-    found = openpose.read_frame(write(tmp_path, 0, person(len(layout)), key=key))
+    found = openpose.read(write(tmp_path, 0, person(len(layout)), key=key))[0].keypoints[0]
     for k, name in enumerate(COCO_KEYPOINTS):
         side, _, part = name.rpartition("_")
         j = layout.index(side[:1].upper() + part.capitalize())
@@ -45,7 +45,7 @@ def test_joints_are_told_apart_by_the_number_of_values(tmp_path, layout, key):
 def test_zeros_are_missing(tmp_path):
     values = person()
     values[3 * 4 : 3 * 5] = [0, 0, 0]  # right wrist
-    found = openpose.read_frame(write(tmp_path, 0, values))[0, JOINT["right_wrist"]]
+    found = openpose.read(write(tmp_path, 0, values))[0].keypoints[0, 0, JOINT["right_wrist"]]
     assert np.isnan(found[:2]).all() and found[2] == 0
 
 
@@ -139,7 +139,7 @@ def test_options_out_of_range_are_the_callers_error(tmp_path):
     with pytest.raises(UsageError, match="width"):
         openpose.read(tmp_path, width=-5)
     for option, value in {"fps": "abc", "width": "abc", "height": 720.5}.items():
-        with pytest.raises(UsageError, match=f"{option}: wanted a .*number.*, got {value!r}"):
+        with pytest.raises(UsageError, match=f"{option}: should be a valid .*, got {value!r}"):
             openpose.read(tmp_path, **{option: value})
 
 

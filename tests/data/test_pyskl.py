@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from poseemo_lib.clips import mark_missing
-from poseemo_lib.data.formats import Recording, pyskl
+from poseemo_lib.data.formats import Recording, find_files, pyskl
 from poseemo_lib.data.formats.plain_pickle import load_plain
 from poseemo_lib.errors import FormatError, UsageError
 from poseemo_lib.skeleton import COCO_KEYPOINTS, JOINT, JOINT_NAMES
@@ -97,7 +97,7 @@ def test_splits(tmp_path):
         splits(both)
     assert splits(both, protocol="xview") == ["val", "train", None]
     assert splits(both, protocol="none") == [None] * 3
-    with pytest.raises(FormatError, match="wanted a clip in one part, got 'a' in train and val"):
+    with pytest.raises(FormatError, match="wanted each clip in one split, got 'a' in train and val"):
         splits({"train": ["a"], "val": ["a"]})
 
 
@@ -115,7 +115,7 @@ def test_other_layouts(tmp_path):
         one(tmp_path, joints=25)
     with pytest.raises(FormatError, match=r"wanted 25 joints \(ntu25\), got 17"):
         one(tmp_path, options={"layout": "ntu25"})
-    with pytest.raises(UsageError, match="layout: wanted one of coco17"):
+    with pytest.raises(UsageError, match="layout: should be 'coco17'"):
         one(tmp_path, options={"layout": "kinect"})
 
 
@@ -123,9 +123,9 @@ def test_other_layouts(tmp_path):
     ("content", "message"),
     [
         ([], "wanted annotations, got none"),
-        (3, "wanted PYSKL's dict with split and annotations, got int"),
-        ({"images": [], "videos": []}, "got the keys images, videos"),
-        ({"annotations": [4]}, "annotation 0: wanted a dict, got int"),
+        (3, "wanted PYSKL's dict with split and annotations, got 3"),
+        ({"images": [], "videos": []}, "got the keys 'images', 'videos'"),
+        ({"annotations": [4]}, "annotation 0: wanted a dict, got 4"),
         ([annotation(name="")], "annotation 0: wanted its name under frame_dir"),
         ([annotation(keypoint=[[1, 2]])], "a: wanted an array under keypoint"),
         ([{"frame_dir": "k", "label": 1, "raw_file": "x.pkl"}], "keeps its keypoints in another file"),
@@ -330,4 +330,4 @@ def test_what_cannot_be_written(tmp_path):
 def test_files_are_found(tmp_path):
     for name in ("b.pkl", "a.pickle", "c.txt"):
         (tmp_path / name).touch()
-    assert [path.name for path in pyskl.find(tmp_path)] == ["a.pickle", "b.pkl"]
+    assert [path.name for path in find_files("pyskl", tmp_path)] == ["a.pickle", "b.pkl"]

@@ -9,7 +9,7 @@ import pytest
 from made_prediction import recording_of, train
 
 from poseemo_lib.data.dataset import Dataset
-from poseemo_lib.data.formats.guess import guess_formats
+from poseemo_lib.data.formats.guess import guess
 from poseemo_lib.data.formats.npz import write
 from poseemo_lib.errors import FormatError, PoseemoError, UsageError
 from poseemo_lib.inference.inputs import input_kind
@@ -71,24 +71,31 @@ class TestInputs:
     @pytest.mark.parametrize(
         ("name", "content", "wanted"),
         [
-            ("a.json", {"annotations": [], "images": []}, ["coco"]),
-            ("a.json", [{"image_id": "0.jpg", "keypoints": []}], ["alphapose"]),
-            ("a.json", [{"name": "person", "keypoints": {}}], ["ultralytics"]),
-            ("a_000_keypoints.json", {}, ["openpose"]),
-            ("coco_keypoints.json", {"annotations": []}, ["coco"]),
-            ("a.json", {"version": 1}, []),
-            ("a.slp", None, ["sleap"]),
-            ("a.txt", "prose", []),
-            ("a.md", None, []),
+            ("a.json", {"annotations": [], "images": []}, "coco"),
+            ("a.json", [{"image_id": "0.jpg", "keypoints": []}], "alphapose"),
+            ("a.json", [{"name": "person", "keypoints": {}}], "ultralytics"),
+            ("a_000_keypoints.json", {}, "openpose"),
+            ("coco_keypoints.json", {"annotations": []}, "coco"),
+            ("a.json", {"version": 1}, None),
+            ("a.slp", None, "sleap"),
+            ("a.txt", "prose", None),
+            ("a.md", None, None),
         ],
     )
     def test_formats_are_told_by_name_and_content(self, name, content, wanted, tmp_path):
         (tmp_path / name).write_text("" if content is None else json.dumps(content))
-        assert guess_formats(tmp_path / name) == guess_formats(tmp_path) == wanted
+        if wanted is not None:
+            assert guess(tmp_path / name) == guess(tmp_path) == wanted
+            return
+        with pytest.raises(UsageError, match="got one of an unknown format; say --format NAME"):
+            guess(tmp_path / name)
 
     def test_lines_of_numbers_are_labels(self, tmp_path):
         (tmp_path / "a.txt").write_text("0 " + " ".join(["0.5"] * 55) + "\n")
-        assert guess_formats(tmp_path) == ["ultralytics"]
+        assert guess(tmp_path) == "ultralytics"
+        (tmp_path / "a.slp").touch()
+        with pytest.raises(UsageError, match="could be sleap or ultralytics"):
+            guess(tmp_path)
 
     def test_every_shared_file_is_recognised(self):
         if not SHARED.is_dir():
@@ -114,7 +121,7 @@ class TestFaults:
         self.faulty(predictor, tmp_path / "empty", "got an empty folder", UsageError)
         self.faulty(predictor, tmp_path / "none.mp4", "found nothing", UsageError)
         (tmp_path / "a.md").write_text("text")
-        self.faulty(predictor, tmp_path / "a.md", "no reader claims; say --format", UsageError)
+        self.faulty(predictor, tmp_path / "a.md", "an unknown format; say --format", UsageError)
         self.faulty(
             predictor, tmp_path / "a.md", "--format: wanted one of video, dataset, bvh", UsageError, format="c3d"
         )

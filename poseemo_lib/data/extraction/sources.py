@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from poseemo_lib.data.labelling import Entry, Found, find_path, match_found, match_paths
+from poseemo_lib.data.labelling import Entry, Found, find_path, match_found
 from poseemo_lib.errors import UsageError
 from poseemo_lib.video.frames import VIDEO_SUFFIXES
 
@@ -107,7 +107,7 @@ def _match(paths: list[Path], src: Path, pattern: str | None, label_map: Mapping
             f"labels: wanted a folder per class, {where}; say --label CLASS for all videos, give --label-pattern, or "
             "name a list of paths and labels instead"
         )
-    return match_paths(paths, src, pattern or FOLDERS, label_map, split)
+    return match_found([find_path(path, src) for path in paths], pattern or FOLDERS, label_map, split)
 
 
 def _named(entries: list[Entry]) -> list[Entry]:

@@ -20,21 +20,20 @@ from pathlib import Path
 
 import numpy as np
 
-from poseemo_lib.data.formats import Recording, check_picture, files_under, picture_size, typed_options
+from poseemo_lib.data.formats import Recording
 from poseemo_lib.data.formats.frames import (
     arrange,
     boxes,
     check_spread,
-    in_words,
-    load_json,
     mark_poses,
-    numbers,
+    mean_scores,
     seen_people,
     shortest,
     split_number,
     unique_names,
     without_ending,
 )
+from poseemo_lib.data.formats.shared import Fps, Side, in_words, load_json, make_recording, numbers, with_options
 from poseemo_lib.errors import FormatError
 from poseemo_lib.files import write_text
 from poseemo_lib.skeleton import JOINT_NAMES, to_coco17
@@ -49,61 +48,28 @@ MANY = True
 _LAYOUTS = {17: "coco17", 26: "halpe26", 133: "coco17", 136: "halpe26"}
 
 
-def find(src) -> list[Path]:
-    """List the JSON files under a folder.
-
-    Parameters
-    ----------
-    src : str or Path
-    """
-    return files_under(src, SUFFIX)
-
-
-@typed_options
-def read(path, *, fps: float = 25.0, width: int | None = None, height: int | None = None) -> list[Recording]:
-    """Read one file of results.
-
-    Parameters
-    ----------
-    path : str or Path
-    fps : float
-        Frames per second of the video, 1 to 1000.
-    width, height : int, optional
-        Size of the picture in pixels. Without them the smallest picture that holds every joint seen.
-
-    Returns
-    -------
-    list of Recording
-        One for each name that images share up to a number, in the order of the list.
-
-    Raises
-    ------
-    FormatError
-        Not such a list, other numbers of joints or several, two images have one number, or nobody is seen.
-    UsageError
-        An option is of the wrong type or out of its range.
-    """
-    check_picture(fps, width, height)
+@with_options
+def read(path, *, fps: Fps = 25.0, width: Side = None, height: Side = None) -> list[Recording]:
+    """Read one file: a recording for each name that images share up to a number, in the order of the list."""
     return read_results(load_json(path), path, fps, width, height)
 
 
-def read_results(content, path, fps: float, width: int | None, height: int | None) -> list[Recording]:
+def read_results(content, path, fps: Fps, width: Side, height: Side) -> list[Recording]:
     """Turn a parsed list of results into recordings; see :func:`read`."""
     if not isinstance(content, list) or not content:
         raise FormatError(f"{path}: wanted a list of results with image_id and keypoints, got {in_words(content)}")
-    poses = read_poses([_keypoints(entry, f"{path}: entry {i}") for i, entry in enumerate(content)], path)
+    poses = _stack([_keypoints(entry, f"{path}: entry {i}") for i, entry in enumerate(content)], path)
     images, ids = [entry["image_id"] for entry in content], _ids(content)
     recordings = []
     groups = _by_clip(images, path)
-    for clip, (rows, numbers_) in groups.items():
+    for clip, (rows, frames) in groups.items():
         where = path if len(groups) == 1 else f"{path}: {clip}"
-        check_spread(numbers_, where)
-        first = 0 if _from_video(images[rows[0]]) else numbers_.min()
+        check_spread(frames, where)
+        first = 0 if _from_video(images[rows[0]]) else frames.min()
         own = None if ids is None else ids[rows]
-        keypoints, tracked = arrange(poses[rows], numbers_ - first, own, numbers_.max() - first + 1, where)
-        size = picture_size(keypoints, width, height)
+        keypoints, tracked = arrange(poses[rows], frames - first, own, frames.max() - first + 1, where)
         name = clip if len(groups) > 1 else None
-        recordings.append(Recording(keypoints, fps, *size, tracked=tracked, name=name))
+        recordings.append(make_recording(keypoints, where, fps, width, height, tracked=tracked, name=name))
     return recordings
 
 
@@ -118,7 +84,7 @@ def _keypoints(entry, where: str) -> np.ndarray:
     return values
 
 
-def read_poses(values: list[np.ndarray], path) -> np.ndarray:
+def _stack(values: list[np.ndarray], path) -> np.ndarray:
     """Turn equally many values of each person into COCO-17 (N, 17, 3), float32."""
     counts = sorted({len(each) // 3 for each in values})
     if len(counts) > 1:
@@ -162,17 +128,9 @@ def _from_video(image) -> bool:
     return isinstance(image, str) and re.fullmatch(r"(0|[1-9][0-9]*)\.jpg", image) is not None
 
 
-@typed_options
+@with_options
 def write(recordings: list[Recording], path) -> None:
-    """Write recordings into one file; reading gives back the very numbers (see :data:`LOST`).
-
-    Parameters
-    ----------
-    recordings : list of Recording
-        Images of one recording are named as those of a video, `0.jpg`; of several, `name_0.jpg`.
-    path : str or Path
-        The JSON file.
-    """
+    """Write recordings into one JSON file; images are named as a video's, `0.jpg`, and of several `name_0.jpg`."""
     names = [""] if len(recordings) == 1 else [f"{name}_" for name in unique_names(recordings)]
     entries = [entry for name, each in zip(names, recordings, strict=True) for entry in _entries(each, name)]
     write_text(Path(path), json.dumps(entries))
@@ -180,17 +138,9 @@ def write(recordings: list[Recording], path) -> None:
 
 def _entries(recording: Recording, name: str) -> list[dict]:
     frames, slots, poses = seen_people(recording)
-    scores = poses[..., 2].sum(-1) / np.maximum((poses[..., 2] > 0).sum(-1), 1)
-    columns = zip(
-        frames.tolist(),
-        slots.tolist(),
-        shortest(poses.reshape(len(poses), -1)),
-        shortest(scores),
-        shortest(boxes(poses)),
-        strict=True,
-    )
+    values, scores, box = (shortest(a) for a in (poses.reshape(len(poses), -1), mean_scores(poses), boxes(poses)))
     return [
-        {"image_id": f"{name}{frame}.jpg", "category_id": 1, "keypoints": values, "score": score, "box": box}
+        {"image_id": f"{name}{frame}.jpg", "category_id": 1, "keypoints": values[i], "score": scores[i], "box": box[i]}
         | ({"idx": slot + 1} if recording.tracked else {})
-        for frame, slot, values, score, box in columns
+        for i, (frame, slot) in enumerate(zip(frames.tolist(), slots.tolist(), strict=True))
     ]

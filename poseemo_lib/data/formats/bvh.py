@@ -20,11 +20,14 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Literal
 
 import numpy as np
+from pydantic import Field
 
-from poseemo_lib.data.formats import Recording, check_choice, files_under, read_text, typed_options
-from poseemo_lib.data.formats.cameras import UP_AXES, check_options, place_cameras, project, to_y_up
+from poseemo_lib.data.formats import Recording
+from poseemo_lib.data.formats.cameras import place_cameras, project, to_y_up
+from poseemo_lib.data.formats.shared import read_text, with_options
 from poseemo_lib.errors import FormatError, UsageError
 from poseemo_lib.skeleton import COCO_KEYPOINTS, JOINT, MOCAP_JOINTS
 
@@ -273,28 +276,28 @@ def check_joint_map(joint_map: str | Mapping) -> dict[str, Mapping[str, Sequence
     return {"own": {key: [value] if isinstance(value, str) else value for key, value in joint_map.items()}}
 
 
-def find(src) -> list[Path]:
-    """List the BVH files under a folder, or the one file."""
-    return files_under(src, ".bvh")
+def _all_within(low: float, high: float):
+    one = Annotated[float, Field(ge=low, le=high, allow_inf_nan=False)]
+    return one | Annotated[Sequence[one], Field(min_length=1)]
 
 
-@typed_options
+@with_options
 def read(
     path,
     *,
     joint_map: str | Mapping[str, str | Sequence[str]] = "auto",
-    positions: str = "replace",
-    up: str = "auto",
-    views: int = 8,
-    heights: float | Sequence[float] = (0.5, 1.1),
-    fovs: float | Sequence[float] = (30.0, 60.0),
-    jitter: float = 10.0,
-    width: int = 1280,
-    height: int = 720,
+    positions: Literal["replace", "add"] = "replace",
+    up: Literal["auto", "x", "y", "z", "-x", "-y", "-z"] = "auto",
+    views: Annotated[int, Field(ge=1)] = 8,
+    heights: _all_within(0, 100) = (0.5, 1.1),
+    fovs: _all_within(1, 150) = (30.0, 60.0),
+    jitter: Annotated[float, Field(ge=0, le=180)] = 10.0,
+    width: Annotated[int, Field(ge=1)] = 1280,
+    height: Annotated[int, Field(ge=1)] = 720,
     follow: bool = False,
-    seed: int = 0,
+    seed: Annotated[int, Field(ge=0)] = 0,
 ) -> list[Recording]:
-    """Read a BVH file as seen by virtual cameras.
+    """Read a BVH file as seen by virtual cameras: a recording of one person for each view, ``@view0``, ``@view1``, ...
 
     Parameters
     ----------
@@ -308,26 +311,9 @@ def read(
     views, heights, fovs, jitter, width, height, follow
         See :func:`poseemo_lib.data.formats.cameras.place_cameras`.
     seed : int
-        0 or more. The cameras follow from the seed and the file's name alone.
-
-    Returns
-    -------
-    list of Recording
-        One a view, of one person, with the suffixes ``@view0``, ``@view1``, ...
-
-    Raises
-    ------
-    FormatError
-        The file is faulty or lacks joints.
-    UsageError
-        An option is of the wrong type or out of its range.
+        The cameras follow from the seed and the file's name alone.
     """
-    check_options(views=views, heights=heights, fovs=fovs, jitter=jitter, width=width, height=height)
     check_joint_map(joint_map)
-    check_choice("positions", positions, ("replace", "add"))
-    check_choice("up", up, UP_AXES)
-    if seed < 0:
-        raise UsageError(f"seed: wanted 0 or more, got {seed}")
     motion = parse_bvh(path)
     try:
         joints = map_joints(motion.names, joint_map)

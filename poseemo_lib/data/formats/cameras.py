@@ -10,14 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from poseemo_lib.clips import mark_missing
-from poseemo_lib.errors import FormatError, UsageError
+from poseemo_lib.errors import FormatError
 from poseemo_lib.skeleton import JOINT
 
 # Share of the picture left free on each side of the framed motion.
 MARGIN = 0.05
 # A camera stands at most this many times as far away as a place that is too near.
 _TIGHT = 1.02
-UP_AXES = ("auto", "x", "y", "z", "-x", "-y", "-z")
 _UP = np.array([0.0, 1.0, 0.0])
 
 
@@ -150,12 +149,9 @@ def place_cameras(
 
     Raises
     ------
-    UsageError
-        An option is out of its range.
     FormatError
         The body has no height, or `follow` is asked for and a hip is missing.
     """
-    check_options(views=views, heights=heights, fovs=fovs, jitter=jitter, width=width, height=height)
     low, high = np.nanmin(points, axis=(0, 1)), np.nanmax(points, axis=(0, 1))
     body = np.quantile(np.nanmax(points[..., 1], 1) - np.nanmin(points[..., 1], 1), 0.95)
     if not body > 0:
@@ -171,25 +167,6 @@ def place_cameras(
         _stand_back(points, target, azimuth, level, body, fov=float(fov), width=width, height=height)
         for azimuth, level, fov in zip(azimuths, levels, angles, strict=True)
     ]
-
-
-def check_options(*, views, heights, fovs, jitter, width, height) -> None:
-    """Raise :class:`UsageError` with every camera option that is out of its range; see :func:`place_cameras`."""
-    rules = {
-        "views: wanted 1 or more": (views, views >= 1),
-        "heights: wanted one number or more, each 0 to 100": (heights, _within(heights, 0, 100)),
-        "fovs: wanted one number or more, each 1 to 150 degrees": (fovs, _within(fovs, 1, 150)),
-        "jitter: wanted 0 to 180 degrees": (jitter, 0 <= jitter <= 180),
-        "width, height: wanted 1 pixel or more": ((width, height), min(width, height) >= 1),
-    }
-    faults = [f"{wanted}, got {value}" for wanted, (value, good) in rules.items() if not good]
-    if faults:
-        raise UsageError("; ".join(faults))
-
-
-def _within(values: float | Sequence[float], low: float, high: float) -> bool:
-    values = np.atleast_1d(values)
-    return values.size > 0 and bool(((values >= low) & (values <= high)).all())
 
 
 def _draw(values: float | Sequence[float], count: int, rng: np.random.Generator) -> np.ndarray:

@@ -28,15 +28,12 @@ from pathlib import Path
 import numpy as np
 
 from poseemo_lib.clips import SPLITS
-from poseemo_lib.data.formats import Recording, check_picture, files_under, picture_size, typed_options
+from poseemo_lib.data.formats import Recording
 from poseemo_lib.data.formats.frames import (
     arrange,
     boxes,
     check_spread,
-    in_words,
-    load_json,
     mark_poses,
-    numbers,
     seen_people,
     shortest,
     split_number,
@@ -44,6 +41,7 @@ from poseemo_lib.data.formats.frames import (
     without_ending,
 )
 from poseemo_lib.data.formats.names import match_names, pick_named
+from poseemo_lib.data.formats.shared import Fps, Side, in_words, load_json, make_recording, numbers, with_options
 from poseemo_lib.errors import FormatError
 from poseemo_lib.files import write_text
 from poseemo_lib.skeleton import COCO_KEYPOINTS, EDGES
@@ -61,43 +59,9 @@ class _Group:
     frames: list[int]
 
 
-def find(src) -> list[Path]:
-    """List the JSON files under a folder.
-
-    Parameters
-    ----------
-    src : str or Path
-    """
-    return files_under(src, SUFFIX)
-
-
-@typed_options
-def read(path, *, fps: float | None = None, width: int | None = None, height: int | None = None) -> list[Recording]:
-    """Read one annotation file.
-
-    Parameters
-    ----------
-    path : str or Path
-    fps : float, optional
-        Frames per second of the videos, 1 to 1000, instead of the file's; 25 where neither tells.
-    width, height : int, optional
-        Size of the pictures in pixels, instead of the file's; where neither tells, the smallest picture that holds
-        every joint seen.
-
-    Returns
-    -------
-    list of Recording
-        One a video or image (see above), in the file's order, with a name where there are several.
-
-    Raises
-    ------
-    FormatError
-        Not such a file, joints without names, another number of values than joints, an image that is missing or has
-        the number of another, several sizes in one video, or nobody is seen.
-    UsageError
-        An option is of the wrong type or out of its range.
-    """
-    check_picture(fps, width, height)
+@with_options
+def read(path, *, fps: Fps = None, width: Side = None, height: Side = None) -> list[Recording]:
+    """Read one annotation file: a recording for each video or image, named where there are several."""
     content = load_json(path)
     images, annotations = _table(content, "images", path), _table(content, "annotations", path)
     category, names = _joints(content, path)
@@ -110,7 +74,7 @@ def read(path, *, fps: float | None = None, width: int | None = None, height: in
     if not (poses[..., 2] > 0).any() or not groups:
         raise FormatError(f"{path}: wanted a person in at least one image, got none in {len(images)} images")
     return [
-        _recording(group, rows, people, poses, videos.get(group.name, {}), (fps, width, height), len(groups) > 1, path)
+        _recording(group, rows, people, poses, videos.get(group.name, {}), fps, width, height, len(groups) > 1, path)
         for group in groups
         if (poses[[row for image in group.images for row in rows.get(_key(image), [])]][..., 2] > 0).any()
     ]
@@ -226,7 +190,7 @@ def _is_sequence(images: list[dict], frames: list[int]) -> bool:
 
 
 def _recording(
-    group: _Group, rows: dict, people: list[dict], poses: np.ndarray, video: dict, given: tuple, named: bool, path
+    group: _Group, rows: dict, people: list[dict], poses: np.ndarray, video: dict, fps, width, height, named: bool, path
 ) -> Recording:
     where = f"{path}: {group.name}" if named else path
     first = min(group.frames)
@@ -236,44 +200,24 @@ def _recording(
     ids = [people[row].get("track_id") for row in own]
     ids = ids if all(type(each) is int and abs(each) < 2**62 for each in ids) else None
     keypoints, tracked = arrange(poses[own], frames, ids, max(group.frames) - first + 1, where)
-    fps, width, height = given
-    size = picture_size(keypoints, width or _size(group, "width", where), height or _size(group, "height", where))
+    told = {"fps": video.get("fps"), "width": _side(group, "width", where), "height": _side(group, "height", where)}
+    # Only poseemo writes these two; others may mean something else by them.
     label, split = video.get("label"), video.get("split")
-    return Recording(
-        keypoints,
-        float(fps or _number(video.get("fps"), 1000, f"{where}: fps") or 25),
-        *size,
-        tracked=tracked,
-        name=group.name if named else None,
-        label=label if isinstance(label, str) else None,
-        split=split if split in SPLITS else None,
-    )
+    told |= {"label": label if isinstance(label, str) else None, "split": split if split in SPLITS else None}
+    name = group.name if named else None
+    return make_recording(keypoints, where, fps, width, height, told, tracked=tracked, name=name)
 
 
-def _size(group: _Group, side: str, where) -> int | None:
+def _side(group: _Group, side: str, where):
     found = {str(image.get(side)): image.get(side) for image in group.images}
     if len(found) > 1:
         raise FormatError(f"{where}: wanted images of one {side}, got {', '.join(sorted(found)[:3])}")
-    value = _number(found.popitem()[1], 100_000, f"{where}: {side}")
-    return None if value is None else int(value)
+    return found.popitem()[1]
 
 
-def _number(value, most: int, where: str) -> float | None:
-    if value is not None and (type(value) not in (int, float) or not 1 <= value <= most):
-        raise FormatError(f"{where}: wanted a number of 1 to {most}, got {in_words(value)}")
-    return value
-
-
-@typed_options
+@with_options
 def write(recordings: list[Recording], path) -> None:
-    """Write recordings into one file; reading gives back the very numbers (see :data:`LOST`).
-
-    Parameters
-    ----------
-    recordings : list of Recording
-    path : str or Path
-        The JSON file.
-    """
+    """Write recordings into one JSON file."""
     content = {"categories": [_category()], "videos": [], "images": [], "annotations": []}
     for name, recording in zip(unique_names(recordings), recordings, strict=True):
         _add(content, recording, name)

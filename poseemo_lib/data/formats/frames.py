@@ -1,6 +1,5 @@
-"""What the readers and writers of JSON and text share: parsing, frames by number, people into slots, exact numbers."""
+"""What formats of one file a frame and lists of people share: frames by number, people into slots, exact numbers."""
 
-import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
@@ -9,10 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from poseemo_lib.clips import mark_missing
-from poseemo_lib.data.formats import Recording, check_seen, files_under
+from poseemo_lib.data.formats import Recording, files_under
+from poseemo_lib.data.formats.shared import check_seen
 from poseemo_lib.errors import FormatError, UsageError
 
-# `walk_000012` is frame 12 of `walk`. More than 18 digits are no frame number.
+# `walk_000012` is frame 12 of `walk`. More than 18 digits are not a frame number.
 _NUMBERED = re.compile(r"(?P<clip>.*?)[_\-. ]?(?P<frame>[0-9]{0,18})", re.DOTALL)
 # An ending begins with a letter: `clip.000012` has none.
 _ENDING = re.compile(r"\.[A-Za-z]\w*$")
@@ -20,56 +20,6 @@ _ENDING = re.compile(r"\.[A-Za-z]\w*$")
 _MOST_SPREAD = 100
 # Tracks of many people of a long video would need a slot each in every frame; more slots than these are not laid out.
 _MOST_SLOTS = 4_000_000
-
-
-def load_json(path):
-    """Parse a JSON file in UTF-8, UTF-16 or UTF-32.
-
-    Raises
-    ------
-    FormatError
-        The file cannot be read, is no text, or is truncated or damaged.
-    """
-    try:
-        return json.loads(Path(path).read_bytes())
-    except OSError as error:
-        raise FormatError(f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise FormatError(f"{path}: wanted JSON in UTF-8, got other bytes at {error.start}") from None
-    except RecursionError:
-        raise FormatError(f"{path}: truncated or damaged JSON: nested too deeply") from None
-    except ValueError as error:
-        raise FormatError(f"{path}: truncated or damaged JSON: {error}") from None
-
-
-def in_words(value) -> str:
-    """Say in a few words what a JSON value is, for messages."""
-    if isinstance(value, list | dict):
-        kind = "a list" if isinstance(value, list) else "an object"
-        return f"{kind} of {len(value)}" if value else f"an empty {kind.split()[1]}"
-    return repr(value)[:60]
-
-
-def numbers(values, where: str) -> np.ndarray:
-    """Turn a JSON list of numbers into an array (n,), float64; NaN and infinity stay.
-
-    Raises
-    ------
-    FormatError
-        It is not a list, or something in it is not a number.
-    """
-    try:
-        array = np.asarray(values)
-    except (ValueError, OverflowError):
-        array = np.empty(0, object)
-    if not isinstance(values, list) or array.ndim != 1 or array.dtype.kind not in "iuf":
-        got = (
-            next((in_words(v) for v in values if type(v) not in (int, float)), "a number too large")
-            if isinstance(values, list)
-            else in_words(values)
-        )
-        raise FormatError(f"{where}: wanted numbers, got {got}")
-    return array.astype(np.float64)
 
 
 def mark_poses(values: np.ndarray) -> np.ndarray:
@@ -121,31 +71,27 @@ def find_frames(src, ending: str, wanted: Callable[[Path], bool] = Path.is_file)
 
 
 def frame_files(path: Path, ending: str, wanted: Callable[[Path], bool] = Path.is_file) -> dict[int, Path]:
-    """Return the files of a recording that :func:`find_frames` found, by frame number.
+    """Return the files of a recording that :func:`find_frames` found, by frame number; none where there are none.
 
     Raises
     ------
     FormatError
-        There is none, they are of several recordings, two have one number, or the numbers are no frame numbers.
+        They are of several recordings, two have one number, or the numbers are not frame numbers.
     """
-    if path.is_file():
-        files = [path] if path.name.lower().endswith(ending) else []
-    else:
-        folder = path if path.is_dir() else path.parent
-        files = [file for file in folder.glob("*") if file.name.lower().endswith(ending) and wanted(file)]
-        names = {_clip(file, ending) for file in files}
-        if path.is_dir() and len(names) > 1:
-            some = ", ".join(sorted(names)[:3])
-            raise FormatError(f"{path}: wanted the frames of one recording, got those of {some}")
-        files = [file for file in files if path.is_dir() or _clip(file, ending) == path.name]
-    if not files:
-        raise FormatError(f"{path}: wanted files named *{ending}, found none")
+    folder = path if path.is_dir() else path.parent
+    files = [path] if path.is_file() else folder.glob("*")
+    files = [file for file in files if file.name.lower().endswith(ending) and wanted(file)]
+    if not path.exists():
+        files = [file for file in files if _clip(file, ending) == path.name]
+    if len(names := {_clip(file, ending) for file in files}) > 1:
+        some = ", ".join(sorted(names)[:3])
+        raise FormatError(f"{path}: wanted the frames of one recording, got those of {some}")
     frames = {split_number(file.name[: -len(ending)])[1] or 0: file for file in files}
     if len(frames) < len(files):
-        raise FormatError(
-            f"{path}: wanted one file for each frame number, got {len(files)} files, {len(frames)} numbers"
-        )
-    check_spread(frames, path)
+        got = f"{len(files)} files, {len(frames)} numbers"
+        raise FormatError(f"{path}: wanted one file for each frame number, got {got}")
+    if frames:
+        check_spread(frames, path)
     return frames
 
 
@@ -165,25 +111,21 @@ def arrange(
     Parameters
     ----------
     poses : array (N, 17, 3), float32
-        Of all frames, in the detector's order; people of whom nothing was seen are left out.
+        Of all frames, in the file's order; people of whom nothing was seen are left out.
     frames : array (N,), int
         0 to n_frames - 1.
     ids : sequence of N, optional
         Who each is, comparable with each other. They count where no frame has one of them twice.
     n_frames : int
     where : str or Path
-        The file, for the message.
+        The file, for messages.
 
     Returns
     -------
     keypoints : array (T, P, 17, 3), float32
+        At least one joint is seen, else FormatError.
     tracked : bool
-        Whether a slot is one person, in the order of the ids; else people fill the slots in the detector's order.
-
-    Raises
-    ------
-    FormatError
-        Nobody is seen in any frame.
+        Whether a slot is one person, in the order of the ids; else people fill the slots in the file's order.
     """
     seen = (poses[..., 2] > 0).any(-1)
     poses, frames = poses[seen], np.asarray(frames)[seen]
@@ -219,6 +161,11 @@ def seen_people(recording: Recording) -> tuple[np.ndarray, np.ndarray, np.ndarra
     return frames, slots, poses
 
 
+def mean_scores(poses: np.ndarray) -> np.ndarray:
+    """Return the mean confidence (N,) of the joints seen of poses (N, 17, 3), of which the others are 0."""
+    return poses[..., 2].sum(-1) / np.maximum((poses[..., 2] > 0).sum(-1), 1)
+
+
 def boxes(poses: np.ndarray) -> np.ndarray:
     """Return left, top, width and height (N, 4) around the joints seen of poses (N, 17, 3)."""
     seen = poses[..., 2:] > 0
@@ -232,16 +179,10 @@ def shortest(values: np.ndarray) -> list:
 
 
 def new_folder(path, ending: str) -> Path:
-    """Make a folder for frames.
-
-    Raises
-    ------
-    UsageError
-        It holds frames already, which would mix with the new ones, or a file has its name.
-    """
+    """Make a folder for frames; UsageError where it holds frames already, which would mix with the new ones."""
     path = Path(path)
     if path.is_file() or next((f for f in path.glob("*") if f.name.lower().endswith(ending)), None):
-        raise UsageError(f"{path}: wanted a new folder, or one without files named *{ending}; it has some or is a file")
+        raise UsageError(f"{path}: wanted a new folder, or one without files named *{ending}, got one with some")
     path.mkdir(parents=True, exist_ok=True)
     return path
 

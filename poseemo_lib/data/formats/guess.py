@@ -1,63 +1,76 @@
-"""Which keypoint format a file is of, by its name, and where that is not enough by its content."""
+"""What an input is: a dataset, a video or keypoint files of a format; by its name, and where needed by its content."""
 
+import re
+import zipfile
 from pathlib import Path
 
-from poseemo_lib.errors import FormatError
+from poseemo_lib.data.dataset import INFO_FILE
+from poseemo_lib.data.formats import READERS
+from poseemo_lib.data.formats.shared import load_json
+from poseemo_lib.errors import FormatError, UsageError
+from poseemo_lib.paths import resolve
+from poseemo_lib.video.frames import VIDEO_SUFFIXES
 
-# The ending of a name -> its format.
-ENDINGS = {
-    ".bvh": "bvh",
-    ".slp": "sleap",
-    ".pose": "pose",
-    ".pkl": "pyskl",
-    ".pickle": "pyskl",
-    ".nc": "movement",
-    ".npy": "mediapipe",
-}
-
-# OpenPose's files, one a frame; COCO's annotations have been seen to be named so too.
+VIDEO, DATASET = "video", "dataset"
 _FRAMES = "_keypoints.json"
 
 
-def guess_formats(place: Path) -> list[str]:
-    """Name the formats that a file, or the files under a folder, could be of.
+def guess(path: str | Path) -> str:
+    """Tell what a file or folder is.
+
+    A folder is of the one kind that its files are; files of kinds that are not read do not count. Where a file's name
+    does not tell its format, the first file with that ending is opened.
 
     Parameters
     ----------
-    place : Path
-        Exists.
+    path : str or Path
 
     Returns
     -------
-    list of str
-        Keys of `formats.READERS`, sorted; empty where no reader claims any file. A folder's files of other kinds are
-        not minded.
+    str
+        `video`, `dataset` or a key of :data:`poseemo_lib.data.formats.READERS`.
 
     Raises
     ------
+    UsageError
+        There is no such file, or it could be of no format or several.
     FormatError
-        A JSON file or an archive of arrays cannot be read.
+        A file that has to be opened cannot be read.
     """
-    files = [place] if place.is_file() else sorted(one for one in place.rglob("*") if one.is_file())
-    first = {}  # files of one ending are taken to be of one kind: the first tells
-    for path in files:
-        first.setdefault(_ending(path), path)
-    found = {ENDINGS.get(ending) or _BY_CONTENT.get(ending, _unknown)(path) for ending, path in first.items()}
-    return sorted(name for name in found if name)
+    place = Path(resolve(path))
+    if not place.exists():
+        raise UsageError(f"{path}: wanted a video, a keypoint file or folder, or a dataset, found nothing")
+    if (place / INFO_FILE).exists() or (place.suffix == ".parquet" and (place.parent / INFO_FILE).exists()):
+        return DATASET
+    files = [place] if place.is_file() else sorted(p for p in place.rglob("*") if p.is_file() and p.name[0] != ".")
+    if not files:
+        raise UsageError(f"{path}: wanted a video, a keypoint file or folder, or a dataset, got an empty folder")
+    if any(file.name.lower().endswith(tuple(VIDEO_SUFFIXES)) for file in files):
+        return VIDEO
+    firsts = {_ending(file): file for file in reversed(files)}
+    found = sorted({name for file in firsts.values() if (name := _format_of(file))})
+    if len(found) != 1:
+        got = f"one that could be {' or '.join(found)}" if found else "one of an unknown format"
+        raise UsageError(f"{path}: wanted a video, a keypoint file or a dataset, got {got}; say --format NAME")
+    return found[0]
 
 
-def _ending(path: Path) -> str:
-    name = path.name.lower()
-    return _FRAMES if name.endswith(_FRAMES) else path.suffix.lower()
+def _ending(file: Path) -> str:
+    return _FRAMES if file.name.lower().endswith(_FRAMES) else file.suffix.lower()
 
 
-def _of_json(path: Path) -> str | None:
+def _format_of(file: Path) -> str | None:
+    ending = _ending(file)
+    if ending in _BY_CONTENT:
+        return _BY_CONTENT[ending](file)
+    return next((name for name, endings in READERS.items() if ending in endings), None)
+
+
+def _of_json(file: Path) -> str | None:
     """COCO and PoseTrack have annotations; results are a list, with an image's name (AlphaPose, COCO) or without."""
-    from poseemo_lib.data.formats.frames import load_json
-
-    content = load_json(path)
+    content = load_json(file)
     if isinstance(content, dict):
-        named = "openpose" if _ending(path) == _FRAMES else None
+        named = "openpose" if _ending(file) == _FRAMES else None  # COCO's annotations have been seen to be named so too
         return "coco" if "annotations" in content else "openpose" if "people" in content else named
     first = content[0] if isinstance(content, list) and content else None
     if isinstance(first, dict) and "image_id" in first:
@@ -65,29 +78,19 @@ def _of_json(path: Path) -> str | None:
     return "ultralytics" if isinstance(first, dict | list) or content == [] else None
 
 
-def _of_archive(path: Path) -> str | None:
-    import zipfile
-
+def _of_archive(file: Path) -> str:
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(file) as archive:
             return "npz" if "keypoints.npy" in archive.namelist() else "mediapipe"
     except (OSError, zipfile.BadZipFile) as error:
-        raise FormatError(f"{path}: cannot be read as an archive of arrays: {error}") from None
+        raise FormatError(f"{file}: cannot be read as an archive of arrays: {error}") from None
 
 
-def _of_text(path: Path) -> str | None:
+def _of_text(file: Path) -> str | None:
     """Labels are lines of numbers: a class, a box of four, and the joints."""
-    try:
-        with path.open(encoding="utf-8") as file:
-            line = file.readline(10_000).split()
-        numbers = [float(word) for word in line]
-    except (OSError, ValueError):  # also text that is no UTF-8
-        return None
-    return "ultralytics" if len(numbers) > 5 else None
-
-
-def _unknown(path: Path) -> None:
-    """Nothing reads such a file."""
+    with file.open("rb") as opened:
+        line = opened.readline(10_000)
+    return "ultralytics" if re.fullmatch(rb"\s*([-+.\deE]+\s+){5,}[-+.\deE]+\s*", line) else None
 
 
 _BY_CONTENT = {".json": _of_json, _FRAMES: _of_json, ".npz": _of_archive, ".txt": _of_text}

@@ -2,7 +2,7 @@
 
 The array is (T, 33, C) or (T, P, 33, C), C = 3 to 5: x, y, z, visibility, presence; three columns may be x, y,
 visibility. Confidence is visibility times presence, as with `poseemo extract`; without either it is 1. A landmark at
-exactly 0, 0 was not seen. x and y are parts of the picture (as MediaPipe gives them) or pixels.
+exactly 0, 0 was not seen. x and y are shares of the picture (as MediaPipe gives them) or pixels.
 
 In a `.npz` the array is the one named ``landmarks``, or the only one of such a shape; ``fps``, ``width`` and ``height``
 beside it are used.
@@ -14,98 +14,61 @@ Landmarks: MediaPipe's `PoseLandmark` (Apache-2.0), which is not needed for read
 """
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from poseemo_lib.clips import mark_missing
-from poseemo_lib.data.formats import (
-    Recording,
-    check_choice,
-    check_picture,
-    check_seen,
-    files_under,
-    only_one,
-    picture_size,
-    typed_options,
-)
-from poseemo_lib.data.formats.arrays import load_arrays
+from poseemo_lib.data.formats import Recording
+from poseemo_lib.data.formats.npz import load_arrays, told_value
+from poseemo_lib.data.formats.shared import Fps, Side, check_seen, make_recording, told_number, with_options
 from poseemo_lib.errors import FormatError, UsageError
 from poseemo_lib.skeleton import from_coco17, to_coco17
 
 SUFFIX = ".npz"
 LOST = "label and split, and whether people are tracked (several are read as untracked, unless tracked=true)"
-UNITS = ("auto", "parts", "pixels")
-COLUMNS = ("auto", "z", "visibility")
 _LANDMARKS = 33
 # BlazePose places hidden joints outside the picture too, though not far.
-_FARTHEST_PART = 3.0
+_FARTHEST_SHARE = 3.0
 
 
-def find(src) -> list[Path]:
-    """List the `.npy` and `.npz` files under a folder.
-
-    Parameters
-    ----------
-    src : str or Path
-    """
-    return sorted(files_under(src, ".npy") + files_under(src, SUFFIX))
-
-
-@typed_options
+@with_options
 def read(
     path,
     *,
-    units: str = "auto",
-    third: str = "auto",
+    units: Literal["auto", "parts", "pixels"] = "auto",
+    third: Literal["auto", "z", "visibility"] = "auto",
     tracked: bool = False,
-    fps: float | None = None,
-    width: int | None = None,
-    height: int | None = None,
+    fps: Fps = None,
+    width: Side = None,
+    height: Side = None,
 ) -> list[Recording]:
-    """Read one file.
+    """Read one file: a list of one recording.
 
     Parameters
     ----------
     path : str or Path
-    units : str
-        `parts` of the picture, which needs its size, or `pixels`; `auto`: parts where nothing is beyond ±3.
-    third : str
-        What the last of three columns is, `z` or `visibility`; `auto`: visibility where all are 0 to 1.
+    units : {"auto", "parts", "pixels"}
+        Whether x and y are shares of the picture, which needs its size, or pixels; `auto`: shares where all are within
+        ±3.
+    third : {"auto", "z", "visibility"}
+        What the last of three columns is; `auto`: visibility where all are 0 to 1.
     tracked : bool
         Whether a slot is the same person in every frame, where there are several.
-    fps : float, optional
-        Frames per second, 1 to 1000, instead of the file's; 25 where neither tells.
-    width, height : int, optional
-        Size of the picture in pixels, instead of the file's. For pixels, where neither tells, the smallest picture
-        that holds every joint seen.
-
-    Returns
-    -------
-    list of Recording
-        One.
-
-    Raises
-    ------
-    FormatError
-        No such array, or nobody is seen in any frame.
-    UsageError
-        An option is missing, of the wrong type or out of its range.
+    fps, width, height
+        Instead of the file's; shares of the picture need the size.
     """
-    check_choice("units", units, UNITS)
-    check_choice("third", third, COLUMNS)
-    check_picture(fps, width, height)
     arrays = load_arrays(path)
-    landmarks = to_coco17(_landmarks(_pick(arrays, path), third), "blazepose33")
-    keypoints = mark_missing(landmarks)
+    keypoints = mark_missing(to_coco17(_landmarks(_pick(arrays, path), third), "blazepose33"))
     check_seen(keypoints, path)
-    width, height = width or _value(arrays, "width", path, 100_000), height or _value(arrays, "height", path, 100_000)
-    if units == "parts" or (units == "auto" and np.nanmax(np.abs(keypoints[..., :2])) <= _FARTHEST_PART):
-        if not (width and height):
-            raise UsageError(f"{path}: wanted the options width and height: it holds parts of the picture, not pixels")
-        keypoints[..., :2] *= (width, height)
-    size = picture_size(keypoints, width and int(width), height and int(height))
-    rate = fps or _value(arrays, "fps", path, 1000) or 25.0
-    return [Recording(keypoints, float(rate), *size, tracked=tracked or keypoints.shape[1] == 1)]
+    told = {name: told_value(arrays, name) for name in ("fps", "width", "height")}
+    if units == "parts" or (units == "auto" and np.nanmax(np.abs(keypoints[..., :2])) <= _FARTHEST_SHARE):
+        size = width or told_number(told, "width", path), height or told_number(told, "height", path)
+        if None in size:
+            raise UsageError(f"{path}: x and y are shares of the picture: give the options width and height")
+        keypoints[..., :2] *= size
+    tracked = tracked or keypoints.shape[1] == 1
+    return [make_recording(keypoints, path, fps, width, height, told, tracked=tracked)]
 
 
 def _pick(arrays: dict[str, np.ndarray], path) -> np.ndarray:
@@ -139,34 +102,11 @@ def _landmarks(found: np.ndarray, third: str) -> np.ndarray:
     return np.concatenate([found[..., :2], np.where(nowhere, 0, score)[..., None]], -1).astype(np.float64)
 
 
-def _value(arrays: dict[str, np.ndarray], name: str, path, most: int) -> float | None:
-    if name not in arrays:
-        return None
-    array = arrays[name]
-    if array.size != 1 or array.dtype.kind not in "fiu" or not 1 <= array.item() <= most:
-        raise FormatError(f"{path}: {name}: wanted one number, 1 to {most}, got {array.dtype} of {array.shape}")
-    return array.item()
-
-
-@typed_options
+@with_options
 def write(recordings: list[Recording], path) -> None:
-    """Write one recording; reading gives back the very numbers (see :data:`LOST`).
-
-    Parameters
-    ----------
-    recordings : list of Recording
-        One.
-    path : str or Path
-        The `.npz` file.
-
-    Raises
-    ------
-    UsageError
-        There are several recordings.
-    """
-    recording = only_one(recordings, path)
+    """Write one recording into a `.npz` file."""
+    [recording] = recordings
     placed = from_coco17(recording.keypoints, "blazepose33")
     landmarks = np.insert(placed, 2, np.nan, axis=-1)  # x, y, z, visibility
-    size = {"fps": recording.fps, "width": recording.width, "height": recording.height}
     with Path(path).open("wb") as file:
-        np.savez(file, landmarks=landmarks, **size)
+        np.savez(file, landmarks=landmarks, fps=recording.fps, width=recording.width, height=recording.height)

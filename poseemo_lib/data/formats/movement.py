@@ -11,23 +11,12 @@ Source: `movement.validators.datasets.ValidPosesInputs` of movement 0.15 (BSD-3-
 (Apache-2.0) and h5netcdf (BSD-3-Clause) are.
 """
 
-from pathlib import Path
-
 import numpy as np
 
 from poseemo_lib.clips import SPLITS, mark_missing
-from poseemo_lib.data.formats import (
-    Recording,
-    check_picture,
-    check_seen,
-    extra,
-    files_under,
-    only_one,
-    picture_size,
-    typed_options,
-)
-from poseemo_lib.data.formats.arrays import LARGEST
+from poseemo_lib.data.formats import Recording
 from poseemo_lib.data.formats.names import pick_named
+from poseemo_lib.data.formats.shared import LARGEST, Fps, Side, extra, make_recording, with_options
 from poseemo_lib.errors import FormatError
 from poseemo_lib.skeleton import COCO_KEYPOINTS
 from poseemo_lib.text import first_line
@@ -36,65 +25,28 @@ SUFFIX = ".nc"
 LOST = ""
 _DIMENSIONS = ("time", "space", "keypoints", "individuals")
 _SINGULAR = {"keypoint": "keypoints", "individual": "individuals"}
-# More frames than this for each one given are a sign that the times are none.
+_MOST = {"fps": 1000, "width": 100_000, "height": 100_000}
+# More frames than this for each one given are a sign that the times are not times.
 _MOST_SPREAD = 100
 
 
-def find(src) -> list[Path]:
-    """List the `.nc` files under a folder.
+@with_options
+def read(path, *, fps: Fps = None, width: Side = None, height: Side = None) -> list[Recording]:
+    """Read one file: a list of one recording. Times that are left out are frames in which nobody was seen.
 
-    Parameters
-    ----------
-    src : str or Path
+    `fps` counts only where the file does not say it, since the file's times follow from its rate; `width` and `height`
+    count before the file's, which only poseemo writes.
     """
-    return files_under(src, SUFFIX)
-
-
-@typed_options
-def read(path, *, fps: float | None = None, width: int | None = None, height: int | None = None) -> list[Recording]:
-    """Read one file.
-
-    Parameters
-    ----------
-    path : str or Path
-    fps : float, optional
-        Frames per second, 1 to 1000, where the file does not tell; else 25.
-    width, height : int, optional
-        Size of the picture in pixels, instead of the file's, which only poseemo writes; where neither tells, the
-        smallest picture that holds every joint seen.
-
-    Returns
-    -------
-    list of Recording
-        One. Times that are left out are frames in which nobody was seen.
-
-    Raises
-    ------
-    FormatError
-        The file is damaged, holds no 2D poses, joints that are not a person's, or nobody.
-    UsageError
-        xarray or h5netcdf is not installed, or an option is of the wrong type or out of its range.
-    """
-    check_picture(fps, width, height)
     dataset = _load(path)
-    attributes = dataset.attrs
-    rate = _number(attributes.get("fps"), 1000) or fps or 25.0
-    values = np.concatenate([_values(dataset, "position", path), _confidence(dataset, path)], -1)
-    keypoints = _in_time(mark_missing(values), dataset, rate, path)
+    told = {key: _number(dataset.attrs.get(key), most) for key, most in _MOST.items()}
+    label, split = (dataset.attrs.get(key) for key in ("label", "split"))
+    told |= {"label": label if isinstance(label, str) and label else None, "split": split if split in SPLITS else None}
+    fps = told["fps"] or fps or 25.0
+    values = np.concatenate([_values(dataset, "position"), _confidence(dataset, path)], -1)
+    keypoints = _in_time(mark_missing(values), dataset, fps, path)
     keypoints = pick_named(keypoints, [str(name) for name in dataset["keypoints"].values], path)
-    check_seen(keypoints, path)
-    size = [given or _number(attributes.get(key), 100_000) for key, given in (("width", width), ("height", height))]
-    label, split = attributes.get("label"), attributes.get("split")
-    return [
-        Recording(
-            keypoints,
-            rate,
-            *picture_size(keypoints, *size),
-            tracked=not np.array_equal(attributes.get("tracked", 1), 0),
-            label=label if isinstance(label, str) and label else None,
-            split=split if split in SPLITS else None,
-        )
-    ]
+    tracked = not np.array_equal(dataset.attrs.get("tracked", 1), 0)
+    return [make_recording(keypoints, path, fps, width, height, told, tracked=tracked)]
 
 
 def _load(path):
@@ -134,7 +86,7 @@ def _check(dataset, path) -> None:
         )
 
 
-def _values(dataset, name: str, path) -> np.ndarray:
+def _values(dataset, name: str) -> np.ndarray:
     """Return a variable as (T, P, J, 2), or (T, P, J, 1) where it has no space."""
     order = [dim for dim in ("time", "individuals", "keypoints", "space") if dim in dataset[name].dims]
     array = dataset[name].transpose(*order).values
@@ -144,7 +96,7 @@ def _values(dataset, name: str, path) -> np.ndarray:
 def _confidence(dataset, path) -> np.ndarray:
     shape = tuple(dataset.sizes[dim] for dim in ("time", "individuals", "keypoints"))
     if "confidence" in dataset:
-        found = _values(dataset, "confidence", path)
+        found = _values(dataset, "confidence")
         if found.shape[:3] != shape or found.dtype.kind not in "fiu":
             raise FormatError(f"{path}: confidence: wanted numbers {shape}, got {found.dtype} {found.shape[:3]}")
         if not np.isnan(found).all():
@@ -177,26 +129,13 @@ def _number(value, most: float) -> float | None:
     return value if 1 <= value <= most else None
 
 
-@typed_options
+@with_options
 def write(recordings: list[Recording], path) -> None:
-    """Write one recording; reading gives back the very numbers (see :data:`LOST`).
-
-    Parameters
-    ----------
-    recordings : list of Recording
-        One.
-    path : str or Path
-        The `.nc` file.
-
-    Raises
-    ------
-    UsageError
-        There are several recordings, or xarray or h5netcdf is not installed.
-    """
+    """Write one recording into a `.nc` file."""
     with extra("xarray and h5netcdf"):
         import h5netcdf  # noqa: F401
         import xarray
-    recording = only_one(recordings, path)
+    [recording] = recordings
     keypoints = recording.keypoints.astype(np.float32)
     count, people = keypoints.shape[:2]
     attributes = {"source_software": "poseemo", "ds_type": "poses", "fps": float(recording.fps), "time_unit": "seconds"}

@@ -1,7 +1,7 @@
 """Joints by name: the words of many tools -> COCO-17.
 
 `left_shoulder`, `LShoulder`, `shoulder_l`, `Left Shoulder` and `LEFT_SHOULDER` are one joint. A name counts only where
-it says a side and a part and nothing else: `left_eye_inner` is no eye, and a hand is no wrist.
+it says a side and a body part and nothing else: `left_eye_inner` is not the eye, and `left_hand` is not the wrist.
 """
 
 import re
@@ -17,17 +17,14 @@ _WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+")
 _SIDES = {"l": "left", "left": "left", "r": "right", "right": "right"}
 _PARTS = ("eye", "ear", "shoulder", "elbow", "wrist", "hip", "knee", "ankle")
 _RUN_TOGETHER = re.compile(rf"(left|right|l|r)({'|'.join(_PARTS)})|({'|'.join(_PARTS)})(left|right|l|r)")
-# Fewer are no person's body, such as the nose, ears and tail of a mouse.
+# Fewer are not a person's body, such as the nose, ears and tail of a mouse.
 _FEWEST = 5
 
 
 def joint_index(name: str) -> int | None:
-    """Return the number of the COCO keypoint that a name stands for, or none.
+    """Return the number of the COCO keypoint that a name stands for, or None.
 
-    Parameters
-    ----------
-    name : str
-        In any case, with any separators, the side before or after the part.
+    The name may be in any case, with any separators, the side before or after the body part.
     """
     words = [word.lower() for word in _WORD.findall(str(name).rpartition(":")[2])]
     if len(words) == 1 and (together := _RUN_TOGETHER.fullmatch(words[0])):
@@ -40,24 +37,12 @@ def joint_index(name: str) -> int | None:
 
 
 def match_names(names: Sequence[str], where) -> dict[int, int]:
-    """Find the COCO keypoints among the joints of a file.
-
-    Parameters
-    ----------
-    names : sequence of str
-        The file's joints in its order.
-    where : str or Path
-        The file, for the message.
-
-    Returns
-    -------
-    dict
-        Number of the COCO keypoint -> place in `names`.
+    """Find the COCO keypoints among the joints of a file: number of the keypoint -> place in `names`.
 
     Raises
     ------
     FormatError
-        Two names stand for one joint, or they are not those of a person: both shoulders and five joints at least.
+        Two names stand for one joint, or they are not a person's: both shoulders and at least five joints.
     """
     found: dict[int, int] = {}
     for place, name in enumerate(names):
@@ -69,7 +54,7 @@ def match_names(names: Sequence[str], where) -> dict[int, int]:
     if len(found) < _FEWEST or not {JOINT["left_shoulder"], JOINT["right_shoulder"]} <= set(found):
         some = ", ".join(map(str, names[:8])) + (", ..." if len(names) > 8 else "")
         raise FormatError(
-            f"{where}: wanted joints named as COCO's (left_shoulder, right_shoulder and {_FEWEST} in all at least), "
+            f"{where}: wanted joints named like COCO's (left_shoulder, right_shoulder and at least {_FEWEST} in all), "
             f"got {len(found)} of 17 in {some or 'no names'}"
         )
     return found
@@ -84,17 +69,12 @@ def pick_named(keypoints: np.ndarray, names: Sequence[str], where) -> np.ndarray
         x, y, confidence of the joints in `names`.
     names : sequence of str
     where : str or Path
-        The file, for the message.
+        The file, for messages.
 
     Returns
     -------
     array (..., 17, 3), float32
         Joints that the file does not have are missing.
-
-    Raises
-    ------
-    FormatError
-        See :func:`match_names`.
     """
     found = match_names(names, where)
     out = np.zeros((*keypoints.shape[:-2], len(COCO_KEYPOINTS), 3), np.float32)

@@ -1,134 +1,119 @@
 """Our own simple archive, for people who have arrays: one recording in a NumPy `.npz`.
 
-Arrays: ``keypoints`` (T, P, 17, 3) or (T, 17, 3), COCO-17 in pixels with confidence, missing as NaN, NaN, 0; ``fps``,
-``width``, ``height``; and where they are known ``tracked`` (default: true), ``label`` and ``split``.
-Read without pickle.
+Arrays: ``keypoints`` (T, P, 17, 3) or (T, 17, 3), COCO-17 in pixels with confidence, missing as NaN, NaN, 0; and where
+they are known ``fps``, ``width``, ``height``, ``tracked`` (default: true), ``label`` and ``split``.
 """
 
+import warnings
+import zipfile
 from pathlib import Path
 
 import numpy as np
+from numpy.lib import format as npy
 
-from poseemo_lib.clips import SPLITS, mark_missing
-from poseemo_lib.data.formats import (
-    Recording,
-    check_picture,
-    check_seen,
-    files_under,
-    only_one,
-    picture_size,
-    typed_options,
-)
-from poseemo_lib.data.formats.arrays import load_arrays
+from poseemo_lib.clips import mark_missing
+from poseemo_lib.data.formats import Recording
+from poseemo_lib.data.formats.shared import LARGEST, Fps, Side, make_recording, with_options
 from poseemo_lib.errors import FormatError
+from poseemo_lib.text import first_line
 
 SUFFIX = ".npz"
-# Some estimators give a little more than 1; percent are another scale.
-MOST_CONFIDENCE = 2.0
 LOST = ""
+# Some pose estimators give a little more than 1; percent are another scale.
+MOST_CONFIDENCE = 2.0
 _NAMES = ("keypoints", "fps", "width", "height", "tracked", "label", "split")
-_KINDS = {"fps": "fiu", "width": "iu", "height": "iu", "tracked": "b", "label": "U", "split": "U"}
 
 
-def find(src) -> list[Path]:
-    """List the `.npz` files under a folder.
+@with_options
+def read(path, *, fps: Fps = None, width: Side = None, height: Side = None) -> list[Recording]:
+    """Read one archive: a list of one recording."""
+    arrays = load_arrays(path, _NAMES)
+    keypoints = _keypoints(arrays.pop("keypoints", None), arrays, path)
+    told = {name: told_value(arrays, name) for name in arrays}
+    tracked = told.pop("tracked", True)
+    if not isinstance(tracked, bool):
+        raise FormatError(f"{path}: tracked: wanted one truth value, got {tracked!r}")
+    return [make_recording(keypoints, path, fps, width, height, told, tracked=tracked)]
 
-    Parameters
-    ----------
-    src : str or Path
-    """
-    return files_under(src, SUFFIX)
+
+def _keypoints(found: np.ndarray | None, others: dict, path) -> np.ndarray:
+    if found is None:
+        raise FormatError(f"{path}: wanted an array named keypoints, got {', '.join(others) or 'none of our arrays'}")
+    people = found[:, None] if found.ndim == 3 else found
+    if people.dtype.kind not in "fiu" or people.ndim != 4 or people.shape[2:] != (17, 3) or 0 in people.shape:
+        got = f"{found.dtype} of {found.shape}"
+        raise FormatError(f"{path}: keypoints: wanted numbers of the shape (frames, people, 17, 3), got {got}")
+    if (largest := np.nanmax(people[..., 2], initial=0)) > MOST_CONFIDENCE:
+        raise FormatError(f"{path}: confidence: wanted 0 to 1, got up to {largest:g}")
+    return mark_missing(people)
 
 
-@typed_options
-def read(path, *, fps: float | None = None, width: int | None = None, height: int | None = None) -> list[Recording]:
-    """Read one archive.
+def told_value(arrays: dict[str, np.ndarray], name: str):
+    """Return what an archive says in an array of one value; None where it has no such array."""
+    array = arrays.get(name)
+    return None if array is None else array.item() if array.size == 1 else array.tolist()
+
+
+def load_arrays(path, names: tuple[str, ...] | None = None) -> dict[str, np.ndarray]:
+    """Load the arrays of a `.npz`, or the one of a `.npy` under the name ``""``.
+
+    No pickle is loaded, and no header is believed that claims more than the file holds.
 
     Parameters
     ----------
     path : str or Path
-    fps : float, optional
-        Frames per second, 1 to 1000, instead of the file's; 25 where neither tells.
-    width, height : int, optional
-        Size of the picture in pixels, instead of the file's; where neither tells, the smallest picture that holds
-        every joint seen.
-
-    Returns
-    -------
-    list of Recording
-        One.
+    names : tuple of str, optional
+        Only these, where the file has them.
 
     Raises
     ------
     FormatError
-        Not such an archive, truncated, other arrays than these, or nobody is seen.
-    UsageError
-        An option is of the wrong type or out of its range.
+        The file cannot be read, is not NumPy's, is truncated, holds Python objects, or claims more than 2 GiB.
     """
-    check_picture(fps, width, height)
-    arrays = load_arrays(path, _NAMES)
-    keypoints = _keypoints(arrays.get("keypoints"), arrays, path)
-    values = {name: _value(name, arrays[name], path) for name in _KINDS if name in arrays}
-    size = picture_size(keypoints, width or values.get("width"), height or values.get("height"))
-    return [
-        Recording(
-            keypoints,
-            float(fps or values.get("fps", 25.0)),
-            *size,
-            tracked=values.get("tracked", True),
-            label=values.get("label"),
-            split=values.get("split"),
-        )
-    ]
+    path = Path(path)
+    try:
+        if not zipfile.is_zipfile(path):
+            with path.open("rb") as file:
+                return {"": _load_array(file, path.stat().st_size)}
+        with zipfile.ZipFile(path) as archive:
+            members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+            return {
+                name: _load_array(archive.open(info), info.file_size)
+                for name, info in members.items()
+                if info.filename.endswith(".npy") and (names is None or name in names)
+            }
+    except OSError as error:
+        raise FormatError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except Exception as error:  # headers are Python's text, archives have a dozen errors of their own
+        raise FormatError(f"{path}: not a sound NumPy file: {first_line(error)}") from None
 
 
-def _keypoints(found: np.ndarray | None, arrays: dict, path) -> np.ndarray:
-    if found is None:
-        raise FormatError(
-            f"{path}: wanted an array named keypoints, got {', '.join(map(repr, arrays)) or 'none of ours'}"
-        )
-    if found.ndim == 3:
-        found = found[:, None]
-    if found.dtype.kind not in "fiu" or found.ndim != 4 or found.shape[2:] != (17, 3) or 0 in found.shape:
-        raise FormatError(
-            f"{path}: keypoints: wanted numbers of the shape (frames, people, 17, 3), "
-            f"got {found.dtype} of {arrays['keypoints'].shape}"
-        )
-    if (largest := np.nanmax(found[..., 2], initial=0)) > MOST_CONFIDENCE:
-        raise FormatError(f"{path}: confidence: wanted 0 to 1, got up to {largest:g}")
-    keypoints = mark_missing(found)
-    check_seen(keypoints, path)
-    return keypoints
+def _load_array(file, size: int) -> np.ndarray:
+    """Load one array; `size` is what the file or member holds in bytes."""
+    version = npy.read_magic(file)
+    readers = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+    if version not in readers:
+        raise ValueError(f"version {version} of the array format")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # headers of Python 2, and what damaged ones are taken for
+        shape, fortran, dtype = readers[version](file)
+    if dtype.hasobject:
+        raise ValueError("it holds Python objects, which are not loaded")
+    claimed = dtype.itemsize
+    for length in shape:  # whole numbers of Python, which do not overflow
+        claimed *= length
+    if claimed > min(size, LARGEST):
+        raise ValueError(f"it claims {claimed} bytes of {size}; at most {LARGEST} are read")
+    data = file.read(claimed)
+    if len(data) != claimed:
+        raise ValueError("truncated")
+    return np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C")
 
 
-def _value(name: str, array: np.ndarray, path):
-    if array.size != 1 or array.dtype.kind not in _KINDS[name]:
-        raise FormatError(f"{path}: {name}: wanted one value, got {array.dtype} of {array.shape}")
-    value = array.reshape(()).item()
-    if name in ("fps", "width", "height") and not 1 <= value <= (1000 if name == "fps" else 100_000):
-        raise FormatError(f"{path}: {name}: wanted 1 to {1000 if name == 'fps' else 100000}, got {value}")
-    if name == "split" and value not in SPLITS:
-        raise FormatError(f"{path}: split: wanted one of {', '.join(SPLITS)}, got {value!r}")
-    return value
-
-
-@typed_options
+@with_options
 def write(recordings: list[Recording], path) -> None:
-    """Write one recording; reading gives back the very numbers.
-
-    Parameters
-    ----------
-    recordings : list of Recording
-        One.
-    path : str or Path
-        The `.npz` file.
-
-    Raises
-    ------
-    UsageError
-        There are several recordings.
-    """
-    recording = only_one(recordings, path)
+    """Write one recording into a `.npz` file."""
+    [recording] = recordings
     values = {name: getattr(recording, name) for name in _NAMES}
-    with Path(path).open("wb") as file:  # a name would get a second suffix where it has another
+    with Path(path).open("wb") as file:  # given a name, NumPy may add a second suffix to it
         np.savez(file, **{name: np.asarray(value) for name, value in values.items() if value is not None})

@@ -17,17 +17,9 @@ from pathlib import Path
 import numpy as np
 
 from poseemo_lib.clips import mark_missing
-from poseemo_lib.data.formats import (
-    Recording,
-    check_picture,
-    check_seen,
-    extra,
-    files_under,
-    only_one,
-    picture_size,
-    typed_options,
-)
+from poseemo_lib.data.formats import Recording
 from poseemo_lib.data.formats.names import match_names, pick_named
+from poseemo_lib.data.formats.shared import Fps, Side, check_seen, extra, make_recording, read_bytes, with_options
 from poseemo_lib.errors import FormatError
 from poseemo_lib.skeleton import COCO_KEYPOINTS, EDGES
 from poseemo_lib.text import first_line
@@ -37,55 +29,23 @@ LOST = (
     "label and split; whether people are tracked (several are read as untracked, unless tracked=true); digits of the "
     "frame rate after the seventh"
 )
-# World landmarks are metres about the hips, and hands and faces have no body.
-_NO_BODIES = ("POSE_WORLD_LANDMARKS", "pose_keypoints_3d")
+# World landmarks are metres about the hips.
+_NOT_IN_PIXELS = ("POSE_WORLD_LANDMARKS", "pose_keypoints_3d")
 _LARGEST_SIDE = 65535
 
 
-def find(src) -> list[Path]:
-    """List the `.pose` files under a folder.
-
-    Parameters
-    ----------
-    src : str or Path
-    """
-    return files_under(src, SUFFIX)
-
-
-@typed_options
-def read(
-    path,
-    *,
-    tracked: bool = False,
-    fps: float | None = None,
-    width: int | None = None,
-    height: int | None = None,
-) -> list[Recording]:
-    """Read one file.
+@with_options
+def read(path, *, tracked: bool = False, fps: Fps = None, width: Side = None, height: Side = None) -> list[Recording]:
+    """Read one file: a list of one recording.
 
     Parameters
     ----------
     path : str or Path
     tracked : bool
         Whether a slot is the same person in every frame, where there are several.
-    fps : float, optional
-        Frames per second, 1 to 1000, instead of the file's.
-    width, height : int, optional
-        Size of the picture in pixels, instead of the file's.
-
-    Returns
-    -------
-    list of Recording
-        One.
-
-    Raises
-    ------
-    FormatError
-        The file is damaged, has no component with the joints of a body, nobody in any frame, or no pixels.
-    UsageError
-        pose-format is not installed, or an option is of the wrong type or out of its range.
+    fps, width, height
+        Instead of the file's.
     """
-    check_picture(fps, width, height)
     header, body = _load(path)
     first, names = _body_component(header, path)
     values = np.ma.getdata(body.data)[:, :, first : first + len(names), :2]
@@ -94,21 +54,18 @@ def read(
     check_seen(keypoints, path)
     if np.nanmax(np.abs(keypoints[..., :2])) <= 2:
         raise FormatError(f"{path}: wanted pixels, got coordinates of at most 2; write it before `normalize`")
-    rate = fps or float(str(np.float32(body.fps)))  # the shortest number that is the file's float32
-    if not 1 <= rate <= 1000:
-        raise FormatError(f"{path}: wanted 1 to 1000 frames per second, got {rate:g}; give the option fps")
-    size = picture_size(keypoints, width or header.dimensions.width, height or header.dimensions.height)
-    return [Recording(keypoints, rate, *size, tracked=tracked or keypoints.shape[1] == 1)]
+    # The shortest number that is the file's float32. A side of 0 is one that the file does not know.
+    told = {"fps": float(str(np.float32(body.fps)))}
+    told |= {side: getattr(header.dimensions, side) or None for side in ("width", "height")}
+    tracked = tracked or keypoints.shape[1] == 1
+    return [make_recording(keypoints, path, fps, width, height, told, tracked=tracked)]
 
 
 def _load(path):
     with extra("pose-format"):
         from pose_format import Pose
         from pose_format.pose_header import PoseHeaderCache
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise FormatError(f"{path}: cannot be read: {error.strerror}") from None
+    data = read_bytes(path)
     try:
         PoseHeaderCache.clear_cache()
         pose = Pose.read(data)
@@ -125,7 +82,7 @@ def _body_component(header, path) -> tuple[int, list[str]]:
     """Return where the component of the body starts, and its joints' names."""
     first = 0
     for component in header.components:
-        if component.name not in _NO_BODIES and _is_body(component.points):
+        if component.name not in _NOT_IN_PIXELS and _is_body(component.points):
             return first, component.points
         first += len(component.points)
     names = ", ".join(component.name for component in header.components)
@@ -141,29 +98,14 @@ def _is_body(names: list[str]) -> bool:
         return False
 
 
-@typed_options
+@with_options
 def write(recordings: list[Recording], path) -> None:
-    """Write one recording; reading gives back the very numbers (see :data:`LOST`).
-
-    Parameters
-    ----------
-    recordings : list of Recording
-        One.
-    path : str or Path
-        The `.pose` file.
-
-    Raises
-    ------
-    UsageError
-        There are several recordings, or pose-format is not installed.
-    FormatError
-        The picture is larger than the format can say.
-    """
+    """Write one recording into a `.pose` file; FormatError where the picture is larger than the format can say."""
     with extra("pose-format"):
         from pose_format import Pose
         from pose_format.numpy import NumPyPoseBody
         from pose_format.pose_header import PoseHeader, PoseHeaderComponent, PoseHeaderDimensions
-    recording = only_one(recordings, path)
+    [recording] = recordings
     if max(recording.width, recording.height) > _LARGEST_SIDE:
         raise FormatError(f"{path}: wanted a picture of at most {_LARGEST_SIDE} pixels a side for .pose")
     colours = [(255, 0, 0)] * len(EDGES)

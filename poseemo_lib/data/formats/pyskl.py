@@ -4,8 +4,8 @@
 keypoint_score}, ...]}``, or the list of annotations alone. ``keypoint`` is (M, T, V, 2) in pixels, ``keypoint_score``
 (M, T, V), ``img_shape`` (height, width). A person who is not there is all zero. The frame rate is not in it.
 
-Nothing that the pickle names is called: see :mod:`poseemo_lib.data.formats.plain_pickle`. Files of Kinetics that keep their
-keypoints elsewhere, and 3D skeletons, which no camera has seen, are refused.
+Nothing that the pickle names is called: see :mod:`poseemo_lib.data.formats.plain_pickle`. Files of Kinetics that keep
+their keypoints elsewhere, and 3D skeletons, which no camera has seen, are refused.
 
 Written: the same, with COCO-17 in float32, and three more entries that neither tool minds: ``classes`` beside the
 annotations, ``fps`` and ``tracked`` in each.
@@ -18,56 +18,39 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from poseemo_lib.clips import EMOTIONS, SPLITS, mark_missing
-from poseemo_lib.data.formats import (
-    Recording,
-    check_choice,
-    check_picture,
-    check_seen,
-    files_under,
-    picture_size,
-    typed_options,
-)
+from poseemo_lib.data.formats import Recording
 from poseemo_lib.data.formats.plain_pickle import as_array, load_plain
+from poseemo_lib.data.formats.shared import Fps, Side, check_seen, in_words, make_recording, with_options
 from poseemo_lib.errors import FormatError, UsageError
 from poseemo_lib.skeleton import JOINT_NAMES, to_coco17
 
 SUFFIX = ".pkl"
 LOST = ""
 MANY = True
-ENDINGS = (SUFFIX, ".pickle")
 # Number of joints -> layout of the first ones, where the number tells: 25 are BODY_25 or NTU's.
 _LAYOUTS = {17: "coco17", 18: "coco18", 26: "halpe26", 133: "coco17"}
-# `xsub_train` and `train1` are parts of the protocols `xsub` and `1`.
-_PART = re.compile(r"(?P<before>.*?)_?(?P<part>train|val|test)(ing|id|idation)?(?P<after>\d*)", re.IGNORECASE)
+# `xsub_train` and `train1` are splits of the protocols `xsub` and `1`.
+_SPLIT = re.compile(r"(?P<before>.*?)_?(?P<split>train|val|test)(ing|id|idation)?(?P<after>\d*)", re.IGNORECASE)
 
 
-def find(src) -> list[Path]:
-    """List the `.pkl` and `.pickle` files under a folder.
-
-    Parameters
-    ----------
-    src : str or Path
-    """
-    return sorted({path for ending in ENDINGS for path in files_under(src, ending)})
-
-
-@typed_options
+@with_options
 def read(
     path,
     *,
     classes: Sequence[str] | None = None,
     protocol: str | None = None,
-    layout: str | None = None,
+    layout: Literal[tuple(JOINT_NAMES)] | None = None,
     tracked: bool = True,
-    fps: float | None = None,
-    width: int | None = None,
-    height: int | None = None,
+    fps: Fps = None,
+    width: Side = None,
+    height: Side = None,
 ) -> list[Recording]:
-    """Read one file.
+    """Read one file: a recording for each annotation, named by its ``frame_dir``.
 
     Parameters
     ----------
@@ -80,28 +63,13 @@ def read(
     layout : str, optional
         Key of :data:`poseemo_lib.skeleton.LAYOUTS`; default: by the number of joints, where it tells.
     tracked : bool
-        Whether a slot is one person throughout, where the file does not tell.
+        Whether a slot is one person throughout, where the file does not say it.
     fps : float, optional
-        Frames per second, 1 to 1000, instead of the file's, which only poseemo writes; 25 where neither tells.
+        Instead of the file's, which only poseemo writes.
     width, height : int, optional
-        Size of the picture in pixels where ``img_shape`` does not tell; else the smallest that holds every joint.
-
-    Returns
-    -------
-    list of Recording
-        One for each annotation, named by its ``frame_dir``.
-
-    Raises
-    ------
-    FormatError
-        The file is damaged or wants to run something, or annotations are faulty: the first is named.
-    UsageError
-        An option is of the wrong type or out of its range.
+        Where ``img_shape`` does not say it.
     """
-    check_picture(fps, width, height)
-    if layout is not None:
-        check_choice("layout", layout, tuple(JOINT_NAMES))
-    annotations, splits, known = _parts(load_plain(path), path)
+    annotations, splits, known = _contents(load_plain(path), path)
     split_of = _split_table(splits, protocol, path)
     names = list(classes) if classes is not None else known
     left, recordings = Path(path).stat().st_size, []
@@ -112,35 +80,32 @@ def read(
         # One array may be named many times: what is copied out must not outgrow what is there.
         if (left := left - used) < 0:
             raise FormatError(f"{where}: its arrays and those before claim more than the file holds")
-        shape = _shape(annotation.get("img_shape"), where)
+        told = {"fps": annotation.get("fps"), "label": _label(annotation.get("label"), names, where)}
+        size = _size(annotation.get("img_shape"), where) or (width, height)
+        own = annotation.get("tracked")
+        told["split"] = split_of.get(name)
         recordings.append(
-            Recording(
-                keypoints,
-                fps or _number(annotation.get("fps"), where) or 25.0,
-                *picture_size(keypoints, *(shape or (width, height))),
-                tracked=annotation["tracked"] if type(annotation.get("tracked")) is bool else tracked,
-                label=_label(annotation.get("label"), names, where),
-                split=split_of.get(name),
-                name=name,
+            make_recording(
+                keypoints, where, fps, *size, told, tracked=own if isinstance(own, bool) else tracked, name=name
             )
         )
     return recordings
 
 
-def _parts(content, path) -> tuple[list, dict, list[str] | None]:
+def _contents(content, path) -> tuple[list, dict, list[str] | None]:
     """Return annotations, splits and class names."""
     if isinstance(content, list | tuple):
         content = {"annotations": content}
     annotations = content.get("annotations") if isinstance(content, dict) else None
     if not isinstance(annotations, list | tuple):
-        keys = ", ".join(map(str, list(content)[:6])) if isinstance(content, dict) else ""
-        got = f"the keys {keys}" if keys else type(content).__name__
+        keys = ", ".join(map(in_words, list(content)[:6])) if isinstance(content, dict) else ""
+        got = f"the keys {keys}" if keys else in_words(content)
         raise FormatError(f"{path}: wanted PYSKL's dict with split and annotations, got {got}")
     if not annotations:
         raise FormatError(f"{path}: wanted annotations, got none")
     splits, names = content.get("split") or {}, content.get("classes")
     if not isinstance(splits, dict):
-        raise FormatError(f"{path}: split: wanted a dict of lists, got {type(splits).__name__}")
+        raise FormatError(f"{path}: split: wanted a dict of lists, got {in_words(splits)}")
     return annotations, splits, names if isinstance(names, list) and all(isinstance(n, str) for n in names) else None
 
 
@@ -148,22 +113,22 @@ def _split_table(splits: dict, protocol: str | None, path) -> dict[str, str]:
     """Name -> train, val or test, by the one protocol that counts."""
     by_protocol: dict[str, dict[str, str]] = {}
     for key in splits:
-        if found := _PART.fullmatch(str(key)):
-            by_protocol.setdefault(found["before"] + found["after"], {})[key] = found["part"].lower()
+        if isinstance(key, str) and (found := _SPLIT.fullmatch(key)):
+            by_protocol.setdefault(found["before"] + found["after"], {})[key] = found["split"].lower()
     if protocol == "none" or not (by_protocol or protocol):
         return {}
     wanted = protocol if protocol is not None else next(iter(by_protocol))
     if wanted not in by_protocol or (protocol is None and len(by_protocol) > 1):
         known = ", ".join(name or "(none)" for name in by_protocol)
         raise UsageError(
-            f"{path}: protocol: wanted one of {known or 'none'}, or none, got {protocol or 'no choice'}: "
+            f"{path}: the option protocol: wanted one of {known or 'none'}, or none, got {protocol or 'no choice'}: "
             "each splits the clips in its own way"
         )
     table: dict[str, str] = {}
-    for key, part in by_protocol[wanted].items():
+    for key, split in by_protocol[wanted].items():
         for name in _texts(splits[key], f"{path}: split {key}"):
-            if table.setdefault(name, part) != part:
-                raise FormatError(f"{path}: split: wanted a clip in one part, got {name!r} in {table[name]} and {part}")
+            if table.setdefault(name, split) != split:
+                raise FormatError(f"{path}: wanted each clip in one split, got {name!r} in {table[name]} and {split}")
     return table
 
 
@@ -177,10 +142,10 @@ def _texts(values, where: str) -> list[str]:
 
 def _name(annotation, where: str) -> str:
     if not isinstance(annotation, dict):
-        raise FormatError(f"{where}: wanted a dict, got {type(annotation).__name__}")
+        raise FormatError(f"{where}: wanted a dict, got {in_words(annotation)}")
     name = annotation.get("frame_dir", annotation.get("filename"))
     if not isinstance(name, str) or not name:
-        raise FormatError(f"{where}: wanted its name under frame_dir, got {str(name)[:60]!r}")
+        raise FormatError(f"{where}: wanted its name under frame_dir, got {in_words(name)}")
     return name
 
 
@@ -198,7 +163,7 @@ def _keypoints(annotation: dict, layout: str | None, where: str) -> tuple[np.nda
         raise FormatError(f"{where}: keypoint_score: wanted {xy.shape[:3]}, got {score.shape}")
     frames = annotation.get("total_frames", xy.shape[1])
     if frames != xy.shape[1]:
-        raise FormatError(f"{where}: wanted total_frames as in keypoint, {xy.shape[1]}, got {str(frames)[:20]}")
+        raise FormatError(f"{where}: wanted total_frames as in keypoint, {xy.shape[1]}, got {in_words(frames)}")
     joints = _coco17(_with_score(xy, score), layout, where)
     check_seen(joints, where)
     return joints, xy.nbytes + (0 if score is None else score.nbytes)
@@ -225,24 +190,16 @@ def _coco17(keypoints: np.ndarray, layout: str | None, where: str) -> np.ndarray
     return to_coco17(keypoints[:, :, :wanted], layout)
 
 
-def _shape(value, where: str) -> tuple[int, int] | None:
-    """Return (width, height)."""
+def _size(value, where: str) -> tuple[int, int] | None:
+    """Return (width, height), or None where `img_shape` is missing."""
     array = as_array(value)
     value = value if array is None else array.ravel().tolist()
     if value is None:
         return None
     pair = value[:2] if isinstance(value, list | tuple) else ()
     if len(pair) != 2 or not all(type(v) in (int, float) and 1 <= v <= 100_000 for v in pair):
-        raise FormatError(f"{where}: img_shape: wanted (height, width), 1 to 100000, got {str(value)[:60]}")
+        raise FormatError(f"{where}: img_shape: wanted (height, width), 1 to 100000, got {in_words(value)}")
     return int(pair[1]), int(pair[0])
-
-
-def _number(value, where: str) -> float | None:
-    if value is None:
-        return None
-    if type(value) not in (int, float) or not 1 <= value <= 1000:
-        raise FormatError(f"{where}: fps: wanted 1 to 1000, got {str(value)[:60]}")
-    return float(value)
 
 
 def _label(value, names: list[str] | None, where: str) -> str | None:
@@ -251,37 +208,24 @@ def _label(value, names: list[str] | None, where: str) -> str | None:
     if value is None or (isinstance(value, str) and value):
         return value
     if type(value) is not int or value < 0:
-        raise FormatError(f"{where}: label: wanted one number or word, got {str(value)[:60]}")
+        raise FormatError(f"{where}: label: wanted one number or word, got {in_words(value)}")
     if names is not None and value >= len(names):
         raise FormatError(f"{where}: label: wanted one of {len(names)} classes, 0 to {len(names) - 1}, got {value}")
     return str(value) if names is None else names[value]
 
 
-class _Pickler(pickle._Pickler):
-    """Names NumPy's functions as NumPy 1 does, which NumPy 2 still takes: MMAction2 is used with either."""
-
-    def save_global(self, obj, name=None):
-        """Write the name of a function."""
-        module = str(getattr(obj, "__module__", ""))
-        if not module.startswith("numpy._core."):
-            return super().save_global(obj, name)
-        self.write(pickle.GLOBAL + f"{module.replace('_core', 'core')}\n{obj.__name__}\n".encode())
-        return self.memoize(obj)
-
-
-@typed_options
+@with_options
 def write(recordings: list[Recording], path, *, classes: Sequence[str] | None = None) -> None:
-    """Write recordings into one file; reading gives back the very numbers.
+    """Write recordings into one `.pkl` file.
 
     Parameters
     ----------
     recordings : list of Recording
         Each with a name of its own. One without a label has none in the file, which the tools can only predict on.
     path : str or Path
-        The `.pkl` file.
     classes : sequence of str, optional
         Their order gives the numbers of the labels; default: the emotions in poseemo's order where all labels are
-        such, else the labels sorted.
+        emotions, else the labels sorted.
 
     Raises
     ------
@@ -289,21 +233,23 @@ def write(recordings: list[Recording], path, *, classes: Sequence[str] | None = 
         Two recordings have one name, or a label is not among the classes.
     """
     names = [f"{recording.name or 'recording'}{recording.suffix}" for recording in recordings]
-    (name, count), *_ = [*Counter(names).most_common(1), ("", 0)]
-    if count > 1:
-        raise UsageError(f"{path}: wanted a name for each recording, got {name!r} {count} times")
+    for name, count in Counter(names).most_common(1):
+        if count > 1:
+            raise UsageError(f"{path}: wanted a name for each recording, got {name!r} {count} times")
     labels = {recording.label for recording in recordings} - {None}
     known = list(classes or (EMOTIONS if labels <= set(EMOTIONS) else sorted(labels)))
     if lost := sorted(labels - set(known)):
         raise UsageError(f"{path}: classes: wanted every label among {', '.join(known)}, got {lost[0]}")
-    split = {part: [n for n, r in zip(names, recordings, strict=True) if r.split == part] for part in SPLITS}
+    splits = {split: [n for n, r in zip(names, recordings, strict=True) if r.split == split] for split in SPLITS}
     content = {
-        "split": {part: members for part, members in split.items() if members},
+        "split": {split: members for split, members in splits.items() if members},
         "annotations": [_annotation(n, r, known) for n, r in zip(names, recordings, strict=True)],
         "classes": known,
     }
-    with Path(path).open("wb") as file:
-        _Pickler(file, protocol=3).dump(content)
+    # NumPy 2 still knows the names of NumPy 1, and MMAction2 is used with either.
+    text = pickle.dumps(content, protocol=3)
+    new, old = (f"cnumpy.{core}.multiarray\n_reconstruct\n".encode() for core in ("_core", "core"))
+    Path(path).write_bytes(text.replace(new, old))
 
 
 def _annotation(name: str, recording: Recording, classes: list[str]) -> dict:

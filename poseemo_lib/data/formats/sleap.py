@@ -1,28 +1,17 @@
 """SLEAP's `.slp`, through sleap-io: joints by name, tracks as people, scores as confidence.
 
-Joints are found by their names (see :mod:`poseemo_lib.data.formats.names`). Instances that a person placed have no score:
-their joints count with confidence 1, and where SLEAP predicted the same one, theirs is taken. A file has one
+Joints are found by their names (see :mod:`poseemo_lib.data.formats.names`). Instances that a person placed have no
+score: their joints count with confidence 1, and they replace SLEAP's prediction of the same instance. A file has one
 recording for each video. The video itself is not opened.
 
 sleap-io is BSD-3-Clause.
 """
 
-from pathlib import Path
-
 import numpy as np
 
-from poseemo_lib.data.formats import (
-    Recording,
-    check_picture,
-    check_seen,
-    extra,
-    files_under,
-    only_one,
-    picture_size,
-    typed_options,
-)
-from poseemo_lib.data.formats.arrays import LARGEST
+from poseemo_lib.data.formats import Recording
 from poseemo_lib.data.formats.names import pick_named
+from poseemo_lib.data.formats.shared import LARGEST, Fps, Side, check_seen, extra, make_recording, with_options
 from poseemo_lib.errors import FormatError
 from poseemo_lib.skeleton import COCO_KEYPOINTS, EDGES
 from poseemo_lib.text import first_line
@@ -33,43 +22,12 @@ LOST = "label and split, and slots in which nobody is ever seen"
 _MOST_SPREAD = 1000
 
 
-def find(src) -> list[Path]:
-    """List the `.slp` files under a folder.
+@with_options
+def read(path, *, fps: Fps = None, width: Side = None, height: Side = None) -> list[Recording]:
+    """Read one file: one recording for each video in which somebody is, ``@video0``, ... where there are several.
 
-    Parameters
-    ----------
-    src : str or Path
+    Tracked where every instance has a track. Few files say their frame rate.
     """
-    return files_under(src, SUFFIX)
-
-
-@typed_options
-def read(path, *, fps: float | None = None, width: int | None = None, height: int | None = None) -> list[Recording]:
-    """Read one file.
-
-    Parameters
-    ----------
-    path : str or Path
-    fps : float, optional
-        Frames per second, 1 to 1000, instead of the file's, which few have; 25 where neither tells.
-    width, height : int, optional
-        Size of the picture in pixels, instead of the file's; where neither tells, the smallest picture that holds
-        every joint seen.
-
-    Returns
-    -------
-    list of Recording
-        One for each video in which somebody is, with ``@video0``, ``@video1`` where there are several. Tracked where
-        every instance has a track.
-
-    Raises
-    ------
-    FormatError
-        The file is damaged, has joints that are not a person's, or nobody in any frame.
-    UsageError
-        sleap-io is not installed, or an option is of the wrong type or out of its range.
-    """
-    check_picture(fps, width, height)
     labels = _load(path)
     videos = [video for video in labels.videos if any(len(frame) for frame in labels.find(video))]
     if not videos:
@@ -78,10 +36,9 @@ def read(path, *, fps: float | None = None, width: int | None = None, height: in
     for i, video in enumerate(videos):
         keypoints, tracked = _keypoints(labels, video, path)
         size = (video.shape or video.backend_metadata.get("shape") or (0, 0, 0, 0))[1:3]
-        picture = picture_size(keypoints, width or size[1], height or size[0])
+        told = {"fps": video.backend_metadata.get("fps"), "width": size[1] or None, "height": size[0] or None}
         suffix = f"@video{i}" if len(videos) > 1 else ""
-        rate = fps or float(video.backend_metadata.get("fps") or 25.0)
-        recordings.append(Recording(keypoints, rate, *picture, suffix=suffix, tracked=tracked))
+        recordings.append(make_recording(keypoints, path, fps, width, height, told, suffix=suffix, tracked=tracked))
     return recordings
 
 
@@ -124,51 +81,31 @@ def _keypoints(labels, video, path) -> tuple[np.ndarray, bool]:
     return keypoints[:, (keypoints[..., 2] > 0).any((0, 2))], tracked
 
 
-@typed_options
+@with_options
 def write(recordings: list[Recording], path, *, video: str = "video.mp4") -> None:
-    """Write one recording as predicted instances; reading gives back the very numbers (see :data:`LOST`).
+    """Write one recording as predicted instances into a `.slp` file.
 
-    Parameters
-    ----------
-    recordings : list of Recording
-        One.
-    path : str or Path
-        The `.slp` file.
-    video : str
-        Name of the video to note in the file. It is not opened.
-
-    Raises
-    ------
-    UsageError
-        There are several recordings, or sleap-io is not installed.
+    `video` is the name of the video to note in the file; it is not opened.
     """
     with extra("sleap-io"):
         import sleap_io as sio
-    recording = only_one(recordings, path)
+    [recording] = recordings
     keypoints = recording.keypoints
     shape = (len(keypoints), recording.height, recording.width, 3)
     noted = sio.Video(video, backend_metadata={"shape": shape, "fps": recording.fps}, open_backend=False)
     skeleton = sio.Skeleton([*COCO_KEYPOINTS], edges=[list(edge) for edge in EDGES], name="COCO-17")
     tracks = [sio.Track(f"person {slot}") if recording.tracked else None for slot in range(keypoints.shape[1])]
+
+    def instance(pose: np.ndarray, track):
+        xy, scores = pose[:, :2].astype(np.float64), pose[:, 2].astype(np.float64)
+        score = float(pose[pose[:, 2] > 0, 2].mean())
+        return sio.PredictedInstance.from_numpy(xy, skeleton=skeleton, point_scores=scores, score=score, track=track)
+
     frames = [
         sio.LabeledFrame(video=noted, frame_idx=frame, instances=[
-            _instance(keypoints[frame, slot], skeleton, tracks[slot])
-            for slot in np.flatnonzero((keypoints[frame, ..., 2] > 0).any(-1))
+            instance(people[slot], tracks[slot]) for slot in np.flatnonzero((people[..., 2] > 0).any(-1))
         ])
-        for frame in range(len(keypoints))
+        for frame, people in enumerate(keypoints)
     ]  # fmt: skip
     labels = sio.Labels(frames, videos=[noted], skeletons=[skeleton], tracks=[track for track in tracks if track])
     sio.save_slp(labels, str(path), embed=False, verbose=False)
-
-
-def _instance(pose: np.ndarray, skeleton, track):
-    import sleap_io as sio
-
-    scores = pose[:, 2]
-    return sio.PredictedInstance.from_numpy(
-        pose[:, :2].astype(np.float64),
-        skeleton=skeleton,
-        point_scores=scores.astype(np.float64),
-        score=float(scores[scores > 0].mean()),
-        track=track,
-    )

@@ -17,28 +17,35 @@ Source: `Results.save_txt` and `Results.summary` of Ultralytics, and its page on
 whose licence is AGPL-3.0, is used here.
 """
 
+import io
 import json
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from poseemo_lib.data.formats import Recording, check_picture, files_under, only_one, picture_size, typed_options
+from poseemo_lib.data.formats import Recording, files_under
 from poseemo_lib.data.formats.alphapose import read_results
 from poseemo_lib.data.formats.frames import (
     arrange,
     boxes,
     find_frames,
     frame_files,
-    in_words,
-    load_json,
     mark_poses,
+    mean_scores,
     new_folder,
-    numbers,
     seen_people,
     shortest,
-    split_number,
+)
+from poseemo_lib.data.formats.shared import (
+    Fps,
+    Side,
+    in_words,
+    load_json,
+    make_recording,
+    numbers,
+    read_text,
+    with_options,
 )
 from poseemo_lib.errors import FormatError, UsageError
 from poseemo_lib.files import write_text
@@ -54,18 +61,7 @@ _NO_LABELS = ("classes.txt", "train.txt", "val.txt", "test.txt")  # lists that s
 
 
 def find(src) -> list[Path]:
-    """List the recordings under a folder: label files and JSON files.
-
-    Parameters
-    ----------
-    src : str or Path
-
-    Returns
-    -------
-    list of Path
-        JSON files that hold a recording or more; of frames that are a file each, the folder, or folder / name where it
-        holds those of several recordings.
-    """
+    """List the recordings under a folder: JSON files that hold one or more, and folders of frames or folder / name."""
     whole = [path for path in files_under(src, _JSON) if not _is_frame(path)]
     frames = find_frames(src, _LABELS, _is_label) + find_frames(src, _JSON, _is_frame)
     return sorted({*whole, *frames})
@@ -85,33 +81,22 @@ def _is_frame(path: Path) -> bool:
     return re.match(rb"\s*\[\s*(\{|\]\s*$)", start) is not None and b'"image_id"' not in start
 
 
-@typed_options
-def read(path, *, fps: float = 25.0, width: int | None = None, height: int | None = None) -> list[Recording]:
+@with_options
+def read(path, *, fps: Fps = 25.0, width: Side = None, height: Side = None) -> list[Recording]:
     """Read the frames of one recording, or one JSON file.
 
     Parameters
     ----------
     path : str or Path
         What :func:`find` gives, or a single frame.
-    fps : float
-        Frames per second of the video, 1 to 1000.
-    width, height : int, optional
-        Size of the picture in pixels; labels and what was normalised need it. Without it, the smallest picture that
-        holds every joint seen.
+    fps, width, height
+        Labels, and results that were normalised, need the size.
 
     Returns
     -------
     list of Recording
         One; of `predictions.json` one for each name that images share up to a number.
-
-    Raises
-    ------
-    FormatError
-        A file is faulty, has another number of joints than 17, or nobody is seen.
-    UsageError
-        An option is missing, of the wrong type or out of its range.
     """
-    check_picture(fps, width, height)
     path = Path(path)
     if path.is_file() and path.name.lower().endswith(_JSON):
         content = load_json(path)
@@ -120,25 +105,13 @@ def read(path, *, fps: float = 25.0, width: int | None = None, height: int | Non
         frames = _frames_of(content, path)
         people = {i: [_person(p, f"{path}: frame {i}") for p in frame] for i, frame in enumerate(frames)}
         return [_from_json(people, path, fps, width, height)]
-    if _frames_in(path, _LABELS, _is_label):
-        return [_from_labels(frame_files(path, _LABELS, _is_label), path, fps, width, height)]
-    if not _frames_in(path, _JSON, _is_frame):
-        raise FormatError(f"{path}: wanted labels (*{_LABELS}) or results (*{_JSON}), found none")
+    if files := frame_files(path, _LABELS, _is_label):
+        return [_from_labels(files, path, fps, width, height)]
     files = frame_files(path, _JSON, _is_frame)
+    if not files:
+        raise FormatError(f"{path}: wanted labels (*{_LABELS}) or results (*{_JSON}), found none")
     people = {i: [_person(p, str(file)) for p in _frames_of(load_json(file), file)[0]] for i, file in files.items()}
     return [_from_json(people, path, fps, width, height)]
-
-
-def _frames_in(path: Path, ending: str, wanted: Callable[[Path], bool]) -> bool:
-    """Tell whether a file is a frame, or a folder or folder / name has some."""
-    files = [path] if path.is_file() else (path if path.is_dir() else path.parent).glob("*")
-    named = not path.exists()
-    return any(
-        file.name.lower().endswith(ending)
-        and wanted(file)
-        and (not named or split_number(file.name[: -len(ending)])[0] == path.name)
-        for file in files
-    )
 
 
 def _frames_of(content, path) -> list[list]:
@@ -168,7 +141,7 @@ def _person(person, where: str) -> tuple[np.ndarray, int | None]:
     return values, track if type(track) is int and abs(track) < 2**62 else None
 
 
-def _from_json(people: dict[int, list], path, fps: float, width: int | None, height: int | None) -> Recording:
+def _from_json(people: dict[int, list], path, fps: Fps, width: Side, height: Side) -> Recording:
     rows = {frame: np.array([values for values, _ in each]).reshape(-1, 17, 3) for frame, each in people.items()}
     ids = [track for each in people.values() for _, track in each]
     poses, frames, n_frames = _stack(rows)
@@ -177,7 +150,7 @@ def _from_json(people: dict[int, list], path, fps: float, width: int | None, hei
             raise FormatError(f"{path}: wanted pixels, got coordinates of at most 1; give width and height")
         poses[..., :2] *= (width, height)
     keypoints, tracked = arrange(_mark(poses), frames, None if None in ids else ids, n_frames, path)
-    return Recording(keypoints, fps, *picture_size(keypoints, width, height), tracked=tracked)
+    return make_recording(keypoints, path, fps, width, height, tracked=tracked)
 
 
 def _stack(rows: dict[int, np.ndarray]) -> tuple[np.ndarray, np.ndarray, int]:
@@ -192,9 +165,9 @@ def _mark(poses: np.ndarray) -> np.ndarray:
     return mark_poses(poses)
 
 
-def _from_labels(files: dict[int, Path], path, fps: float, width: int | None, height: int | None) -> Recording:
+def _from_labels(files: dict[int, Path], path, fps: Fps, width: Side, height: Side) -> Recording:
     if not (width and height):
-        raise UsageError(f"{path}: wanted the options width and height: labels hold parts of the picture, not pixels")
+        raise UsageError(f"{path}: labels hold shares of the picture, not pixels: give the options width and height")
     tables = {number: _label_table(file) for number, file in files.items()}
     counts = {table.shape[1]: files[number] for number, table in tables.items() if len(table)}
     joints = {count: 3 if count >= _BOX + 51 else 2 for count in counts}
@@ -207,28 +180,24 @@ def _from_labels(files: dict[int, Path], path, fps: float, width: int | None, he
     poses[..., :2] *= (width, height)
     poses[..., 2] = _confidence(poses[..., 2])
     keypoints, tracked = arrange(_mark(poses), frames, _track_ids(rest), n_frames, path)
-    return Recording(keypoints, fps, width, height, tracked=tracked)
+    return make_recording(keypoints, path, fps, width, height, tracked=tracked)
 
 
 def _label_table(file: Path) -> np.ndarray:
     """Return the lines of a label file as (people, values), float64."""
+    text = read_text(file)
+    if not text.strip():
+        return np.empty((0, 0))
     try:
-        lines = [line.split() for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
-    except OSError as error:
-        raise FormatError(f"{file}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise FormatError(f"{file}: wanted text in UTF-8, got other bytes at {error.start}") from None
-    wanted = {_BOX + 17 * channels + more for channels in (2, 3) for more in (0, 1, 2)}
-    for i, line in enumerate(lines):
-        if len(line) not in wanted or len(line) != len(lines[0]):
-            raise FormatError(
-                f"{file}: line {i + 1}: wanted 56 values (class, box, 17 joints of x, y, v; 39 without v; up to two "
-                f"more: confidence, track id), the same number in all lines, got {len(line)}"
-            )
-    try:
-        return np.array(lines, dtype=np.float64).reshape(len(lines), -1 if lines else 0)
+        table = np.loadtxt(io.StringIO(text), ndmin=2, comments=None)
     except ValueError as error:
-        raise FormatError(f"{file}: wanted numbers, got something else: {error}") from None
+        raise FormatError(f"{file}: wanted lines of equally many numbers, got something else: {error}") from None
+    if table.shape[1] not in {_BOX + 17 * channels + more for channels in (2, 3) for more in (0, 1, 2)}:
+        raise FormatError(
+            f"{file}: wanted 56 values a line (class, box, 17 joints of x, y, v; 39 without v; up to two more: "
+            f"confidence, track id), got {table.shape[1]}"
+        )
+    return table
 
 
 def _label_poses(table: np.ndarray, channels: int) -> np.ndarray:
@@ -251,9 +220,9 @@ def _track_ids(rest: list[np.ndarray]) -> np.ndarray | None:
     return last if ((last >= 1) & (last == np.round(last))).all() else None
 
 
-@typed_options
+@with_options
 def write(recordings: list[Recording], path) -> None:
-    """Write one recording; reading gives back the very numbers (see :data:`LOST`).
+    """Write one recording.
 
     Parameters
     ----------
@@ -267,15 +236,16 @@ def write(recordings: list[Recording], path) -> None:
     Raises
     ------
     UsageError
-        There are several recordings, or the folder holds text files already.
+        The folder holds text files already.
     """
-    recording, path = only_one(recordings, path), Path(path)
+    [recording], path = recordings, Path(path)
     frames, slots, poses = seen_people(recording)
     people = [[] for _ in recording.keypoints]
-    entries = _json_people if path.name.lower().endswith(_JSON) else _label_lines
-    for frame, entry in zip(frames, entries(poses, slots + 1 if recording.tracked else None, recording), strict=True):
+    whole = path.name.lower().endswith(_JSON)
+    entries = (_json_people if whole else _label_lines)(poses, slots + 1 if recording.tracked else None, recording)
+    for frame, entry in zip(frames, entries, strict=True):
         people[frame].append(entry)
-    if entries is _json_people:
+    if whole:
         write_text(path, json.dumps(people))
         return
     folder = new_folder(path, _LABELS)
@@ -286,8 +256,7 @@ def write(recordings: list[Recording], path) -> None:
 def _json_people(poses: np.ndarray, ids: np.ndarray | None, recording: Recording) -> list[dict]:
     box = boxes(poses)
     box[:, 2:] += box[:, :2]
-    scores = poses[..., 2].sum(-1) / np.maximum((poses[..., 2] > 0).sum(-1), 1)
-    columns = zip(shortest(poses.swapaxes(1, 2)), shortest(box), shortest(scores), strict=True)
+    columns = zip(shortest(poses.swapaxes(1, 2)), shortest(box), shortest(mean_scores(poses)), strict=True)
     people = [
         {"name": "person", "class": 0, "confidence": score, "box": dict(zip(("x1", "y1", "x2", "y2"), b, strict=True))}
         | {"keypoints": dict(zip(("x", "y", "visible"), joints, strict=True))}

@@ -1,0 +1,149 @@
+"""What the formats share: checked options, file content, and a recording from keypoints and what the file says."""
+
+import functools
+import inspect
+import json
+import re
+from collections.abc import Callable, Mapping
+from contextlib import contextmanager
+from numbers import Real
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from pydantic import Field, TypeAdapter, ValidationError
+
+from poseemo_lib.clips import SPLITS
+from poseemo_lib.data.formats import Recording
+from poseemo_lib.errors import FormatError, UsageError
+
+# The options that nearly every format has: frames per second, and the size of the picture in pixels.
+Fps = Annotated[float, Field(ge=1, le=1000)] | None
+Side = Annotated[int, Field(ge=1)] | None
+# Bytes of the arrays in one file, unpacked: 10 million poses. A small packed file can claim any size.
+LARGEST = 2**31
+
+
+def with_options(function: Callable) -> Callable:
+    """Let a ``read`` or ``write`` raise :class:`UsageError` for an option that does not fit its type hint."""
+    parameters = inspect.signature(function).parameters.values()
+    hints = {p.name: TypeAdapter(p.annotation) for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+    @functools.wraps(function)
+    def checked(*args, **options):
+        return function(*args, **{key: _validated(key, hints[key], value) for key, value in options.items()})
+
+    return checked
+
+
+def _validated(option: str, hint: TypeAdapter, value):
+    try:
+        return hint.validate_python(value)
+    except ValidationError as error:
+        # "Input should be a valid number, unable to parse string as a number" -> "a valid number"
+        texts = [re.sub("^Input |, (unable|got) .*", "", one["msg"]) for one in error.errors()]
+        wanted = " or ".join(dict.fromkeys(text.removeprefix("should be ") for text in texts))
+        raise UsageError(f"{option}: should be {wanted}, got {value!r}") from None
+
+
+@contextmanager
+def extra(package: str):
+    """Turn a failed import of a package into what to install."""
+    try:
+        yield
+    except ImportError:
+        raise UsageError(f"this format needs {package}; run `pip install 'poseemo[formats]'`") from None
+
+
+def read_bytes(path) -> bytes:
+    """Return a file's content; FormatError where it cannot be read."""
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise FormatError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def read_text(path) -> str:
+    """Return the content of a text file in UTF-8, without a byte order mark; FormatError where it cannot be read."""
+    return read_bytes(path).decode("utf-8-sig", errors="replace")
+
+
+def load_json(path):
+    """Parse a JSON file in UTF-8, UTF-16 or UTF-32; FormatError where it cannot be read or is damaged."""
+    try:
+        return json.loads(read_bytes(path))
+    except RecursionError:
+        raise FormatError(f"{path}: truncated or damaged JSON: nested too deeply") from None
+    except ValueError as error:  # also bytes that are no text
+        raise FormatError(f"{path}: truncated or damaged JSON: {error}") from None
+
+
+def in_words(value) -> str:
+    """Say in a few words what a value is, for messages; it may be nested without end."""
+    if isinstance(value, list | tuple | dict):
+        return f"{'an object' if isinstance(value, dict) else 'a list'} of {len(value)}"
+    return repr(value)[:60] if isinstance(value, str | Real | None) else type(value).__name__
+
+
+def numbers(values, where: str) -> np.ndarray:
+    """Turn a JSON list of numbers into an array (n,), float64; NaN and infinity stay. Else FormatError."""
+    try:
+        array = np.asarray(values)
+    except (ValueError, OverflowError):
+        array = np.empty(0, object)
+    if isinstance(values, list) and array.ndim == 1 and array.dtype.kind in "iuf":
+        return array.astype(np.float64)
+    got = next((v for v in values if type(v) not in (int, float)), values) if isinstance(values, list) else values
+    raise FormatError(f"{where}: wanted numbers, got {in_words(got)}")
+
+
+def check_seen(keypoints: np.ndarray, where) -> None:
+    """Raise :class:`FormatError` where no joint is seen in any frame."""
+    if not (keypoints[..., 2] > 0).any():
+        raise FormatError(f"{where}: wanted a person in at least one frame, got none in {len(keypoints)} frames")
+
+
+def make_recording(
+    keypoints: np.ndarray, where, fps: Fps, width: Side, height: Side, told: Mapping | None = None, **more
+) -> Recording:
+    """Make a recording from its keypoints, the options, and what the file says.
+
+    Parameters
+    ----------
+    keypoints : array (T, P, 17, 3), float32
+        COCO-17 keypoints in pixels.
+    where : str or Path
+        The file, for messages.
+    fps, width, height
+        The options of the format.
+    told : mapping, optional
+        What the file says: ``fps``, ``width``, ``height``, ``label`` and ``split``, each of which may be missing or
+        None.
+    **more
+        Other fields of :class:`~poseemo_lib.data.formats.Recording`.
+
+    Raises
+    ------
+    FormatError
+        Nobody is seen in any frame, or the file says something that cannot be.
+    """
+    check_seen(keypoints, where)
+    told = told or {}
+    right, bottom = np.ceil(np.maximum(np.nanmax(keypoints[..., :2], axis=(0, 1, 2)), 1))
+    fps = fps or told_number(told, "fps", where, most=1000) or 25.0
+    width = width or told_number(told, "width", where) or right
+    height = height or told_number(told, "height", where) or bottom
+    told = {key: told[key] for key in ("label", "split") if told.get(key) is not None}
+    if not isinstance(told.get("label", ""), str) or told.get("split", "val") not in SPLITS:
+        raise FormatError(f"{where}: wanted a text as label, and a split among {', '.join(SPLITS)}, got {told}")
+    return Recording(keypoints, float(fps), int(width), int(height), **told, **more)
+
+
+def told_number(told: Mapping, key: str, where, most: int = 100_000) -> float | None:
+    """Return a number that a file says, or None; FormatError where it is not 1 to `most`."""
+    value = told.get(key)
+    if value is not None and (isinstance(value, bool) or not isinstance(value, Real) or not 1 <= value <= most):
+        raise FormatError(
+            f"{where}: {key}: wanted a number from 1 to {most}, got {in_words(value)}; --set {key}=... replaces it"
+        )
+    return value
