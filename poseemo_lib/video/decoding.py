@@ -17,7 +17,7 @@ _NOT_VIDEO = ("image2", "_pipe", "tty", "lrc", "srt", "webvtt", "ass")
 
 
 class Damage:
-    """What was found wrong while pictures were read."""
+    """Faults found while pictures are read."""
 
     def __init__(self):
         self.undecoded = self.leaps = 0
@@ -30,20 +30,21 @@ class Damage:
             self.short = f"truncated: ends at {self.end:.1f} of {claimed:.1f} s"
 
     def text(self) -> str:
-        """Say everything in one line; empty where nothing was found."""
+        """All faults in one line; empty for a sound file."""
         counts = [(self.undecoded, "damaged pictures"), (self.leaps, "leaps of the time stamps")]
-        return "; ".join(t for t in [self.short, self.stopped, *(f"{n} {what}" for n, what in counts if n)] if t)
+        texts = [self.short, self.stopped, *(f"{n} {what}" for n, what in counts if n)]
+        return "; ".join(filter(None, texts))
 
 
 class Picture:
-    """A decoded picture, converted when it is wanted."""
+    """A decoded picture, converted on demand."""
 
     def __init__(self, frame, size: tuple[int, int]):
         self._frame, self._size = frame, size
 
     @cached_property
     def rgb(self) -> np.ndarray:
-        """The picture, uint8 (H, W, 3), as it is meant to be seen."""
+        """The picture, uint8 (H, W, 3), turned and with square pixels."""
         width, height = self._size
         rgb = self._frame.reformat(width=width, height=height, format="rgb24").to_ndarray()
         return np.ascontiguousarray(_turned(rgb, self._frame))
@@ -56,12 +57,8 @@ def _turned(rgb: np.ndarray, frame) -> np.ndarray:
         return rgb
     (a, b), (c, d) = np.frombuffer(bytes(side), np.int32)[:9].reshape(3, 3)[:2, :2].astype(int)
     if abs(a) >= abs(b):
-        return rgb[:: _sign(d), :: _sign(a)]
-    return rgb.transpose(1, 0, 2)[:: _sign(b), :: _sign(c)]
-
-
-def _sign(value: int) -> int:
-    return -1 if value < 0 else 1
+        return rgb[:: 1 if d >= 0 else -1, :: 1 if a >= 0 else -1]
+    return rgb.transpose(1, 0, 2)[:: 1 if b >= 0 else -1, :: 1 if c >= 0 else -1]
 
 
 def _size(frame, stream) -> tuple[int, int]:
@@ -89,15 +86,12 @@ def opened(path: Path) -> Iterator[tuple]:
 
 def _check_file(path: Path) -> None:
     try:
-        if path.is_dir():
-            raise FormatError(f"{path}: wanted a video file, got a folder")
-        if path.exists() and not path.is_file():
-            raise FormatError(f"{path}: wanted a video file, got a pipe or a device")
-        with path.open("rb") as file:
-            if not file.read(1):
-                raise FormatError(f"{path}: wanted a video, got an empty file (0 bytes)")
+        if not path.stat().st_size and path.is_file():
+            raise FormatError(f"{path}: wanted a video, got an empty file (0 bytes)")
     except OSError as error:
         raise FormatError(f"{path}: cannot be read: {error.strerror}") from None
+    if not path.is_file():  # a pipe would block
+        raise FormatError(f"{path}: wanted a video file, got {'a folder' if path.is_dir() else 'a pipe or a device'}")
 
 
 def _moving(path: Path, container):

@@ -18,7 +18,7 @@ from poseemo_lib.video.writing import VideoWriter, import_av
 
 __all__ = ["VIDEO_SUFFIXES", "Frame", "VideoInfo", "VideoWriter", "import_av", "prefetch", "probe", "read_frames"]
 
-# The names by which a folder's videos are found; what a file is, FFmpeg says.
+# Suffixes by which the videos of a folder are found.
 VIDEO_SUFFIXES = (
     *(".avi", ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".mpg", ".mpeg", ".mpe", ".m2ts", ".mts", ".ts"),
     *(".wmv", ".asf", ".flv", ".ogv", ".3gp", ".3g2", ".dv", ".vob"),
@@ -35,13 +35,13 @@ class VideoInfo:
     ----------
     path : Path
     fps : float
-        The rate at which :func:`read_frames` gives pictures: the nominal one, or a lower one that was asked for.
+        The rate at which :func:`read_frames` gives pictures.
     width, height : int
-        Size in pixels as shown: turned, and with square pixels.
+        Size of these pictures.
     n_frames : int or None
-        About how many pictures :func:`read_frames` gives; None where the file does not say.
+        About how many there are; None if the file does not say.
     seconds : float or None
-        Length by the file's own account.
+        Length as the file states it.
     """
 
     path: Path
@@ -65,9 +65,9 @@ class Frame:
     rgb : array (H, W, 3), uint8
         A repeated frame holds the same array: do not write into it.
     repeated : bool
-        Whether the picture is that of the frame before, so that an estimate can be reused.
+        The picture is that of the frame before.
     is_cut : bool
-        Whether a new scene begins here.
+        A new scene begins here.
     captured : float
         When the picture came, by `time.monotonic`.
     """
@@ -81,21 +81,7 @@ class Frame:
 
 
 def probe(path: str | Path, *, fps: float | None = None) -> VideoInfo:
-    """Return what is known about a video; its first picture is decoded.
-
-    Parameters
-    ----------
-    path : str or Path
-    fps : float, optional
-        As for :func:`read_frames`.
-
-    Raises
-    ------
-    FormatError
-        As :func:`read_frames` raises.
-    UsageError
-        PyAV is not installed, or `fps` is not 1 to 1000.
-    """
+    """Return what is known about a video; arguments and errors as for :func:`read_frames`. Decodes one picture."""
     path = Path(path)
     with opened(path) as (container, stream):
         rate = output_rate(path, stream, fps)
@@ -110,30 +96,24 @@ def read_frames(
 ) -> Iterator[Frame]:
     """Give a video's pictures at a constant rate, one for each index k = 0, 1, ...
 
-    Frame k is the latest picture whose time, counted from the first, is at most k / fps; so a variable rate becomes
-    a constant one. Rotation and mirroring that the file states are applied, and pixels made square. Reading
-    starts with the first `next`.
+    Frame k is the latest picture whose time, counted from the first, is at most k / fps, which makes a variable rate
+    constant. Pictures are turned and mirrored as the file states, with square pixels.
 
     Parameters
     ----------
     path : str or Path
     fps : float, optional
-        1 to 1000. The rate where it is lower than the nominal one, which is taken otherwise.
+        1 to 1000. The rate, if it is lower than the nominal one, which is the default.
     on_damage : callable, optional
-        Called at most once, after the last frame, with one line that says what is wrong with a file of which pictures
-        could be read: "truncated: ends at 3.2 of 10.0 s".
-
-    Yields
-    ------
-    Frame
+        Called at most once, after the last frame, with a line that says what is wrong with a file that could only
+        partly be read: "truncated: ends at 3.2 of 10.0 s".
 
     Raises
     ------
     FormatError
-        The file is missing, cannot be read, has no moving pictures or none that can be decoded, or no sensible rate
-        while `fps` is not given.
+        The file is missing, is no video, cannot be decoded at all, or states no sensible rate and `fps` is not given.
     UsageError
-        PyAV is not installed, or `fps` is not 1 to 1000.
+        PyAV is not installed, or `fps` is out of range.
     """
     path = Path(path)
     damage = Damage()

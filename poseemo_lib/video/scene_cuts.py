@@ -7,66 +7,38 @@ import numpy as np
 
 from poseemo_lib.errors import UsageError
 
-# Mean change of hue, saturation and brightness, each 0 to 255, from which on PySceneDetect calls it a cut: its default.
-THRESHOLD = 27.0
-# Seconds from one cut to the next, at least: PySceneDetect's default.
-MIN_SCENE = 0.6
-# Longer side of the picture that is compared, in pixels: PySceneDetect's default.
-_SIDE = 256
+# PySceneDetect's defaults: least mean change of hue, saturation and brightness (0 to 255) of a cut, least seconds
+# between two cuts, and longer side of the pictures compared.
+THRESHOLD, MIN_SCENE, _SIDE = 27.0, 0.6, 256
 # Brightness patterns that correlate at least so much are one scene under another light.
 _SAME = 0.8
-# A picture whose brightness varies less (standard deviation, 0 to 127) shows nothing: black, white, a blown-out flash.
+# A picture whose brightness varies less (standard deviation) is blank: black, white, a flash.
 _BLANK = 3.0
 
 
 class CutDetector:
-    """Tell the first frame of every new shot.
+    """Find the first frame of every new shot in a stream of `fps` frames a second.
 
-    A cut is a change of content of at least `threshold` after which the pattern of brightness is another (correlation
-    below 0.8), so that a change of light, sudden or gradual, is none. Black and white frames are passed over: what
-    follows them is a cut where it is another picture than the one before them, so that a shot that fades out and
-    another that fades in are told apart. A cross-fade and a slow pan are not found; a fast pan may look like a cut.
-
-    Parameters
-    ----------
-    fps : float
-        Frames a second of the stream.
-    threshold : float
-        0 to 255; see :data:`THRESHOLD`.
-    min_scene : float
-        Seconds after a cut in which there is no other.
-
-    Raises
-    ------
-    UsageError
-        PySceneDetect is not installed.
+    A cut is a change of content after which the pattern of brightness is another, so a change of light is no cut.
+    Blank frames are skipped: a cut follows them if the picture after them differs from the one before. Cross-fades and
+    slow pans are not found; a fast pan may look like a cut.
     """
 
-    def __init__(self, fps: float, *, threshold: float = THRESHOLD, min_scene: float = MIN_SCENE):
+    def __init__(self, fps: float):
         try:
             from scenedetect import ContentDetector
         except ImportError:
             raise UsageError("scene cuts want PySceneDetect; run `pip install 'poseemo[video]'`") from None
         # The length of scenes is counted here, so that a flash does not use it up.
-        self._detector = ContentDetector(threshold=threshold, min_scene_len=0)
-        self._fps, self._wait = fps, max(1, round(min_scene * fps))
+        self._detector = ContentDetector(threshold=THRESHOLD, min_scene_len=0)
+        self._fps, self._wait = fps, max(1, round(MIN_SCENE * fps))
         self._size: tuple[int, int] | None = None
         self._before: np.ndarray | None = None  # the last picture that was not blank, grey
         self._blank = False
         self._frame, self._last = 0, -self._wait
 
     def is_cut(self, rgb: np.ndarray) -> bool:
-        """Take the next frame.
-
-        Parameters
-        ----------
-        rgb : uint8 array (H, W, 3)
-
-        Returns
-        -------
-        bool
-            Whether it is the first frame of a new shot; never for the first one.
-        """
+        """Take the next frame, uint8 (H, W, 3); true if a new shot begins with it, which the very first does not."""
         import cv2
 
         picture = self._shrink(rgb)

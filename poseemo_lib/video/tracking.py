@@ -4,21 +4,24 @@ People of neighbouring frames are linked by object keypoint similarity (OKS, Lin
 one to one, by the assignment with the largest sum (Kuhn 1955). Each track predicts its next pose by moving the last
 one on at its smoothed velocity, so that people who pass each other keep their identity.
 
-Numbers of frames are those of 25 frames a second; where the rate is known they are scaled to it, so that they are the
-same times.
+Numbers of frames below hold for 25 frames a second, and are scaled to other rates.
 """
 
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.optimize import linear_sum_assignment
 
 from poseemo_lib.clips import mark_missing
 from poseemo_lib.skeleton import MAX_PEOPLE, N_KEYPOINTS, OKS_SIGMAS
 
-# The rate at which frames are counted where no other is known.
 BASE_FPS = 25.0
-# Frames for which a person may be missing, and for which somebody who alone is in question may.
+# Lowest OKS that links a pose to a track.
+MIN_SIMILARITY = 0.2
+# Frames for which a person may be missing; and for which, if nobody else is in question.
 MAX_GAP, MAX_ABSENCE = 12, 50
+# Least share of the frames for every main person but the first.
+MIN_PRESENCE = 0.1
 # A velocity is not trusted for longer than this many frames, and half of it is forgotten in one.
 _PREDICTED_FRAMES, _FORGOTTEN = 6, 0.5
 # Times COCO's falloff: where a person is found again, and where another would make it doubtful.
@@ -30,36 +33,23 @@ _RETURN_SIZE = 0.6
 class Tracker:
     """Number the people of a stream of frames.
 
-    A person who is missing for at most `max_gap` frames is looked for where the movement led. Who is not there, or is
-    missing for longer, is still the same within `max_absence` frames if seen near the place of the last sight (three
-    times COCO's falloff: about half a body length), in a similar pose, with a size that differs by less than 1.7
-    times; and only where nobody else is in question: no second missing person and no second newcomer within about one
-    body length. Two people who cross out of sight get new numbers, rather than perhaps each other's.
+    A person who is missing for at most :data:`MAX_GAP` frames is looked for where the movement led. After that, and
+    for at most `max_absence` frames, a person is recognised only near the place of the last sight (about half a body
+    length), in a similar pose and size, and only if nobody else is in question: no second missing person and no second
+    newcomer within about one body length. Two people who cross out of sight get new numbers, rather than perhaps each
+    other's.
 
     Parameters
     ----------
-    min_similarity : float
-        Lowest OKS that links a pose to a track, above 0 to 1.
-    max_gap : int
-        Frames that a person may be missing and still be the same.
     max_absence : int
-        Frames after which nobody keeps the number; with no more than `max_gap` this second rule is off.
-    fps : float, optional
-        Frames a second: `max_gap`, `max_absence` and the smoothing of velocities, which are meant for 25 frames a
-        second, are scaled to it. Without it they are frames of whatever rate.
+        Frames after which nobody keeps the number; 0 turns the second rule off.
+    fps : float
+        Frames a second.
     """
 
-    def __init__(
-        self,
-        *,
-        min_similarity: float = 0.2,
-        max_gap: int = MAX_GAP,
-        max_absence: int = MAX_ABSENCE,
-        fps: float | None = None,
-    ):
-        scale = 1.0 if fps is None else fps / BASE_FPS
-        self.min_similarity = min_similarity
-        self.max_gap, self.max_absence = round(max_gap * scale), round(max_absence * scale)
+    def __init__(self, *, max_absence: int = MAX_ABSENCE, fps: float = BASE_FPS):
+        scale = fps / BASE_FPS
+        self.max_gap, self.max_absence = round(MAX_GAP * scale), round(max_absence * scale)
         self._predicted = _PREDICTED_FRAMES * scale
         self._kept = _FORGOTTEN ** (1 / scale)
         self._frame = self._next_id = 0
@@ -72,17 +62,17 @@ class Tracker:
         self._velocity = np.zeros((0, 2))  # pixels a frame
 
     def update(self, poses: np.ndarray) -> np.ndarray:
-        """Take the next frame and number its people.
+        """Take the next frame, and number its people.
 
         Parameters
         ----------
         poses : array (P, 17, 3)
-            Pixels and confidence, in any order; missing joints have confidence 0. P may differ from frame to frame.
+            Pixels and confidence, in any order; missing joints have confidence 0.
 
         Returns
         -------
         int array (P,)
-            Numbers of the tracks. New people count up, from left to right; -1 where no joint was seen.
+            Numbers of the tracks. New people count up, from left to right; -1 if no joint was seen.
         """
         poses = mark_missing(poses)
         ids = np.full(len(poses), -1)
@@ -113,12 +103,10 @@ class Tracker:
         return self._ids[linked]
 
     def _link(self, poses: np.ndarray, linked: np.ndarray) -> None:
-        from scipy.optimize import linear_sum_assignment
-
         alive = np.flatnonzero(self._frame - self._last <= self.max_gap + 1)
         similarity = oks(self._predict(alive), poses)
         rows, columns = linear_sum_assignment(similarity, maximize=True)
-        enough = similarity[rows, columns] >= self.min_similarity
+        enough = similarity[rows, columns] >= MIN_SIMILARITY
         track, person = alive[rows[enough]], columns[enough]
         linked[person] = track
         moved = _median(poses[person, :, :2] - self._poses[track, :, :2])
@@ -136,8 +124,8 @@ class Tracker:
         lost = np.setdiff1d(np.arange(len(self._ids)), linked)
         if not len(lost):
             return
-        near = oks(self._poses[lost], poses[new], _RETURN_SPREAD) >= self.min_similarity
-        rival = oks(self._poses[lost], poses[new], _RIVAL_SPREAD) >= self.min_similarity
+        near = oks(self._poses[lost], poses[new], _RETURN_SPREAD) >= MIN_SIMILARITY
+        rival = oks(self._poses[lost], poses[new], _RIVAL_SPREAD) >= MIN_SIMILARITY
         size, other = np.sqrt(_areas(self._poses[lost]))[:, None], np.sqrt(_areas(poses[new]))
         alike = np.minimum(size, other) >= _RETURN_SIZE * np.maximum(size, other)
         alone = (rival.sum(0) == 1) & (rival.sum(1) == 1)[:, None]
@@ -173,23 +161,10 @@ def _median(values: np.ndarray) -> np.ndarray:
 
 
 def oks(a: np.ndarray, b: np.ndarray, spread: float = 1.0) -> np.ndarray:
-    """Object keypoint similarity between every pose of `a` and every pose of `b`.
+    """Object keypoint similarity (P, Q), 0 to 1, between poses `a` (P, 17, 3) and `b` (Q, 17, 3).
 
-    The mean of exp(-d^2 / (2 s^2 (2 sigma)^2)) over the joints seen in both, where s^2 is the larger of the two
-    bounding boxes, which stands for the segment area of the COCO evaluation.
-
-    Parameters
-    ----------
-    a : array (P, 17, 3)
-    b : array (Q, 17, 3)
-        Pixels and confidence; missing joints NaN. Every pose has a joint that was seen.
-    spread : float
-        Times sigma: more forgives larger distances.
-
-    Returns
-    -------
-    array (P, Q)
-        0 to 1; 0 where no joint is seen in both.
+    The mean of exp(-d^2 / (2 s^2 (2 spread sigma)^2)) over the joints seen in both, 0 if there is none. s^2 is the
+    larger bounding box, in place of COCO's segment area. Missing joints are NaN; each pose has one that was seen.
     """
     squares = ((a[:, None, :, :2] - b[None, :, :, :2]) ** 2).sum(-1)  # (P, Q, 17)
     area = np.maximum(np.maximum(_areas(a)[:, None], _areas(b)[None]), 1)
@@ -199,24 +174,13 @@ def oks(a: np.ndarray, b: np.ndarray, spread: float = 1.0) -> np.ndarray:
 
 
 def main_people(
-    keypoints: np.ndarray,
-    *,
-    cuts: Sequence[int] = (),
-    min_similarity: float = 0.2,
-    max_gap: int = MAX_GAP,
-    max_absence: int = 0,
-    min_presence: float = 0.1,
-    fps: float | None = None,
+    keypoints: np.ndarray, *, cuts: Sequence[int] = (), max_absence: int = 0, fps: float = BASE_FPS
 ) -> np.ndarray:
     """Follow people through a clip and keep the main one or two.
 
     A person's weight is presence (share of the frames) x size (median root of the bounding box area) x mean
-    confidence of the joints seen. The slots are in the order of falling weight, whatever the order in which the
-    detector lists people.
-
-    Nobody is followed across a scene cut, and a slot is never shared: of a clip with several scenes the two people of
-    the largest weight are kept, from whichever scenes, and are missing in the others. Where every scene matters, cut
-    the clip into its scenes first, as :mod:`poseemo_lib.features.windows` does.
+    confidence of the joints seen. Slots are in the order of falling weight. Nobody is followed across a scene cut, and
+    a slot is never shared: of several scenes the two heaviest people are kept, and are missing in the other scenes.
 
     Parameters
     ----------
@@ -224,10 +188,8 @@ def main_people(
         P people a frame in any order; missing people and joints have confidence 0.
     cuts : sequence of int
         First frames of new scenes.
-    min_similarity, max_gap, max_absence, fps
-        See :class:`Tracker`; the second rule is off unless `max_absence` is set.
-    min_presence : float
-        A second person seen in a smaller share of the frames is left out, 0 to 1.
+    max_absence, fps
+        See :class:`Tracker`.
 
     Returns
     -------
@@ -235,29 +197,13 @@ def main_people(
         M = 1 or 2. Not seen: x = y = NaN, confidence 0.
     """
     keypoints = mark_missing(keypoints)
-    ids = follow(keypoints, cuts, min_similarity=min_similarity, max_gap=max_gap, max_absence=max_absence, fps=fps)
+    ids = follow(keypoints, cuts, max_absence=max_absence, fps=fps)
     frames, slots = np.nonzero(ids >= 0)
-    return choose_main(keypoints[frames, slots], frames, ids[frames, slots], len(keypoints), min_presence=min_presence)[
-        0
-    ]
+    return choose_main(keypoints[frames, slots], frames, ids[frames, slots], len(keypoints))[0]
 
 
 def follow(keypoints: np.ndarray, cuts: Sequence[int] = (), **options) -> np.ndarray:
-    """Track a clip: number its people in every frame.
-
-    Parameters
-    ----------
-    keypoints : array (T, P, 17, 3)
-    cuts : sequence of int
-        First frames of new scenes.
-    **options
-        See :class:`Tracker`.
-
-    Returns
-    -------
-    int array (T, P)
-        See :meth:`Tracker.update`.
-    """
+    """Track a clip (T, P, 17, 3) and return the numbers of its people, int (T, P); options as for :class:`Tracker`."""
     tracker, cuts = Tracker(**options), set(cuts)
     ids = np.full(keypoints.shape[:2], -1)
     for frame, poses in enumerate(keypoints):
@@ -268,40 +214,32 @@ def follow(keypoints: np.ndarray, cuts: Sequence[int] = (), **options) -> np.nda
 
 
 def choose_main(
-    poses: np.ndarray,
-    frames: np.ndarray,
-    ids: np.ndarray,
-    n_frames: int,
-    *,
-    people: int = MAX_PEOPLE,
-    min_presence: float = 0.1,
+    poses: np.ndarray, frames: np.ndarray, ids: np.ndarray, n_frames: int, *, people: int = MAX_PEOPLE
 ) -> tuple[np.ndarray, tuple[int, ...]]:
     """Put the people of the largest weight into slots, the heaviest first: see :func:`main_people`.
 
     Parameters
     ----------
     poses : array (n, 17, 3), float32
-        Every sight of somebody, in the order of time; missing joints NaN, NaN, 0, and a joint seen in each.
+        Every sight of somebody, in the order of time; missing joints NaN, NaN, 0, and at least one joint seen in each.
     frames, ids : int array (n,)
-        The frame of each, 0 to n_frames - 1, and who it is, each person at most once a frame.
+        Frame and number of the person, who is in a frame at most once.
     n_frames : int
     people : int
         Slots, at most.
-    min_presence : float
-        Of the frames, for every person but the first.
 
     Returns
     -------
     keypoints : array (n_frames, M, 17, 3), float32
         M is at least 1 and at most `people`. Not seen: x = y = NaN, confidence 0.
     tracks : tuple of int
-        Who is in each slot; empty where nobody was seen.
+        Who is in each slot; empty if nobody was seen.
     """
     sizes = np.sqrt(_areas(poses))
     tracks = [(number, np.flatnonzero(ids == number)) for number in np.unique(ids)]
     weights = [_weight(poses[rows], sizes[rows], frames[rows[0]], n_frames) for _, rows in tracks]
     order = sorted(range(len(tracks)), key=weights.__getitem__, reverse=True)
-    main = [tracks[k] for i, k in enumerate(order) if i == 0 or len(tracks[k][1]) >= min_presence * n_frames][:people]
+    main = [tracks[k] for i, k in enumerate(order) if i == 0 or len(tracks[k][1]) >= MIN_PRESENCE * n_frames][:people]
     out = np.zeros((n_frames, max(1, len(main)), N_KEYPOINTS, 3), np.float32)
     out[..., :2] = np.nan
     for slot, (_, rows) in enumerate(main):

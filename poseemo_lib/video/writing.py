@@ -28,8 +28,7 @@ def import_av():
 class VideoWriter:
     """Write pictures to a video file: H.264 where FFmpeg has it, MPEG-4 otherwise.
 
-    Use it with `with`. The file is there whole or not at all: it has a temporary name until the end, and nothing is
-    kept when the body raises.
+    A context manager. The file has a temporary name until the end, and nothing is kept if the body raises.
 
     Parameters
     ----------
@@ -38,13 +37,12 @@ class VideoWriter:
     fps : float
         1 to 1000.
     width, height : int
-        Size of the pictures in pixels, 1 to 8192. An odd size gets one more row or column, a copy of its last, since
-        these codecs hold even sizes only.
+        Size of the pictures in pixels, 1 to 8192. An odd size is padded by a copy of its last row or column.
 
     Raises
     ------
     UsageError
-        PyAV is not installed, the suffix is another, the folder is missing, or `fps` or the size is out of range.
+        PyAV or the folder is missing, or the suffix, the rate or the size is not possible.
     PoseemoError
         The file cannot be written, or no picture was.
     """

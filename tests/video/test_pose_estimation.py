@@ -1,6 +1,5 @@
 """Pose estimators: joints where the mathematics says, one recording knows nothing of another, faults in one line."""
 
-import os
 import sys
 import zipfile
 from itertools import islice
@@ -102,17 +101,6 @@ def test_nothing_is_told_on_standard_error_and_nobody_is_nobody(films, capfd, bl
         estimator.reset()
         estimate(estimator, films[0][:3])
     assert capfd.readouterr() == ("", "")
-
-
-def test_what_is_no_chatter_is_passed_on(capfd):
-    with mediapipe._without_chatter():
-        os.write(2, b"W0000 00:00:1.2 some.cc:1] noise\nINFO: Created TensorFlow Lite XNNPACK delegate for CPU.\n")
-        os.write(2, b"E0000 00:00:1.2 some.cc:1] it burns\n")
-    assert capfd.readouterr().err == "E0000 00:00:1.2 some.cc:1] it burns\n"
-    with pytest.raises(ValueError), mediapipe._without_chatter():
-        os.write(2, b"E0000 00:00:1.2 some.cc:1] it burns\n")
-        raise ValueError
-    assert capfd.readouterr().err == ""
 
 
 def test_times_that_stand_still_or_fall_are_no_error(blazepose, films):

@@ -1,9 +1,7 @@
 """MediaPipe Tasks' PoseLandmarker: BlazePose detector and landmarks, several people, from picture to picture."""
 
 import os
-import re
 import sys
-import tempfile
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,16 +22,14 @@ ADDRESS = (
     "pose_landmarker_full/float16/1/pose_landmarker_full.task"
 )
 SHA256 = "b02e0bdd3a16e32fbdc6b7a6b9a849a50760b27c7d282247aff47f476f4ac8a5"
-# MediaPipe follows each person by a square about the body, and with `min_tracking_confidence` as the threshold takes
-# two squares that overlap more for one person. By its default, 0.5, one of two people who stand close is lost in most
-# frames; above, one person may be found twice, which `_without_doubles` mends.
+# MediaPipe follows each person by a square about the body, and takes two squares that overlap by more than
+# `min_tracking_confidence` for one person. With the default, 0.5, it mostly loses one of two people who stand close;
+# with more it may find one person twice, which `_without_doubles` mends.
 SAME_SQUARE = 0.7
 # Two poses with more object keypoint similarity are one person; people side by side have less than 0.1.
 SAME_PERSON = 0.3
 WANTED = "a MediaPipe pose landmarker (.task)"
 _PARTS = {"pose_detector.tflite", "pose_landmarks_detector.tflite"}
-# What the libraries below MediaPipe tell on standard error each time; errors begin otherwise.
-_CHATTER = re.compile(rb"[WI]\d{4} |INFO: |WARNING: ")
 
 
 def find_model(name: str, model: str | Path | None) -> tuple[Path, ...]:
@@ -46,25 +42,17 @@ def find_model(name: str, model: str | Path | None) -> tuple[Path, ...]:
 
 
 def open_model(name: str, paths: tuple[Path, ...], *, people: int, min_confidence: float, device: str):
-    """Return the opened :class:`MediaPipeEstimator`; see `open_estimator`."""
+    """Return the opened estimator; see :func:`poseemo_lib.video.estimators.open_estimator`."""
     if device != "cpu":
         raise UsageError(f"device: mediapipe runs on the cpu, got {device!r}; rtmo and rtmpose take others")
     return MediaPipeEstimator(paths[0], people=people, min_confidence=min_confidence)
 
 
 class MediaPipeEstimator:
-    """An opened PoseLandmarker; see `Estimator`.
+    """An opened PoseLandmarker; see :class:`poseemo_lib.video.estimators.Estimator`.
 
     A joint's confidence is visibility x presence: the model's sigmoid outputs for "not hidden" and "in the picture".
-
-    Parameters
-    ----------
-    path : Path
-        The .task file.
-    people : int
-        At most so many people a picture. With 1 MediaPipe smooths the landmarks over time, with more it does not.
-    min_confidence : float
-        0..1: threshold of MediaPipe's detector and of a pose's presence.
+    With `people` = 1 MediaPipe smooths the landmarks over time, with more it does not.
     """
 
     def __init__(self, path: Path, *, people: int, min_confidence: float):
@@ -93,7 +81,7 @@ class MediaPipeEstimator:
         self._last, self._quiet = -1, True
 
     def estimate(self, rgb: np.ndarray, seconds: float) -> np.ndarray:
-        """Return every person of a picture; see `Estimator.estimate`."""
+        """Return every person of a picture."""
         # MediaPipe wants time stamps that rise, in whole milliseconds.
         self._last = max(self._last + 1, round(seconds * 1000))
         poses = self._first_ones(rgb) if self._quiet else self._detect(rgb)
@@ -173,24 +161,13 @@ def _without_doubles(people: np.ndarray) -> np.ndarray:
 
 @contextmanager
 def _without_chatter() -> Iterator[None]:
-    """Hold back what native code tells on standard error; what is no chatter is passed on when all went well."""
+    """Discard what native code prints on standard error; faults are raised."""
+    sys.stderr.flush()
+    real = os.dup(2)
     try:
-        real = os.dup(2)
-    except OSError:  # there is no standard error
+        with open(os.devnull, "w") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
         yield
-        return
-    with tempfile.TemporaryFile() as held:
-        sys.stderr.flush()
-        os.dup2(held.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            held.truncate(0)  # the exception says it
-            raise
-        finally:
-            os.dup2(real, 2)
-            os.close(real)
-            held.seek(0)
-            for line in held:
-                if not _CHATTER.match(line):
-                    os.write(2, line)
+    finally:
+        os.dup2(real, 2)
+        os.close(real)

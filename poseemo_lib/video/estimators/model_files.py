@@ -1,38 +1,29 @@
-"""Model files: one that the user names, or one that is fetched once and kept."""
+"""Model files: one that the user names, or one that is downloaded once and kept."""
 
 import hashlib
 import os
 import zipfile
 from pathlib import Path
 
+import pooch
+
 from poseemo_lib.errors import PoseemoError, UsageError
 from poseemo_lib.files import replacing
+from poseemo_lib.text import first_line
 
-# Seconds until a server that does not answer is given up.
+# Seconds after which a server that does not answer is given up.
 TIMEOUT = 30
 
 
 def check_model(path: str | Path, wanted: str) -> Path:
-    """Return the path of a model file that is there, can be read and is not empty.
-
-    Parameters
-    ----------
-    path : str or Path
-    wanted : str
-        What it should be, for the message.
-
-    Raises
-    ------
-    UsageError
-        It is missing, a folder, empty, or cannot be read.
-    """
+    """Return the path of a model file, which must be a readable file that is not empty; else raise UsageError."""
     path = Path(path).expanduser()
     try:
         if path.is_dir():
             raise UsageError(f"{path}: wanted {wanted}, got a folder")
-        with path.open("rb") as file:
-            if not file.read(1):
-                raise UsageError(f"{path}: wanted {wanted}, got an empty file (0 bytes)")
+        if not path.stat().st_size:
+            raise UsageError(f"{path}: wanted {wanted}, got an empty file (0 bytes)")
+        path.open("rb").close()
     except OSError as error:
         raise UsageError(f"{path}: wanted {wanted}, but it cannot be read: {error.strerror}") from None
     return path
@@ -45,93 +36,57 @@ def hash_file(path: Path) -> str:
 
 
 def cache_folder() -> Path:
-    """Return the folder that fetched models are kept in: POSEEMO_CACHE, else the system's folder for caches."""
-    return Path(os.environ.get("POSEEMO_CACHE") or import_pooch().os_cache("poseemo")) / "models"
-
-
-def import_pooch():
-    """Return pooch, or raise :class:`UsageError` with what to install."""
-    try:
-        import pooch
-    except ImportError:
-        raise UsageError("fetching a model wants pooch; run `pip install 'poseemo[video]'`, or name a file") from None
-    return pooch
+    """Return the folder of downloaded models: below POSEEMO_CACHE, else below the system's folder for caches."""
+    return Path(os.environ.get("POSEEMO_CACHE") or pooch.os_cache("poseemo")) / "models"
 
 
 def fetch(address: str, sha256: str | None = None, folder: Path | None = None, *, mirror: str | None = None) -> Path:
-    """Fetch a file unless it is here already, and check it.
+    """Download a file unless it is in the cache already, and check it.
 
     Parameters
     ----------
     address : str
-        http(s) address of the file.
     sha256 : str, optional
-        What its SHA-256 must be, in hexadecimal. A file in the cache with another one is fetched again. Without it
-        whatever the address gives is taken.
+        Expected hash; a file in the cache with another one is downloaded again. Default: any file is taken.
     folder : Path, optional
-        Where it is kept; default :func:`cache_folder`.
+        The cache; default :func:`cache_folder`.
     mirror : str, optional
-        A second address of the same file, for when the first fails.
-
-    Returns
-    -------
-    Path
-        The file in the cache.
+        Second address of the same file, for when the first fails.
 
     Raises
     ------
     PoseemoError
         No address gives the file, it is another file, or the cache cannot be written.
     """
-    pooch = import_pooch()
-    folder = folder or cache_folder()
-    failures = []
+    load, failures = pooch.HTTPDownloader(timeout=TIMEOUT), []
+    known = f"sha256:{sha256}" if sha256 else None
     for one in filter(None, (address, mirror)):
         try:
-            return _retrieve(pooch, one, sha256, folder)
-        except (OSError, ValueError) as error:  # requests' errors are OSErrors; another checksum is a ValueError
-            failures.append(_reason(error, sha256))
+            name = one.rsplit("/", 1)[-1]
+            return Path(pooch.retrieve(one, known, name, folder or cache_folder(), downloader=load))
+        except (OSError, ValueError) as error:  # requests' errors are OSErrors; another hash is a ValueError
+            failures.append(_reason(error))
     raise PoseemoError(
-        f"the model cannot be fetched: {'; '.join(dict.fromkeys(failures))}. "
+        f"the model cannot be fetched: {'; '.join(failures)}. "
         f"Download {address} yourself and name it with `--model FILE`"
     )
 
 
-def _retrieve(pooch, address: str, sha256: str | None, folder: Path) -> Path:
-    known = f"sha256:{sha256}" if sha256 else None
-    load = pooch.HTTPDownloader(timeout=TIMEOUT)
-    return Path(pooch.retrieve(address, known, address.rsplit("/", 1)[-1], folder, downloader=load))
-
-
-def _reason(error: Exception, sha256: str | None) -> str:
-    if isinstance(error, ValueError) and "does not match" in str(error):
-        return f"what the server gave has another sha256 than {sha256}"
-    status = getattr(getattr(error, "response", None), "status_code", None)
-    if status:
-        return f"the server answered {status}"
+def _reason(error: Exception) -> str:
+    if (response := getattr(error, "response", None)) is not None:
+        return f"the server answered {response.status_code}"
     if type(error).__module__.startswith("requests"):
         return f"no answer from the server ({type(error).__name__})"
-    return f"{getattr(error, 'filename', None) or 'cache'}: {getattr(error, 'strerror', None) or error}"
+    return first_line(error)
 
 
 def unpack_member(archive: Path, name: str) -> Path:
-    """Take the one file of that name out of a zip archive, and keep it beside the archive under the archive's name.
-
-    Parameters
-    ----------
-    archive : Path
-    name : str
-        Name of the file, in whatever folder of the archive.
-
-    Returns
-    -------
-    Path
-        Whole or not there.
+    """Extract the file of that name from a zip archive, to beside the archive and under the archive's name.
 
     Raises
     ------
     PoseemoError
-        The archive is damaged or has no such file; it is removed, so that it is fetched again.
+        The archive is damaged or has no such file; it is removed, so that it is downloaded again.
     """
     target = archive.with_suffix(Path(name).suffix)
     if target.exists():
@@ -143,6 +98,4 @@ def unpack_member(archive: Path, name: str) -> Path:
     except (zipfile.BadZipFile, StopIteration, EOFError):
         archive.unlink()
         raise PoseemoError(f"{archive}: wanted a zip archive with {name}, got another file; try again") from None
-    except OSError as error:
-        raise PoseemoError(f"{target}: cannot be written: {error.strerror}") from None
     return target

@@ -11,6 +11,7 @@ import numpy as np
 from poseemo_lib.clips import mark_missing
 from poseemo_lib.errors import PoseemoError, UsageError
 from poseemo_lib.skeleton import N_KEYPOINTS
+from poseemo_lib.text import first_line
 from poseemo_lib.video.estimators import EstimatorInfo
 from poseemo_lib.video.estimators.model_files import check_model, fetch, hash_file, unpack_member
 
@@ -59,13 +60,13 @@ def import_rtmlib():
 
 
 def open_model(name: str, paths: tuple[Path, ...], *, people: int, min_confidence: float, device: str):
-    """Return the opened estimator; see `open_estimator`."""
+    """Return the opened estimator; see :func:`poseemo_lib.video.estimators.open_estimator`."""
     kind = {"rtmo": RTMOEstimator, "rtmpose": RTMPoseEstimator}[name]
     return kind(paths, people=people, min_confidence=min_confidence, device=device)
 
 
 class _RTMEstimator:
-    """What RTMO and RTMPose share; see `Estimator`. Each picture is estimated by itself."""
+    """What RTMO and RTMPose share; each picture is estimated by itself."""
 
     name = ""
 
@@ -81,11 +82,11 @@ class _RTMEstimator:
         )
 
     def estimate(self, rgb: np.ndarray, seconds: float) -> np.ndarray:
-        """Return every person of a picture; see `Estimator.estimate`."""
+        """Return every person of a picture."""
         try:
             people = self._find(np.ascontiguousarray(rgb))
         except Exception as error:  # onnxruntime and OpenCV have their own for each thing that can be wrong
-            raise PoseemoError(f"{self.name} failed on a picture: {_one_line(error)}") from None
+            raise PoseemoError(f"{self.name} failed on a picture: {first_line(error)}") from None
         if people.shape[1:] != (N_KEYPOINTS, 3):
             raise UsageError(f"{self.info.model}: wanted COCO's {N_KEYPOINTS} joints, got {people.shape[1]}")
         people = mark_missing(people)
@@ -173,26 +174,20 @@ def _load(kind: str, path: Path, device: str, wanted: str, outputs: list[tuple])
     """Open one of rtmlib's tools on a file, with the picture size that the model itself states."""
     rtmlib = import_rtmlib()
     options = {"YOLOX": {"det_mode": "multiclass"}}.get(kind, {})
-    _check_device(device)
+    if not re.fullmatch(r"cpu|cuda(:\d+)?|rocm|mps", device):
+        raise UsageError(f"device: wanted cpu, cuda, cuda:1, rocm or mps, got {device!r}")
     try:
         # rtmlib prints what it loads; onnxruntime warns where a device is not there: `info.provider` says it.
         with redirect_stdout(io.StringIO()), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             tool = getattr(rtmlib, kind)(str(path), backend="onnxruntime", device=device, **options)
     except Exception as error:  # onnxruntime has its own for each thing that can be wrong
-        raise UsageError(f"{path}: wanted {wanted}, onnxruntime cannot open it: {_one_line(error)}") from None
+        raise UsageError(f"{path}: wanted {wanted}, onnxruntime cannot open it: {first_line(error)}") from None
     _check_outputs(tool.session, path, wanted, outputs)
-    _state_size(tool, kind)
+    height, width = tool.session.get_inputs()[0].shape[2:]
+    if isinstance(height, int) and isinstance(width, int):  # else the model takes any size: rtmlib's default stays
+        tool.model_input_size = (width, height) if kind == "RTMPose" else (height, width)
     return tool
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
-
-
-def _check_device(device: str) -> None:
-    if not re.fullmatch(r"cpu|cuda(:\d+)?|rocm|mps", device):
-        raise UsageError(f"device: wanted cpu, cuda, cuda:1, rocm or mps, got {device!r}")
 
 
 def _check_outputs(session, path: Path, wanted: str, shapes: list[tuple]) -> None:
@@ -205,10 +200,3 @@ def _check_outputs(session, path: Path, wanted: str, shapes: list[tuple]) -> Non
     )
     if not fits:
         raise UsageError(f"{path}: wanted {wanted} with outputs like {shapes}, got {got}")
-
-
-def _state_size(tool, kind: str) -> None:
-    """Take the picture size from the model; rtmlib's default stays where the model takes any."""
-    height, width = tool.session.get_inputs()[0].shape[2:]
-    if isinstance(height, int) and isinstance(width, int):
-        tool.model_input_size = (width, height) if kind == "RTMPose" else (height, width)
