@@ -211,13 +211,11 @@ def _load_compiled() -> None:
     import numpy as np
 
     from poseemo_lib.features.compiled_features import derive_features, gather_windows
-    from poseemo_lib.models.dropout import draws_like_torch
     from poseemo_lib.skeleton import MAX_PEOPLE, N_KEYPOINTS
 
     clips, none = np.empty((0, MAX_PEOPLE, N_KEYPOINTS, 3), np.float32), np.empty(0, np.int64)
     windows, _ = gather_windows(clips, none, none, np.empty((0, 1)))
     derive_features(windows, 25.0, "person")
-    draws_like_torch()
 
 
 def _hash_code() -> None:
