@@ -16,8 +16,8 @@ JOINT = {name: index for index, name in enumerate(COCO_KEYPOINTS)}
 _EDGES = (
     "nose-left_eye nose-right_eye left_eye-left_ear right_eye-right_ear left_ear-left_shoulder "
     "right_ear-right_shoulder left_shoulder-right_shoulder left_shoulder-left_elbow left_elbow-left_wrist "
-    "right_shoulder-right_elbow right_elbow-right_wrist left_shoulder-left_hip right_shoulder-right_hip left_hip-right_hip "
-    "left_hip-left_knee left_knee-left_ankle right_hip-right_knee right_knee-right_ankle"
+    "right_shoulder-right_elbow right_elbow-right_wrist left_shoulder-left_hip right_shoulder-right_hip "
+    "left_hip-right_hip left_hip-left_knee left_knee-left_ankle right_hip-right_knee right_knee-right_ankle"
 )
 EDGES = tuple((JOINT[a], JOINT[b]) for a, b in (edge.split("-") for edge in _EDGES.split()))
 

@@ -28,13 +28,7 @@ HEAD_TOP_ABOVE_HIP = 0.47
 
 # nose, left eye, right eye, left ear, right ear, from the pivot at the top of the neck, as shares of the height.
 _FACE = np.array(
-    [
-        (0, 0.046, 0.062),
-        (0.018, 0.066, 0.048),
-        (-0.018, 0.066, 0.048),
-        (0.044, 0.056, 0),
-        (-0.044, 0.056, 0),
-    ]
+    [(0, 0.046, 0.062), (0.018, 0.066, 0.048), (-0.018, 0.066, 0.048), (0.044, 0.056, 0), (-0.044, 0.056, 0)]
 )
 
 SEGMENTS = ("pelvis", "trunk", "head") + tuple(
@@ -43,21 +37,12 @@ SEGMENTS = ("pelvis", "trunk", "head") + tuple(
 SEGMENT = {name: index for index, name in enumerate(SEGMENTS)}
 # Orientation parents, level by level. An arm hangs from the trunk: a raised shoulder moves it, but does not turn it.
 _LEVELS = (
-    (("trunk", "pelvis"), ("left_thigh", "pelvis"), ("right_thigh", "pelvis")),
-    (
-        ("head", "trunk"),
-        ("left_clavicle", "trunk"),
-        ("right_clavicle", "trunk"),
-        ("left_upper_arm", "trunk"),
-        ("right_upper_arm", "trunk"),
-        ("left_shank", "left_thigh"),
-        ("right_shank", "right_thigh"),
-    ),
-    (("left_forearm", "left_upper_arm"), ("right_forearm", "right_upper_arm")),
+    {"trunk": "pelvis", "left_thigh": "pelvis", "right_thigh": "pelvis"},
+    {"head": "trunk", "left_clavicle": "trunk", "right_clavicle": "trunk", "left_upper_arm": "trunk"}
+    | {"right_upper_arm": "trunk", "left_shank": "left_thigh", "right_shank": "right_thigh"},
+    {"left_forearm": "left_upper_arm", "right_forearm": "right_upper_arm"},
 )
-_LEVEL_INDICES = tuple(
-    ([SEGMENT[child] for child, _ in level], [SEGMENT[parent] for _, parent in level]) for level in _LEVELS
-)
+_LEVEL_INDICES = tuple(([SEGMENT[one] for one in level], [SEGMENT[one] for one in level.values()]) for level in _LEVELS)
 
 _PITCH, _YAW, _ROLL = 0, 1, 2
 
@@ -124,17 +109,7 @@ _HINGES = [index for name, index in ANGLE.items() if name.endswith(("elbow_flexi
 
 
 def rotation_matrices(angles: np.ndarray) -> np.ndarray:
-    """Turn angles about x, y and z into rotations: first about y, then z, then x.
-
-    Parameters
-    ----------
-    angles : array (..., 3)
-        Radians.
-
-    Returns
-    -------
-    array (..., 3, 3)
-    """
+    """Turn angles about x, y and z (..., 3), radians, into rotations (..., 3, 3): first about y, then z, then x."""
     cx, cy, cz = np.moveaxis(np.cos(angles), -1, 0)
     sx, sy, sz = np.moveaxis(np.sin(angles), -1, 0)
     out = np.empty((*angles.shape, 3))
@@ -155,21 +130,21 @@ def _orientations(pose: np.ndarray) -> np.ndarray:
 
 
 def joint_positions(pose: np.ndarray, root: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """Forward kinematics.
+    """Compute joint positions from joint angles.
 
     Parameters
     ----------
     pose : array (T, M, A)
-        Joint angles in degrees, in the order of :data:`ANGLES`. Elbows and knees below 0 count as 0.
+        Degrees, in the order of :data:`ANGLES`. Elbows and knees below 0 count as 0.
     root : array (T, M, 3)
         Middle of the hips, in metres.
     lengths : array (M, len(BONES))
-        Limb lengths in metres, in the order of :data:`BONES`; `head` is the body height that the face is scaled with.
+        Limb lengths in metres; `head` is the body height that the face is scaled with.
 
     Returns
     -------
     array (T, M, 17, 3)
-        Positions in metres, in COCO-17 order.
+        Metres, in COCO-17 order.
     """
     pose = pose.copy()
     pose[..., _HINGES] = np.maximum(pose[..., _HINGES], 0)

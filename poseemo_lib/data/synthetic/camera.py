@@ -29,7 +29,7 @@ def see(
 ) -> np.ndarray:
     """Film the joints and estimate their keypoints.
 
-    What is drawn does not depend on `joints`, so that a joint that moves otherwise changes no other joint.
+    What is drawn does not depend on `joints`, so a joint that moves differently changes no other joint.
 
     Parameters
     ----------

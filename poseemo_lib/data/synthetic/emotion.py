@@ -16,9 +16,9 @@ The cues are taken, simplified, from work on expressive movement, and overlap be
 - Halovic and Kroos 2018, "Not all is noticed: Kinematic cues of emotion-specific gait": bouncing joy, more arm movement
   in joy and anger, less in sadness.
 
-The amounts, and the list of cues for each class, are the generator's own choice: they set its difficulty, and are not
-measurements. :data:`LOCAL_CUES` are no research at all: a limb or the head moves, so that it can be asked whether an
-attribution finds it.
+The amounts, and the list of cues for each class, are the generator's own choice: they set its difficulty and are not
+measurements. :data:`LOCAL_CUES` are not based on research: the head or one limb moves, to test whether an attribution
+method finds it.
 """
 
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ _MOVES = tuple(angle.moves for angle in ANGLES.values())
 
 
 class Cue(NamedTuple):
-    """One way in which an emotion shows: it holds a posture, swings in a rhythm, or changes the natural motion."""
+    """One way in which an emotion shows: a posture that is held, a rhythm, or a change of the natural motion."""
 
     name: str
     # Limbs without their side: one or both are drawn.
@@ -101,54 +101,32 @@ CUES: dict[str, tuple[Cue, ...]] = {
     ),
 }
 
-# How a class moves: the head, one arm (elbow and wrist), forearm (wrist), leg (knee and ankle) or shank (ankle). Which
-# of them is drawn, so that the place tells nothing of the class, and a fixed order of joints does not find it. No
-# shoulder and no trunk: positions are measured from the middle of the shoulders, so that these move every joint of a
-# network's input.
+_PLACES = ("head", "one arm", "one forearm", "one leg", "one shank")
+_BEAT_ANGLES = ("head_turn", "shoulder_flexion", "elbow_flexion", "hip_flexion", "knee_flexion")
+_DOWN_ANGLES = ("head_flexion", *_BEAT_ANGLES[1:])
+_AWAY_ANGLES = ("head_turn", "shoulder_abduction", "shoulder_rotation", "hip_abduction", "knee_flexion")
+
+
+def _local(verb: str, angles: tuple[str, ...], kind: str, degrees: tuple[float, ...], **more) -> tuple[Cue, ...]:
+    """One cue a place: `kind` is posture or rhythm."""
+    return tuple(
+        Cue(f"{place} {verb}", (angle,), **{kind: amount}, **more)
+        for place, angle, amount in zip(_PLACES, angles, degrees, strict=True)
+    )
+
+
+_AWAY = _local("away", _AWAY_ANGLES, "posture", (45, 40, 50, 25, 45))
+# Each class moves in its own way: the head, one arm (elbow and wrist), forearm (wrist), leg (knee and ankle) or shank
+# (ankle). The place is drawn, so it does not depend on the class, and no fixed order of joints finds it. Shoulders and
+# trunk are left out: positions are measured from the middle of the shoulders, so they would move every input.
 LOCAL_CUES: dict[str, tuple[Cue, ...]] = {
-    "angry": (
-        Cue("head beats", ("head_turn",), rhythm=18, hz=3.2),
-        Cue("one arm beats", ("shoulder_flexion",), rhythm=14, hz=3.2),
-        Cue("one forearm beats", ("elbow_flexion",), rhythm=20, hz=3.2),
-        Cue("one leg beats", ("hip_flexion",), rhythm=10, hz=3.2),
-        Cue("one shank beats", ("knee_flexion",), rhythm=16, hz=3.2),
-    ),
-    "disgust": (
-        Cue("head away", ("head_turn",), posture=45, either_way=True),
-        Cue("one arm away", ("shoulder_abduction",), posture=40),
-        Cue("one forearm away", ("shoulder_rotation",), posture=50, either_way=True),
-        Cue("one leg away", ("hip_abduction",), posture=25),
-        Cue("one shank away", ("knee_flexion",), posture=45),
-    ),
-    "fear": (
-        Cue("head trembles", ("head_turn",), rhythm=12, hz=5.5),
-        Cue("one arm trembles", ("shoulder_flexion",), rhythm=8, hz=5.5),
-        Cue("one forearm trembles", ("elbow_flexion",), rhythm=12, hz=5.5),
-        Cue("one leg trembles", ("hip_flexion",), rhythm=6, hz=5.5),
-        Cue("one shank trembles", ("knee_flexion",), rhythm=10, hz=5.5),
-    ),
-    "happy": (
-        Cue("head swings", ("head_turn",), rhythm=24, hz=1.6),
-        Cue("one arm swings", ("shoulder_flexion",), rhythm=24, hz=1.6),
-        Cue("one forearm swings", ("elbow_flexion",), rhythm=32, hz=1.6),
-        Cue("one leg swings", ("hip_flexion",), rhythm=16, hz=1.6),
-        Cue("one shank swings", ("knee_flexion",), rhythm=24, hz=1.6),
-    ),
+    "angry": _local("beats", _BEAT_ANGLES, "rhythm", (18, 14, 20, 10, 16), hz=3.2),
+    "disgust": tuple(cue._replace(either_way=place in (0, 2)) for place, cue in enumerate(_AWAY)),
+    "fear": _local("trembles", _BEAT_ANGLES, "rhythm", (12, 8, 12, 6, 10), hz=5.5),
+    "happy": _local("swings", _BEAT_ANGLES, "rhythm", (24, 24, 32, 16, 24), hz=1.6),
     "neutral": (),
-    "sad": (
-        Cue("head sinks", ("head_flexion",), posture=33, rise=0.4),
-        Cue("one arm sinks", ("shoulder_flexion",), posture=-30, rise=0.4),
-        Cue("one forearm sinks", ("elbow_flexion",), posture=-40, rise=0.4),
-        Cue("one leg sinks", ("hip_flexion",), posture=-20, rise=0.4),
-        Cue("one shank sinks", ("knee_flexion",), posture=30, rise=0.4),
-    ),
-    "surprise": (
-        Cue("head starts", ("head_flexion",), posture=-30, rise=0.1),
-        Cue("one arm starts", ("shoulder_flexion",), posture=45, rise=0.1),
-        Cue("one forearm starts", ("elbow_flexion",), posture=50, rise=0.1),
-        Cue("one leg starts", ("hip_flexion",), posture=30, rise=0.1),
-        Cue("one shank starts", ("knee_flexion",), posture=45, rise=0.1),
-    ),
+    "sad": _local("sinks", _DOWN_ANGLES, "posture", (33, -30, -40, -20, 30), rise=0.4),
+    "surprise": _local("starts", _DOWN_ANGLES, "posture", (-30, 45, 50, 30, 45), rise=0.1),
 }
 
 
@@ -158,14 +136,14 @@ class CueSet(NamedTuple):
     cues: dict[str, tuple[Cue, ...]]
     single: bool  # a clip shows one of its class's cues; otherwise each by chance
     span: tuple[float, float]  # share of the clip, drawn between
-    overhang: float  # share of the span that may lie before the clip or after it
-    sides: tuple[float, float, float]  # chance of a cue of the limbs to be on both sides, the left, the right
-    listed_second: float  # chance of the main one of two people to be in the second slot
+    overhang: float  # share of the span that may lie outside the clip
+    sides: tuple[float, float, float]  # chances that a cue of the limbs is on both sides, the left, the right
+    listed_second: float  # chance that the main one of two people is in the second slot
     head_to_foot: bool  # the picture shows the whole body
 
 
-# A tracker lists the larger or surer person first, which is the main one in most clips. With local cues no slot and
-# hardly any time is likelier than others.
+# A tracker lists the larger or more confident person first, who is the main one in most clips. With local cues both
+# slots, and almost all times, are equally likely.
 CUE_SETS = {
     "whole_body": CueSet(CUES, False, (0.5, 0.9), 0, (0.6, 0.2, 0.2), 0.2, False),
     "local": CueSet(LOCAL_CUES, True, (0.3, 0.5), 0.6, (0, 0.5, 0.5), 0.5, True),
@@ -191,22 +169,8 @@ def draw_expression(
 ) -> Expression | None:
     """Draw how an emotion shows in one clip: its time span, intensity, cues and sides.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-    label : str
-        A key of :data:`CUES`.
-    n_frames : int
-    fps : float
-    signal : float
-        Multiplies the effect.
-    cue_set : str
-        A key of :data:`CUE_SETS`.
-
-    Returns
-    -------
-    Expression or None
-        None where nothing is planted: for neutral, or without signal.
+    `signal` multiplies the effect, `cue_set` is a key of :data:`CUE_SETS`. None where nothing is planted: for neutral,
+    or without signal.
     """
     how = CUE_SETS[cue_set]
     cues = how.cues[label]

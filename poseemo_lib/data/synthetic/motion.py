@@ -28,19 +28,12 @@ _BREATH_DEGREES = np.array([-0.6, 1.2, 1.2])
 
 
 def natural_motion(rng: np.random.Generator, seconds: np.ndarray, scene: Scene) -> tuple[np.ndarray, np.ndarray]:
-    """Draw how the people of a scene move when nothing in particular moves them.
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-    seconds : array (T,)
-        Time of each frame.
-    scene : Scene
+    """Draw how the people of a scene move without any emotion.
 
     Returns
     -------
     motion : array (T, M, A)
-        Joint angles in degrees about each person's own bearing (`scene.pose`).
+        Joint angles in degrees about each person's own bearing (`scene.pose`), at the times `seconds` (T,).
     root : array (T, M, 3)
         Middle of the hips, in metres.
     """

@@ -21,13 +21,13 @@ _MOST_CLIPS_A_SCENE = 4
 # Dirichlet concentration of a show's labels, and the chance that a clip has its scene's main label.
 _MIXTURE_CONCENTRATION = 6.0
 _SCENE_LABEL_SHARE = 0.5
-# One stream of random numbers a purpose, so that changing one draw does not move the others.
+# One stream of random numbers for each purpose, so that a change in one does not affect the others.
 _STREAMS = ("mixture", "cut", "label", "show", "actor", "scene", "clip", "expression", "estimator")
 
 
 @dataclass(frozen=True)
 class SyntheticSettings:
-    """What a synthetic dataset is made from.
+    """What a synthetic dataset is made from; a setting out of range raises a UsageError.
 
     Parameters
     ----------
@@ -37,17 +37,12 @@ class SyntheticSettings:
     signal : float
         Multiplies the emotions' effect: 0 is none, 1 the default difficulty, more is easier.
     n_groups : int or None
-        Shows, 1..n_clips; without it :func:`default_groups`.
+        Shows, 1..n_clips; by default :func:`default_groups`.
     two_people : float
         Share of the scenes with two people, 0..1.
     cues : {"whole_body", "local"}
-        How an emotion shows: by many cues of most of the upper body, or by one of a single limb or the head, for a
-        shorter time, which makes it possible to ask whether an attribution finds it.
-
-    Raises
-    ------
-    UsageError
-        A setting is out of range.
+        How an emotion shows: by many cues of most of the upper body, or, for testing attribution methods, by one cue of
+        a single limb or the head for a shorter time.
     """
 
     n_clips: int
@@ -69,17 +64,12 @@ class SyntheticSettings:
             faults = [_fault("n_groups", self.n_groups, Integral, 1, self.n_clips)]
         if any(faults):
             raise UsageError("; ".join(fault for fault in faults if fault))
-        n_groups = default_groups(self.n_clips) if self.n_groups is None else self.n_groups
         # Plain numbers, so that equal settings give equal clips and a recipe that JSON can hold.
-        plain = {
-            "n_clips": int(self.n_clips),
-            "seed": int(self.seed),
-            "signal": float(self.signal),
-            "n_groups": int(n_groups),
-            "two_people": float(self.two_people),
-        }
-        for name, value in plain.items():
-            object.__setattr__(self, name, value)
+        plain = {"n_clips": int, "seed": int, "signal": float, "two_people": float}
+        for name, kind in plain.items():
+            object.__setattr__(self, name, kind(getattr(self, name)))
+        n_groups = default_groups(self.n_clips) if self.n_groups is None else self.n_groups
+        object.__setattr__(self, "n_groups", int(n_groups))
 
     def recipe(self) -> dict:
         """Return what a dataset's record says of them; `cues` only where not at its default, which older ones lack."""
@@ -103,16 +93,7 @@ def _fault(name: str, value, kind: type, low: float, high: float) -> str:
 
 
 def stream(settings: SyntheticSettings, purpose: str, *indices: int) -> np.random.Generator:
-    """Give the generator of one purpose, always from its start.
-
-    Parameters
-    ----------
-    settings : SyntheticSettings
-    purpose : str
-        One of the module's streams.
-    *indices : int
-        What it is for: a clip, a show, a scene.
-    """
+    """Return the generator of one of the `_STREAMS`, for a clip, show or scene of these indices."""
     return np.random.default_rng([settings.seed, _STREAMS.index(purpose), *indices])
 
 
@@ -126,18 +107,7 @@ class Place:
 
 
 def place_of(settings: SyntheticSettings, index: int) -> Place:
-    """Find the show and scene of a clip.
-
-    Parameters
-    ----------
-    settings : SyntheticSettings
-    index : int
-        0..n_clips - 1.
-
-    Returns
-    -------
-    Place
-    """
+    """Find the show and scene of a clip, 0..n_clips - 1."""
     # Shows take turns, so that each has clips and all have nearly as many.
     size = min(_BLOCK_CLIPS, settings.n_clips // settings.n_groups)
     block, position = divmod(index, size)
@@ -160,21 +130,9 @@ def _label_plan(settings: SyntheticSettings) -> tuple[np.ndarray, np.ndarray]:
 
 
 def label_of(settings: SyntheticSettings, place: Place, index: int) -> str:
-    """Draw from the show's mixture, for the whole scene or for this clip alone.
+    """Draw the label of a clip from its show's mixture, for the whole scene or for this clip alone.
 
     The draws are irrational steps through 0..1 from a random start, which keeps the realised proportions near.
-
-    Parameters
-    ----------
-    settings : SyntheticSettings
-    place : Place
-        Of the clip.
-    index : int
-
-    Returns
-    -------
-    str
-        One of EMOTIONS.
     """
     cumulative, start = _label_plan(settings)
     if stream(settings, "label", index).random() < _SCENE_LABEL_SHARE:

@@ -1,7 +1,7 @@
-"""The synthetic generator's shows, actors and scenes: everything that clips share and that knows no emotion.
+"""The synthetic generator's shows, actors and scenes: everything that clips share and that does not depend on emotion.
 
 A show has its picture, camera habits and acting style; an actor has a body and a bearing; a scene puts one or two
-actors of a show before a camera. All draw from one generator each, so that any of them can be made on its own.
+actors of a show in front of a camera. Each draws from a generator of its own, so any of them can be made alone.
 """
 
 from dataclasses import dataclass
@@ -110,21 +110,7 @@ def draw_actor(rng: np.random.Generator) -> Actor:
 
 
 def draw_scene(rng: np.random.Generator, show: Show, actors: list[Actor], two_people: float) -> Scene:
-    """Draw a scene of a show.
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-    show : Show
-    actors : list of Actor
-        All actors of the show.
-    two_people : float
-        Chance of a second person, 0..1.
-
-    Returns
-    -------
-    Scene
-    """
+    """Draw a scene with one or two of a show's actors; `two_people` is the chance of a second person."""
     n_people = 2 if rng.random() < two_people else 1
     cast = [actors[index] for index in rng.permutation(len(actors))[:2]][:n_people]
     stance = STANCES[rng.choice(len(STANCES), p=show.stance_shares)]
