@@ -142,18 +142,6 @@ def test_grouped_finds_every_class_for_every_part_where_the_groups_allow_it():
     assert 5 < n_possible < 35
 
 
-def test_grouped_prefers_to_train_on_a_class_of_one_group():
-    table = small_table([(f"g{g}", "a") for g in range(10)] + [("g3", "b")])
-    for seed in range(10):
-        split = make_split(table, "grouped", seed=seed)
-        assert split.iloc[-1] == "train"
-
-
-def test_one_clip_a_class_is_no_reason_to_fail():
-    table = small_table([(f"g{g}", f"label-{g}") for g in range(4)])
-    assert make_split(table, "grouped").value_counts().to_dict() == {"train": 2, "val": 1, "test": 1}
-
-
 def test_leave_one_group_out_tests_one_group_and_validates_on_about_an_eighth_of_the_rest():
     table = make_table(groups=40)
     assert fold_names(table) == sorted({f"show-{i}" for i in range(40)})
@@ -196,16 +184,6 @@ def test_official_is_the_datasets_own():
     assert (split.dropna() == expected.dropna()).all()
 
 
-def test_official_without_validation_takes_groups_out_of_train():
-    table = with_official(make_table(), val=False)
-    split = make_split(table, "official", seed=2)
-    own = table.set_index("clip_id")["split"]
-    assert ((split == "test") == (own == "test")).all()
-    # 0.1 / (0.8 + 0.1) of the training part.
-    assert 0.05 < (split == "val").sum() / (own == "train").sum() < 0.18
-    assert straddling(table, split, "group_id") == 0
-
-
 @pytest.mark.parametrize("method", ["official", "grouped", "leave_one_group_out"])
 def test_copies_train_where_their_source_trains_and_are_not_used_otherwise(method):
     table = with_copies(with_official(make_table()))
@@ -224,12 +202,6 @@ def test_copies_train_where_their_source_trains_and_are_not_used_otherwise(metho
     assert split["orphan"] == (orphan["split"].iloc[0] if method == "official" else None)
     if method != "official":
         assert 0 < split[copies["clip_id"]].isna().sum() < len(copies)
-
-
-def test_copies_do_not_move_the_other_clips():
-    table = make_table()
-    plain, more = make_split(table, "grouped"), make_split(with_copies(table), "grouped")
-    pd.testing.assert_series_equal(more[plain.index], plain)
 
 
 def test_family_roots_follow_chains_end_in_rings_and_join_siblings_of_an_absent_source():
@@ -254,7 +226,6 @@ def test_split_hash_ignores_order_only():
     [
         ({"method": "grupped"}, "wanted one of official, grouped"),
         ({"method": "grouped", "fractions": (0.8, 0.2, 0.2)}, "add up to 1"),
-        ({"method": "grouped", "fractions": (0.9, 0.1, 0.0)}, "positive"),
         ({"method": "grouped", "fold": "show-1"}, "fold"),
         ({"method": "leave_one_group_out"}, "fold"),
         ({"method": "leave_one_group_out", "fold": "show-99"}, "wanted one of show-0, show-1"),
@@ -272,7 +243,6 @@ def test_wrong_calls_are_named(call, wanted):
         (make_table(60, groups=2), {"method": "grouped"}, "at least 3 groups"),
         (make_table(60, groups=2), {"method": "leave_one_group_out", "fold": "show-1"}, "validation"),
         (make_table(60), {"method": "official"}, "official split: wanted clips marked train"),
-        (make_table(60, split="train"), {"method": "official"}, "marked test"),
         (make_table(2), {"method": "random"}, "too few for val, test"),
         (make_table(60).iloc[:0], {"method": "grouped"}, "empty dataset"),
         (make_table(60).assign(clip_id="same"), {"method": "random"}, "'same' twice"),
@@ -284,14 +254,12 @@ def test_what_cannot_be_split_is_named(table, call, wanted):
     assert wanted in str(error.value)
 
 
-def test_over_the_folds_every_group_that_can_validate_does_so_about_equally_often():
-    rows = [(f"g{g}/{label}/{i}", label, f"g{g}") for g in range(8) for label in ("happy", "sad") for i in range(3)]
-    rows = [row for row in rows if row[2] != "g5" or row[1] == "sad"]  # one group lacks a class
-    table = pd.DataFrame(rows, columns=["clip_id", "label", "group_id"])
-    table = table.assign(source_id=table["clip_id"], origin="real", augmented_from=None, split=None)
+def test_over_the_folds_every_group_validates_about_equally_often():
+    rows = [(f"g{g}", label) for g in range(8) for label in ("happy", "sad") * 3 if g != 5 or label == "sad"]
+    table = small_table(rows)  # one group lacks a class
     counts = Counter()
     for fold in fold_names(table):
         split = make_split(table, "leave_one_group_out", fold=fold, seed=3)
-        counts.update(set(table.set_index("clip_id").loc[split.index[split == "val"], "group_id"]))
+        counts.update(set(table["group_id"][(split == "val").to_numpy()]))
     assert set(counts) >= {f"g{g}" for g in range(8)} - {"g5"}
     assert max(counts.values()) <= 2

@@ -1,15 +1,12 @@
 import hashlib
 import json
-import tracemalloc
 from collections import Counter
 from dataclasses import replace
 from itertools import islice
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
-from poseemo_lib.cli.data import app
 from poseemo_lib.clips import EMOTIONS, check_clip
 from poseemo_lib.data.dataset import Dataset, DatasetWriter
 from poseemo_lib.data.synthetic import (
@@ -28,12 +25,6 @@ from poseemo_lib.skeleton import COCO_KEYPOINTS, JOINT
 @pytest.fixture(scope="module")
 def clips():
     return list(generate_clips(300, seed=1))
-
-
-def test_people_turned_away_lose_the_far_ear(clips):
-    seen = np.concatenate([clip.keypoints[..., 2].reshape(-1, 17) > 0 for clip, _ in clips])
-    one_ear = seen[:, JOINT["left_ear"]] != seen[:, JOINT["right_ear"]]
-    assert 0.2 < one_ear.mean() < 0.9
 
 
 def test_every_clip_is_sound(clips):
@@ -136,20 +127,6 @@ def test_planted_joints_that_are_seen_really_move(cues, signal, least):
     assert moved / seen > 0.85
 
 
-def test_more_signal_moves_more():
-    def distance(signal):
-        clip = synthetic_clip(SyntheticSettings(10, signal=signal), 4, "surprise")[0]
-        plain = synthetic_clip(SyntheticSettings(10, signal=0), 4)[0]
-        return np.nanmean(np.abs(clip.keypoints[..., :2] - plain.keypoints[..., :2]))
-
-    assert 0 < distance(0.5) < distance(1) < distance(2)
-
-
-def test_both_slots_are_used_for_the_main_person(clips):
-    slots = Counter(planted.person for clip, planted in clips if planted and clip.n_people == 2)
-    assert slots[0] > slots[1] > 0
-
-
 # Local cues
 
 HEAD = ("nose", "left_eye", "right_eye", "left_ear", "right_ear")
@@ -187,11 +164,8 @@ def test_local_cues_take_less_time_and_are_in_either_slot(local_clips):
     assert any(planted.start == 0 for _, planted in local_clips if planted)
     slots = [planted.person for clip, planted in local_clips if planted and clip.n_people == 2]
     assert 0.38 < np.mean(slots) < 0.62
-
-
-def test_with_local_cues_people_are_seen_from_head_to_foot(local_clips):
     seen = np.mean([(clip.keypoints[..., 2] > 0).mean((0, 1)) for clip, _ in local_clips], axis=0)
-    assert seen.min() > 0.6
+    assert seen.min() > 0.6  # from head to foot
 
 
 def test_local_cues_are_in_the_record_and_the_default_is_not(tmp_path):
@@ -204,11 +178,8 @@ def test_local_cues_are_in_the_record_and_the_default_is_not(tmp_path):
         "n_groups": 10,
         "two_people": 0.5,
     }
-    out = str(tmp_path / "b")
-    done = CliRunner().invoke(app, ["synth", out, "--clips", "12", "--cues", "local"])
-    assert done.exit_code == 0 and Dataset(out).info.recipe == default | {"cues": "local"}
-    refused = CliRunner().invoke(app, ["synth", str(tmp_path / "c"), "--cues", "loc"])
-    assert isinstance(refused.exception, UsageError) and not (tmp_path / "c").exists()
+    local = write_synthetic_dataset(tmp_path / "b", 12, cues="local").recipe
+    assert local == default | {"cues": "local"}
 
 
 # Labels and groups
@@ -226,15 +197,6 @@ def test_class_proportions_are_those_of_the_reference(seed):
     counts = Counter(labels)
     shares = np.array([counts[label] / 1000 for label in EMOTIONS])
     np.testing.assert_allclose(shares, np.array(CLASS_COUNTS) / sum(CLASS_COUNTS), atol=0.04)
-
-
-def test_every_group_has_clips_of_its_own_mixture():
-    labels, groups = labels_of(SyntheticSettings(1000))
-    sizes = Counter(groups)
-    assert len(sizes) == 40 and min(sizes.values()) >= 10
-    neutral = Counter(group for group, label in zip(groups, labels, strict=True) if label == "neutral")
-    shares = np.array([neutral[group] / sizes[group] for group in sizes])
-    assert shares.std() > 0.12
 
 
 @pytest.mark.parametrize("n_clips, n_groups", [(1, None), (3, 3), (25, 7), (60, None), (400, 3)])
@@ -257,16 +219,13 @@ def test_scenes_hold_one_to_four_clips_of_one_cast(clips):
     "wrong, message",
     [
         ({"n_clips": 0}, "n_clips: wanted a whole number of 1 or more, got 0"),
-        ({"n_clips": 2.5}, "n_clips: wanted a whole number of 1 or more, got 2.5"),
         ({"n_clips": True}, "n_clips: wanted a whole number of 1 or more, got True"),
         ({"seed": -1}, "seed: wanted a whole number of 0 or more, got -1"),
         ({"signal": -0.1}, "signal: wanted a number from 0 to 100, got -0.1"),
         ({"signal": float("nan")}, "signal: wanted a number from 0 to 100, got nan"),
         ({"n_groups": 11}, "n_groups: wanted a whole number from 1 to 10, got 11"),
-        ({"n_groups": 0}, "n_groups: wanted a whole number from 1 to 10, got 0"),
         ({"two_people": 1.1}, "two_people: wanted a number from 0 to 1, got 1.1"),
         ({"cues": "Local"}, "cues: wanted whole_body or local, got 'Local'"),
-        ({"cues": ["local"]}, "cues: wanted whole_body or local, got"),
     ],
 )
 def test_wrong_settings_are_named_at_once(wrong, message):
@@ -274,29 +233,11 @@ def test_wrong_settings_are_named_at_once(wrong, message):
         generate_clips(**{"n_clips": 10} | wrong)
 
 
-def test_all_wrong_settings_are_named_together():
-    with pytest.raises(UsageError, match="n_clips.*; signal"):
-        SyntheticSettings(0, signal=-1)
-
-
 def test_a_clip_that_does_not_exist_is_refused():
     with pytest.raises(UsageError, match="index: wanted 0 to 9, got 10"):
         synthetic_clip(SyntheticSettings(10), 10)
     with pytest.raises(UsageError, match="label: wanted one of angry.*got 'joy'"):
         synthetic_clip(SyntheticSettings(10), 0, "joy")
-
-
-def test_memory_stays_flat():
-    def peak(n: int) -> int:
-        tracemalloc.start()
-        for _ in islice(generate_clips(100_000, n_groups=20), n):
-            pass
-        top = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-        return top
-
-    peak(5)
-    assert peak(120) < 1.5 * peak(30) + 1e6
 
 
 # On disk
@@ -320,18 +261,6 @@ def test_a_dataset_is_written_and_read_back(tmp_path):
     assert list(planted.start) == [row.start for row in expected]
     assert set(planted.label) <= set(EMOTIONS) - {"neutral"}
     assert not [path.name for path in (tmp_path / "d").iterdir() if path.name.startswith(".tmp")]
-
-
-def test_the_same_settings_give_the_same_hash(tmp_path):
-    first = write_synthetic_dataset(tmp_path / "a", 12)
-    second = write_synthetic_dataset(tmp_path / "b", 12)
-    assert first.content_hash == second.content_hash
-    assert write_synthetic_dataset(tmp_path / "c", 12, seed=1).content_hash != first.content_hash
-
-
-def test_without_signal_the_planted_table_is_empty(tmp_path):
-    write_synthetic_dataset(tmp_path, 5, signal=0)
-    assert len(read_planted(tmp_path)) == 0
 
 
 def test_a_dataset_is_not_overwritten(tmp_path):

@@ -30,15 +30,6 @@ def test_rotations_agree_with_scipy():
     np.testing.assert_allclose(rotation_matrices(angles), expected, atol=1e-12)
 
 
-def test_a_body_at_zero_hangs_straight():
-    body = stand()
-    arm, leg = 1.7 * (BONES["upper_arm"] + BONES["forearm"]), 1.7 * (BONES["thigh"] + BONES["shank"])
-    np.testing.assert_allclose(body["left_wrist"], body["left_shoulder"] - (0, arm, 0), atol=1e-12)
-    np.testing.assert_allclose(body["right_ankle"], body["right_hip"] - (0, leg, 0), atol=1e-12)
-    assert body["left_shoulder"][0] > 0 > body["right_shoulder"][0]
-    assert body["nose"][2] > 0
-
-
 def test_each_angle_turns_the_way_its_name_says():
     still, length = stand(), 1.7 * BONES["forearm"]
     bent = stand(left_elbow_flexion=90)
@@ -86,7 +77,3 @@ def test_limb_lengths_stay_constant_in_3d():
             np.testing.assert_allclose(length, np.tile(lengths[:, BONE[bone]], (50, 1)), rtol=1e-12)
     eyes = np.linalg.norm(joints[:, :, JOINT["left_eye"]] - joints[:, :, JOINT["right_eye"]], axis=-1)
     np.testing.assert_allclose(eyes, np.tile(eyes[0], (50, 1)), rtol=1e-12)
-
-
-def test_elbows_do_not_bend_backwards():
-    np.testing.assert_array_equal(stand(left_elbow_flexion=-30)["left_wrist"], stand()["left_wrist"])
