@@ -2,11 +2,13 @@
 
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 from types import ModuleType
 
+from poseemo_lib.clips import PoseClip
 from poseemo_lib.data.formats import (
     READERS,
     Recording,
@@ -19,6 +21,7 @@ from poseemo_lib.data.formats import (
 )
 from poseemo_lib.data.labelling import find_inside, find_path
 from poseemo_lib.errors import FormatError, UsageError
+from poseemo_lib.text import track
 
 DATASET = "dataset"
 
@@ -83,29 +86,45 @@ def convert_files(
     DatasetError
         `src` is not a dataset.
     """
-    writer = load_writer(target)
+    writer, out = load_writer(target), Path(out)
     check_options(target, options_of(writer.write), to_options or {})
     report = ConvertReport(lost=writer.LOST)
-    job = _Job(writer, Path(out), dict(to_options or {}), report)
-    src, options = Path(src), dict(options or {})
-    if source == DATASET:
-        check_options(source, {}, options)
-        found = _of_dataset(src, report)
-    elif source in READERS:
-        paths = find_files(source, src)
-        check_options(source, reader_options(source), options)
-        found = _of_files(load_reader(source), paths, src, options, report, progress)
-    else:
-        raise UsageError(f"format: wanted {DATASET} or one of {', '.join(READERS)}, got {source!r}")
+    found = _recordings(source, Path(src), dict(options or {}), report, progress)
+    whole = bool(writer.SUFFIX) and out.name.lower().endswith(writer.SUFFIX) and not out.is_dir()
+    write = partial(_write, writer, dict(to_options or {}), report)
     if getattr(writer, "MANY", False):
-        job.write_together(list(found))
-    else:
-        job.write_each(found)
+        path = out if whole else out.with_name(out.name + writer.SUFFIX)
+        try:
+            if named := [replace(recording, name=name, suffix="") for name, recording in found]:
+                write(named, path)
+        except OSError as error:
+            raise FormatError(f"{path}: cannot be written: {error.strerror}") from None
+        return report
+    for name, recording in found:
+        try:
+            if whole and report.recordings:
+                raise FormatError(f"{out} holds one recording; give a folder for several")
+            write([recording], out if whole else _place(out, name, writer.SUFFIX))
+        except (FormatError, OSError) as error:
+            report.faults.append(f"{name[:100] if name.isprintable() else repr(name[:100])}: {error}")
     return report
 
 
+def _recordings(
+    source: str, src: Path, options: dict, report: ConvertReport, progress: bool
+) -> Iterable[tuple[str, Recording]]:
+    """Return name and recording of everything that can be read."""
+    if source == DATASET:
+        check_options(source, {}, options)
+        return _of_dataset(src, report)
+    if source not in READERS:
+        raise UsageError(f"format: wanted {DATASET} or one of {', '.join(READERS)}, got {source!r}")
+    paths = find_files(source, src)
+    check_options(source, reader_options(source), options)
+    return _of_files(source, track(paths, "convert", shown=progress), src, options, report)
+
+
 def _of_dataset(src: Path, report: ConvertReport) -> Iterator[tuple[str, Recording]]:
-    from poseemo_lib.clips import PoseClip
     from poseemo_lib.data.dataset import Dataset
 
     for clip in Dataset(src).scan():
@@ -117,14 +136,11 @@ def _of_dataset(src: Path, report: ConvertReport) -> Iterator[tuple[str, Recordi
 
 
 def _of_files(
-    reader: ModuleType, paths: list[Path], src: Path, options: dict, report: ConvertReport, progress: bool
+    source: str, paths: Iterable[Path], src: Path, options: dict, report: ConvertReport
 ) -> Iterator[tuple[str, Recording]]:
-    from tqdm import tqdm
-
-    # disable=None: no bar where the output is not a terminal.
-    for path in tqdm(paths, desc="convert", unit="file", disable=None if progress else True):
+    for path in paths:
         try:
-            recordings = reader.read(path, **options)
+            recordings = load_reader(source).read(path, **options)
         except FormatError as error:
             report.faults.append(str(error))
             continue
@@ -133,60 +149,23 @@ def _of_files(
             yield find_inside(here, recording, src).name + recording.suffix, recording
 
 
-@dataclass
-class _Job:
-    writer: ModuleType
-    out: Path
-    options: dict
-    report: ConvertReport
+def _place(folder: Path, name: str, suffix: str) -> Path:
+    """Return where a recording goes: inside the folder, whatever a file says that its recordings are called."""
+    parts = PurePosixPath(name).parts
+    if not parts or name.startswith("/") or ".." in parts or "\0" in name:
+        raise FormatError(f"wanted a name for a file in {folder}, got {name[:80]!r}")
+    return folder.joinpath(*parts[:-1], parts[-1] + suffix)
 
-    def write_each(self, found: Iterator[tuple[str, Recording]]) -> None:
-        """Write a file or folder for each recording."""
-        whole = self._is_file()
-        for name, recording in found:
-            if whole and self.report.recordings:
-                self._fail(name, f"{self.out} holds one recording; give a folder for several")
-                continue
-            try:
-                self._write([recording], self.out if whole else self._place(name))
-            except (FormatError, OSError) as error:
-                self._fail(name, error)
 
-    def _fail(self, name: str, reason) -> None:
-        shown = name[:100] if name.isprintable() else repr(name[:100])
-        self.report.faults.append(f"{shown}: {reason}")
-
-    def write_together(self, found: list[tuple[str, Recording]]) -> None:
-        """Write all recordings into one file."""
-        path = self.out if self._is_file() else self.out.with_name(self.out.name + self.writer.SUFFIX)
-        named = [replace(recording, name=name, suffix="") for name, recording in found]
-        if not named:
-            return
-        try:
-            self._write(named, path)
-        except OSError as error:
-            raise FormatError(f"{path}: cannot be written: {error.strerror}") from None
-
-    def _is_file(self) -> bool:
-        suffix = self.writer.SUFFIX
-        return bool(suffix) and self.out.name.lower().endswith(suffix) and not self.out.is_dir()
-
-    def _place(self, name: str) -> Path:
-        """Return where a recording goes: inside the folder, whatever a file says that its recordings are called."""
-        parts = PurePosixPath(name).parts
-        if not parts or name.startswith("/") or ".." in parts or "\0" in name:
-            raise FormatError(f"wanted a name for a file in {self.out}, got {name[:80]!r}")
-        return self.out.joinpath(*parts[:-1], parts[-1] + self.writer.SUFFIX)
-
-    def _write(self, recordings: list[Recording], path: Path) -> None:
-        if path.exists() or path.is_symlink():
-            message = f"{path}: exists, and is not overwritten; give another place or remove it"
-            raise FormatError(message) if self.report.written else UsageError(message)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Beside its place under its own name, which some writers use, and put there when it is whole.
-        with tempfile.TemporaryDirectory(prefix=".tmp-", dir=path.parent) as folder:
-            made = Path(folder) / path.name
-            self.writer.write(recordings, made, **self.options)
-            os.rename(made, path)
-        self.report.written.append(path)
-        self.report.recordings += len(recordings)
+def _write(writer: ModuleType, options: dict, report: ConvertReport, recordings: list[Recording], path: Path) -> None:
+    if path.exists() or path.is_symlink():
+        message = f"{path}: exists, and is not overwritten; give another place or remove it"
+        raise FormatError(message) if report.written else UsageError(message)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Beside its place under its own name, which some writers use, and put there when it is whole.
+    with tempfile.TemporaryDirectory(prefix=".tmp-", dir=path.parent) as folder:
+        made = Path(folder) / path.name
+        writer.write(recordings, made, **options)
+        os.rename(made, path)
+    report.written.append(path)
+    report.recordings += len(recordings)

@@ -14,6 +14,7 @@ from poseemo_lib.data.formats import Recording, check_options, find_files, load_
 from poseemo_lib.data.labelling import Entry, Found, clip_of, compile_pattern, find_inside, find_path, match_found
 from poseemo_lib.errors import ClipError, FormatError
 from poseemo_lib.skeleton import MAX_PEOPLE
+from poseemo_lib.text import track
 from poseemo_lib.video.tracking import choose_main, main_people
 
 
@@ -178,26 +179,20 @@ def _read_all(
     kept: dict[Path, list[Recording]],
 ) -> Iterator[tuple[PoseClip, str]]:  # fmt: skip
     """Yield the sound clips with their files; the faulty go to the report."""
-    from tqdm import tqdm
-
-    # disable=None: no bar where the output is not a terminal.
-    with tqdm(total=len(entries), desc="import", unit="recording", disable=None if progress else True) as bar:
-        for path, group in groupby(entries, key=lambda entry: entry.path):
-            group = list(group)
-            try:
-                recordings = kept.pop(path, None) or load_reader(format).read(path, **options)
-            except FormatError as error:
-                report.faults.append(str(error))
-                continue
-            finally:
-                bar.update(len(group))
-            by_name = defaultdict(list)
-            for recording in recordings:
-                by_name[recording.name].append(recording)
-            for entry in group:
-                report.recordings[entry.label] += 1
-                for recording in by_name.get(entry.inside, ()):
-                    try:
-                        yield check_clip(clip_of(entry, to_main_people(recording)), classes, str(path)), str(path)
-                    except ClipError as error:
-                        report.faults.append(str(error))
+    groups = [(path, list(group)) for path, group in groupby(entries, key=lambda entry: entry.path)]
+    for path, group in track(groups, "import", shown=progress):
+        try:
+            recordings = kept.pop(path, None) or load_reader(format).read(path, **options)
+        except FormatError as error:
+            report.faults.append(str(error))
+            continue
+        by_name = defaultdict(list)
+        for recording in recordings:
+            by_name[recording.name].append(recording)
+        for entry in group:
+            report.recordings[entry.label] += 1
+            for recording in by_name.get(entry.inside, ()):
+                try:
+                    yield check_clip(clip_of(entry, to_main_people(recording)), classes, str(path)), str(path)
+                except ClipError as error:
+                    report.faults.append(str(error))

@@ -49,48 +49,22 @@ _PREFIX = re.compile(r"^(?:.*:|mixamorig\d*_?)")
 
 @dataclass(frozen=True)
 class Motion:
-    """A parsed file.
+    """A parsed file: joints, parents before children, and the values of their channels.
 
-    Parameters
-    ----------
-    names : tuple of str
-        J joints, parents before children; an End Site is a joint named after its parent, with ``_end``.
-    parents : tuple of int
-        Index of each joint's parent, -1 for a root.
-    offsets : array (J, 3)
-    channels : tuple of tuple of str
-        Each joint's channels, such as ``xposition``, in lower case.
-    values : array (T, sum of channels)
-        Lengths in the file's unit, angles in degrees.
-    frame_time : float
-        Seconds.
+    An End Site is a joint named after its parent, with ``_end``. A root's parent is -1. Lengths are in the file's unit,
+    angles in degrees, `frame_time` in seconds.
     """
 
     names: tuple[str, ...]
     parents: tuple[int, ...]
-    offsets: np.ndarray
-    channels: tuple[tuple[str, ...], ...]
-    values: np.ndarray
+    offsets: np.ndarray  # (J, 3)
+    channels: tuple[tuple[str, ...], ...]  # of each joint, such as `xposition`, in lower case
+    values: np.ndarray  # (T, sum of channels)
     frame_time: float
 
 
 def parse_bvh(path) -> Motion:
-    """Parse a BVH file.
-
-    Parameters
-    ----------
-    path : str or Path
-
-    Returns
-    -------
-    Motion
-
-    Raises
-    ------
-    FormatError
-        Not a BVH file, a damaged hierarchy, no frames, fewer or more numbers than channels and frames ask for, or
-        something that is not a number.
-    """
+    """Parse a BVH file; FormatError where it is not one, or is damaged or truncated."""
     text = read_text(path)
     if not text.lstrip().upper().startswith("HIERARCHY"):
         raise FormatError(f"{path}: not a BVH file: wanted HIERARCHY first, got {text.strip()[:20]!r}")
@@ -217,21 +191,18 @@ def joint_positions(motion: Motion, positions: str = "replace") -> np.ndarray:
     return where
 
 
-def _plain(name: str) -> str:
-    return _PREFIX.sub("", name.strip().lower())
-
-
 def _look_up(names: Sequence[str], preset: Mapping[str, Sequence[str]]) -> dict[str, int]:
     """COCO keypoint -> index of its joint in the file, for those that are there."""
-    plain = [_plain(name) for name in names]
-    hits = {
-        key: [plain.index(_plain(c)) for c in candidates if _plain(c) in plain] for key, candidates in preset.items()
-    }
+    index: dict[str, int] = {}
+    for i, name in enumerate(names):
+        index.setdefault(_PREFIX.sub("", name.strip().lower()), i)
+    hits = {key: [index[name] for c in candidates if (name := _PREFIX.sub("", c.strip().lower())) in index]
+            for key, candidates in preset.items()}  # fmt: skip
     return {key: found[0] for key, found in hits.items() if found}
 
 
 def map_joints(names: Sequence[str], joint_map: str | Mapping[str, str | Sequence[str]] = "auto") -> dict[str, int]:
-    """Find the COCO-17 keypoints among a file's joints.
+    """Find the COCO-17 keypoints among a file's joints: keypoint -> index into `names`.
 
     Parameters
     ----------
@@ -241,19 +212,14 @@ def map_joints(names: Sequence[str], joint_map: str | Mapping[str, str | Sequenc
         A key of :data:`poseemo_lib.skeleton.MOCAP_JOINTS`; ``auto`` for the one that finds the most; or COCO keypoint
         -> joint name(s), which may leave keypoints out.
 
-    Returns
-    -------
-    dict
-        COCO keypoint -> index into `names`.
-
     Raises
     ------
     FormatError
-        A keypoint that the map promises is not in the file.
+        A keypoint of the map is not in the file.
     UsageError
-        There is no such preset, or a key of the mapping is no COCO keypoint.
+        There is no such preset, or a key of the mapping is not a COCO keypoint.
     """
-    maps = check_joint_map(joint_map)
+    maps = _joint_maps(joint_map)
     name, found = max(((key, _look_up(names, preset)) for key, preset in maps.items()), key=lambda item: len(item[1]))
     lost = [f"{key} ({' or '.join(maps[name][key])})" for key in maps[name] if key not in found]
     if lost:
@@ -262,7 +228,7 @@ def map_joints(names: Sequence[str], joint_map: str | Mapping[str, str | Sequenc
     return found
 
 
-def check_joint_map(joint_map: str | Mapping) -> dict[str, Mapping[str, Sequence[str]]]:
+def _joint_maps(joint_map: str | Mapping) -> dict[str, Mapping[str, Sequence[str]]]:
     """Return the maps to try by name, or raise :class:`UsageError`; see :func:`map_joints`."""
     if isinstance(joint_map, str):
         if joint_map not in ("auto", *MOCAP_JOINTS):
@@ -313,7 +279,7 @@ def read(
     seed : int
         The cameras follow from the seed and the file's name alone.
     """
-    check_joint_map(joint_map)
+    _joint_maps(joint_map)
     motion = parse_bvh(path)
     try:
         joints = map_joints(motion.names, joint_map)

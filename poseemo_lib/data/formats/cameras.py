@@ -29,10 +29,6 @@ def to_y_up(points: np.ndarray, up: str = "auto") -> np.ndarray:
     up : {"auto", "x", "y", "z", "-x", "-y", "-z"}
         The axis that points up. ``auto`` takes the one nearest to the median direction from the ankles to the head,
         and y where these joints are missing; for a body that mostly lies, give the axis.
-
-    Returns
-    -------
-    array (T, 17, 3)
     """
     if up == "auto":
         body = np.median(points[:, JOINT["nose"]] - points[:, [JOINT["left_ankle"], JOINT["right_ankle"]]].mean(1), 0)
@@ -45,23 +41,12 @@ def to_y_up(points: np.ndarray, up: str = "auto") -> np.ndarray:
 
 @dataclass(frozen=True)
 class Camera:
-    """A pinhole camera.
+    """A pinhole camera. Its target, at the centre of the picture, is one a frame where it turns to follow."""
 
-    Parameters
-    ----------
-    position : array (3,)
-    target : array (3,) or (T, 3)
-        The point at the centre of the picture; one a frame for a camera that turns to follow.
-    fov : float
-        Vertical field of view in degrees.
-    width, height : int
-        Size of the picture in pixels.
-    """
-
-    position: np.ndarray
-    target: np.ndarray
-    fov: float
-    width: int
+    position: np.ndarray  # (3,)
+    target: np.ndarray  # (3,) or (T, 3)
+    fov: float  # vertical, in degrees
+    width: int  # pixels
     height: int
 
     @property
@@ -86,19 +71,9 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
 
 
 def project(points: np.ndarray, camera: Camera) -> np.ndarray:
-    """Project points into a camera's picture.
+    """Project points (T, J, 3) into a camera's picture: x and y in pixels and confidence 1, (T, J, 3), float32.
 
-    Parameters
-    ----------
-    points : array (T, J, 3)
-        Positions, y up. NaN: missing.
-    camera : Camera
-
-    Returns
-    -------
-    array (T, J, 3), float32
-        x and y in pixels and confidence 1; points that are missing, behind the camera or outside the picture are
-        x = y = NaN with confidence 0.
+    Points that are missing, behind the camera or outside the picture are x = y = NaN with confidence 0.
     """
     pixels, _ = _view(points, camera)
     inside = ((pixels >= 0) & (pixels <= (camera.width, camera.height))).all(-1, keepdims=True)
