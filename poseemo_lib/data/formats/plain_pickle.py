@@ -15,6 +15,10 @@ from poseemo_lib.data.formats.shared import read_bytes
 from poseemo_lib.errors import FormatError
 from poseemo_lib.text import first_line
 
+# Values in values: annotations are five deep.
+_DEEPEST = 100
+_FILLS = ("APPEND", "APPENDS", "SETITEM", "SETITEMS")
+
 
 class _Type:
     """Stands for `numpy.dtype`: its code, and the byte order that follows as its state."""
@@ -90,6 +94,34 @@ class _Unpickler(pickle.Unpickler):
         return text.encode("latin1")
 
 
+def _check_opcodes(data: bytes) -> None:
+    """Refuse what would exhaust memory or the stack: places and sizes that are only claimed, and deep nesting."""
+    stack, memo = [], {}  # how deeply each value is nested; None is a mark
+    for opcode, value, _ in pickletools.genops(data):  # which refuses sizes beyond the file
+        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"):
+            place = len(memo) if value is None else value
+            if place > len(data):
+                raise ValueError("a place in memory beyond the file")
+            memo[place] = stack[-1]
+        elif opcode.name in ("GET", "BINGET", "LONG_BINGET"):
+            stack.append(memo[value])
+        elif opcode.name == "MARK":
+            stack.append(None)
+        else:
+            before, taken = opcode.stack_before, []
+            if pickletools.markobject in before:
+                before = before[: before.index(pickletools.markobject)]
+                while (top := stack.pop()) is not None:
+                    taken.append(top)
+            taken += [stack.pop() for _ in before]
+            # What is put into a list or dict does not nest the list itself any deeper.
+            filled = [taken.pop()] if opcode.name in _FILLS else []
+            depth = max([max(taken, default=0) + 1, *filled])
+            if depth > _DEEPEST:
+                raise ValueError("values that are nested too deeply")
+            stack += [depth] * len(opcode.stack_after)
+
+
 def load_plain(path):
     """Load a pickle of plain values and arrays.
 
@@ -105,10 +137,7 @@ def load_plain(path):
     """
     data = read_bytes(path)
     try:
-        # Sizes and places that the file only claims: the unpickler would allocate them.
-        for opcode, value, _ in pickletools.genops(data):
-            if "PUT" in opcode.name and value > len(data):
-                raise ValueError("a place in memory beyond the file")
+        _check_opcodes(data)
         return _Unpickler(data, path).load()
     except FormatError:
         raise
