@@ -30,7 +30,6 @@ from poseemo_lib.models.standardised import Standardised
 from poseemo_lib.training.batching import PreparedClips, training_batch
 from poseemo_lib.training.fit import Settings, fit, make_optimizer, update_average
 from poseemo_lib.training.losses import classification_losses
-from poseemo_lib.training.memory import keep_memory
 from poseemo_lib.training.parameters import RunParameters, settings_from
 
 torch.use_deterministic_algorithms(True, warn_only=True)  # as a run does
@@ -202,7 +201,7 @@ class Step:
     """
 
     def __init__(self, model: nn.Module, batch: tuple, settings: Settings):
-        keep_memory()  # as `training.fit` does
+
         self.model, self.batch, self.settings = model.train(), batch, settings
         self.optimizer = make_optimizer(model, settings)
 

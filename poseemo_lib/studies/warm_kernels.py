@@ -221,7 +221,7 @@ def _load_compiled() -> None:
 def _hash_code() -> None:
     """Read the code that decides a run's numbers; a server does not outlive it."""
     from poseemo_lib.models import MODELS
-    from poseemo_lib.training.code_hash import code_hash
+    from poseemo_lib.training.run_folder import code_hash
 
     for name in MODELS:
         code_hash(name)

@@ -16,10 +16,8 @@ from torch import Tensor, nn
 from poseemo_lib.errors import TrainingError
 from poseemo_lib.features.augmentation import Augmentation
 from poseemo_lib.training.batching import PreparedClips, evaluation_batch, evaluation_windows, training_batch
-from poseemo_lib.training.losses import classification_losses, log_class_prior
-from poseemo_lib.training.memory import keep_memory
+from poseemo_lib.training.losses import classification_losses, inverse_frequency_weights, log_class_prior
 from poseemo_lib.training.metrics import confusion_counts, scores_from_confusion
-from poseemo_lib.training.sampling import epoch_order, inverse_frequency_weights
 
 EVALUATION_BATCH = 256
 
@@ -51,7 +49,7 @@ class Settings:
 
 @dataclass
 class Progress:
-    """What a checkpoint holds beside the weights and the optimizer."""
+    """What a checkpoint holds besides the weights and the optimizer."""
 
     epoch: int = 0
     best_epoch: int = 0
@@ -61,10 +59,9 @@ class Progress:
 
 
 def epoch_seed(seed: int, epoch: int, purpose: int) -> int:
-    """Seed of one of the things drawn in an epoch (dropout, order, augmentation), independent of the others.
+    """Seed of one of the things that are drawn in an epoch: 0 dropout, 1 the order of clips, 2 crops and augmentation.
 
-    All randomness of an epoch (order, augmentation, dropout) follows from it, so a run that is resumed at an epoch
-    goes on exactly as one that was never stopped.
+    Nothing else is random, so that a run that is resumed after an epoch goes on as one that was never stopped.
     """
     return int(np.random.SeedSequence([seed, epoch, purpose]).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
@@ -82,6 +79,17 @@ def learning_rate(step: int, steps_an_epoch: int, settings: Settings) -> float:
 def make_optimizer(model: nn.Module, settings: Settings) -> torch.optim.Optimizer:
     """Make AdamW (Loshchilov and Hutter 2019) in its fused form: one pass over each tensor in place of a dozen."""
     return torch.optim.AdamW(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
+
+
+def epoch_order(labels: Tensor, n_classes: int, sampler: str, generator: torch.Generator) -> Tensor:
+    """Draw the order of one epoch: positions in the training labels (N,) -> (N,).
+
+    `uniform`: every clip once. `balanced`: N draws with replacement, each class equally likely, as published.
+    """
+    if sampler == "uniform":
+        return torch.randperm(len(labels), generator=generator)
+    weights = 1.0 / torch.bincount(labels, minlength=n_classes).double()[labels]
+    return torch.multinomial(weights, len(labels), replacement=True, generator=generator)
 
 
 def fit(
@@ -124,7 +132,6 @@ def fit(
     TrainingError
         The loss was not finite; the message names the epoch and the first clip.
     """
-    keep_memory()
     optimizer = make_optimizer(model, settings)
     average = copy.deepcopy(model)
     state = {"model": model, "average": average, "optimizer": optimizer}
@@ -154,16 +161,14 @@ def _out_of_patience(progress: Progress, settings: Settings) -> bool:
 
 
 def _loss_function(labels: Tensor, n_classes: int, settings: Settings) -> Callable[[Tensor, Tensor], Tensor]:
-    """Choose the loss of logits (B, n_classes) and labels (B,), with what it takes from the training labels (N,)."""
-    weights = inverse_frequency_weights(labels, n_classes) if settings.class_weights == "inverse" else None
-    prior = log_class_prior(labels, n_classes)
+    """Choose the loss of logits (B, n_classes) and labels (B,), given the training labels (N,)."""
     return partial(
         classification_losses,
         loss=settings.loss,
         label_smoothing=settings.label_smoothing,
-        class_weights=weights,
+        class_weights=inverse_frequency_weights(labels, n_classes) if settings.class_weights == "inverse" else None,
         focal_gamma=settings.focal_gamma,
-        log_prior=prior,
+        log_prior=log_class_prior(labels, n_classes),
     )
 
 
@@ -206,17 +211,8 @@ def _train_epoch(model, average, optimizer, data, train, epoch, n_classes, loss_
 def update_average(average: nn.Module, model: nn.Module, decay: float, step: int) -> None:
     """Move the averaged weights towards the model's: an exponential moving average over the steps.
 
-    The average is what is validated, chosen and kept (Polyak and Juditsky 1992; Tarvainen and Valpola 2017). Early on
-    it forgets faster, so that it is not held back by the random start.
-
-    Parameters
-    ----------
-    average, model : nn.Module
-        Of one kind.
-    decay : float
-        0 to below 1; 0: the average is the model itself.
-    step : int
-        Steps done before.
+    The average is what is validated, chosen and kept (Polyak and Juditsky 1992; Tarvainen and Valpola 2017). In early
+    steps it forgets faster, so that the random start does not hold it back. With a decay of 0 it is the model itself.
     """
     decay = min(decay, (1 + step) / (10 + step)) if decay else 0.0
     torch._foreach_lerp_(list(average.parameters()), list(model.parameters()), 1 - decay)
@@ -235,23 +231,10 @@ def _first_bad(bad: Tensor, losses: Tensor, clip: Tensor) -> Tensor:
 def predict(
     model: nn.Module, data: PreparedClips, index: Tensor, n_frames: int, eval_crops: int, precision: str = "float32"
 ) -> Tensor:
-    """Predict class probabilities of clips, the mean over their windows.
+    """Predict class probabilities of the clips `index` (N,), the mean over their windows: float32 (N, n_classes).
 
-    Parameters
-    ----------
-    model : nn.Module
-    data : PreparedClips
-    index : int tensor (N,)
-        The clips.
-    n_frames, eval_crops : int
-        Frames of a window; windows a clip (`batching.evaluation_windows`).
-    precision : {"float32", "bf16"}
-
-    Returns
-    -------
-    float32 tensor (N, n_classes)
+    Windows have `n_frames` frames and are `eval_crops` a clip (`batching.evaluation_windows`).
     """
-    keep_memory()
     was_training = model.training
     model.eval()
     clip, start = evaluation_windows(data.lengths[index], n_frames, eval_crops)

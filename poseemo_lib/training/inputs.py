@@ -13,7 +13,6 @@ from poseemo_lib.data.splits import make_split, split_hash
 from poseemo_lib.errors import LeakError, UsageError
 from poseemo_lib.features.preparation import Preparation
 from poseemo_lib.training.batching import PreparedClips, prepare_clips
-from poseemo_lib.training.memory import keep_memory
 from poseemo_lib.training.parameters import RunParameters, settings_from
 from poseemo_lib.training.run_folder import run_identity
 
@@ -119,7 +118,6 @@ def load_inputs(parameters: RunParameters) -> Inputs:
     UsageError
         `score_by: source` and a recording with clips of several labels.
     """
-    keep_memory()
     if parameters.threads:
         torch.set_num_threads(parameters.threads)
     dataset = Dataset(ensure_dataset(parameters.dataset))

@@ -1,10 +1,8 @@
-"""Losses of a classification, each sample by itself: cross-entropy and what is used against imbalance."""
+"""Losses of a classification, one number a clip: cross-entropy and what is used against imbalance."""
 
 import torch
 from torch import Tensor
 from torch.nn import functional
-
-LOSSES = ("cross_entropy", "focal", "logit_adjustment")
 
 
 def classification_losses(
@@ -17,7 +15,7 @@ def classification_losses(
     focal_gamma: float = 2.0,
     log_prior: Tensor | None = None,
 ) -> Tensor:
-    """Loss of every sample.
+    """Compute the loss of every clip.
 
     Parameters
     ----------
@@ -56,3 +54,9 @@ def log_class_prior(labels: Tensor, n_classes: int) -> Tensor:
     """Logarithm of the classes' shares among training labels (N,) -> (n_classes,); a class without clips counts one."""
     counts = torch.bincount(labels, minlength=n_classes).clamp(min=1)
     return (counts / counts.sum()).log()
+
+
+def inverse_frequency_weights(labels: Tensor, n_classes: int) -> Tensor:
+    """Loss weights N / (n_classes * count), 0 for a class without clips: (N,) -> (n_classes,)."""
+    counts = torch.bincount(labels, minlength=n_classes).double()
+    return torch.where(counts > 0, len(labels) / ((counts > 0).sum() * counts.clamp(min=1)), 0.0).float()

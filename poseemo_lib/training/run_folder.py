@@ -6,7 +6,6 @@
 Every file is written under a temporary name and renamed, and the status `complete` is written last.
 """
 
-import fcntl
 import hashlib
 import json
 import os
@@ -19,13 +18,14 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
+import filelock
 import pandas as pd
 
 from poseemo_lib import __version__
 from poseemo_lib.errors import PoseemoError, UsageError
+from poseemo_lib.files import PACKAGE, collect_files, hash_code, module_file
 from poseemo_lib.paths import PROJECT
 from poseemo_lib.text import first_line
-from poseemo_lib.training.code_hash import code_hash
 
 RUN_FILE = "run.json"
 # In a study's folder: which runs it consists of.
@@ -60,26 +60,37 @@ def numeric_versions() -> dict[str, str]:
 
 
 def run_identity(parameters: dict, dataset_hash: str, split_hash: str) -> str:
-    """Hash of everything that decides a run's numbers: two runs with one identity are the same run.
+    """Hash everything that decides a run's numbers: two runs with the same identity are the same run.
 
-    That is the version and the code of the library (:mod:`poseemo_lib.training.code_hash`), the versions of what it computes
-    with, the parameters and the data.
-
-    Parameters
-    ----------
-    parameters : dict
-        All parameters of the run; the dataset's path, the device and the number of threads are left out.
-    dataset_hash, split_hash : str
-
-    Returns
-    -------
-    str
-        64 hexadecimal digits.
+    That is the version and the code of the library, the versions of the libraries that it computes with, the data, and
+    all parameters but the dataset's path, the device and the number of threads. Returns 64 hexadecimal digits.
     """
     kept = {name: value for name, value in parameters.items() if name not in PLACE_PARAMETERS}
     code = code_hash(parameters["architecture"])
     text = json.dumps([__version__, numeric_versions(), code, kept, dataset_hash, split_hash], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+@cache
+def code_hash(architecture: str) -> str:
+    """Hash the code that a run of a model or a baseline executes: 64 hexadecimal digits.
+
+    That is preparation, features, training, scoring and the architecture's own file, with all that they import from
+    this library. Comments, docstrings and layout do not count; nor does the code of datasets, studies and reports.
+    """
+    from poseemo_lib.models import MODELS
+
+    roots = ["training/batching.py", "training/fit.py"]
+    if architecture in MODELS:
+        own = module_file(MODELS[architecture].__module__).relative_to(PACKAGE)
+        roots += [own, "models/standardised.py", "models/dropout.py"]
+    else:
+        roots += ["training/baselines.py"]
+    # Run and inputs put a run together; what else they import, for reading, does not count.
+    files = {PACKAGE / "training/run.py", PACKAGE / "training/inputs.py"}
+    for root in roots:
+        collect_files(PACKAGE / root, files)
+    return hash_code(files)
 
 
 def read_record(folder: Path) -> dict | None:
@@ -100,53 +111,39 @@ def is_complete(folder: Path, identity: str) -> bool:
     return record is not None and record["status"] == "complete" and record["identity"] == identity
 
 
-def set_aside(folder: Path) -> Path | None:
-    """Move a run that was made with other parameters out of the way, to `.stale/` beside it; nothing is overwritten.
-
-    Returns
-    -------
-    Path or None
-        Where it is now; None if there was nothing.
-    """
-    if not (folder / RUN_FILE).exists():
-        return None
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
-    target = folder.parent / ".stale" / f"{folder.name}-{stamp}"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    os.replace(folder, target)
-    return target
+def set_aside(folder: Path) -> None:
+    """Move a run that was made with other parameters to `.stale/` beside it, so that nothing is overwritten."""
+    if (folder / RUN_FILE).exists():
+        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
+        target = folder.parent / ".stale" / f"{folder.name}-{stamp}"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(folder, target)
 
 
 @contextmanager
 def locked(folder: Path):
-    """Hold a run folder for this process; another process that wants it gets an error.
-
-    The lock lies beside the folder, since the folder itself may be set aside while it is held.
+    """Hold a run folder for this process, by a lock beside it: the folder itself may be set aside meanwhile.
 
     Raises
     ------
     PoseemoError
-        The folder is held. The lock goes with the process, also when that is killed.
+        Another process holds it. The lock goes with the process, also when that is killed.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with open(folder.parent / f".lock-{folder.name}", "w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise PoseemoError(f"{folder}: another process is working on this run; wait for it or stop it") from None
+    lock = filelock.FileLock(folder.parent / f".lock-{folder.name}")
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        raise PoseemoError(f"{folder}: another process is working on this run; wait for it or stop it") from None
+    try:
         yield
+    finally:
+        lock.release()
 
 
 @dataclass(frozen=True)
 class Run:
-    """A completed run, read from its folder.
-
-    Parameters
-    ----------
-    folder : Path
-    record : dict
-        `run.json`.
-    """
+    """A completed run: its folder, and its record (`run.json`)."""
 
     folder: Path
     record: dict
@@ -172,7 +169,7 @@ class Run:
         return table[table["split"] == split].reset_index(drop=True)
 
     def split(self) -> pd.DataFrame:
-        """Read which clip was in which part: clip_id, part, label, group_id, source_id."""
+        """Read which clip was in which split: clip_id, part (train, val or test), label, group_id, source_id."""
         return self._read(pd.read_parquet, "split.parquet")
 
     def _read(self, reader: Callable, name: str):
@@ -213,20 +210,19 @@ class Run:
 def _check_complete(path: Path, record: dict) -> None:
     """Raise where the record of a completed run lacks what every run has."""
     kinds = {"classes": list, "leaks": dict, "dataset": dict}
-    bad = [name for name, kind in kinds.items() if not isinstance(record.get(name), kind)]
-    bad += [f"parameters.{name}" for name in ("seed", "fold", "architecture") if name not in record["parameters"]]
-    if not bad:
-        bad += [f"dataset.{name}" for name in ("name", "content_hash", "synthetic") if name not in record["dataset"]]
-        bad += [name for name in ("started", "finished") if not _is_time(record.get(name))]
-    if bad:
+    missing = [name for name, kind in kinds.items() if not isinstance(record.get(name), kind)]
+    missing += [f"parameters.{name}" for name in ("seed", "fold", "architecture") if name not in record["parameters"]]
+    if not missing:
+        missing += [f"dataset.{name}" for name in ("name", "content_hash", "synthetic") if name not in record["dataset"]]
+    missing += [name for name in ("started", "finished") if not _is_time(record.get(name))]
+    if missing:
         raise PoseemoError(
-            f"{path}: wanted the record of a completed run, missing or not sound: {', '.join(bad)}; remove the run's "
+            f"{path}: wanted the record of a completed run, missing or damaged: {', '.join(missing)}; remove the run's "
             "folder and start the study again"
         )
 
 
 def _is_time(text: object) -> bool:
-    """Whether this is a time, or nothing."""
     try:
         return text is None or bool(datetime.fromisoformat(text))
     except (TypeError, ValueError):
@@ -234,18 +230,7 @@ def _is_time(text: object) -> bool:
 
 
 def find_runs(root: str | Path) -> tuple[list[Run], list[Path]]:
-    """Find the runs below a folder.
-
-    Parameters
-    ----------
-    root : str or Path
-
-    Returns
-    -------
-    complete : list of Run
-        In the order of their folders' names.
-    others : list of Path
-        Folders of runs that are not complete.
+    """Find the runs below a folder: those that are complete, by name, and the folders of the others.
 
     Raises
     ------

@@ -13,7 +13,8 @@ from poseemo_lib.training.batching import (
     prepare_clips,
     training_batch,
 )
-from poseemo_lib.training.sampling import epoch_order, inverse_frequency_weights
+from poseemo_lib.training.fit import epoch_order
+from poseemo_lib.training.losses import inverse_frequency_weights
 
 
 def make_clip(number, n_frames=40, people=1, fps=25.0, seed=None):

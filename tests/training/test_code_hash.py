@@ -4,8 +4,8 @@ import pytest
 
 from poseemo_lib import files
 from poseemo_lib.files import PACKAGE, plain_code
-from poseemo_lib.training import code_hash as fingerprint
-from poseemo_lib.training.code_hash import code_hash
+from poseemo_lib.training import run_folder
+from poseemo_lib.training.run_folder import code_hash
 
 
 @pytest.fixture
@@ -13,7 +13,7 @@ def copy(tmp_path, monkeypatch):
     """The library's files in a place where they can be changed."""
     shutil.copytree(PACKAGE, tmp_path / "poseemo_lib", ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(files, "PACKAGE", tmp_path / "poseemo_lib")
-    monkeypatch.setattr(fingerprint, "PACKAGE", tmp_path / "poseemo_lib")
+    monkeypatch.setattr(run_folder, "PACKAGE", tmp_path / "poseemo_lib")
     code_hash.cache_clear()
     yield tmp_path / "poseemo_lib"
     code_hash.cache_clear()
