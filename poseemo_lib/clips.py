@@ -60,8 +60,11 @@ def mark_missing(keypoints: np.ndarray) -> np.ndarray:
     return out
 
 
-def clip_faults(clip: PoseClip, classes: tuple[str, ...] | None = None) -> list[str]:
-    """List everything that is wrong with a clip, each as "wanted ..., got ..."; without `classes` any label is fine."""
+def clip_faults(clip: PoseClip, classes: tuple[str, ...] | None = None, synthetic: bool = True) -> list[str]:
+    """List everything that is wrong with a clip, each as "wanted ..., got ...".
+
+    Without `classes` any label is fine; `synthetic`: the clip may be synthetic.
+    """
     faults = [
         f"{name}: wanted a text that is not empty, got {getattr(clip, name)!r}"
         for name in ("clip_id", "source_id", "group_id")
@@ -71,6 +74,8 @@ def clip_faults(clip: PoseClip, classes: tuple[str, ...] | None = None) -> list[
         faults.append(f"label: wanted {'one of ' + ', '.join(classes) if classes else 'a text'}, got {clip.label!r}")
     if clip.split is not None and clip.split not in SPLITS:
         faults.append(f"split: wanted train, val, test or none, got {clip.split!r}")
+    if clip.origin == "synthetic" and not synthetic:
+        faults.append("origin: wanted no synthetic clip in a dataset with synthetic false, got one")
     return faults + _origin_faults(clip) + _picture_faults(clip) + _keypoint_faults(clip.keypoints)
 
 
@@ -135,9 +140,11 @@ def _keypoint_faults(keypoints: np.ndarray) -> list[str]:
     return faults
 
 
-def check_clip(clip: PoseClip, classes: tuple[str, ...] | None = None, where: str = "") -> PoseClip:
+def check_clip(
+    clip: PoseClip, classes: tuple[str, ...] | None = None, where: str = "", synthetic: bool = True
+) -> PoseClip:
     """Return the clip, or raise a ClipError with every fault that it has; `where` is the file that it came from."""
-    faults = clip_faults(clip, classes)
+    faults = clip_faults(clip, classes, synthetic)
     if faults:
         place = f"{where}: " if where else ""
         raise ClipError(f"{place}clip {clip.clip_id!r}: " + "; ".join(faults))

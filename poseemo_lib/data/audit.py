@@ -153,15 +153,7 @@ def audit(dataset: Dataset, split: pd.Series) -> AuditReport:
 
 
 def read_clips(dataset: Dataset, split: pd.Series, directions: np.ndarray | None) -> tuple[pd.DataFrame, Tracks]:
-    """Read every clip once and keep of it what the audit compares.
-
-    Parameters
-    ----------
-    dataset : Dataset
-    split : Series
-        Split by clip_id.
-    directions : array (102, 32), optional
-        Of the sketch; without it no track is described.
+    """Read every clip once and keep of it what the audit compares; sketch tracks along `directions` where given.
 
     Returns
     -------

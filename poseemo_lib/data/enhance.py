@@ -30,20 +30,11 @@ _CHUNK_CLIPS = 256
 
 @dataclass(frozen=True)
 class EnhanceReport:
-    """What was made.
-
-    Parameters
-    ----------
-    info : DatasetInfo
-    split : str
-        The method of the split, `official`, `grouped` or `neighbours`.
-    counts : DataFrame
-        Training clips by class: before, copies, after; and wanted, what the target asks for.
-    """
+    """What was made."""
 
     info: DatasetInfo
-    split: str
-    counts: pd.DataFrame
+    split: str  # the method: official, grouped or neighbours
+    counts: pd.DataFrame  # training clips by class: before, copies, after, and wanted, the target
 
 
 @dataclass(frozen=True)
@@ -77,9 +68,8 @@ def enhance_dataset(
     dataset : Dataset
         Without augmented copies.
     out : str or Path
-        The new dataset's folder, or any fsspec URL.
+        Folder or fsspec URL of the new dataset.
     name : str
-        Its name.
     split : {"official", "grouped", "neighbours"}, optional
         Which clips train; by default the dataset's own split where it has one, otherwise `grouped`. It becomes the
         official split of the new dataset.
@@ -94,17 +84,12 @@ def enhance_dataset(
     progress : bool
         Show a progress bar, in a terminal only.
 
-    Returns
-    -------
-    EnhanceReport
-
     Raises
     ------
     UsageError
-        An argument is out of range, the dataset has copies already, or `out` holds a complete dataset, or an unfinished
-        one of other settings. Nothing was written.
+        An argument is out of range, the dataset has copies already, or `out` holds another one. Nothing was written.
     DatasetError
-        The dataset cannot be split so, or a class has no training clips.
+        The dataset cannot be split this way, or a class has no training clips.
     """
     kinds = _check_call(split, seed, target, most, kinds)
     table = dataset.table()

@@ -182,19 +182,10 @@ def _nearest(pairs: pd.DataFrame, radius: float) -> tuple[pd.DataFrame, float]:
 
 
 def measure_pairs(dataset: Dataset, tracks: Tracks, pairs: pd.DataFrame) -> np.ndarray:
-    """Read the tracks of candidate pairs again and compare them.
+    """Read the tracks of candidate pairs again and compare them with `pose_distance`.
 
-    Parameters
-    ----------
-    dataset : Dataset
-    tracks : Tracks
-    pairs : DataFrame
-        a and b, entries of `tracks`, and mirrored: whether b is mirrored first.
-
-    Returns
-    -------
-    array (P, 2)
-        Distance in torso lengths and correlation of the movements: see `pose_distance`.
+    `pairs` has a and b, entries of `tracks`, and mirrored: whether b is mirrored first. Returns (P, 2): distances in
+    torso lengths and correlations of the movements.
     """
     # In one pass: candidates lie all over the dataset, so a second pass would read about as much again.
     sequences = _sequences(dataset, tracks, np.unique(pairs[["a", "b"]]))

@@ -99,18 +99,10 @@ def _make_once(folder: Path, progress: bool) -> None:
 
 
 def make_dataset(recipe: dict, folder: Path, name: str, *, progress: bool = True) -> None:
-    """Make a dataset as a recipe says.
+    """Make a dataset in a new folder as a recipe says.
 
-    Parameters
-    ----------
-    recipe : dict
-        `command` (synth, import or enhance) and the arguments of `write_synthetic_dataset`, `import_dataset` or
-        `enhance_dataset`; the dataset to enhance is made first where it has a recipe.
-    folder : Path
-        A folder without a dataset.
-    name : str
-        The dataset's name, and the recipe's for messages.
-    progress : bool
+    The recipe has a `command` (synth, import or enhance) and the arguments of `write_synthetic_dataset`,
+    `import_dataset` or `enhance_dataset`; the dataset to enhance is made first where it has a recipe.
 
     Raises
     ------
@@ -145,17 +137,9 @@ def make_dataset(recipe: dict, folder: Path, name: str, *, progress: bool = True
 
 
 def find_dataset(record: dict) -> Dataset | None:
-    """Find the dataset that a run was made with: where it was then, or in the project's `data/`.
+    """Find the dataset of a run, given its `run.json`: where it was then, or in the project's `data/`.
 
-    Parameters
-    ----------
-    record : dict
-        The run's `run.json`.
-
-    Returns
-    -------
-    Dataset or None
-        One with the same content hash; nothing is made or downloaded.
+    It has the same content hash; None where there is none. Nothing is made or downloaded.
     """
     places = [record["parameters"]["dataset"], *sorted((PROJECT / "data").glob("*"))]
     for place in places:

@@ -205,11 +205,6 @@ def split_neighbours(rows: pd.DataFrame, blocks: np.ndarray, fractions, rng: np.
     -------
     array (N,), int
         0 train, 1 validation, 2 test, -1 not used: within `GUARD` of a block of a later split.
-
-    Raises
-    ------
-    DatasetError
-        A clip_id does not end in a number, or the blocks cannot be dealt.
     """
     place = number_places(rows)
     bins = _bin(place)
@@ -234,17 +229,10 @@ def _bin(place: np.ndarray) -> np.ndarray:
 
 
 def number_places(rows: pd.DataFrame) -> np.ndarray:
-    """Place each clip between the first and the last number of its folder and label.
+    """Place each clip (N rows with clip_id and label) between the first and the last number of its folder and label.
 
-    Parameters
-    ----------
-    rows : DataFrame
-        N clips with clip_id and label. The number is the digits at the end of clip_id, the folder what precedes them.
-
-    Returns
-    -------
-    array (N,)
-        (rank + 0.5) / count, between 0 and 1, whatever the order of the rows.
+    The number is the digits at the end of clip_id, the folder what precedes them. Returns (rank + 0.5) / count,
+    (N,), whatever the order of the rows.
     """
     named = rows["clip_id"].str.extract(r"(?s)^(?P<folder>.*?)(?P<number>\d+)$")
     unnumbered = rows["clip_id"][named["number"].isna()]

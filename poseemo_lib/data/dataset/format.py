@@ -21,26 +21,17 @@ SHARD_CLIPS = 4096
 INFO_FILE = "dataset.json"
 
 _TEXT = pa.string()
-SCHEMA = pa.schema(
-    [
-        pa.field("clip_id", _TEXT, nullable=False),
-        pa.field("label", _TEXT, nullable=False),
-        pa.field("split", _TEXT),
-        pa.field("source_id", _TEXT, nullable=False),
-        pa.field("group_id", _TEXT, nullable=False),
-        pa.field("origin", _TEXT, nullable=False),
-        pa.field("augmented_from", _TEXT),
-        pa.field("fps", pa.float64(), nullable=False),
-        pa.field("width", pa.int32(), nullable=False),
-        pa.field("height", pa.int32(), nullable=False),
-        pa.field("n_frames", pa.int32(), nullable=False),
-        pa.field("n_people", pa.int32(), nullable=False),
-        # (n_frames, n_people, 17, 3) in C order; a joint that was not seen is NaN, NaN, 0.
-        pa.field("keypoints", pa.list_(pa.field("item", pa.float32(), nullable=False)), nullable=False),
-    ]
-)
+_COLUMNS = {
+    **dict.fromkeys(("clip_id", "label", "split", "source_id", "group_id", "origin", "augmented_from"), _TEXT),
+    "fps": pa.float64(),
+    **dict.fromkeys(("width", "height", "n_frames", "n_people"), pa.int32()),
+    # (n_frames, n_people, 17, 3) in C order; a joint that was not seen is NaN, NaN, 0.
+    "keypoints": pa.list_(pa.field("item", pa.float32(), nullable=False)),
+}
+_OPTIONAL = ("split", "augmented_from")
+SCHEMA = pa.schema([pa.field(name, kind, nullable=name in _OPTIONAL) for name, kind in _COLUMNS.items()])
 METADATA_COLUMNS = tuple(name for name in SCHEMA.names if name != "keypoints")
-TEXT_COLUMNS = tuple(name for name in SCHEMA.names if SCHEMA.field(name).type == _TEXT)
+TEXT_COLUMNS = tuple(name for name, kind in _COLUMNS.items() if kind == _TEXT)
 _VALUES_PER_PERSON = N_KEYPOINTS * len(CHANNELS)
 
 

@@ -187,15 +187,7 @@ class Dataset:
     def _sound(self, clip: PoseClip | Fault, path: str) -> PoseClip:
         if isinstance(clip, Fault):
             raise ClipError(f"{clip}; `poseemo inspect` lists every fault")
-        if fault := self._origin_fault(clip):
-            raise ClipError(f"{path}: clip {clip.clip_id!r}: {fault}")
-        return check_clip(clip, self.classes, path)
-
-    def _origin_fault(self, clip: PoseClip) -> str:
-        """Say what is wrong with a synthetic clip in a dataset that does not call itself synthetic; else nothing."""
-        if clip.origin == "synthetic" and not self.info.synthetic:
-            return f"origin: wanted no synthetic clip in a dataset with synthetic false, got one; correct {INFO_FILE}"
-        return ""
+        return check_clip(clip, self.classes, path, self.info.synthetic)
 
     def faults(self) -> Iterator[Fault]:
         """Stream everything that is wrong: see :meth:`scan`."""
@@ -239,8 +231,7 @@ class Dataset:
             yield Fault(path, "", str(error).removeprefix(f"{path}: "))
 
     def _faults_of(self, clip: PoseClip, path: str, seen: set[bytes]) -> list[Fault]:
-        messages = clip_faults(clip, self.classes)
+        messages = clip_faults(clip, self.classes, self.info.synthetic)
         if isinstance(clip.clip_id, str) and short_hash(clip.clip_id) in seen:
             messages.append("wanted a clip_id of its own, got one that is taken")
-        messages += filter(None, [self._origin_fault(clip)])
         return [Fault(path, clip.clip_id or "", message) for message in messages]

@@ -122,14 +122,9 @@ class DatasetWriter:
         DatasetError
             The disk is full, or the folder is gone.
         """
-        check_clip(clip, self.info.classes, where)
-        place = f"{where}: " if where else ""
-        if clip.origin == "synthetic" and not self.info.synthetic:
-            raise ClipError(
-                f"{place}clip {clip.clip_id!r}: wanted a real or augmented clip in a dataset with synthetic false, got "
-                "origin 'synthetic'; make the dataset with DatasetInfo(synthetic=True)"
-            )
+        check_clip(clip, self.info.classes, where, self.info.synthetic)
         if self.written(clip.clip_id):
+            place = f"{where}: " if where else ""
             raise ClipError(f"{place}clip {clip.clip_id!r}: wanted a clip_id of its own, got one that is taken")
         self._add(clip)
         self._rows.append(clip)

@@ -33,19 +33,12 @@ from poseemo_lib.paths import open_place
 from poseemo_lib.text import first_line, track
 
 PLANTED_FILE = "planted.parquet"
-PLANTED_SCHEMA = pa.schema(
-    [
-        pa.field("clip_id", pa.string(), nullable=False),
-        pa.field("label", pa.string(), nullable=False),
-        pa.field("person", pa.int32(), nullable=False),
-        pa.field("joints", pa.list_(pa.string()), nullable=False),
-        pa.field("start", pa.int32(), nullable=False),
-        pa.field("stop", pa.int32(), nullable=False),
-        pa.field("cues", pa.list_(pa.string()), nullable=False),
-        pa.field("rhythm_hz", pa.float64()),
-        pa.field("intensity", pa.float64(), nullable=False),
-    ]
-)
+_PLANTED_COLUMNS = {
+    **{"clip_id": pa.string(), "label": pa.string(), "person": pa.int32(), "joints": pa.list_(pa.string())},
+    **{"start": pa.int32(), "stop": pa.int32(), "cues": pa.list_(pa.string())},
+    **{"rhythm_hz": pa.float64(), "intensity": pa.float64()},
+}
+PLANTED_SCHEMA = pa.schema([pa.field(name, kind, name == "rhythm_hz") for name, kind in _PLANTED_COLUMNS.items()])
 _MEDIAN_SECONDS, _SECONDS_SPREAD, _SECONDS_RANGE = 2.7, 0.42, (1.0, 6.0)
 _BATCH_ROWS = 1024
 
@@ -188,10 +181,6 @@ def write_synthetic_dataset(
     progress : bool
         Show a progress bar, in a terminal only.
 
-    Returns
-    -------
-    DatasetInfo
-
     Raises
     ------
     UsageError
@@ -233,15 +222,12 @@ def read_planted(url):
     Returns
     -------
     pandas.DataFrame
-        One row a clip in which something was planted, with the fields of :class:`Planted`; `joints` and `cues` are
-        arrays of str.
+        One row for each clip with a planted emotion, with the fields of :class:`Planted`.
 
     Raises
     ------
     DatasetError
         The folder has no readable `planted.parquet`.
-    UsageError
-        fsspec cannot open such a URL.
     """
     fs, root = open_place(url)
     path = f"{root}/{PLANTED_FILE}"
