@@ -102,7 +102,7 @@ def stages(predictors: dict, windows, size: tuple, name: str, options: Options) 
     import torch
 
     from poseemo_lib.features.compiled_features import derive_features
-    from poseemo_lib.inference.onnx_predictor import prepare_windows
+    from poseemo_lib.inference.predictor_info import prepare_windows
     from poseemo_lib.training.batching import evaluation_batch, prepare_clips
 
     network = predictors["torch"]
@@ -128,10 +128,10 @@ def stages(predictors: dict, windows, size: tuple, name: str, options: Options) 
     exported = predictors.get("ONNX, features")
     if exported is None:
         return
-    prepared, _ = prepare_windows(windows, *size, how, info.n_frames)
+    prepared, _ = prepare_windows(info, windows, *size)
     arms = {
         "ONNX": lambda: exported.probabilities(windows, *size),
-        "prepare": lambda: prepare_windows(windows, *size, how, info.n_frames),
+        "prepare": lambda: prepare_windows(info, windows, *size),
         "features": lambda: derive_features(prepared, info.fps, how.positions),
     }
     values = in_turns({stage: _per_item(work, 1, options) for stage, work in arms.items()}, options.turns(9))

@@ -1,4 +1,4 @@
-"""A run's network as an ONNX file that predicts without torch, held against the network before it gets its name."""
+"""A run's network as an ONNX file that predicts without torch; it is compared with the network before it is kept."""
 
 import logging
 import warnings
@@ -16,16 +16,15 @@ from poseemo_lib.errors import PoseemoError, UsageError
 from poseemo_lib.features.layout import CHANNEL_NAMES, N_FEATURES
 from poseemo_lib.features.tensor_features import to_features
 from poseemo_lib.inference.doctor import find_statistics
-from poseemo_lib.inference.onnx_predictor import OnnxPredictor
-from poseemo_lib.inference.onnx_sidecar import Sidecar, file_sha256, sidecar_path, write_sidecar
+from poseemo_lib.inference.onnx_predictor import OnnxPredictor, Sidecar, file_sha256, sidecar_path, write_sidecar
 from poseemo_lib.inference.predictor import windows_of
 from poseemo_lib.inference.torch_predictor import TorchPredictor
 from poseemo_lib.skeleton import COCO_KEYPOINTS, MAX_PEOPLE, N_KEYPOINTS
 from poseemo_lib.training.run_folder import Run
 
-# A probability that differs by more refuses the export.
+# An export is refused if a probability differs by more.
 TOLERANCE = 1e-4
-# Clips of the run's test part that are compared, evenly spread over it.
+# Test clips that are compared, evenly spread over the split.
 CLIPS = 48
 INPUTS = ("keypoints", "features")
 
@@ -60,20 +59,16 @@ def export_run(
     out : str or Path
         `NAME.onnx`; its folder is made.
     inputs : {"keypoints", "features"}
-        Whether features are derived inside the graph, or by whoever calls it.
+        Whether features are derived inside the graph, or by the caller.
     check : Dataset, optional
         The clips that the export is compared on; default: the run's own test clips.
-
-    Returns
-    -------
-    Sidecar
 
     Raises
     ------
     UsageError
-        A wrong argument, something is there already, a package is missing, or the run's dataset is not found.
+        A wrong argument, `out` exists, a package is missing, or the run's dataset is not found.
     PoseemoError
-        The run cannot be used, or the export predicts otherwise than the network: nothing is written then.
+        The run cannot be used, or the export's predictions differ from the network's: nothing is written then.
     """
     out = _check_target(Path(out), inputs)
     predictor = TorchPredictor(folder)
@@ -84,7 +79,7 @@ def export_run(
         _write_graph(predictor, inputs, temporary)
         sidecar = _sidecar(predictor, inputs, file_sha256(temporary))
         write_sidecar(temporary, sidecar)
-        sidecar.parity = where | compare(predictor, OnnxPredictor(temporary), recordings)
+        sidecar.parity = where | compare_predictors(predictor, OnnxPredictor(temporary), recordings)
         temporary.rename(out)
         write_sidecar(out, sidecar)
     except OSError as error:
@@ -169,24 +164,11 @@ def _sidecar(predictor: TorchPredictor, inputs: str, sha256: str) -> Sidecar:
     )
 
 
-def compare(network: TorchPredictor, exported: OnnxPredictor, recordings: list[Recording]) -> dict:
-    """Hold an export against its network, from raw keypoints to probabilities.
+def compare_predictors(network: TorchPredictor, exported: OnnxPredictor, recordings: list[Recording]) -> dict:
+    """Compare an export with its network, from raw keypoints to probabilities: windows, and largest_difference.
 
-    Parameters
-    ----------
-    network : TorchPredictor
-    exported : OnnxPredictor
-    recordings : list of Recording
-
-    Returns
-    -------
-    dict
-        windows, and largest_difference of a probability, together and one window at a time.
-
-    Raises
-    ------
-    PoseemoError
-        There is no window to compare, or one differs by more than :data:`TOLERANCE`.
+    Windows are predicted together and one alone, since the size of a batch must not matter. Raises PoseemoError if
+    there is no window, or if a probability differs by more than :data:`TOLERANCE`.
     """
     worst, n_windows = 0.0, 0
     for recording in recordings:
@@ -201,7 +183,7 @@ def compare(network: TorchPredictor, exported: OnnxPredictor, recordings: list[R
         raise PoseemoError("the export could not be compared: wanted clips with people, got none; use --check DATASET")
     if worst > TOLERANCE:
         raise PoseemoError(
-            f"the export predicts otherwise than the network: probabilities differ by up to {worst:.2g}, wanted "
+            f"the export differs from the network: probabilities differ by up to {worst:.2g}, wanted "
             f"at most {TOLERANCE:g}; nothing was written"
         )
     return {"windows": n_windows, "largest_difference": worst}

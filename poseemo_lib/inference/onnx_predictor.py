@@ -1,18 +1,101 @@
-"""An exported network as a predictor, with ONNX Runtime and NumPy: torch is not needed."""
+"""An exported network, `NAME.onnx` with its sidecar `NAME.json`, as a predictor: ONNX Runtime and NumPy, no torch."""
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from scipy.special import softmax
 
 from poseemo_lib.errors import PoseemoError, UsageError
 from poseemo_lib.features.compiled_features import derive_features
-from poseemo_lib.features.preparation import Preparation, prepare
+from poseemo_lib.features.preparation import Preparation
 from poseemo_lib.features.windows import Window
-from poseemo_lib.inference.onnx_sidecar import read_sidecar
-from poseemo_lib.inference.predictor_info import PredictorInfo
+from poseemo_lib.files import write_json
+from poseemo_lib.inference.predictor_info import PredictorInfo, prepare_windows
 from poseemo_lib.text import first_line
 from poseemo_lib.training.calibration import scale_probabilities
+
+
+class Sidecar(BaseModel):
+    """`NAME.json`: all that is needed to predict with an exported network, in any language.
+
+    Parameters
+    ----------
+    inputs : {"keypoints", "features"}
+        What the graph takes beside `mask` (B, T): prepared `keypoints` (B, T, 2, 17, 3), or `features` (B, T, 238).
+    joints, channels : list of str
+        Order of the 17 keypoints, and of the features of one.
+    temperature : float
+        The graph's output `probabilities` is softmax(logits / temperature).
+    abstain_below : float
+        With less confidence the prediction is "not sure".
+    parity : dict
+        How the export was compared with the network: windows, clips, dataset, largest_difference of a probability.
+    """
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    format_version: Literal[1] = 1
+    onnx_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    architecture: str
+    run: str
+    classes: list[str] = Field(min_length=2)
+    inputs: Literal["keypoints", "features"]
+    n_frames: int = Field(ge=1)
+    preparation: Preparation
+    joints: list[str]
+    channels: list[str]
+    temperature: float = Field(gt=0)
+    abstain_below: float = Field(ge=0, le=1)
+    synthetic: bool
+    dataset: dict
+    scores: dict
+    statistics: dict
+    parity: dict
+    versions: dict[str, str]
+
+
+def sidecar_path(onnx: Path) -> Path:
+    """Return the path of an exported network's sidecar."""
+    return onnx.with_suffix(".json")
+
+
+def file_sha256(path: Path) -> str:
+    """Hash a file: 64 hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_sidecar(onnx: Path, sidecar: Sidecar) -> None:
+    """Write the sidecar of an exported network."""
+    write_json(sidecar_path(onnx), sidecar.model_dump())
+
+
+def read_sidecar(onnx: Path) -> Sidecar:
+    """Read the sidecar of an exported network, and check that the two belong together.
+
+    Raises
+    ------
+    PoseemoError
+        One of the two files is missing or damaged, or they do not belong together.
+    """
+    path, again = sidecar_path(onnx), "export the run again with `poseemo export`"
+    try:
+        if onnx.stat().st_size == 0:
+            raise PoseemoError(f"{onnx}: wanted an exported network, got an empty file; {again}")
+        sidecar = Sidecar.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise PoseemoError(f"{error.filename}: {error.strerror}; wanted NAME.onnx and NAME.json; {again}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "content"
+        raise PoseemoError(f"{path}: damaged: {where}: {first['msg'][0].lower()}{first['msg'][1:]}; {again}") from None
+    if sidecar.onnx_sha256 != file_sha256(onnx):
+        raise PoseemoError(f"{onnx}: is not the network that {path.name} was written for; {again}")
+    return sidecar
 
 
 class OnnxPredictor:
@@ -35,9 +118,8 @@ class OnnxPredictor:
 
     def __init__(self, path: str | Path, *, threads: int = 1):
         path = Path(path)
-        self.sidecar = read_sidecar(path)
+        self.sidecar = side = read_sidecar(path)
         self._session = _open_session(path, threads)
-        side = self.sidecar
         self.info = PredictorInfo(
             name=f"{side.architecture} of {side.run}, exported as {path}",
             classes=tuple(side.classes),
@@ -50,45 +132,15 @@ class OnnxPredictor:
             scores=side.scores,
         )
 
-    @property
-    def provider(self) -> str:
-        """What ONNX Runtime really runs on."""
-        return self._session.get_providers()[0]
-
     def probabilities(self, windows: Sequence[Window], fps: float, width: int, height: int) -> np.ndarray:
         """Predict windows of one recording: see :class:`poseemo_lib.inference.predictor.Predictor`."""
         if not len(windows):
             return np.zeros((0, len(self.info.classes)))
-        values, mask = prepare_windows(windows, fps, width, height, self.info.preparation, self.info.n_frames)
+        values, mask = prepare_windows(self.info, windows, fps, width, height)
         if self.sidecar.inputs == "features":
             values = derive_features(values, self.info.fps, self.info.preparation.positions)
         (logits,) = self._session.run(["logits"], {self.sidecar.inputs: values, "mask": mask})
-        return scale_probabilities(_softmax(logits), self.info.temperature)
-
-
-def prepare_windows(
-    windows: Sequence[Window], fps: float, width: int, height: int, how: Preparation, n_frames: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Prepare each window as a clip of its own and keep its first frames.
-
-    Returns
-    -------
-    keypoints : array (W, n_frames, 2, 17, 3), float32
-        Missing, and padding: NaN, NaN, 0.
-    mask : bool array (W, n_frames)
-        True for real frames.
-    """
-    clean = [prepare(window.keypoints, fps, width, height, how)[:n_frames] for window in windows]
-    keypoints = np.full((len(windows), n_frames, *clean[0].shape[1:]), np.nan, np.float32)
-    keypoints[..., 2] = 0
-    for window, values in zip(keypoints, clean, strict=True):
-        window[: len(values)] = values
-    return keypoints, np.arange(n_frames) < np.array([len(values) for values in clean])[:, None]
-
-
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    exponents = np.exp(logits.astype(np.float64) - logits.max(-1, keepdims=True))
-    return exponents / exponents.sum(-1, keepdims=True)
+        return scale_probabilities(softmax(logits.astype(np.float64), -1), self.info.temperature)
 
 
 def _open_session(path: Path, threads: int):

@@ -1,8 +1,13 @@
-"""What is known of a predictor; imports no torch."""
+"""What is known of a predictor, and how windows are prepared for it; imports no torch."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from poseemo_lib.features.preparation import Preparation
+import numpy as np
+
+from poseemo_lib.features.preparation import Preparation, prepare
+from poseemo_lib.features.windows import Window
+from poseemo_lib.skeleton import MAX_PEOPLE, N_KEYPOINTS
 
 
 @dataclass(frozen=True)
@@ -50,3 +55,24 @@ class PredictorInfo:
     def seconds(self) -> float:
         """Length of a window."""
         return self.n_frames / self.fps
+
+
+def prepare_windows(
+    info: PredictorInfo, windows: Sequence[Window], fps: float, width: int, height: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Prepare each window as a clip of its own, and keep its first frames.
+
+    Returns
+    -------
+    keypoints : array (W, n_frames, 2, 17, 3), float32
+        Missing, and padding: NaN, NaN, 0.
+    mask : bool array (W, n_frames)
+        True for real frames.
+    """
+    keypoints = np.full((len(windows), info.n_frames, MAX_PEOPLE, N_KEYPOINTS, 3), np.nan, np.float32)
+    keypoints[..., 2] = 0
+    mask = np.zeros(keypoints.shape[:2], bool)
+    for k, window in enumerate(windows):
+        clean = prepare(window.keypoints, fps, width, height, info.preparation)[: info.n_frames]
+        keypoints[k, : len(clean)], mask[k, : len(clean)] = clean, True
+    return keypoints, mask
