@@ -14,7 +14,7 @@ from poseemo_lib.cli.shared import say
 from poseemo_lib.errors import PoseemoError
 
 app = typer.Typer(
-    help="Emotion recognition from body pose: videos or keypoints -> dataset -> audited runs -> report, prediction.",
+    help="Recognise emotions from body pose: build a dataset, train and compare models, report, predict.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -33,7 +33,7 @@ def main() -> None:
         typer.echo(f"poseemo: {error}", err=True)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        typer.echo("poseemo: stopped; what was done is kept, the same command goes on", err=True)
+        typer.echo("poseemo: stopped; finished work is kept, and the same command continues", err=True)
         sys.exit(130)
     except BrokenPipeError:  # the reader of a pipe has gone
         sys.stderr.close()

@@ -22,14 +22,14 @@ def say(text: str = "") -> None:
     typer.echo(text)
 
 
-def print_table(table) -> None:
-    """Print a DataFrame of texts: fitted to a terminal, as wide as needed elsewhere."""
+def print_table(table, numbers: Sequence[str] = ()) -> None:
+    """Print a DataFrame of texts, fitted to a terminal, as wide as needed elsewhere; `numbers` are right-aligned."""
     from rich.console import Console
     from rich.table import Table
 
     shown = Table(box=None, pad_edge=False, header_style="bold")
     for name in table.columns:
-        shown.add_column(str(name), overflow="fold")
+        shown.add_column(str(name), overflow="fold", justify="right" if name in numbers else "left")
     for row in table.itertuples(index=False):
         shown.add_row(*map(str, row))
     Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else 1000).print(shown)

@@ -175,14 +175,12 @@ def _read_videos(place: Path, faults: list[str], estimator: OpenEstimator, progr
 
 
 def _read_video(path: Path, name: str, estimator: Estimator, progress: bool) -> InputRecording:
-    from tqdm import tqdm
+    from rich.console import Console
+    from rich.progress import Progress
 
-    with tqdm(desc=path.name, unit="frame", disable=None if progress else True) as bar:
-
-        def show(done: int, total: int | None) -> None:
-            bar.total = total
-            bar.update()
-
-        found = people_of_video(path, estimator, progress=show)
+    console = Console(stderr=True)
+    with Progress(console=console, disable=not (progress and console.is_terminal)) as bar:
+        task = bar.add_task(path.name, total=None)
+        found = people_of_video(path, estimator, progress=lambda n, total: bar.update(task, completed=n, total=total))
     recording = Recording(found.keypoints, found.fps, found.width, found.height, tracked=False)
     return InputRecording(name, recording, found.cuts, damage=found.damage)

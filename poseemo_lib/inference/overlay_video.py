@@ -9,6 +9,7 @@ import pandas as pd
 from poseemo_lib.features.windows import Window
 from poseemo_lib.inference.inputs import InputRecording
 from poseemo_lib.skeleton import N_KEYPOINTS
+from poseemo_lib.text import track
 from poseemo_lib.training.evaluation import probability_columns
 from poseemo_lib.video.drawing import draw_overlay, draw_strip
 from poseemo_lib.video.frames import prefetch, read_frames
@@ -80,8 +81,6 @@ def write_overlay(
     PoseemoError
         It cannot be written.
     """
-    from tqdm import tqdm
-
     recording, n_frames = one.recording, len(one.recording.keypoints)
     chosen = window_of_frames(windows, n_frames)
     # Number -1, no window, takes the last row.
@@ -91,7 +90,7 @@ def write_overlay(
     strip = draw_strip(values[chosen[np.arange(columns) * n_frames // columns]], classes, *_STRIP)
     frames = prefetch(read_frames(video, fps=recording.fps))
     with VideoWriter(out, recording.fps, recording.width, recording.height) as writer:
-        for frame in tqdm(frames, total=n_frames, desc="overlay", unit="frame", disable=None if progress else True):
+        for frame in track(frames, "overlay", n_frames, shown=progress):
             number = chosen[frame.index]
             window = windows[number] if number >= 0 else None
             people = window.keypoints[frame.index - window.start] if window else np.zeros((0, N_KEYPOINTS, 3))
