@@ -1,20 +1,28 @@
-"""What a network's answers rest on: attention and integrated gradients. Permutation: see `permutation`.
+"""What a network's predictions depend on: attention, integrated gradients and permutation importance.
 
-All functions work on a `Standardised` network, windows of features (B, T, F) and their mask (B, T). A window is
-(T, M, K, 7) too. Where features are changed, it is the standardised ones: a joint that was not seen is 0 there.
+All functions take a `Standardised` network, windows of features (B, T, F) and their mask (B, T). Features are changed
+after standardisation, where a joint that was not seen is 0.
 """
 
 import copy
 import warnings
+from dataclasses import dataclass
 
+import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor, nn
 
 from poseemo_lib.features.tensor_features import CHANNEL_NAMES
 from poseemo_lib.models.pooling import AttentionPooling
-from poseemo_lib.skeleton import MAX_PEOPLE, N_KEYPOINTS
+from poseemo_lib.skeleton import COCO_KEYPOINTS, MAX_PEOPLE, N_KEYPOINTS
+from poseemo_lib.training.bootstrap import draw_groups, interval
+from poseemo_lib.training.metrics import log_losses
 
 CHUNK = 256
+N_SPANS = 8
+FEATURE_TYPES = {"x": ("x",), "y": ("y",), "confidence": ("confidence",),
+                 "velocity": ("vx", "vy"), "acceleration": ("ax", "ay")}  # fmt: skip
 
 
 def as_joints(features: Tensor) -> Tensor:
@@ -26,14 +34,8 @@ def as_joints(features: Tensor) -> Tensor:
 def attention_over_time(model: nn.Module, features: Tensor, mask: Tensor) -> Tensor | None:
     """Weights with which the network averages over time.
 
-    Attention says what is averaged, not why an answer was given (Jain and Wallace 2019, "Attention is not
-    explanation"): a frame already carries what a recurrent or convolutional network gathered from others.
-
-    Parameters
-    ----------
-    model : nn.Module
-    features : tensor (B, T, F)
-    mask : bool tensor (B, T)
+    They do not explain a prediction (Jain and Wallace 2019, "Attention is not explanation"): a frame already carries what
+    a recurrent or convolutional network gathered from others.
 
     Returns
     -------
@@ -54,7 +56,7 @@ def attention_over_time(model: nn.Module, features: Tensor, mask: Tensor) -> Ten
 
 
 def class_margin(logits: Tensor) -> Tensor:
-    """Logits less their mean over classes: what is left when the part that no answer depends on is taken away."""
+    """Logits minus their mean over classes, on which no prediction depends."""
     return logits - logits.mean(-1, keepdim=True)
 
 
@@ -64,25 +66,22 @@ def integrated_gradients(
     """Contribution of each number of a window to the margin of a class (:func:`class_margin`).
 
     Integrated gradients (Sundararajan et al. 2017, "Axiomatic attribution for deep networks") along the straight line
-    from "nothing was seen", 0 throughout, to the standardised window. The line starts behind the standardisation,
-    because that jumps where a confidence reaches 0.
+    from 0 throughout, where nothing was seen, to the standardised window.
 
     Parameters
     ----------
-    model : Standardised
-    features : tensor (B, T, F)
-    mask : bool tensor (B, T)
+    model, features, mask
     target : int tensor (B,)
         The class of each window.
     n_steps : int
         Points of the integral (Gauss-Legendre).
     chunk : int
-        Windows that pass the network together; it bounds the memory.
+        Windows that pass the network together; bounds the memory.
 
     Returns
     -------
     tensor (B, T, M, K, 7)
-        Signed. The sum over a window is its margin less that of the empty window, up to the error of the integral.
+        Signed. The sum over a window is its margin minus that of the empty window, up to the error of the integral.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "IProgress not found")  # of tqdm, which it imports
@@ -112,19 +111,12 @@ def integrated_gradients(
 def integral_error(
     model: nn.Module, features: Tensor, mask: Tensor, target: Tensor, contributions: Tensor
 ) -> tuple[float, float]:
-    """Measure how far contributions are from adding up, and to what they should.
-
-    Parameters
-    ----------
-    model, features, mask, target
-        As in :func:`integrated_gradients`.
-    contributions : tensor (B, T, M, K, 7)
-        Its result.
+    """Measure how far the result of :func:`integrated_gradients` is from adding up.
 
     Returns
     -------
     error, size : float
-        Means over windows: the distance of the sum from the difference of margins, and that difference's absolute.
+        Means over windows: distance of the sum from the difference of margins, and size of that difference.
     """
     x = model.standardise(features)
     full, empty = (class_margin(model.network(one, mask)) for one in (x, torch.zeros_like(x)))
@@ -134,22 +126,11 @@ def integral_error(
 
 @torch.no_grad()
 def randomised(model: nn.Module, seed: int) -> nn.Module:
-    """Copy a network and draw all its parameters anew.
+    """Copy a network in evaluation mode and draw all its parameters anew, without touching the global generator.
 
-    An explanation that looks the same on it explains the data or the architecture, not what was learned (Adebayo et
-    al. 2018, "Sanity checks for saliency maps"). Layers are drawn as before training; parameters that are no layer's,
-    such as a joint's embedding, from a normal distribution with their own mean and standard deviation. The
-    standardisation of the input is kept.
-
-    Parameters
-    ----------
-    model : nn.Module
-    seed : int
-
-    Returns
-    -------
-    nn.Module
-        In evaluation mode; the caller's random numbers are left as they were.
+    An explanation that looks the same on it explains the data or the architecture, not what was learned (Adebayo et al.
+    2018, "Sanity checks for saliency maps"). Layers are reset as before training; other parameters, such as a joint's
+    embedding, come from a normal distribution with their own mean and standard deviation. The standardisation is kept.
     """
     other = copy.deepcopy(model)
     with torch.random.fork_rng(devices=[]):
@@ -163,3 +144,163 @@ def randomised(model: nn.Module, seed: int) -> nn.Module:
             for value in part.parameters(recurse=False):
                 value.copy_(value.mean() + value.std(correction=0) * torch.randn(value.shape))
     return other.eval()
+
+
+def feature_blocks(n_frames: int, n_spans: int = N_SPANS) -> list[tuple[str, str, tuple]]:
+    """List the blocks of features that are permuted together, time in `n_spans` equal spans.
+
+    Returns
+    -------
+    list of (kind, name, index)
+        Kind is joint, feature, person or time; the index is one into (B, T, M, K, 7).
+    """
+    every = slice(None)
+    joints = [("joint", name, (every, every, every, k)) for k, name in enumerate(COCO_KEYPOINTS)]
+    types = [
+        ("feature", name, (..., [CHANNEL_NAMES.index(channel) for channel in channels]))
+        for name, channels in FEATURE_TYPES.items()
+    ]
+    people = [("person", f"person {m + 1}", (every, every, m)) for m in range(MAX_PEOPLE)]
+    edges = np.linspace(0, n_frames, n_spans + 1).round().astype(int)
+    spans = [
+        ("time", f"{start}-{stop}", (every, slice(start, stop)))
+        for start, stop in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)
+        if stop > start
+    ]
+    return [*joints, *types, *people, *spans]
+
+
+@dataclass(frozen=True)
+class Permuted:
+    """Effect of permuting G blocks of features on the predictions of one run for U clips (or recordings).
+
+    Parameters
+    ----------
+    drop : array (G, U)
+        Fall of the share of right predictions, mean over repeats.
+    loss_increase : array (G, U)
+        Rise of the negative log likelihood, nats, mean over repeats.
+    label : int array (U,)
+        Index of the class.
+    """
+
+    drop: np.ndarray
+    loss_increase: np.ndarray
+    label: np.ndarray
+
+
+@torch.inference_mode()
+def permute_blocks(
+    model: nn.Module,
+    features: Tensor,
+    mask: Tensor,
+    labels: np.ndarray,
+    unit: np.ndarray,
+    blocks: list[tuple],
+    *,
+    n_repeats: int = 2,
+    seed: int = 0,
+) -> Permuted:
+    """Permutation importance (Breiman 2001): exchange one block of features at a time between windows, and score.
+
+    Every window gets the block of the next one in a random order. Where the other window is shorter or lacks a joint,
+    the block says "not seen".
+
+    Parameters
+    ----------
+    model, features, mask
+    labels : int array (B,)
+        Index of the class of each window.
+    unit : int array (B,)
+        0 to U - 1: the clip or recording of each window, over which probabilities are averaged.
+    blocks : list of G
+        From :func:`feature_blocks`.
+    n_repeats, seed : int
+        Number of random orders, and their seed.
+    """
+    x = as_joints(model.standardise(features))
+    label = np.zeros(unit.max() + 1, dtype=int)
+    label[unit] = labels
+    before = _probabilities(model, x, mask)
+    right, loss = _score(before, unit, label)
+    drop, increase = np.zeros((2, len(blocks), len(label)))
+    generator = torch.Generator().manual_seed(seed)
+    for _ in range(n_repeats):
+        order = torch.randperm(len(x), generator=generator)
+        donor = torch.empty_like(order)
+        donor[order] = order.roll(1)
+        other = x[donor.to(x.device)]
+        for number, (_, _, index) in enumerate(blocks):
+            now_right, now_loss = _score(_exchanged(model, x, other, mask, index, before), unit, label)
+            drop[number] += (right - now_right) / n_repeats
+            increase[number] += (now_loss - loss) / n_repeats
+    return Permuted(drop, increase, label)
+
+
+def _exchanged(model: nn.Module, x: Tensor, other: Tensor, mask: Tensor, index: tuple, before: np.ndarray):
+    """Probabilities (B, C) of windows with a block of others; where those are equal there, as in padding, `before`."""
+    new = other[index]
+    rows = (new != x[index]).flatten(1).any(1)
+    after = before.copy()
+    if rows.any():
+        changed = x[rows]
+        changed[index] = new[rows]
+        after[rows.cpu().numpy()] = _probabilities(model, changed, mask[rows])
+    return after
+
+
+def _probabilities(model: nn.Module, x: Tensor, mask: Tensor) -> np.ndarray:
+    rows = torch.arange(len(x)).split(CHUNK)
+    logits = torch.cat([model.network(x[part].flatten(2), mask[part]) for part in rows])
+    return logits.float().softmax(-1).cpu().numpy()
+
+
+def _score(probabilities: np.ndarray, unit: np.ndarray, label: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Average windows (B, C) by unit; return whether each is right, and its loss: (U,), (U,)."""
+    total = np.zeros((len(label), probabilities.shape[1]))
+    np.add.at(total, unit, probabilities)
+    mean = total / np.bincount(unit)[:, None]
+    return (mean.argmax(1) == label).astype(float), log_losses(label, mean)
+
+
+def importance_table(
+    blocks: list[tuple], parts: list[Permuted], units: pd.DataFrame, *, n_bootstrap: int = 2000, seed: int = 0
+) -> pd.DataFrame:
+    """Average the importance of each block over classes, as balanced accuracy does, with a 95 % interval.
+
+    Parameters
+    ----------
+    blocks : list of G
+        From :func:`feature_blocks`.
+    parts : list of Permuted
+        One a run.
+    units : DataFrame
+        clip_id and group_id of the units of all parts, one part after the other.
+    n_bootstrap, seed : int
+        Number of draws of groups, and their seed.
+
+    Returns
+    -------
+    DataFrame
+        One row a block: kind, name; drop of balanced accuracy (a share), low, high; loss_increase (nats), loss_low,
+        loss_high.
+    """
+    values = np.concatenate([np.concatenate([part.drop, part.loss_increase]) for part in parts], 1).T  # (N, 2 G)
+    label = np.concatenate([part.label for part in parts])
+    groups = draw_groups(units, n_bootstrap, seed)
+    sums, counts = (
+        np.moveaxis(groups.sums(units, one, label, label.max() + 1), 1, 0) for one in (values, np.ones((len(label), 1)))
+    )
+    (observed,), drawn = groups.apply(_class_mean, sums, counts)
+    low, high = interval(drawn)
+    table = pd.DataFrame([block[:2] for block in blocks], columns=["kind", "name"])
+    g = len(blocks)
+    table[["drop", "low", "high"]] = np.column_stack([observed[:g], low[:g], high[:g]])
+    table[["loss_increase", "loss_low", "loss_high"]] = np.column_stack([observed[g:], low[g:], high[g:]])
+    return table
+
+
+def _class_mean(total: np.ndarray, n: np.ndarray) -> np.ndarray:
+    """Mean over the classes that a draw has: sums (C, R, V) and counts (C, R, 1) -> (R, V)."""
+    means = np.where(n > 0, total / np.maximum(n, 1), 0)
+    return means.sum(0) / (n > 0).sum(0)

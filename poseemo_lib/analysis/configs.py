@@ -1,4 +1,4 @@
-"""One config of a study: its completed runs as predictions, scores and facts."""
+"""One config of a study: its completed runs, with their predictions and scores."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from poseemo_lib.training.evaluation import ConfigScores, average_by_source, con
 from poseemo_lib.training.parameters import RunParameters, is_baseline
 from poseemo_lib.training.run_folder import Run
 
-# Baselines that come out the same with every seed: more seeds of them are no more evidence.
+# Baselines that are the same with every seed: more seeds of them are no more evidence.
 DETERMINISTIC = ("majority", "logistic_regression")
 # Architecture of `ensembles.Ensemble`, a config that is made of others.
 ENSEMBLE = "ensemble"
@@ -20,13 +20,7 @@ ENSEMBLE = "ensemble"
 
 @dataclass(frozen=True)
 class ConfigRuns:
-    """The completed runs of one config: all its seeds, and folds where it has them.
-
-    Parameters
-    ----------
-    name : str
-    runs : list of Run
-    """
+    """The completed runs of one config: all its seeds, and folds where it has them."""
 
     name: str
     runs: list[Run]
@@ -54,25 +48,22 @@ class ConfigRuns:
 
     @property
     def is_network(self) -> bool:
-        """Whether it is a trained network by itself: neither a baseline nor made of other configs."""
+        """Whether it is a single network: neither a baseline nor an ensemble."""
         return not self.is_baseline and self.architecture != ENSEMBLE
+
+    @property
+    def is_majority(self) -> bool:
+        """Whether it always predicts the most frequent class."""
+        return self.architecture == "majority"
 
     @property
     def n_parameters(self) -> int | None:
         """Trainable parameters; None for a baseline."""
         return self.runs[0].record.get("n_parameters")
 
-    @property
-    def is_majority(self) -> bool:
-        """Whether it always answers the most frequent class."""
-        return self.architecture == "majority"
-
     @cached_property
     def multiply_adds(self) -> int | None:
-        """Multiply-adds of one window, counted on the model that its parameters describe.
-
-        None for a baseline, and for a model that this version of the library does not have.
-        """
+        """Multiply-adds of one window; None for a baseline, and for a model that this version does not have."""
         if self.is_baseline:
             return None
         from poseemo_lib.models import build_model
@@ -86,16 +77,18 @@ class ConfigRuns:
 
     @property
     def seeds(self) -> list[int]:
-        """Seeds that count, sorted: those with all folds that any seed has.
-
-        A baseline without chance in it has one. Without a seed that has all folds, those with most of them count.
-        """
+        """Seeds that count, sorted: those with the most folds. A deterministic baseline has one."""
         folds: dict[int, set[str]] = {}
         for run in self.runs:
             folds.setdefault(run.seed, set()).add(run.fold)
         fullest = max((folds[seed] for seed in sorted(folds)), key=len)
         seeds = sorted(seed for seed in folds if folds[seed] == fullest)
         return seeds[:1] if self.architecture in DETERMINISTIC else seeds
+
+    @property
+    def counted_runs(self) -> list[Run]:
+        """Runs of the seeds that count."""
+        return [run for run in self.runs if run.seed in self.seeds]
 
     @property
     def unit(self) -> str:
@@ -116,13 +109,13 @@ class ConfigRuns:
         return self._pooled(lambda run: self._units(run, split))
 
     def calibrated(self, split: str = "test") -> dict[int, pd.DataFrame]:
-        """As :meth:`predictions`, with the probabilities of each run scaled by the temperature of its validation."""
+        """As :meth:`predictions`, with the probabilities of each run scaled by its temperature."""
         return self._pooled(
             lambda run: calibrated(self._units(run, split), self.classes, self.calibration(run)["temperature"])
         )
 
     def calibration(self, run: Run) -> dict:
-        """Return a run's `calibration.json`, or make its content where the run was made without it."""
+        """Return a run's `calibration.json`, or compute it where the run has none."""
         stored = run.calibration()
         if stored is None:
             return calibration_of(self._units(run, "val"), self.classes)
@@ -134,13 +127,12 @@ class ConfigRuns:
         return average_by_source(table, self.classes) if self.unit == "recording" else table
 
     def _pooled(self, read: Callable[[Run], pd.DataFrame]) -> dict[int, pd.DataFrame]:
-        """Read a table of every run of the seeds that count, and pool the folds."""
+        """Read a table of every run that counts, and pool the folds."""
         by_seed: dict[int, list[pd.DataFrame]] = {}
-        for run in self.runs:
-            if run.seed in self.seeds:
-                table = read(run)
-                # In validation a clip is predicted in several folds.
-                by_seed.setdefault(run.seed, []).append(table.assign(clip_id=run.fold + "/" + table["clip_id"]))
+        for run in self.counted_runs:
+            table = read(run)
+            # In validation a clip is predicted in several folds.
+            by_seed.setdefault(run.seed, []).append(table.assign(clip_id=run.fold + "/" + table["clip_id"]))
         return {seed: pd.concat(tables, ignore_index=True) for seed, tables in sorted(by_seed.items())}
 
     @cached_property
@@ -150,8 +142,13 @@ class ConfigRuns:
 
     @cached_property
     def calibrated_scores(self) -> ConfigScores:
-        """Scores on the test split of the calibrated probabilities: the answers stay, ECE and likelihood change."""
+        """Scores of the calibrated probabilities: the predicted classes stay, ECE and likelihood change."""
         return config_scores(self.calibrated("test"), self.classes)
+
+    @property
+    def recall(self) -> pd.DataFrame:
+        """Recall of every class: class, recall, sd, low, high, support."""
+        return self.scores.per_class.query("metric == 'recall'").rename(columns={"mean": "recall"})
 
     @cached_property
     def tested_on(self) -> frozenset[str]:
@@ -160,28 +157,27 @@ class ConfigRuns:
 
     @property
     def chance(self) -> float:
-        """Balanced accuracy of guessing: 1 / number of classes that its test part has."""
+        """Balanced accuracy of guessing: 1 / number of classes in the test split."""
         return 1 / int((self.scores.confusion.sum(1) > 0).sum())
 
     @property
     def predicted_shares(self) -> pd.DataFrame:
-        """How often each class was answered and how often it was true: columns predicted and true, index class."""
+        """How often each class was predicted and how often it was true: columns predicted and true, index class."""
         confusion = self.scores.confusion
         shares = {"predicted": confusion.sum(0) / confusion.sum(), "true": confusion.sum(1) / confusion.sum()}
         return pd.DataFrame(shares, index=pd.Index(self.classes, name="class"))
 
     @cached_property
     def validation_macro_f1(self) -> float:
-        """Mean macro-F1 on validation, over seeds: what a choice between configs may look at."""
-        scores = config_scores(self.predictions("val"), self.classes, n_bootstrap=1).scores
-        return float(scores.set_index("metric").loc["macro_f1", "mean"])
+        """Mean macro-F1 on validation, over seeds: what a choice between configs may use."""
+        return float(config_scores(self.predictions("val"), self.classes, n_bootstrap=1).score("macro_f1")["mean"])
 
 
 def selected(configs: list[ConfigRuns]) -> ConfigRuns:
-    """Return the network with the best validation macro-F1, one without a leak if there is one.
+    """Return the selected model: the network with the best macro-F1 on validation, without a leak if there is one.
 
-    The test part plays no role in it. A leak raises the score on validation as it does that on test. An ensemble is
-    never the one, since its members were chosen on the same validation part. Without a network it is another config.
+    The test split plays no role. Ensembles are left out, since their members were chosen on the same validation split.
+    Without a network it is another config.
     """
     networks = [config for config in configs if config.is_network]
     return max(networks or configs, key=lambda config: (not config.leaks, config.validation_macro_f1))

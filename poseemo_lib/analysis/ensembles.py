@@ -1,7 +1,7 @@
 """Several networks as one: the mean of their probabilities.
 
 Lakshminarayanan et al. 2017, "Simple and scalable predictive uncertainty estimation using deep ensembles". Members are
-chosen by validation, in each fold by that fold's own, so that the tested group has no say.
+chosen by validation, in each fold by that fold's own, so that the test group plays no role.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,6 @@ from poseemo_lib.analysis.predictions import Predictions, check_same_clips, mean
 from poseemo_lib.analysis.results import Results
 from poseemo_lib.errors import PoseemoError, UsageError
 from poseemo_lib.training.evaluation import probability_columns
-from poseemo_lib.training.run_folder import Run
 
 
 def ensemble_predictions(configs: dict[str, Predictions], classes: tuple[str, ...]) -> Predictions:
@@ -25,7 +24,7 @@ def ensemble_predictions(configs: dict[str, Predictions], classes: tuple[str, ..
     Parameters
     ----------
     configs : dict
-        ConfigRuns -> seed -> predictions table.
+        Config -> seed -> predictions table.
     classes : tuple of str
 
     Returns
@@ -69,8 +68,8 @@ def best_by_validation(results: Results, n: int = 3, *, per_fold: bool = True) -
     n : int
         How many; all networks where there are fewer.
     per_fold : bool
-        Choose within each fold by its own validation part. Otherwise once, by the validation parts of all folds,
-        which together hold every group that is tested.
+        Choose within each fold by its own validation split. Otherwise once, by those of all folds, which together hold
+        every group that is tested.
 
     Returns
     -------
@@ -87,7 +86,7 @@ def best_by_validation(results: Results, n: int = 3, *, per_fold: bool = True) -
     networks = [config for config in results.configs if config.is_network]
     if n < 1 or not networks:
         raise UsageError(f"ensemble: wanted n of at least 1 and a network, got n = {n} and {len(networks)} networks")
-    folds = {config.name: sorted({run.fold for run in _counting(config)}) for config in networks}
+    folds = {config.name: sorted({run.fold for run in config.counted_runs}) for config in networks}
     every = folds[networks[0].name]
     for name, mine in folds.items():
         if mine != every:
@@ -97,17 +96,11 @@ def best_by_validation(results: Results, n: int = 3, *, per_fold: bool = True) -
             )
     if per_fold:
         return {fold: _best([_within(config, fold) for config in networks], n) for fold in every}
-    best = _best(networks, n)
-    return {fold: best for fold in every}
-
-
-def _counting(config: ConfigRuns) -> list[Run]:
-    """Return the runs of the seeds that count: one that lacks a fold would have a say in the others."""
-    return [run for run in config.runs if run.seed in config.seeds]
+    return dict.fromkeys(every, _best(networks, n))
 
 
 def _within(config: ConfigRuns, fold: str) -> ConfigRuns:
-    return ConfigRuns(config.name, [run for run in _counting(config) if run.fold == fold])
+    return ConfigRuns(config.name, [run for run in config.counted_runs if run.fold == fold])
 
 
 def _best(configs: list[ConfigRuns], n: int) -> list[str]:
@@ -130,7 +123,7 @@ class Ensemble(ConfigRuns):
     members : dict
         Fold -> the configs whose mean predicts it.
     all_seeds : bool
-        Average over the seeds too: one answer, and one seed 0, instead of an ensemble a seed.
+        Average over the seeds too: a single seed 0, instead of one ensemble a seed.
     """
 
     members: dict[str, list[ConfigRuns]] = field(default_factory=dict)
@@ -178,37 +171,25 @@ def ensemble_config(results: Results, n: int = 3, *, per_fold: bool = True, all_
     n, per_fold
         See :func:`best_by_validation`.
     all_seeds : bool
-        Average over the seeds too. The result is one trained predictor, with no spread over seeds.
-
-    Returns
-    -------
-    Ensemble
-        To compare it, add it to the configs: `replace(results, configs=[*results.configs, ensemble])`.
+        Average over the seeds too. The result is one trained predictor, with no variance over seeds.
     """
-    members = {
-        fold: [results[name] for name in names]
-        for fold, names in best_by_validation(results, n, per_fold=per_fold).items()
-    }
+    best = best_by_validation(results, n, per_fold=per_fold)
+    members = {fold: [results[name] for name in names] for fold, names in best.items()}
     runs = [run for fold, configs in members.items() for config in configs for run in _within(config, fold).runs]
     name = f"ensemble of {max(map(len, members.values()))}" + (" and all seeds" if all_seeds else "")
     return Ensemble(name, runs, members, all_seeds)
 
 
 def with_ensemble(results: Results, name: str, n: int = 3) -> Results:
-    """Add the ensemble of the best networks by each fold's own validation to the configs, to hold it against one of them.
+    """Add the ensemble of the best networks that were tested on the same clips as a given config.
 
     Parameters
     ----------
     results : Results
     name : str
-        A config. The members are among the networks that were tested on the same clips as it was; with fewer than two
-        of them nothing is added.
+        The config to compare it with. With fewer than two networks nothing is added.
     n : int
         See :func:`best_by_validation`.
-
-    Returns
-    -------
-    Results
 
     Raises
     ------

@@ -1,8 +1,7 @@
-"""What the configs of a study differ in, read from their runs' parameters and not from their names.
+"""What the configs of a study differ in, read from their parameters and not from their names.
 
-A factor is one thing that a study can change: a hyper-parameter, the normalisation, the augmentation as a whole, what
-is done about rare classes, the split. Parameters that only go with another one (the noise, whose unit follows the
-normalisation; the exchange of two people, where there is one) belong to that one's factor.
+A factor is one thing that a study can change: a hyper-parameter, the normalisation, the augmentation as a whole, the
+handling of rare classes, the split.
 """
 
 from dataclasses import fields
@@ -20,11 +19,12 @@ _SPLIT_PARAMETERS = ("split", "split_seed", "allow_leak")
 _BOTH = "both (the published bug)"
 _REGIMES = ("none", "class weights", "balanced sampler", _BOTH, "focal loss", "logit adjustment")
 _NOT_COMPARED = ("seed", "fold", *PLACE_PARAMETERS)
-_GOES_WITH = {"noise": "normalisation", "slot_swap": "people"}
+# A parameter that follows from another one is part of that one's factor.
+_FOLLOWS_FROM = {"noise": "normalisation", "slot_swap": "people"}
 
 
 def settings(config: ConfigRuns) -> dict:
-    """Flatten all parameters of a config; hyper-parameters of the model are `model.<name>`, defaults included."""
+    """Return all parameters of a config, flat; those of the model are `model.<name>`, defaults included."""
     from poseemo_lib.models import hyper_parameters
 
     try:
@@ -39,16 +39,10 @@ def settings(config: ConfigRuns) -> dict:
 def differing_factors(one: dict, other: dict) -> set[str]:
     """Name the factors in which two configs' settings differ."""
     differing = {name for name in one.keys() | other.keys() if one.get(name) != other.get(name)}
-    differing -= {name for name, main in _GOES_WITH.items() if main in differing}
-    return {_factor(name) for name in differing}
-
-
-def _factor(parameter: str) -> str:
-    if parameter in _augmentation_parameters():
-        return AUGMENTATION
-    if parameter in _IMBALANCE_PARAMETERS:
-        return IMBALANCE
-    return SPLIT if parameter in _SPLIT_PARAMETERS else parameter.removeprefix("model.")
+    differing -= {name for name, main in _FOLLOWS_FROM.items() if main in differing}
+    kinds = {AUGMENTATION: _augmentation_parameters(), IMBALANCE: _IMBALANCE_PARAMETERS, SPLIT: _SPLIT_PARAMETERS}
+    factors = {name: factor for factor, names in kinds.items() for name in names}
+    return {factors.get(name, name.removeprefix("model.")) for name in differing}
 
 
 def _augmentation_parameters() -> list[str]:
@@ -58,20 +52,15 @@ def _augmentation_parameters() -> list[str]:
 
 
 def base_config(results: Results) -> ConfigRuns | None:
-    """Find the config of an ablation that the others vary: the network from which most differ in one factor.
+    """Find the base of an ablation: the network from which most others differ in exactly one factor.
 
-    The architecture, what is done about rare classes, and the split are no factors here.
-
-    Returns
-    -------
-    ConfigRuns or None
-        None where not most of the networks are such variations: the study is no ablation.
+    The architecture, the handling of rare classes and the split do not count as factors here. None where fewer than half
+    of the networks are such variations.
     """
     networks = _networks(results)
     counts = {name: len(_variations(networks, name)) for name in networks}
     name = max(counts, key=counts.get, default=None)
-    is_ablation = name is not None and 2 * counts[name] > len(networks)
-    return results[name] if is_ablation else None
+    return results[name] if name is not None and 2 * counts[name] > len(networks) else None
 
 
 def _networks(results: Results) -> dict[str, dict]:
@@ -96,69 +85,65 @@ def ablation_table(results: Results, metric: str = "macro_f1", tests: pd.DataFra
     results : Results
     metric : str
     tests : DataFrame, optional
-        From :func:`poseemo_lib.report.findings.comparisons`: which configs can be told from the base, if they were held
-        against it.
+        From :func:`poseemo_lib.report.findings.comparisons`.
 
     Returns
     -------
     DataFrame
-        factor, value, is_base, config, mean, low, high, sd, n_seeds, and `significant` with such tests. The base comes once
-        in each factor, in the place of its value. Empty where there is no base.
+        factor, value, is_base, config, mean, low, high, sd, n_seeds and, where the configs were tested against the base,
+        `significant`. The base comes once in each factor. Empty where there is no base.
     """
-    base, networks = base_config(results), _networks(results)
-    columns = ["factor", "value", "is_base", "config", "mean", "low", "high", "sd", "n_seeds"]
-    if base is None:
-        return pd.DataFrame(columns=columns)
-    rows = []
-    factors = _variations(networks, base.name)
+    base, networks, rows = base_config(results), _networks(results), []
+    factors = _variations(networks, base.name) if base else {}
     for factor in dict.fromkeys(factors.values()):
-        configs = [base.name, *(name for name, own in factors.items() if own == factor)]
-        texts = {name: value_text(factor, networks[name], networks[base.name]) for name in configs}
-        for name in sorted(configs, key=lambda name: _rank(factor, networks[name], name == base.name)):
-            score = results[name].scores.scores.set_index("metric").loc[metric]
-            row = {"factor": factor, "value": texts[name], "is_base": name == base.name, "config": name}
-            row |= {key: score[key] for key in ("mean", "low", "high", "sd", "n_seeds")}
-            rows.append(row)
+        names = [base.name, *(name for name, own in factors.items() if own == factor)]
+        for name in sorted(names, key=lambda name: _rank(factor, networks[name], name == base.name)):
+            value = value_text(factor, networks[name], networks[base.name])
+            row = {"factor": factor, "value": value, "is_base": name == base.name, "config": name}
+            rows.append(row | results[name].scores.score(metric)[["mean", "low", "high", "sd", "n_seeds"]].to_dict())
+    columns = ["factor", "value", "is_base", "config", "mean", "low", "high", "sd", "n_seeds"]
     table = pd.DataFrame(rows, columns=columns)
-    if tests is None or not len(held := tests[(tests["family"] == "base") & (tests["b"] == base.name)]):
+    if base is None or tests is None:
         return table
-    return table.assign(significant=table["config"].isin(set(held[held["significant"]]["a"])))
+    tests = tests[(tests["family"] == "base") & (tests["b"] == base.name)]
+    return table.assign(significant=table["config"].isin(tests["a"][tests["significant"]])) if len(tests) else table
+
+
+def _value(factor: str, values: dict):
+    return values.get(factor, values.get(f"model.{factor}"))
 
 
 def _rank(factor: str, values: dict, is_base: bool) -> tuple:
     """Order numbers by size; otherwise the base comes first and the rest as the study has them."""
-    value = values.get(factor, values.get(f"model.{factor}"))
+    value = _value(factor, values)
     number = isinstance(value, int | float) and not isinstance(value, bool)
     return (value,) if number else (not is_base,)
 
 
 def value_text(factor: str, values: dict, base: dict) -> str:
-    """Write the value that a factor has in some settings; an augmentation is described beside the base's."""
+    """Write the value that a factor has in some settings; an augmentation is described relative to the base's."""
     if factor == AUGMENTATION:
         return _augmentation_text(values, base)
-    value = values.get(factor, values.get(f"model.{factor}"))
-    if isinstance(value, bool):
-        return "with" if value else "without"
-    return str(value)
+    value = _value(factor, values)
+    return {True: "with", False: "without"}[value] if isinstance(value, bool) else str(value)
 
 
 def _augmentation_text(values: dict, base: dict) -> str:
-    """Describe an augmentation beside the base's: all, none, only one of them, or what was changed."""
+    """Describe an augmentation: all of the base's, none, only one of them, or what was changed."""
     used = [name for name in _augmentation_parameters() if base[name]]
     same = [name for name in used if values[name] == base[name]]
-    off = [name for name in used if not values[name]]
     if values == base or len(same) == len(_augmentation_parameters()):
         return "all"
     changed = [name for name in _augmentation_parameters() if values[name] != base[name] and values[name]]
     if changed:
         return ", ".join(f"{name.replace('_', ' ')} {values[name]}" for name in changed)
-    if not same:
-        return "none"
-    return f"only {same[0].replace('_', ' ')}" if len(same) == 1 else f"without {', '.join(off).replace('_', ' ')}"
+    if len(same) < 2:
+        return f"only {same[0].replace('_', ' ')}" if same else "none"
+    return f"without {', '.join(name for name in used if not values[name]).replace('_', ' ')}"
 
 
 def imbalance_configs(results: Results) -> list[ConfigRuns]:
-    """Find the largest set of configs that differ in nothing but what they do about rare classes; empty: under two."""
+    """Find the largest set of at least two configs that differ only in the handling of rare classes, or none."""
     networks = _networks(results)
     sets = [[other for other in networks if differing_factors(networks[name], networks[other]) <= {IMBALANCE}]
             for name in networks]  # fmt: skip
@@ -169,7 +154,7 @@ def imbalance_configs(results: Results) -> list[ConfigRuns]:
 
 
 def imbalance_regime(config: ConfigRuns) -> str:
-    """Name what a config does about rare classes."""
+    """Name how a config handles rare classes."""
     values = settings(config)
     loss = {"focal": "focal loss", "logit_adjustment": "logit adjustment"}.get(values["loss"])
     sampled, weighted = values["sampler"] == "balanced", values["class_weights"] == "inverse"
@@ -180,26 +165,25 @@ def imbalance_regime(config: ConfigRuns) -> str:
 
 
 def imbalance_table(results: Results) -> pd.DataFrame:
-    """Recall of every class and how often it was answered, under every regime.
+    """Recall of every class and how often it was predicted, under every regime.
 
     Returns
     -------
     DataFrame
         regime, config, class, recall, low, high, predicted, true, n_seeds; empty where the study has no such configs.
     """
-    tables = []
-    for config in imbalance_configs(results):
-        recall = config.scores.per_class.query("metric == 'recall'").rename(columns={"mean": "recall"})
-        table = recall[["class", "recall", "low", "high"]].merge(
-            config.predicted_shares, left_on="class", right_index=True
-        )
-        tables.append(table.assign(regime=imbalance_regime(config), config=config.name, n_seeds=len(config.seeds)))
     columns = ["regime", "config", "class", "recall", "low", "high", "predicted", "true", "n_seeds"]
+    tables = [
+        config.recall.merge(config.predicted_shares, left_on="class", right_index=True).assign(
+            regime=imbalance_regime(config), config=config.name, n_seeds=len(config.seeds)
+        )
+        for config in imbalance_configs(results)
+    ]
     return pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)
 
 
 def split_groups(results: Results) -> list[list[ConfigRuns]]:
-    """Find the models that were trained under several splits: configs that differ in nothing but the split."""
+    """Find the models that were trained under several splits: configs that differ only in the split."""
     every = {config.name: settings(config) for config in results.configs}
     groups, used = [], set()
     for name in every:
@@ -217,30 +201,25 @@ def split_name(config: ConfigRuns) -> str:
 
 
 def leakage_table(results: Results) -> tuple[pd.DataFrame, dict[str, dict[str, int]]]:
-    """Scores of the models that were trained under several splits, and what the audit found in each split.
+    """Balanced accuracy of the models that were trained under several splits, and the leaks of each split.
 
-    Balanced accuracy alone: the test parts differ, and the others move with the shares of the classes in them.
+    The test splits differ, and other scores depend on how frequent each class is in them.
 
     Returns
     -------
     table : DataFrame
-        model, split, config, metric, mean, low, high, n_seeds, chance, n_clips, n_groups; empty where the study has none.
+        model, split, config, metric, mean, low, high, n_seeds, chance, n_clips, n_groups; may be empty.
     leaks : dict
         Split -> number of leaks by kind.
     """
-    groups = split_groups(results)
-    names = _model_names(groups)
-    rows, leaks = [], {}
-    for name, group in zip(names, groups, strict=True):
+    groups, rows, leaks = split_groups(results), [], {}
+    for name, group in zip(_model_names(groups), groups, strict=True):
         for config in group:
-            split = split_name(config)
+            split, scores = split_name(config), config.scores
             leaks[split] = leaks.get(split) or config.leaks
-            facts = {"n_clips": config.scores.n_clips, "n_groups": config.scores.n_groups}
-            score = config.scores.scores.set_index("metric", drop=False).loc["balanced_accuracy"]
-            values = {key: score[key] for key in ("metric", "mean", "low", "high", "n_seeds")}
-            rows.append(
-                {"model": name, "split": split, "config": config.name, **values, "chance": config.chance} | facts
-            )
+            row = {"model": name, "split": split, "config": config.name, "metric": "balanced_accuracy"}
+            row |= scores.score("balanced_accuracy")[["mean", "low", "high", "n_seeds"]].to_dict()
+            rows.append(row | {"chance": config.chance, "n_clips": scores.n_clips, "n_groups": scores.n_groups})
     columns = ["model", "split", "config", "metric", "mean", "low", "high", "n_seeds", "chance", "n_clips", "n_groups"]
     return pd.DataFrame(rows, columns=columns), leaks
 

@@ -1,96 +1,139 @@
-"""Do attributions find what was planted? Precision at k against chance, on synthetic clips that say where to look.
+"""Do attributions find the emotion? Precision at k on synthetic clips, whose joints, frames and person are known.
 
-The scores that are ranked are signed: contributions towards the clip's own class. Their size alone would prove little,
-because a planted movement is unusual, and what is unusual moves any network, also a random one. For the same reason a
-random network puts it first, or last, more often than chance. So its order is held against the same order upside down:
-the two are alike where the sign of a contribution means nothing.
-
-Chance is that of a random order. A fixed order, by how often each joint, frame or slot is planted in the other groups'
-clips, knows what is common and nothing of the clip: an attribution that is no better than it explains no clip.
+Scores are signed: contributions towards the clip's own class. Their size alone would prove little, because an emotion is
+an unusual movement, and that changes the output of any network, also of a random one. A random network therefore puts it
+first, or last, more often than chance, so each order is compared with its reverse: where the sign means nothing, the two
+are alike. A fixed order, by how often each joint, frame or person is the true one in other groups' clips, shows what can
+be known without looking at the clip.
 """
+
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from poseemo_lib.analysis.planted import PlantedWindows, of_person, usual_shares
 from poseemo_lib.skeleton import JOINT
-from poseemo_lib.training.evaluation import draw_units, resampling_units
+from poseemo_lib.training.bootstrap import draw_groups, interval
 from poseemo_lib.training.trained import ClipWindows
 
 GRADIENTS, ATTENTION, ATTENTION_INSIDE = "integrated gradients", "attention", "attention, share inside"
 PERMUTATION = "permutation"
-N_BOOTSTRAP = 2000
-# What a precision is held against.
+# What a precision is compared with.
 _DIFFERENCES = {"difference": "chance", "over_fixed": "fixed", "over_reversed": "reversed"}
 
 
-def planted_windows(planted: pd.DataFrame, windows: ClipWindows) -> PlantedWindows | None:
-    """Find what was planted in windows.
+@dataclass(frozen=True)
+class TrueLocations:
+    """Where the emotion is, in the windows that show one.
+
+    Parameters
+    ----------
+    rows : int array (R,)
+        Positions of these windows.
+    joints, seen : bool array (R, M, K)
+        Joints that move with the emotion and were seen then; all that were seen in the window.
+    frames, real : bool array (R, T)
+        Frames with the emotion; all that are not padding.
+    person : int array (R,)
+        Slot of the person who shows it.
+    usual_joints, usual_frames, usual_person : array (R, K), (R, T), (R, M)
+        The fixed order: see :func:`usual_shares`.
+    """
+
+    rows: np.ndarray
+    joints: np.ndarray
+    seen: np.ndarray
+    frames: np.ndarray
+    real: np.ndarray
+    person: np.ndarray
+    usual_joints: np.ndarray
+    usual_frames: np.ndarray
+    usual_person: np.ndarray
+
+    def at_most(self, n: int) -> "TrueLocations":
+        """Return up to n of them, evenly spaced, so that they are of all groups."""
+        kept = evenly(len(self.rows), n)
+        return TrueLocations(**{name: value[kept] for name, value in vars(self).items()})
+
+
+def evenly(n: int, most: int) -> np.ndarray:
+    """Choose at most so many of n positions, evenly spaced."""
+    return np.arange(n) if n <= most else np.arange(most) * n // most
+
+
+def usual_shares(wanted: np.ndarray, candidates: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """How often each of N things is wanted where it is a candidate, in the windows of other groups.
+
+    Parameters
+    ----------
+    wanted, candidates : bool array (R, N)
+    groups : array (R,)
+
+    Returns
+    -------
+    array (R, N)
+        Shares; NaN where there is no other group.
+    """
+    out = np.full(wanted.shape, np.nan)
+    for group in np.unique(groups):
+        others = groups != group
+        if others.any():
+            hits, n = (wanted & candidates)[others].sum(0), candidates[others].sum(0)
+            out[~others] = hits / np.maximum(n, 1)
+    return out
+
+
+def true_locations(planted: pd.DataFrame, windows: ClipWindows) -> TrueLocations | None:
+    """Find the emotion in windows; windows without it are left out, and None is returned where no others are left.
 
     Parameters
     ----------
     planted : DataFrame
         From :func:`poseemo_lib.data.synthetic.read_planted`: joints, person and frames of the clips at their own rate.
     windows : ClipWindows
-
-    Returns
-    -------
-    PlantedWindows or None
-        Without the windows that a clip's planted span lies outside of; None where no others are left.
     """
     table = planted.set_index("clip_id")
     rows = np.flatnonzero(np.isin(windows.clip_ids, table.index))
-    if len(rows) == 0:
-        return None
     spans = table.loc[windows.clip_ids[rows], ["start", "stop"]].to_numpy()
-    frames = np.array([planted_frames(windows, row, *span) for row, span in zip(rows, spans, strict=True)])
+    frames = [_frames_inside(windows, row, *span) for row, span in zip(rows, spans, strict=True)]
+    frames = np.array(frames, dtype=bool).reshape(len(rows), windows.mask.shape[1])
     rows, frames = rows[frames.any(-1)], frames[frames.any(-1)]
     if len(rows) == 0:
         return None
-    table, chosen = table.loc[windows.clip_ids[rows]], windows.take(rows)
-    seen_then = ((chosen.keypoints[..., 2].numpy() > 0) & frames[..., None, None]).any(1)
-    joints = np.zeros_like(seen_then)
+    table, kept = table.loc[windows.clip_ids[rows]], windows.take(rows)
+    joints = np.zeros(kept.keypoints.shape[:1] + kept.keypoints.shape[2:4], dtype=bool)
     for row, (person, names) in enumerate(zip(table["person"], table["joints"], strict=True)):
         joints[row, person, [JOINT[name] for name in names]] = True
-    joints &= seen_then
-    people, seen, real = table["person"].to_numpy(), chosen.seen_joints(), chosen.mask.numpy()
-    theirs, present, groups = (np.arange(len(rows)), people), seen.any(2), chosen.group_ids
-    return PlantedWindows(
+    joints &= ((kept.keypoints[..., 2].numpy() > 0) & frames[..., None, None]).any(1)
+    people, seen, real, groups = table["person"].to_numpy(), kept.seen_joints(), kept.mask.numpy(), kept.group_ids
+    theirs, present = (np.arange(len(rows)), people), seen.any(2)
+    return TrueLocations(
         rows, joints, seen, frames, real, people,
         usual_joints=usual_shares(joints[theirs], seen[theirs], groups),
         usual_frames=usual_shares(frames, real, groups),
-        usual_person=usual_shares(of_person(people, present), present & (present.sum(1, keepdims=True) > 1), groups),
+        usual_person=usual_shares(_is_person(people, present), present & (present.sum(1, keepdims=True) > 1), groups),
     )  # fmt: skip
 
 
-def planted_frames(windows: ClipWindows, row: int, start: int, stop: int) -> np.ndarray:
-    """Tell which frames of a window lie in a span of its clip.
+def _is_person(person: np.ndarray, present: np.ndarray) -> np.ndarray:
+    """Mark each window's person (R,) among those who were seen, (R, M)."""
+    return np.eye(present.shape[1], dtype=bool)[person] & present
 
-    Parameters
-    ----------
-    windows : ClipWindows
-    row : int
-        The window.
-    start, stop : int
-        Frames of the clip at its own rate, `stop` not included.
 
-    Returns
-    -------
-    bool array (T,)
-        Whether the nearest frame of the clip is inside; padding is not.
-    """
+def _frames_inside(windows: ClipWindows, row: int, start: int, stop: int) -> np.ndarray:
+    """Mark the real frames of a window whose nearest frame of the clip is in [start, stop): bool (T,)."""
     seconds = (windows.start[row] + np.arange(windows.mask.shape[1])) / windows.fps
     position = seconds * windows.original_fps[row]
     return (position >= start - 0.5) & (position < stop - 0.5) & windows.mask[row].numpy()
 
 
-def planted_span(planted: pd.DataFrame | None, windows: ClipWindows, row: int) -> tuple[int, int] | None:
-    """First frame of what is planted in a window, and the frame behind its last; None where nothing is."""
+def true_span(planted: pd.DataFrame | None, windows: ClipWindows, row: int) -> tuple[int, int] | None:
+    """First frame of the emotion in a window, and the one after its last; None where there is none."""
     found = None if planted is None else planted[planted["clip_id"] == windows.clip_ids[row]]
     if found is None or found.empty:
         return None
-    frames = np.flatnonzero(planted_frames(windows, row, found["start"].iloc[0], found["stop"].iloc[0]))
+    frames = np.flatnonzero(_frames_inside(windows, row, found["start"].iloc[0], found["stop"].iloc[0]))
     return (int(frames[0]), int(frames[-1]) + 1) if len(frames) else None
 
 
@@ -101,13 +144,13 @@ def precision_at_k(scores: np.ndarray, wanted: np.ndarray, candidates: np.ndarra
     ----------
     scores : array (...)
     wanted, candidates : bool array (...)
-        What should come first, among what can come at all.
+        Only candidates are ranked.
 
     Returns
     -------
     precision, chance : float
-        Ties count as drawn at random. Chance is the precision of a random order, k / number of candidates. NaN, NaN
-        where nothing or everything is wanted: then no order is better than another.
+        Ties count as drawn at random; chance is k / number of candidates. NaN, NaN where nothing or everything is
+        wanted.
     """
     scores, wanted = scores[candidates], wanted[candidates]
     k, n = int(wanted.sum()), len(wanted)
@@ -119,64 +162,47 @@ def precision_at_k(scores: np.ndarray, wanted: np.ndarray, candidates: np.ndarra
     return float(hits / k), k / n
 
 
-def gradient_recovery(contributions: np.ndarray, where: PlantedWindows) -> pd.DataFrame:
-    """Rank joints, frames and people by their contributions, window by window.
-
-    Joints are those of the planted person: ranked among those of both people, finding the person would do.
+def gradient_recovery(contributions: np.ndarray, where: TrueLocations) -> pd.DataFrame:
+    """Rank joints (of the person who shows the emotion), frames and people by their contributions.
 
     Parameters
     ----------
     contributions : array (R, T, M, K, C)
         Signed, towards each window's own class, of the windows of `where`.
-    where : PlantedWindows
+    where : TrueLocations
 
     Returns
     -------
     DataFrame
-        One row a window and target (joints, frames, person): row, method, target, precision, chance; fixed: the
-        precision of the fixed order; reversed: that of the order upside down (NaN where there is none, or no order is
-        judged).
+        One row a window and target (joints, frames, person): row, method, target, precision, chance, and the precision
+        of the fixed order (`fixed`) and of the reversed one (`reversed`), NaN where there is none.
     """
-    theirs = (np.arange(len(where.rows)), where.person)
-    present = where.seen.any(2)
-    people = of_person(where.person, present)
-    parts = {
+    theirs, present = (np.arange(len(where.rows)), where.person), where.seen.any(2)
+    targets = {
         "joints": (contributions.sum((1, 4))[theirs], where.joints[theirs], where.seen[theirs], where.usual_joints),
         "frames": (contributions.sum((2, 3, 4)), where.frames, where.real, where.usual_frames),
-        "person": (contributions.sum((1, 3, 4)), people, present, where.usual_person),
+        "person": (contributions.sum((1, 3, 4)), _is_person(where.person, present), present, where.usual_person),
     }
-    return pd.concat([_rows(where, GRADIENTS, target, *part) for target, part in parts.items()], ignore_index=True)
+    return pd.concat([_rows(where, GRADIENTS, target, *one) for target, one in targets.items()], ignore_index=True)
 
 
-def attention_recovery(attention: np.ndarray, where: PlantedWindows) -> pd.DataFrame:
-    """Rank frames by attention, and add it up inside the planted span: as :func:`gradient_recovery`.
-
-    Parameters
-    ----------
-    attention : array (R, T)
-        Sum 1 over the real frames.
-    where : PlantedWindows
-    """
+def attention_recovery(attention: np.ndarray, where: TrueLocations) -> pd.DataFrame:
+    """Rank frames by attention (R, T), and add it up over the frames of the emotion: as :func:`gradient_recovery`."""
     ranked = _rows(where, ATTENTION, "frames", attention, where.frames, where.real, where.usual_frames)
     inside = np.where(ranked["chance"].notna(), (attention * where.frames).sum(1), np.nan)
     shares = ranked.assign(method=ATTENTION_INSIDE, precision=inside, fixed=np.nan, reversed=np.nan)
     return pd.concat([ranked, shares], ignore_index=True)
 
 
-def permutation_recovery(increase: np.ndarray, where: PlantedWindows) -> pd.DataFrame:
-    """Rank joints by how much their permutation raises the loss of a window: as :func:`gradient_recovery`.
+def permutation_recovery(increase: np.ndarray, where: TrueLocations) -> pd.DataFrame:
+    """Rank joints by how much their permutation raises the loss (R, K): as :func:`gradient_recovery`.
 
-    A permutation exchanges a joint of both people, so that the planted joints are looked for among the 17 names.
-
-    Parameters
-    ----------
-    increase : array (R, K)
-    where : PlantedWindows
+    A permutation exchanges a joint of both people, so the true joints are looked for among the 17 names.
     """
     return _rows(where, PERMUTATION, "joints", increase, where.joints.any(1), where.seen.any(1), where.usual_joints)
 
 
-def _rows(where: PlantedWindows, method: str, target: str, scores, wanted, candidates, usual) -> pd.DataFrame:
+def _rows(where: TrueLocations, method: str, target: str, scores, wanted, candidates, usual) -> pd.DataFrame:
     orders = {
         "precision": (scores, candidates),
         "reversed": (-scores, candidates),
@@ -191,18 +217,9 @@ def _rows(where: PlantedWindows, method: str, target: str, scores, wanted, candi
 
 
 def correlations(one: np.ndarray, other: np.ndarray, candidates: np.ndarray) -> np.ndarray:
-    """Spearman's rank correlation of two attributions, window by window.
+    """Spearman's correlation of two attributions, window by window: arrays (R, ...) -> (R,).
 
-    Parameters
-    ----------
-    one, other : array (R, ...)
-    candidates : bool array (R, ...)
-        What is ranked.
-
-    Returns
-    -------
-    array (R,)
-        NaN where fewer than three things are ranked, or all alike.
+    NaN where there are fewer than three candidates, or all have one value.
     """
     return np.array([_spearman(a[kept], b[kept]) for a, b, kept in zip(one, other, candidates, strict=True)])
 
@@ -213,17 +230,17 @@ def _spearman(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.corrcoef(rankdata(a), rankdata(b))[0, 1])
 
 
-def summarise(rows: pd.DataFrame, values: list[str], *, n_bootstrap: int = N_BOOTSTRAP, seed: int = 0) -> pd.DataFrame:
-    """Mean over clips, and a 95 % interval that draws whole groups with replacement.
+def summarise(rows: pd.DataFrame, values: list[str], *, n_bootstrap: int = 2000, seed: int = 0) -> pd.DataFrame:
+    """Mean over clips, with a 95 % interval over groups.
 
     Parameters
     ----------
     rows : DataFrame
-        clip_id, group_id and `values`; a clip may come several times, with several seeds. NaN: left out.
+        clip_id, group_id and `values`; a clip may come several times. Rows with NaN are left out.
     values : list of str
         Columns.
     n_bootstrap, seed : int
-        Of the draws.
+        Number of draws, and their seed.
 
     Returns
     -------
@@ -234,18 +251,18 @@ def summarise(rows: pd.DataFrame, values: list[str], *, n_bootstrap: int = N_BOO
     if rows.empty:
         return pd.DataFrame({"mean": np.nan, "low": np.nan, "high": np.nan, "n_clips": 0}, index=values)
     clips = rows.groupby(["clip_id", "group_id"], as_index=False)[values].mean()
-    column, units = resampling_units(clips)
-    by_unit = clips.assign(n=1).groupby(column)[[*values, "n"]].sum().loc[units].to_numpy(float)
-    drawn = draw_units(len(units), n_bootstrap, seed) @ by_unit
-    low, high = np.percentile(drawn[:, :-1] / drawn[:, -1:], [2.5, 97.5], axis=0)
+    groups = draw_groups(clips, n_bootstrap, seed)
+    sums = groups.sums(clips, clips[values].assign(n=1.0))[:, 0]
+    _, drawn = groups.apply(lambda total: total[:, :-1] / total[:, -1:], sums)
+    low, high = interval(drawn)
     table = {"mean": clips[values].mean().to_numpy(), "low": low, "high": high, "n_clips": len(clips)}
     return pd.DataFrame(table, index=values)
 
 
 def recovery_table(rows: pd.DataFrame) -> pd.DataFrame:
-    """Average precision and chance over clips, with 95 % intervals of precision and of the difference.
+    """Average precision over clips, and its difference to chance, to the fixed order and to the reversed order.
 
-    The intervals are over groups of clips. They hold for the networks at hand and do not cover a draw of others.
+    The intervals are over groups of clips. They hold for the networks at hand.
 
     Parameters
     ----------
@@ -259,51 +276,37 @@ def recovery_table(rows: pd.DataFrame) -> pd.DataFrame:
         n_clips; fixed; over_fixed, over_fixed_low, over_fixed_high: the same against the fixed order; and so for
         reversed.
     """
-    apart = {name: rows["precision"] - rows[of] for name, of in _DIFFERENCES.items()}
-    rows = rows.assign(**apart)
+    rows = rows.assign(**{name: rows["precision"] - rows[of] for name, of in _DIFFERENCES.items()})
     groups = rows.groupby(["method", "target", "model"], sort=False)
     return pd.DataFrame([dict(zip(groups.keys, key, strict=True)) | _recovery_row(one) for key, one in groups])
 
 
 def _recovery_row(rows: pd.DataFrame) -> dict:
-    table = summarise(rows, ["precision"])
-    out = {"precision": table["mean"].iloc[0]} | table.loc["precision", ["low", "high"]].to_dict()
+    precision = summarise(rows, ["precision"]).loc["precision"]
+    out = {"precision": precision["mean"], "low": precision["low"], "high": precision["high"]}
     for name, of in _DIFFERENCES.items():
-        apart = summarise(rows, [of, name])
-        out |= apart["mean"].to_dict() | apart.loc[name, ["low", "high"]].add_prefix(f"{name}_").to_dict()
-    return out | {"n_clips": int(table["n_clips"].iloc[0])}
+        table = summarise(rows, [of, name])
+        out |= table["mean"].to_dict() | table.loc[name, ["low", "high"]].add_prefix(f"{name}_").to_dict()
+    return out | {"n_clips": int(precision["n_clips"])}
 
 
 def format_recovery(table: pd.DataFrame) -> pd.DataFrame:
-    """Lay a recovery table out for reading, in percent and points.
-
-    Parameters
-    ----------
-    table : DataFrame
-        From :func:`recovery_table`.
-
-    Returns
-    -------
-    DataFrame
-        One row a method and target: precision of the trained network, chance, how far trained and random networks are
-        above chance with 95 % intervals, how far a random one's order is above the same upside down, the precision of
-        the fixed order, how far the trained network is above it, clips. Empty where there is no such order.
-    """
+    """Lay a :func:`recovery_table` out for reading, one row a method and target, in percent and percentage points."""
     wide = table.set_index(["method", "target", "model"]).unstack("model", sort=False)
-    shown = pd.DataFrame(index=wide.index)
-    shown["precision"] = (100 * wide["precision", "trained"]).map("{:.1f}".format)
-    shown["chance"] = (100 * wide["chance", "trained"]).map("{:.1f}".format)
-    for model in ("trained", "randomised"):
-        shown[f"{model}, above chance"] = _intervals(
-            wide.xs(model, axis=1, level="model"), "difference", "difference_", 100, 1
-        )
     trained, random = (wide.xs(model, axis=1, level="model") for model in ("trained", "randomised"))
-    upside_down = _intervals(random, "over_reversed", "over_reversed_", 100, 1)
-    shown["randomised, above upside down"] = upside_down.where(random["reversed"].notna(), "")
     ordered = trained["fixed"].notna()
-    shown["fixed order"] = (100 * trained["fixed"]).map("{:.1f}".format).where(ordered, "")
-    shown["trained, above fixed order"] = _intervals(trained, "over_fixed", "over_fixed_", 100, 1).where(ordered, "")
-    return shown.assign(clips=wide["n_clips", "trained"]).reset_index()
+    reverse = _intervals(random, "over_reversed", "over_reversed_")
+    shown = {
+        "precision": (100 * trained["precision"]).map("{:.1f}".format),
+        "chance": (100 * trained["chance"]).map("{:.1f}".format),
+        "trained, above chance": _intervals(trained, "difference", "difference_"),
+        "randomised, above chance": _intervals(random, "difference", "difference_"),
+        "randomised, above reversed order": reverse.where(random["reversed"].notna(), ""),
+        "fixed order": (100 * trained["fixed"]).map("{:.1f}".format).where(ordered, ""),
+        "trained, above fixed order": _intervals(trained, "over_fixed", "over_fixed_").where(ordered, ""),
+        "clips": trained["n_clips"],
+    }
+    return pd.DataFrame(shown).reset_index()
 
 
 def format_similarity(table: pd.DataFrame) -> pd.DataFrame:
@@ -312,7 +315,7 @@ def format_similarity(table: pd.DataFrame) -> pd.DataFrame:
     return table[["compared", "target"]].assign(correlation=texts, clips=table["n_clips"])
 
 
-def _intervals(table: pd.DataFrame, name: str, ends: str, factor: float, digits: int) -> pd.Series:
+def _intervals(table: pd.DataFrame, name: str, ends: str, factor: float = 100, digits: int = 1) -> pd.Series:
     rows = (factor * table[[name, f"{ends}low", f"{ends}high"]]).itertuples(index=False)
     texts = [f"{mean:+.{digits}f} [{low:+.{digits}f}, {high:+.{digits}f}]" for mean, low, high in rows]
     return pd.Series(texts, index=table.index)

@@ -1,12 +1,14 @@
-"""The runs of a study as tables: predictions pooled over folds, scores with intervals, the choice of the best config."""
+"""The runs of a study as tables: scores with intervals, sizes, ranks, and the selected model."""
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from poseemo_lib.analysis.configs import ENSEMBLE, ConfigRuns, selected
+from poseemo_lib.analysis.ranking import rank_table
 from poseemo_lib.errors import PoseemoError, UsageError
 from poseemo_lib.text import format_p
 from poseemo_lib.training.evaluation import config_scores
@@ -26,14 +28,14 @@ class Results:
     configs : list of ConfigRuns
         Baselines first.
     incomplete : list of str
-        Runs of the study that are not there or not complete.
+        Runs of the study that are missing or not complete.
     not_run : list of str
-        Configs of the study that have no completed run at all.
+        Configs of the study without a completed run.
     """
 
     root: Path
     configs: list[ConfigRuns]
-    incomplete: list[str]
+    incomplete: list[str] = field(default_factory=list)
     not_run: list[str] = field(default_factory=list)
 
     def __getitem__(self, name: str) -> ConfigRuns:
@@ -45,7 +47,7 @@ class Results:
 
     @property
     def runs(self) -> list[Run]:
-        """All completed runs. Those of an ensemble are its members'."""
+        """All completed runs, without those of an ensemble, which are its members'."""
         return [run for config in self.configs if config.architecture != ENSEMBLE for run in config.runs]
 
     @property
@@ -66,61 +68,59 @@ class Results:
 
     @property
     def chance(self) -> float:
-        """Balanced accuracy of guessing, on the clips that the best config was tested on."""
+        """Balanced accuracy of guessing, on the clips that the selected model was tested on."""
         return self.best().chance
 
     @property
     def sample(self) -> dict:
-        """What a figure of these configs says of them: n_clips, n_groups, unit, resampled_by, synthetic, leaky."""
+        """What the selected model was tested on: n_clips, n_groups, resampled_by, unit, synthetic, leaky."""
         scores = self.best().scores
         counts = {"n_clips": scores.n_clips, "n_groups": scores.n_groups, "resampled_by": scores.resampled_by}
         return counts | {"unit": self.best().unit, "synthetic": self.synthetic, "leaky": bool(self.leaks)}
 
     def parts(self) -> list["Results"]:
-        """Divide the configs by what they were tested on: only those of one part can be compared.
+        """Divide the configs by the clips that they were tested on: only those of one part can be compared.
 
         Returns
         -------
         list of Results
-            Those without leaks first, then those with most configs. One, where all configs were tested on the same clips.
+            Those without leaks first, then those with most configs.
         """
         by_clips: dict[frozenset, list[ConfigRuns]] = {}
         for config in self.configs:
             by_clips.setdefault(config.tested_on, []).append(config)
-        parts = [replace(self, configs=configs, incomplete=[], not_run=[]) for configs in by_clips.values()]
+        parts = [Results(self.root, configs) for configs in by_clips.values()]
         return sorted(parts, key=lambda part: (bool(part.leaks), -len(part.configs)))
 
     def best(self) -> ConfigRuns:
-        """Return the config that validation chooses: see :func:`poseemo_lib.analysis.configs.selected`."""
+        """Return the selected model: see :func:`poseemo_lib.analysis.configs.selected`."""
         return selected(self.configs)
 
     def score_table(self) -> pd.DataFrame:
-        """Scores of all configs, long: config, is_baseline, is_majority, metric, mean, sd, low, high, n_seeds, chance."""
+        """Scores of all configs: config, is_baseline, is_majority, metric, mean, sd, low, high, n_seeds, chance."""
         tables = []
         for config in self.configs:
-            # Chance is known for balanced accuracy alone; what guessing gets elsewhere is the `stratified` baseline.
-            table = config.scores.scores.assign(
-                config=config.name,
-                is_baseline=config.is_baseline,
-                is_majority=config.is_majority,
-                chance=lambda rows, config=config: rows["metric"].map({"balanced_accuracy": config.chance}),
+            table = config.scores.scores
+            table = table[table["metric"].isin(SHOWN_METRICS)].assign(
+                config=config.name, is_baseline=config.is_baseline, is_majority=config.is_majority
             )
-            tables.append(table[table["metric"].isin(SHOWN_METRICS)])
+            # Chance is known for balanced accuracy only; elsewhere the `stratified` baseline shows it.
+            tables.append(table.assign(chance=table["metric"].map({"balanced_accuracy": config.chance})))
         return pd.concat(tables, ignore_index=True)
 
     def seed_scores(self) -> pd.DataFrame:
-        """Scores of every seed by itself, long: config, seed, metric, value."""
+        """Scores of every seed by itself: config, seed, metric, value."""
         rows = [
-            {"config": config.name, "seed": seed, "metric": row["metric"], "value": row["mean"]}
+            {"config": config.name, "seed": seed, "metric": name, "value": scores.score(name)["mean"]}
             for config in self.configs
             for seed, table in config.predictions("test").items()
-            for _, row in config_scores({seed: table}, config.classes, n_bootstrap=1).scores.iterrows()
-            if row["metric"] in SHOWN_METRICS
+            for scores in [config_scores({seed: table}, config.classes, n_bootstrap=1)]
+            for name in SHOWN_METRICS
         ]
         return pd.DataFrame(rows)
 
     def ranks(self, tests: pd.DataFrame) -> pd.DataFrame:
-        """Rank the networks by macro-F1, joined by letters where they cannot be told apart.
+        """Rank the networks by macro-F1: see :func:`poseemo_lib.analysis.ranking.rank_table`.
 
         Parameters
         ----------
@@ -130,10 +130,8 @@ class Results:
         Returns
         -------
         DataFrame
-            See :func:`poseemo_lib.analysis.ranking.rank_table`; empty with fewer than two networks, or without their tests.
+            Empty with fewer than two networks, or without their tests.
         """
-        from poseemo_lib.analysis.ranking import rank_table
-
         scores = self.size_table().query("~is_baseline").set_index("config")["mean"]
         pairs = tests[tests["a"].isin(scores.index) & tests["b"].isin(scores.index) & (tests["family"] == "networks")]
         n = len(scores)
@@ -150,25 +148,14 @@ class Results:
             One row a config: config, is_baseline, n_parameters, multiply_adds (of one window; NaN for baselines), mean, sd,
             low, high, n_seeds.
         """
-        table = self.score_table()
-        table = table[table["metric"] == metric].set_index("config", drop=False)
-        sizes = {config.name: (config.n_parameters, config.multiply_adds) for config in self.configs}
-        sizes = pd.DataFrame(sizes, index=["n_parameters", "multiply_adds"], dtype=float).T
-        return table.join(sizes)[
-            ["config", "is_baseline", "n_parameters", "multiply_adds", "mean", "sd", "low", "high", "n_seeds"]
-        ].reset_index(drop=True)
+        table = self.score_table().query("metric == @metric").reset_index(drop=True)
+        for name in ("n_parameters", "multiply_adds"):
+            table[name] = np.array([getattr(config, name) for config in self.configs], dtype=float)  # NaN for None
+        return table[["config", "is_baseline", "n_parameters", "multiply_adds", "mean", "sd", "low", "high", "n_seeds"]]
 
 
 def load_results(root: str | Path) -> Results:
     """Read the runs below a folder and group them by config.
-
-    Parameters
-    ----------
-    root : str or Path
-
-    Returns
-    -------
-    Results
 
     Raises
     ------
@@ -196,7 +183,7 @@ def load_results(root: str | Path) -> Results:
 
 
 def _planned_only(root: Path, complete: list[Run]) -> tuple[list[Run], list[str], list[str]]:
-    """Keep the runs that the study consists of now; also name those that are not complete, and all its configs."""
+    """Keep the runs that the study consists of now; also name those that are not complete, and all configs."""
     by_identity = {(run.config, run.record["identity"]): run for run in complete}
     try:
         planned = json.loads((root / STUDY_FILE).read_text(encoding="utf-8"))["runs"]
@@ -214,7 +201,7 @@ def _planned_only(root: Path, complete: list[Run]) -> tuple[list[Run], list[str]
 
 
 def _check_alike(config: ConfigRuns) -> None:
-    """Refuse to pool runs that differ in more than seed, fold and place."""
+    """Raise if runs of one config differ in more than seed, fold and place."""
     apart = ("seed", "fold", *PLACE_PARAMETERS)
     first = config.runs[0].record["parameters"]
     for run in config.runs[1:]:
@@ -228,18 +215,13 @@ def _check_alike(config: ConfigRuns) -> None:
 
 
 def run_table(results: Results) -> pd.DataFrame:
-    """Give one row a completed run, in the order in which the runs finished.
-
-    Parameters
-    ----------
-    results : Results
+    """Return one row a completed run, in the order in which the runs finished.
 
     Returns
     -------
     DataFrame
         config, architecture, seed, fold, finished (UTC), n_parameters and best_epoch (NaN for baselines), seconds,
-        val_macro_f1, and test_accuracy, test_balanced_accuracy, test_macro_f1, test_ece: shares, 0 to 1, as in the
-        run's `metrics.json`. With folds they are those of one fold's part alone.
+        val_macro_f1, and test_accuracy, test_balanced_accuracy, test_macro_f1, test_ece: shares, as in `metrics.json`.
     """
     rows = []
     for run in results.runs:
@@ -254,111 +236,66 @@ def run_table(results: Results) -> pd.DataFrame:
 
 
 def readable_runs(table: pd.DataFrame) -> pd.DataFrame:
-    """Give the runs of networks in few columns with names and units to read: scores of the test part, in percent.
-
-    Parameters
-    ----------
-    table : DataFrame
-        From :func:`run_table`.
-    """
+    """Lay a :func:`run_table` out for reading: the runs of networks, scores in percent."""
     scores = {"val_macro_f1": "val. macro-F1, %", "test_accuracy": "accuracy, %",
               "test_balanced_accuracy": "bal. accuracy, %", "test_macro_f1": "macro-F1, %"}  # fmt: skip
     plain = {"config": "config", "seed": "seed", "n_parameters": "parameters", "seconds": "seconds"}
     out = table.dropna(subset="n_parameters")[[*plain, *scores]].rename(columns=plain | scores).astype({"seed": str})
-    for name in scores.values():
-        out[name] = (100 * out[name]).round(1)
-    return out
+    return out.assign(**{name: (100 * out[name]).round(1) for name in scores.values()})
 
 
 def format_scores(table: pd.DataFrame) -> pd.DataFrame:
-    """Lay a score table out for reading: one row a config, `mean ± sd [low, high]` in percent.
-
-    Parameters
-    ----------
-    table : DataFrame
-        From :meth:`Results.score_table`.
-
-    Returns
-    -------
-    DataFrame
-        Index config, one column a metric.
-    """
-    texts = table.assign(text=table.apply(_interval_text, axis=1))
-    wide = texts.pivot(index="config", columns="metric", values="text")
+    """Lay :meth:`Results.score_table` out for reading: a row a config, `mean ± sd [low, high]` in percent a metric."""
+    wide = _with_texts(table).pivot(index="config", columns="metric", values="text")
     wide = wide.loc[list(dict.fromkeys(table["config"])), list(SHOWN_METRICS)]
-    return wide.rename(columns={name: name.replace("_", " ").replace("macro f1", "macro-F1") for name in wide.columns})
+    return wide.rename(columns={name: _metric_text(name) for name in wide.columns})
 
 
 def format_per_class(table: pd.DataFrame, classes: tuple[str, ...]) -> pd.DataFrame:
-    """Lay per-class scores out for reading: one row a class, `mean ± sd [low, high]` in percent.
-
-    Parameters
-    ----------
-    table : DataFrame
-        `ConfigScores.per_class`.
-    classes : tuple of str
-
-    Returns
-    -------
-    DataFrame
-        Index class, columns precision, recall, f1 and the number of clips.
-    """
-    texts = table.assign(text=table.apply(_interval_text, axis=1))
-    wide = texts.pivot(index="class", columns="metric", values="text").loc[list(classes)]
+    """Lay `ConfigScores.per_class` out for reading: a row a class, scores as in :func:`format_scores`, and clips."""
+    wide = _with_texts(table).pivot(index="class", columns="metric", values="text").loc[list(classes)]
     return wide[["precision", "recall", "f1"]].assign(clips=table.groupby("class")["support"].first().round(1))
 
 
 def format_ranks(ranks: pd.DataFrame) -> pd.DataFrame:
-    """Lay a rank table out for reading.
-
-    Parameters
-    ----------
-    ranks : DataFrame
-        From :meth:`Results.ranks`.
-
-    Returns
-    -------
-    DataFrame
-        Index config; macro-F1 in percent, letters, and the ranks that the tests leave open.
-    """
+    """Lay :meth:`Results.ranks` out for reading: macro-F1 in percent, letters, and the possible ranks of each config."""
     score = (100 * ranks["score"].astype(float)).map("{:.1f}".format)
     low, high = ranks["rank_low"].astype(str), ranks["rank_high"].astype(str)
-    open_ranks = low.where(low == high, low + " to " + high)
-    return pd.DataFrame({"macro-F1": score, "letters": ranks["letters"], "rank": open_ranks}).set_index(ranks["config"])
+    possible = low.where(low == high, low + " to " + high)
+    return pd.DataFrame({"macro-F1": score, "letters": ranks["letters"], "rank": possible}).set_index(ranks["config"])
 
 
 def format_comparisons(tests: pd.DataFrame) -> pd.DataFrame:
-    """Lay paired comparisons out for reading: points of percent, p after Holm's correction, the widest first.
+    """Lay :func:`poseemo_lib.report.findings.comparisons` out for reading, the largest difference first.
 
-    Parameters
-    ----------
-    tests : DataFrame
-        From :func:`poseemo_lib.report.findings.comparisons`.
-
-    Returns
-    -------
-    DataFrame
-        One row a pair.
+    Differences are in percentage points, p is after Holm's correction.
     """
     tests = tests.iloc[tests["difference"].abs().argsort(kind="stable")[::-1]]
-    interval = [f"{100 * d:+.1f} [{100 * a:+.1f}, {100 * b:+.1f}]" for d, a, b in zip(
-        tests["difference"], tests["low"], tests["high"], strict=True)]  # fmt: skip
+    ends = (100 * tests[["difference", "low", "high"]]).itertuples(index=False)
     columns = {
         "compared in": tests["family"],
         "a": tests["a"],
         "b": tests["b"],
-        "score": tests["metric"].str.replace("_", " ").str.replace("macro f1", "macro-F1"),
-        "a - b, points": interval,
+        "score": tests["metric"].map(_metric_text),
+        "a - b, points": [f"{mean:+.1f} [{low:+.1f}, {high:+.1f}]" for mean, low, high in ends],
         "p": tests["p_holm"].map(format_p),
         "significant": tests["significant"].map({True: "yes", False: "no"}),
-        "found 4 times in 5, points": (100 * tests["detectable"]).map("{:.1f}".format),
+        "detectable (power 0.8), points": (100 * tests["detectable"]).map("{:.1f}".format),
         "p, McNemar": tests["p_mcnemar_holm"].map(format_p),
     }
     return pd.DataFrame(columns).reset_index(drop=True)
 
 
-def _interval_text(row) -> str:
-    if pd.isna(row["mean"]):
+def _metric_text(name: str) -> str:
+    return name.replace("_", " ").replace("macro f1", "macro-F1")
+
+
+def _with_texts(table: pd.DataFrame) -> pd.DataFrame:
+    return table.assign(text=[_interval_text(*row) for row in table[["mean", "sd", "low", "high"]].to_numpy(float)])
+
+
+def _interval_text(mean: float, sd: float, low: float, high: float) -> str:
+    if np.isnan(mean):
         return "not defined"
-    sd = "" if pd.isna(row["sd"]) else f" ± {100 * row['sd']:.1f}"
-    return f"{100 * row['mean']:.1f}{sd} [{100 * row['low']:.1f}, {100 * row['high']:.1f}]"
+    spread = "" if np.isnan(sd) else f" ± {100 * sd:.1f}"
+    return f"{100 * mean:.1f}{spread} [{100 * low:.1f}, {100 * high:.1f}]"

@@ -1,32 +1,91 @@
-"""Paired comparisons of configs: which differences the test clips support, and which would go unseen.
+"""Tests of differences between configs: which ones the test clips support, and which would go unnoticed.
 
-A difference of macro-F1 is tested with a t-test whose standard error has two parts. One is the bootstrap over whole
-groups, the same draw for both configs, since clips of one group are alike; it is widened by sqrt(G / (G - 1)) and held
-against t with G - 1 degrees of freedom, because a percentile interval of a few groups is too short (Hesterberg 2015,
-"What teachers should know about the bootstrap", American Statistician 69; Cameron and Miller 2015, "A practitioner's
-guide to cluster-robust inference", Journal of Human Resources 50). The other is the spread over seeds, since two
-trainings of one architecture differ too; it is pooled over the networks of a study, since two or three seeds of one say
-little of it. Both together: Welch (1947) and Satterthwaite (1946).
+A difference is tested with a t-test whose variance has two parts. The first is that of the bootstrap over groups, with
+the same draws for both configs. A bootstrap of G groups has (G - 1) / G of the variance, which is corrected, and t has
+G - 1 degrees of freedom, because percentile intervals of a few groups are too short (Hesterberg 2015, "What teachers
+should know about the bootstrap", American Statistician 69; Cameron and Miller 2015, "A practitioner's guide to
+cluster-robust inference", Journal of Human Resources 50). The second is the variance over seeds, because two trainings
+of one architecture differ too. It is pooled over the networks of a study, since two or three seeds of one config say
+little about it. The two parts are combined as by Welch (1947) and Satterthwaite (1946).
 
-McNemar's exact test stands beside it and decides nothing: it tests accuracy, not macro-F1, and takes the clips for
-independent. A clip has one answer in it, the mean over seeds: clips that counted once a seed would make p too small.
+McNemar's exact test is reported beside it and decides nothing: it tests accuracy, and takes the clips as independent.
 """
 
 import math
 from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
+from scipy.stats import t as student
 
 from poseemo_lib.analysis.predictions import Predictions, check_same_clips, mean_over_seeds
-from poseemo_lib.analysis.resampling import Resampled, SeedSpread, draw_groups, pool_spreads, resample, seed_parts
+from poseemo_lib.training.bootstrap import GroupBootstrap, draw_groups, resampled_by
 from poseemo_lib.training.evaluation import probability_columns
+from poseemo_lib.training.metrics import scores_from_confusion
 
 ALPHA = 0.05
 POWER = 0.8
-# Below this many groups no difference is claimed: between equal configs, 6 groups gave 7.5 % false claims, 8 gave 4 %.
+# No difference is claimed with fewer groups: between equal configs, 6 groups gave 7.5 % false claims, 8 gave 4 %.
 MIN_GROUPS = 8
+
+
+@dataclass(frozen=True)
+class Resampled:
+    """A config's score on its clips, and its variance over groups and over seeds.
+
+    Parameters
+    ----------
+    by_seed : array (S,)
+    drawn : array (R,)
+        Mean over seeds in each draw of groups.
+    n_clips, n_groups : int
+    groups_known : bool
+        See :func:`poseemo_lib.training.bootstrap.resampled_by`.
+    fixed : bool
+        Whether one seed is enough: see :func:`compare_configs`.
+    """
+
+    by_seed: np.ndarray
+    drawn: np.ndarray
+    n_clips: int
+    n_groups: int
+    groups_known: bool = True
+    fixed: bool = False
+
+    @property
+    def seed_variance(self) -> float:
+        """Variance of the score over seeds; 0 with one seed."""
+        return float(self.by_seed.var(ddof=1)) if len(self.by_seed) > 1 else 0.0
+
+    @property
+    def limit(self) -> str:
+        """Why no difference may be claimed of it: "groups", "seeds", or "" where it may."""
+        if self.n_groups < MIN_GROUPS or not self.groups_known:
+            return "groups"
+        return "seeds" if len(self.by_seed) < 2 and not self.fixed else ""
+
+
+def resample(
+    predictions: Predictions, classes: tuple[str, ...], metric: str, groups: GroupBootstrap, fixed: bool = False
+) -> Resampled:
+    """Score a config's predictions on its clips and on draws of groups."""
+    n = len(classes)
+    tables = [table for _, table in sorted(predictions.items())]
+
+    def score(confusion: np.ndarray) -> np.ndarray:
+        return scores_from_confusion(confusion.reshape(-1, n, n))[metric]
+
+    scores = []
+    for table in tables:
+        labels = pd.Index(classes).get_indexer(table["label"])
+        predicted = table[probability_columns(classes)].to_numpy().argmax(1)
+        scores.append(groups.apply(score, groups.sums(table, 1.0, labels * n + predicted, n * n)))
+    observed, drawn = zip(*scores, strict=True)
+    first = tables[0]
+    n_groups, known = first["group_id"].nunique(dropna=False), resampled_by(first) == "group"
+    return Resampled(np.concatenate(observed), np.mean(drawn, 0), len(first), n_groups, known, fixed)
 
 
 def mcnemar(a_right: np.ndarray, b_right: np.ndarray) -> tuple[int, int, float]:
@@ -40,22 +99,19 @@ def mcnemar(a_right: np.ndarray, b_right: np.ndarray) -> tuple[int, int, float]:
     Returns
     -------
     n_a_only, n_b_only : int
-        Clips that one of them got right and the other did not.
+        Clips that only one of them got right.
     p : float
         Two-sided.
     """
     from statsmodels.stats.contingency_tables import mcnemar as test
 
-    a_right, b_right = np.asarray(a_right, bool), np.asarray(b_right, bool)
     n_a, n_b = int((a_right & ~b_right).sum()), int((b_right & ~a_right).sum())
-    both, neither = int((a_right & b_right).sum()), int((~a_right & ~b_right).sum())
-    return n_a, n_b, float(test([[both, n_a], [n_b, neither]], exact=True).pvalue)
+    return n_a, n_b, float(test([[0, n_a], [n_b, 0]], exact=True).pvalue)
 
 
 def holm(p: Iterable[float]) -> np.ndarray:
     """Adjust p-values for their number (Holm 1979); NaN stands for no test and stays."""
-    # By hand: `statsmodels.stats.multitest.multipletests` collects garbage in every call, which takes longer than all
-    # else in a comparison.
+    # statsmodels' `multipletests` collects garbage in every call, which takes longer than a whole comparison.
     p = np.asarray(list(p), dtype=np.float64)
     out, order = np.full(p.shape, np.nan), np.argsort(p)[: np.isfinite(p).sum()]  # NaN comes last
     out[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(order), 0, -1)), 1)
@@ -78,17 +134,16 @@ def compare_configs(
     Parameters
     ----------
     predictions : dict
-        ConfigRuns -> seed -> predictions table.
+        Config -> seed -> predictions table.
     classes : tuple of str
     metric : {"macro_f1", "balanced_accuracy", "accuracy"}
     pairs : iterable of (str, str), optional
-        What to compare, chosen before looking: Holm's correction is for their number. Default: all pairs.
+        What to compare, chosen before the scores were seen. Default: all pairs.
     fixed : collection of str
-        Configs that one seed speaks for, since they come out the same with every seed or stand for themselves only.
-        Any other config with one seed is never called different: one seed ranks no architecture.
+        Configs for which one seed is enough: the same with every seed, or of interest only as they are. No difference
+        is claimed of any other config with one seed.
     pool : collection of str
-        Configs whose spread over seeds is pooled with that of the compared ones that are not `fixed`: networks that
-        were tested on the same clips.
+        Further configs whose variance over seeds is pooled with that of the compared ones.
     n_bootstrap, seed : int
         Number of draws of groups, and their seed.
 
@@ -100,8 +155,8 @@ def compare_configs(
         - a, b, metric; difference: mean over seeds of a minus that of b; low, high: 95 % interval (not adjusted);
           se, df: standard error and degrees of freedom
         - p, p_holm: of the difference, and adjusted for all rows
-        - n_a_only, n_b_only, p_mcnemar, p_mcnemar_holm: of the accuracy of the answers averaged over seeds
-        - significant: p_holm < 0.05, and nothing in `limit`. McNemar has no say in it: see the module
+        - n_a_only, n_b_only, p_mcnemar, p_mcnemar_holm: accuracy of the probabilities averaged over seeds
+        - significant: p_holm < 0.05, and no `limit`
         - limit: "groups" where there are fewer than 8 or they are not known, "seeds" where a config that is not `fixed`
           has one, else ""
         - detectable: see :func:`smallest_detectable_difference`, at Holm's strictest level
@@ -117,19 +172,20 @@ def compare_configs(
     averaged = {name: mean_over_seeds(predictions[name], classes, name) for name in names}
     for name in names:
         check_same_clips(averaged[names[0]], averaged[name], names[0], name)
-    # The same draws of groups for all configs and seeds: that is what pairs them.
-    weights = draw_groups(averaged[names[0]], n_bootstrap, seed) if names else None
-    scores = {name: resample(predictions[name], classes, metric, weights) for name in names}
-    spread = pool_spreads(config for name, config in scores.items() if name not in fixed)
-    right = {name: _answers_right(averaged[name], classes) for name in names}
+    groups = draw_groups(averaged[names[0]], n_bootstrap, seed) if names else None
+    scores = {name: resample(predictions[name], classes, metric, groups, name in fixed) for name in names}
+    columns = probability_columns(classes)
+    right = {
+        name: table[columns].to_numpy().argmax(1) == pd.Index(classes).get_indexer(table["label"])
+        for name, table in averaged.items()
+    }
     rows = []
     for a, b in pairs:
-        one, other, both = scores[a], scores[b], {a: scores[a], b: scores[b]}
+        one, other = scores[a], scores[b]
         n_a, n_b, p = mcnemar(right[a], right[b])
-        group_part = _group_variance(one.drawn - other.drawn, one.n_groups), max(one.n_groups - 1, 1)
-        parts = [group_part, *_seed_parts(both, fixed, spread)]
-        row = _difference(one, other, parts) | {"n_a_only": n_a, "n_b_only": n_b, "p_mcnemar": p}
-        rows.append({"a": a, "b": b, "metric": metric, **row, "limit": _limit(both, fixed), "paired": True})
+        row = _compare(one, other, [one.drawn - other.drawn], scores.values())
+        row |= {"n_a_only": n_a, "n_b_only": n_b, "p_mcnemar": p, "paired": True}
+        rows.append({"a": a, "b": b, "metric": metric, **row})
     return adjusted(rows)
 
 
@@ -145,8 +201,8 @@ def compare_apart(
 ) -> dict:
     """Compare two configs that were tested on different clips, as under two splits of one dataset.
 
-    Both are resampled by themselves. Where the two test parts share groups the interval is too long rather than too
-    short, as long as what is easy for one config is easy for the other.
+    Each is resampled by itself. Where the test splits share groups the interval is too long rather than too short, as
+    long as clips that are easy for one config are easy for the other.
 
     Parameters
     ----------
@@ -158,20 +214,16 @@ def compare_apart(
     Returns
     -------
     dict
-        A row for :func:`adjusted`, which makes of several the table that :func:`compare_configs` returns; without a
-        McNemar test, and with the clips and groups of the smaller part.
+        A row for :func:`adjusted`, without a McNemar test, and with the clips and groups of the smaller test split.
     """
-    sides = []
-    for (name, predictions), draws in zip((a, b), (seed, seed + 1), strict=True):
-        averaged = mean_over_seeds(predictions, classes, name)
-        sides.append(resample(predictions, classes, metric, draw_groups(averaged, n_bootstrap, draws)))
-    one, other = sides
-    group_parts = [(_group_variance(config.drawn, config.n_groups), max(config.n_groups - 1, 1)) for config in sides]
-    both = {a[0]: one, b[0]: other}
-    spread = pool_spreads(config for name, config in both.items() if name not in fixed)
-    row = _difference(one, other, [*group_parts, *_seed_parts(both, fixed, spread)])
-    row |= {"n_a_only": None, "n_b_only": None, "p_mcnemar": np.nan}
-    return {"a": a[0], "b": b[0], "metric": metric, **row, "limit": _limit(both, fixed), "paired": False}
+    one, other = (
+        resample(predictions, classes, metric, groups, name in fixed)
+        for (name, predictions), draws in zip((a, b), (seed, seed + 1), strict=True)
+        for groups in [draw_groups(mean_over_seeds(predictions, classes, name), n_bootstrap, draws)]
+    )
+    row = _compare(one, other, [one.drawn, other.drawn], (one, other))
+    row |= {"n_a_only": None, "n_b_only": None, "p_mcnemar": np.nan, "paired": False}
+    return {"a": a[0], "b": b[0], "metric": metric, **row}
 
 
 def compare_with_constant(
@@ -185,15 +237,15 @@ def compare_with_constant(
     n_bootstrap: int = 10_000,
     seed: int = 0,
 ) -> dict:
-    """Compare one config, chosen before looking, with a number that has no spread, such as chance.
+    """Compare one config, chosen before the scores were seen, with a number that has no variance, such as chance.
 
     Parameters
     ----------
     name : str
         Of the config.
     predictions : dict
-        ConfigRuns -> seed -> predictions table: its own, and those of other networks that were tested on the same clips,
-        whose spread over seeds is pooled with its own.
+        Config -> seed -> predictions table: its own, and those of other networks that were tested on the same clips,
+        whose variance over seeds is pooled with its own.
     constant : float
         In the unit of the metric.
     classes, metric, fixed, n_bootstrap, seed
@@ -202,8 +254,7 @@ def compare_with_constant(
     Returns
     -------
     dict
-        a, metric, constant, difference, low, high, se, df, p, significant, limit, n_clips, n_groups, n_seeds: see
-        :func:`compare_configs`.
+        a, metric, constant, difference, low, high, se, df, p, significant, limit, n_clips, n_groups, n_seeds.
 
     Raises
     ------
@@ -213,17 +264,13 @@ def compare_with_constant(
     averaged = {one: mean_over_seeds(tables, classes, one) for one, tables in predictions.items()}
     for other, table in averaged.items():
         check_same_clips(averaged[name], table, name, other)
-    weights = draw_groups(averaged[name], n_bootstrap, seed)
-    scores = {one: resample(tables, classes, metric, weights) for one, tables in predictions.items()}
-    spread = pool_spreads(config for one, config in scores.items() if one not in fixed)
-    config, own = scores[name], {name: scores[name]}
-    parts = [
-        (_group_variance(config.drawn, config.n_groups), max(config.n_groups - 1, 1)),
-        *_seed_parts(own, fixed, spread),
-    ]
+    groups = draw_groups(averaged[name], n_bootstrap, seed)
+    scores = {one: resample(tables, classes, metric, groups, one in fixed) for one, tables in predictions.items()}
+    config = scores[name]
+    parts = [_group_part(config.drawn, config.n_groups), *_seed_parts([config], scores.values())]
     row = _t_test(float(config.by_seed.mean()) - constant, config.n_groups, parts)
-    row |= {"limit": _limit(own, fixed), "n_clips": config.n_clips, "n_groups": config.n_groups}
-    row |= {"n_seeds": len(config.by_seed), "significant": row["p"] < ALPHA and not row["limit"]}
+    row |= {"significant": row["p"] < ALPHA and not config.limit, "limit": config.limit}
+    row |= {"n_clips": config.n_clips, "n_groups": config.n_groups, "n_seeds": len(config.by_seed)}
     return {"a": name, "metric": metric, "constant": constant, **row}
 
 
@@ -245,10 +292,7 @@ def adjusted(rows: Iterable[dict]) -> pd.DataFrame:
     for column in ("p", "p_mcnemar"):
         table[f"{column}_holm"] = holm(table[column])
     table["significant"] = (table["p_holm"] < ALPHA) & (table["limit"] == "")
-    levels = ALPHA / max(len(table), 1)
-    table["detectable"] = [
-        smallest_detectable_difference(se, df, alpha=levels) for se, df in zip(table["se"], table["df"], strict=True)
-    ]
+    table["detectable"] = smallest_detectable_difference(table["se"], table["df"], alpha=ALPHA / max(len(table), 1))
     return table.astype({"n_a_only": "Int64", "n_b_only": "Int64"})
 
 
@@ -259,61 +303,68 @@ _COLUMNS = (
 )
 
 
-def _answers_right(averaged: pd.DataFrame, classes: tuple[str, ...]) -> np.ndarray:
-    labels = pd.Index(classes).get_indexer(averaged["label"])
-    return averaged[probability_columns(classes)].to_numpy().argmax(1) == labels
+def _compare(one: Resampled, other: Resampled, drawn: list[np.ndarray], pool: Iterable[Resampled]) -> dict:
+    """Test a difference, whose variance over groups is that of all of `drawn` together."""
+    n_groups = [one.n_groups] if len(drawn) == 1 else [one.n_groups, other.n_groups]
+    parts = [_group_part(draws, n) for draws, n in zip(drawn, n_groups, strict=True)]
+    parts += _seed_parts([one, other], pool)
+    row = _t_test(float(one.by_seed.mean() - other.by_seed.mean()), min(one.n_groups, other.n_groups), parts)
+    limits = {one.limit, other.limit}
+    row["limit"] = next(limit for limit in ("groups", "seeds", "") if limit in limits)
+    row |= {"n_clips": min(one.n_clips, other.n_clips), "n_groups": min(one.n_groups, other.n_groups)}
+    return row | {"n_seeds_a": len(one.by_seed), "n_seeds_b": len(other.by_seed)}
 
 
-def _group_variance(drawn: np.ndarray, n_groups: int) -> float:
-    # A bootstrap of G units has (G - 1) / G of the variance.
-    return float(drawn.var(ddof=1)) * n_groups / max(n_groups - 1, 1)
+def _group_part(drawn: np.ndarray, n_groups: int) -> tuple[float, int]:
+    """Variance over groups and its degrees of freedom."""
+    return float(drawn.var(ddof=1)) * n_groups / max(n_groups - 1, 1), max(n_groups - 1, 1)
 
 
-def _limit(configs: dict[str, Resampled], fixed: Collection[str]) -> str:
-    if any(config.n_groups < MIN_GROUPS or not config.groups_known for config in configs.values()):
-        return "groups"
-    return "seeds" if any(len(config.by_seed) < 2 for name, config in configs.items() if name not in fixed) else ""
+def _seed_parts(compared: list[Resampled], pool: Iterable[Resampled]) -> list[tuple[float, int]]:
+    """Variances that seeds add to a difference of means, each with its degrees of freedom.
+
+    A config that is not fixed has the pooled variance, or its own if that is larger.
+    """
+    pooled, df = pooled_variance(pool)
+    parts = [
+        (config.seed_variance / len(config.by_seed), len(config.by_seed) - 1)
+        for config in compared
+        if config.fixed and len(config.by_seed) > 1
+    ]
+    own = [max(config.seed_variance, pooled) / len(config.by_seed) for config in compared if not config.fixed]
+    return [*parts, (sum(own), df)] if own and df else parts
 
 
-def _seed_parts(configs: dict[str, Resampled], fixed: Collection[str], spread: SeedSpread) -> list[tuple[float, int]]:
-    alone = [config for name, config in configs.items() if name in fixed]
-    return seed_parts([config for name, config in configs.items() if name not in fixed], alone, spread)
-
-
-def _difference(one: Resampled, other: Resampled, parts: list[tuple[float, int]]) -> dict:
-    n_groups = min(one.n_groups, other.n_groups)
-    counts = {"n_clips": min(one.n_clips, other.n_clips), "n_groups": n_groups}
-    counts |= {"n_seeds_a": len(one.by_seed), "n_seeds_b": len(other.by_seed)}
-    return _t_test(float(one.by_seed.mean() - other.by_seed.mean()), n_groups, parts) | counts
+def pooled_variance(configs: Iterable[Resampled]) -> tuple[float, int]:
+    """Pool the variances over seeds of configs that are not fixed, as in an ANOVA, with their degrees of freedom."""
+    weighted = [(config.seed_variance, len(config.by_seed) - 1) for config in configs if not config.fixed]
+    df = sum(n for _, n in weighted)
+    return (sum(variance * n for variance, n in weighted) / df, df) if df else (0.0, 0)
 
 
 def _t_test(difference: float, n_groups: int, parts: list[tuple[float, int]]) -> dict:
-    """Welch's t of a difference, from its variance in parts with their degrees of freedom."""
-    from scipy.stats import t
-
+    """Welch's t-test of a difference, from the parts of its variance with their degrees of freedom."""
     variance = sum(part for part, _ in parts)
     se = math.sqrt(variance)
-    if se < 1e-12:
-        # Every group says the same: what is left is the chance that all of them have the same sign.
+    if se < 1e-12:  # all groups agree: p is the chance that all of them have one sign
         df, p = float(n_groups - 1), 1.0 if abs(difference) < 1e-12 else 2.0 ** (1 - n_groups)
     else:
         df = variance**2 / sum(part**2 / freedom for part, freedom in parts)
-        p = float(2 * t.sf(abs(difference) / se, df))
-    half = float(t.ppf(1 - ALPHA / 2, df)) * se if se else 0.0
-    # Two shares differ by at most 1.
-    interval = {"low": max(difference - half, -1.0), "high": min(difference + half, 1.0)}
-    return {"difference": difference, **interval, "se": se, "df": df, "p": p}
+        p = float(2 * student.sf(abs(difference) / se, df))
+    half = float(student.ppf(1 - ALPHA / 2, df)) * se if se else 0.0
+    ends = {"low": max(difference - half, -1.0), "high": min(difference + half, 1.0)}  # of shares
+    return {"difference": difference, **ends, "se": se, "df": df, "p": p}
 
 
-def smallest_detectable_difference(se: float, df: float, *, alpha: float = ALPHA, power: float = POWER) -> float:
+def smallest_detectable_difference(se, df, *, alpha: float = ALPHA, power: float = POWER):
     """Difference that a two-sided test would find with the given probability.
 
     Bloom 1995, "Minimum detectable effects", Evaluation Review 19.
 
     Parameters
     ----------
-    se, df : float
-        Standard error and degrees of freedom of the difference, as :func:`compare_configs` returns them.
+    se, df : float or array
+        Standard error and degrees of freedom, as :func:`compare_configs` returns them.
     alpha : float
         Level of the test; divide by the number of comparisons for Holm's strictest one.
     power : float
@@ -321,9 +372,7 @@ def smallest_detectable_difference(se: float, df: float, *, alpha: float = ALPHA
 
     Returns
     -------
-    float
-        In the unit of the standard error.
+    float or array
+        In the unit of the standard error; 0 where that is 0.
     """
-    from scipy.stats import t
-
-    return float((t.ppf(1 - alpha / 2, df) + t.ppf(power, df)) * se) if se else 0.0
+    return np.where(np.asarray(se) > 0, (student.ppf(1 - alpha / 2, df) + student.ppf(power, df)) * se, 0.0)

@@ -5,7 +5,7 @@ run. One variation in two studies stays two rows: the studies may differ in seed
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -23,18 +23,7 @@ PLAIN = "plain"
 
 @dataclass(frozen=True)
 class Variation:
-    """One config of the architecture.
-
-    Parameters
-    ----------
-    label : str
-        Unlike that of any other.
-    study : str
-        Name of its study.
-    config : ConfigRuns
-    changes : tuple of str
-        What it changes from the plain one; empty: nothing.
-    """
+    """One config of the architecture: its unique label, its study, and what it changes from the plain one."""
 
     label: str
     study: str
@@ -44,7 +33,7 @@ class Variation:
 
 @dataclass(frozen=True)
 class Variations:
-    """Configs of one architecture that were tested on the same clips, and what stands beside them.
+    """Configs of one architecture that were tested on the same clips.
 
     Parameters
     ----------
@@ -70,16 +59,14 @@ class Variations:
 
     @cached_property
     def sample(self) -> dict:
-        """What a figure of them says: see :attr:`poseemo_lib.analysis.results.Results.sample`."""
-        configs = [row.config for row in self.rows]
-        scores = self.plain.config.scores
-        counts = {"n_clips": scores.n_clips, "n_groups": scores.n_groups, "resampled_by": scores.resampled_by}
-        synthetic = any(run.record["dataset"]["synthetic"] for config in configs for run in config.runs)
-        return counts | {"unit": self.plain.config.unit, "synthetic": synthetic, "leaky": any(c.leaks for c in configs)}
+        """What they were tested on: see :attr:`poseemo_lib.analysis.results.Results.sample`."""
+        every = Results(Path(), [row.config for row in self.rows])
+        plain = Results(Path(), [self.plain.config])
+        return plain.sample | {"synthetic": every.synthetic, "leaky": bool(every.leaks)}
 
     @property
     def n_commits(self) -> int:
-        """Number of versions of the code that made the runs; those of one version count once."""
+        """Number of versions of the code that made the runs."""
         return len({run.record.get("commit", "") for row in self.rows for run in row.config.runs})
 
     def score_table(self, metric: str = "macro_f1") -> pd.DataFrame:
@@ -88,67 +75,38 @@ class Variations:
         Returns
         -------
         DataFrame
-            label, study, config, changes, is_plain, n_parameters, mean, sd, low, high, n_seeds, validation (mean
-            macro-F1 there over seeds).
+            label, study, config, changes, is_plain, n_parameters, mean, sd, low, high, n_seeds, validation (macro-F1 on
+            validation).
         """
         rows = []
         for row in self.rows:
-            score = row.config.scores.scores.set_index("metric").loc[metric, ["mean", "sd", "low", "high", "n_seeds"]]
-            facts = {
-                "label": row.label,
-                "study": row.study,
-                "config": row.config.name,
-                "changes": ", ".join(row.changes),
-            }
-            facts |= {"is_plain": not row.changes, "n_parameters": row.config.n_parameters}
-            rows.append(facts | score.to_dict() | {"validation": row.config.validation_macro_f1})
+            table = {"label": row.label, "study": row.study, "config": row.config.name}
+            table |= {"changes": ", ".join(row.changes), "is_plain": not row.changes}
+            table |= {"n_parameters": row.config.n_parameters} | row.config.scores.score(metric).to_dict()
+            rows.append(table | {"validation": row.config.validation_macro_f1})
         return pd.DataFrame(rows).astype({"n_seeds": int})
 
     def seed_table(self, metric: str = "macro_f1") -> pd.DataFrame:
         """Score of every seed by itself: label, seed, value."""
         configs = [replace(row.config, name=row.label) for row in self.rows]
-        table = Results(Path(), configs, []).seed_scores()
-        table = table[table["metric"] == metric].rename(columns={"config": "label"})
-        return table[["label", "seed", "value"]].reset_index(drop=True)
+        table = Results(Path(), configs).seed_scores().rename(columns={"config": "label"})
+        return table.loc[table["metric"] == metric, ["label", "seed", "value"]].reset_index(drop=True)
 
     def recall_table(self) -> pd.DataFrame:
         """Recall of every class: label, class, recall, low, high, support; NaN without clips of the class."""
-        tables = [
-            row.config.scores.per_class.query("metric == 'recall'")
-            .rename(columns={"mean": "recall"})
-            .assign(label=row.label)
-            for row in self.rows
-        ]
-        columns = ["label", "class", "recall", "low", "high", "support"]
-        return pd.concat(tables, ignore_index=True)[columns]
+        tables = pd.concat([row.config.recall.assign(label=row.label) for row in self.rows], ignore_index=True)
+        return tables[["label", "class", "recall", "low", "high", "support"]]
 
     def baseline_table(self, metric: str = "macro_f1") -> pd.DataFrame:
         """Score of the baselines: name, is_majority, mean."""
-        rows = [
-            {"name": config.name, "is_majority": config.is_majority,
-             "mean": config.scores.scores.set_index("metric").loc[metric, "mean"]}
-            for config in self.baselines
-        ]  # fmt: skip
+        rows = [(config.name, config.is_majority, config.scores.score(metric)["mean"]) for config in self.baselines]
         return pd.DataFrame(rows, columns=["name", "is_majority", "mean"])
 
 
 def find_variations(
     studies: Sequence[Results], best: ConfigRuns, architecture: str = ARCHITECTURE
 ) -> Variations | None:
-    """Collect an architecture's configs from all studies of the report's dataset.
-
-    Parameters
-    ----------
-    studies : sequence of Results
-    best : ConfigRuns
-        Only configs of its dataset are collected.
-    architecture : str
-
-    Returns
-    -------
-    Variations or None
-        None where no study of that dataset has the architecture.
-    """
+    """Collect an architecture's configs from all studies of one dataset, that of `best`; None where there is none."""
     dataset = _dataset_hash(best)
     pairs = [
         (name, config)
@@ -172,14 +130,7 @@ def find_variations(
 
 
 def changes_of(config: ConfigRuns, base: dict) -> tuple[str, ...]:
-    """Name what a config changes from other settings: `hidden 128`, `without squeeze excitation`.
-
-    Parameters
-    ----------
-    config : ConfigRuns
-    base : dict
-        From :func:`poseemo_lib.analysis.factors.settings`.
-    """
+    """Name what a config changes from other settings: `hidden 128`, `without squeeze excitation`."""
     values = factors.settings(config)
     return tuple(_change(factor, config, values, base) for factor in sorted(factors.differing_factors(base, values)))
 
@@ -196,19 +147,19 @@ def _dataset_hash(config: ConfigRuns) -> str:
 
 
 def default_settings(architecture: str) -> dict:
-    """Give the settings of a run of which only the architecture was said: see :func:`poseemo_lib.analysis.factors.settings`."""
+    """Return the `factors.settings` of a run for which only the architecture was given."""
     return factors.settings(ConfigRuns("", [Run(Path(), {"parameters": {"architecture": architecture}})]))
 
 
 def _distance(config: ConfigRuns, defaults: dict) -> tuple:
-    """How far a config is from the defaults: a leak weighs most, then hyper-parameters, then all other factors."""
+    """Distance of a config from the defaults: a leak weighs most, then hyper-parameters, then all other factors."""
     values = factors.settings(config)
     changed = [name for name in values if name.startswith("model.") and values[name] != defaults.get(name)]
     return bool(config.leaks), len(changed), len(factors.differing_factors(defaults, values))
 
 
 def _named(studies: Sequence[Results]) -> list[tuple[str, Results]]:
-    """Name each study by its folder, and by the one above it too where two are called the same."""
+    """Name each study by its folder, and by the one above it too where two have the same name."""
     times = Counter(study.root.name for study in studies)
     return [
         (study.root.name if times[study.root.name] == 1 else f"{study.root.parent.name}/{study.root.name}", study)
@@ -217,19 +168,15 @@ def _named(studies: Sequence[Results]) -> list[tuple[str, Results]]:
 
 
 def _labelled(pairs: list[tuple[str, ConfigRuns]]) -> tuple[Variation, ...]:
-    """Name configs by what they change from the first, then by study, then by their own names, until no two are alike."""
+    """Label configs by what they change from the first; add the study, then the config's name, until all are unique."""
     base = factors.settings(pairs[0][1])
     changes = [changes_of(config, base) for _, config in pairs]
-    labels = [", ".join(one) or PLAIN for one in changes]
-    ways: tuple[Callable[[int], str], ...] = (
-        lambda i: f"{labels[i]} ({pairs[i][0]})",
-        lambda i: f"{labels[i]} ({pairs[i][0]}/{pairs[i][1].name})",
-        lambda i: f"{labels[i]} ({pairs[i][0]}/{pairs[i][1].name}, {i + 1})",
-    )
-    shown = list(labels)
-    for way in ways:
-        times = Counter(shown)
-        shown = [way(i) if times[label] > 1 else label for i, label in enumerate(shown)]
+    plain = [", ".join(one) or PLAIN for one in changes]
+    labels = list(plain)
+    for more in ("{study}", "{study}/{config}", "{study}/{config}, {number}"):
+        times = Counter(labels)
+        texts = [more.format(study=study, config=config.name, number=i + 1) for i, (study, config) in enumerate(pairs)]
+        labels = [f"{plain[i]} ({texts[i]})" if times[label] > 1 else label for i, label in enumerate(labels)]
     return tuple(
-        Variation(label, study, config, one) for label, (study, config), one in zip(shown, pairs, changes, strict=True)
+        Variation(label, study, config, one) for label, (study, config), one in zip(labels, pairs, changes, strict=True)
     )

@@ -1,11 +1,11 @@
-"""Calibrated probabilities, fitted on validation, and when to give no answer.
+"""Calibrated probabilities, fitted on validation, and the confidence below which no answer is given.
 
 Temperature scaling (Guo et al. 2017, "On calibration of modern neural networks"): one number divides the logarithms of
-a clip's probabilities, so that the answers stay as they are and the confidence becomes about the share of right ones.
-It is applied to what a run predicts for a clip, which is the mean over its windows.
+a clip's probabilities, the means over its windows. The predicted classes stay, and the confidence becomes about how
+often the model is right.
 
-Below :data:`ABSTAIN_BELOW` no answer is given (Chow 1970, "On optimum recognition error and reject tradeoff"): half
-means that an answer is given where it is, by the calibrated probability, more likely right than wrong.
+Below :data:`ABSTAIN_BELOW` no answer is given (Chow 1970, "On optimum recognition error and reject tradeoff"): at one
+half, an answer is given where it is more likely right than wrong.
 """
 
 import numpy as np
@@ -16,25 +16,16 @@ from poseemo_lib.training import metrics
 from poseemo_lib.training.evaluation import probability_columns
 
 ABSTAIN_BELOW = 0.5
-# Softer or sharper than this is no calibration but a missing signal, as with one-hot answers.
+# A temperature at an end of this range means that the probabilities carry no signal, as with one-hot predictions.
 TEMPERATURE_RANGE = (0.05, 100.0)
 # Smallest probability before its logarithm is divided.
 LEAST_PROBABILITY = 1e-12
 
 
 def scale_probabilities(probabilities: np.ndarray, temperature: float) -> np.ndarray:
-    """Divide the logarithms of probabilities by a temperature and normalise them again.
+    """Divide the logarithms of probabilities (N, C) by a temperature above 0, and normalise them again.
 
-    Parameters
-    ----------
-    probabilities : array (N, C)
-    temperature : float
-        Above 0; above 1 makes the answers less sure.
-
-    Returns
-    -------
-    array (N, C), float64
-        Rows add up to 1; the most probable class of a row stays the most probable one.
+    The most probable class of a row stays the most probable one.
     """
     logits = np.log(np.clip(np.asarray(probabilities, dtype=np.float64), LEAST_PROBABILITY, 1)) / temperature
     scaled = np.exp(logits - logits.max(-1, keepdims=True))
@@ -42,19 +33,7 @@ def scale_probabilities(probabilities: np.ndarray, temperature: float) -> np.nda
 
 
 def fit_temperature(labels: np.ndarray, probabilities: np.ndarray) -> float:
-    """Find the temperature with the least mean negative log likelihood.
-
-    Parameters
-    ----------
-    labels : array (N,), int
-        At least one.
-    probabilities : array (N, C)
-
-    Returns
-    -------
-    float
-        Inside :data:`TEMPERATURE_RANGE`.
-    """
+    """Find the temperature in :data:`TEMPERATURE_RANGE` with the least negative log likelihood: (N,), (N, C)."""
     from scipy.optimize import minimize_scalar
 
     def loss(log_temperature: float) -> float:
@@ -70,14 +49,14 @@ def calibration_of(validation: pd.DataFrame, classes: tuple[str, ...]) -> dict:
     Parameters
     ----------
     validation : DataFrame
-        Predictions table of the validation part, in the unit that the run is scored by.
+        Predictions table of the validation split, in the unit that the run is scored by.
     classes : tuple of str
 
     Returns
     -------
     dict
         temperature, abstain_below, fitted_on, n, and on the same clips `before` and `after`: ece and nll; coverage
-        (share of clips with an answer) and accuracy of the answers given (None: no answer).
+        (share of clips with an answer) and accuracy of these answers (None: no answer).
     """
     labels = pd.Index(classes).get_indexer(validation["label"])
     raw = validation[probability_columns(classes)].to_numpy()
@@ -104,20 +83,7 @@ def calibration_of(validation: pd.DataFrame, classes: tuple[str, ...]) -> dict:
 
 
 def check_calibration(content: object, where: str) -> None:
-    """Raise if what was read is no calibration.
-
-    Parameters
-    ----------
-    content : object
-        Of a `calibration.json`.
-    where : str
-        The file, for the message.
-
-    Raises
-    ------
-    PoseemoError
-        The temperature or the threshold is missing or out of range.
-    """
+    """Raise PoseemoError if the temperature or the threshold of a `calibration.json` is missing or out of range."""
     ranges = {"temperature": TEMPERATURE_RANGE, "abstain_below": (0, 1)}
     values = {name: content.get(name) if isinstance(content, dict) else None for name in ranges}
     for name, (low, high) in ranges.items():

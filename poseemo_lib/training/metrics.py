@@ -1,7 +1,7 @@
-"""Scores of predictions: everything that follows from a confusion matrix, and what needs the probabilities.
+"""Scores of predictions, from confusion matrices and from probabilities.
 
-The functions on confusion matrices take any leading dimensions, so that a thousand bootstrap resamples are scored
-in one call.
+Confusion matrices may have any leading dimensions, so that all draws of a bootstrap are scored in one call;
+scikit-learn's functions, with which the tests compare, score one at a time.
 """
 
 import numpy as np
@@ -11,35 +11,9 @@ ECE_BINS = 15
 
 
 def confusion_counts(labels: np.ndarray, predicted: np.ndarray, n_classes: int) -> np.ndarray:
-    """Count how often each class was taken for each class.
-
-    Parameters
-    ----------
-    labels, predicted : array (N,), int
-        Class indices in 0..n_classes - 1.
-    n_classes : int
-
-    Returns
-    -------
-    array (n_classes, n_classes), int64
-        Rows are the true class, columns the predicted one.
-
-    Raises
-    ------
-    ValueError
-        A class index is out of range, or the lengths differ.
-    """
-    labels, predicted = _class_indices(labels, n_classes), _class_indices(predicted, n_classes)
-    if labels.shape != predicted.shape:
-        raise ValueError(f"wanted as many predictions as labels, got {predicted.shape} and {labels.shape}")
+    """Count how often each class was predicted for each class: class indices (N,) -> (C, C), rows the true class."""
+    labels, predicted = np.asarray(labels), np.asarray(predicted)
     return np.bincount(labels * n_classes + predicted, minlength=n_classes**2).reshape(n_classes, n_classes)
-
-
-def _class_indices(values: np.ndarray, n_classes: int) -> np.ndarray:
-    values = np.asarray(values).astype(np.int64, casting="same_kind")
-    if values.size and (values.min() < 0 or values.max() >= n_classes):
-        raise ValueError(f"wanted class indices 0 to {n_classes - 1}, got {values.min()} to {values.max()}")
-    return values
 
 
 def per_class_scores(confusion: np.ndarray) -> dict[str, np.ndarray]:
@@ -70,10 +44,10 @@ def per_class_scores(confusion: np.ndarray) -> dict[str, np.ndarray]:
 def scores_from_confusion(confusion: np.ndarray) -> dict[str, np.ndarray]:
     """Score confusion matrices, any number at once.
 
-    Macro means run over the classes that have support in that matrix. scikit-learn's `f1_score` also counts a class
-    that is predicted but has no support; its `balanced_accuracy_score` does not. kappa (Cohen 1960) and MCC
-    (Gorodkin 2004, "Comparing two K-category assignments by a K-category correlation coefficient") are 0 where they
-    are undefined, as with one class only. An empty matrix scores NaN throughout.
+    Macro means are over the classes that have support. scikit-learn's `f1_score` also counts a class that is predicted
+    but has no support; its `balanced_accuracy_score` does not. kappa (Cohen 1960) and MCC (Gorodkin 2004, "Comparing two
+    K-category assignments by a K-category correlation coefficient") are 0 where they are undefined. The scores of an
+    empty matrix are NaN.
 
     Parameters
     ----------
@@ -121,27 +95,10 @@ def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
     return np.where(empty, 0.0, numerator / np.where(empty, 1.0, denominator))
 
 
-def top_k_accuracy(labels: np.ndarray, probabilities: np.ndarray, k: int = 2) -> float:
-    """Share of samples whose true class is among the k most probable ones; NaN without samples."""
-    return _mean(top_k_hits(labels, probabilities, k))
-
-
 def top_k_hits(labels: np.ndarray, probabilities: np.ndarray, k: int) -> np.ndarray:
-    """Tell for each sample whether its true class is among the k most probable ones.
+    """Whether the true class of each sample is among the k most probable ones: (N,), (N, C) -> (N,).
 
-    Classes of equal probability count as drawn at random, so that a constant prediction gains nothing from the
-    order of the classes.
-
-    Parameters
-    ----------
-    labels : array (N,), int
-    probabilities : array (N, C)
-    k : int
-
-    Returns
-    -------
-    array (N,)
-        0 to 1; between them only where there are ties.
+    Ties count as drawn at random, as a share between 0 and 1.
     """
     labels, probabilities = np.asarray(labels), np.asarray(probabilities)
     own = np.take_along_axis(probabilities, labels[:, None], axis=1)
@@ -150,70 +107,39 @@ def top_k_hits(labels: np.ndarray, probabilities: np.ndarray, k: int) -> np.ndar
 
 
 def log_losses(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-    """Negative log likelihood of each sample's true class, in nats; a probability of 0 counts as 1e-15.
-
-    Parameters
-    ----------
-    labels : array (N,), int
-    probabilities : array (N, C)
-
-    Returns
-    -------
-    array (N,)
-    """
+    """Negative log likelihood of each sample's true class, in nats: (N,), (N, C) -> (N,). 0 counts as 1e-15."""
     own = np.take_along_axis(np.asarray(probabilities, dtype=np.float64), np.asarray(labels)[:, None], axis=1)[:, 0]
     return -np.log(np.clip(own, 1e-15, 1))
 
 
-def calibration_gaps(labels: np.ndarray, probabilities: np.ndarray, n_bins: int = ECE_BINS):
-    """Per sample, the bin of its confidence and how far its outcome lies from that confidence.
+def confidence_bins(confidence: np.ndarray, n_bins: int = ECE_BINS) -> np.ndarray:
+    """Return the number of each confidence's bin: bins of equal width over 0 to 1, closed on the right."""
+    return np.clip(np.ceil(confidence * n_bins).astype(np.int64) - 1, 0, n_bins - 1)
 
-    The ECE of any set of samples is `sum over bins of |sum of gaps| / number of samples`, so it can be resampled
-    from sums.
 
-    Parameters
-    ----------
-    labels : array (N,), int
-    probabilities : array (N, C)
-    n_bins : int
-        Bins of equal width over 0..1, closed on the right.
+def calibration_gaps(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the bin of each sample's confidence, and its outcome (1 right, 0 wrong) minus its confidence.
 
-    Returns
-    -------
-    bins : array (N,), int
-    gaps : array (N,)
-        1 (right) or 0 (wrong), minus the largest probability.
+    The ECE of any set of samples is `sum over bins of |sum of gaps| / number of samples`.
     """
     probabilities = np.asarray(probabilities, dtype=np.float64)
     confidence = probabilities.max(1)
-    bins = np.clip(np.ceil(confidence * n_bins).astype(np.int64) - 1, 0, n_bins - 1)
-    return bins, (probabilities.argmax(1) == np.asarray(labels)) - confidence
+    return confidence_bins(confidence), (probabilities.argmax(1) == np.asarray(labels)) - confidence
 
 
-def expected_calibration_error(labels: np.ndarray, probabilities: np.ndarray, n_bins: int = ECE_BINS) -> float:
-    """Mean distance between confidence and accuracy over bins of confidence.
+def expected_calibration_error(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    """Mean distance between confidence and accuracy over :data:`ECE_BINS` bins; NaN without samples.
 
     Guo et al. 2017, "On calibration of modern neural networks".
-
-    Parameters
-    ----------
-    labels : array (N,), int
-    probabilities : array (N, C)
-    n_bins : int
-
-    Returns
-    -------
-    float
-        0 (calibrated) to 1; NaN without samples.
     """
     if len(labels) == 0:
         return float("nan")
-    bins, gaps = calibration_gaps(labels, probabilities, n_bins)
-    return float(np.abs(np.bincount(bins, gaps, minlength=n_bins)).sum() / len(gaps))
+    bins, gaps = calibration_gaps(labels, probabilities)
+    return float(np.abs(np.bincount(bins, gaps)).sum() / len(gaps))
 
 
 def score_predictions(labels: np.ndarray, probabilities: np.ndarray, classes: tuple[str, ...]) -> dict:
-    """Score one set of predictions in every way, ready for JSON.
+    """Compute all scores of one set of predictions, ready for JSON.
 
     Parameters
     ----------
@@ -232,7 +158,7 @@ def score_predictions(labels: np.ndarray, probabilities: np.ndarray, classes: tu
     confusion = confusion_counts(labels, probabilities.argmax(1), len(classes))
     one = per_class_scores(confusion)
     scores = {name: float(value) for name, value in scores_from_confusion(confusion).items()} | {
-        "top_2_accuracy": top_k_accuracy(labels, probabilities, 2),
+        "top_2_accuracy": _mean(top_k_hits(labels, probabilities, 2)),
         "ece": expected_calibration_error(labels, probabilities),
         "nll": _mean(log_losses(labels, probabilities)),
     }

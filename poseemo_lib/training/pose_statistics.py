@@ -1,9 +1,8 @@
 """Hand-made statistics of windows of keypoints, for the baselines.
 
 Positions are measured from the hip midpoint in torso lengths, so neither the place nor the size of a person in the
-picture matters. The torso is the window's median distance between the midpoints of shoulders and hips. In a window
-where the hips are out of the picture for more than half of the person's frames, the torso is the 0.9 quantile of the
-shoulder width times 1.25, and the origin lies one torso below the shoulder midpoint. What cannot be measured is NaN.
+picture matters. The torso is :func:`poseemo_lib.skeleton.torso_length` of the window. In a window where the hips are
+missing in most frames, the origin lies one torso below the shoulder midpoint. What cannot be measured is NaN.
 
 What is measured follows the literature on expressive movement: openness and drooping of the trunk and head (Wallbott
 1998, "Bodily expression of emotion"), posture angles (Coulson 2004, "Attributing emotion to static body postures"),
@@ -13,14 +12,12 @@ motion and contraction (Camurri et al. 2003, "Recognizing emotion from dance mov
 
 import numpy as np
 
-from poseemo_lib.skeleton import JOINT, PARTS
+from poseemo_lib.skeleton import JOINT, PARTS, torso_length
 
 # The five keypoints of the head count as one point, their mean; the others stand for themselves.
 POINTS = ("head", *tuple(JOINT)[5:])
 _POINT = {name: index for index, name in enumerate(POINTS)}
 _POINT_PARTS = {part: tuple(name for name in POINTS if JOINT.get(name) in PARTS[part]) for part in ("arms", "legs")}
-# Shoulder line to hip line over shoulder width (segment lengths of Winter 2009, fig. 4.1).
-_TORSO_PER_SHOULDER_WIDTH = 1.25
 # A path shorter than this, in torso lengths, is noise and has no shape.
 _SHORTEST_PATH = 0.1
 _RHYTHM_BINS = 256
@@ -166,16 +163,11 @@ def _measure(keypoints: np.ndarray, mask: np.ndarray):
         xy = np.concatenate([xy, np.full_like(xy, np.nan)], axis=2)
     head = xy[..., list(PARTS["head"]), :]
     points = np.concatenate([_centre(head)[..., None, :], xy[..., 5:, :]], axis=3)
-    shoulder_line = points[..., _POINT["left_shoulder"], :] - points[..., _POINT["right_shoulder"], :]
-    shoulders = points[..., _POINT["right_shoulder"], :] + shoulder_line / 2
+    shoulders = (points[..., _POINT["left_shoulder"], :] + points[..., _POINT["right_shoulder"], :]) / 2
     hips = (points[..., _POINT["left_hip"], :] + points[..., _POINT["right_hip"], :]) / 2
     present = np.isfinite(points).any((-2, -1))
     with_hips = 2 * np.isfinite(hips[..., 0]).sum(1) >= np.maximum(present.sum(1), 1)
-    torso = np.where(
-        with_hips,
-        _quantile(_norm(shoulders - hips), 0.5),
-        _TORSO_PER_SHOULDER_WIDTH * _quantile(_norm(shoulder_line), 0.9),
-    )
+    torso = torso_length(np.moveaxis(xy, 1, 0))
     torso = np.where(torso > 0, torso, np.nan)
     below = shoulders + torso[:, None, :, None] * np.array([0.0, 1.0])
     origin = np.where(with_hips[:, None, :, None], hips, below)

@@ -4,8 +4,8 @@ import pytest
 import torch
 from conftest import SMALL
 
-from poseemo_lib.analysis import attribution, permutation, recovery
-from poseemo_lib.analysis.permutation import Permuted
+from poseemo_lib.analysis import attribution, recovery
+from poseemo_lib.analysis.attribution import Permuted
 from poseemo_lib.data.dataset import Dataset
 from poseemo_lib.data.synthetic import read_planted
 from poseemo_lib.errors import PoseemoError
@@ -199,8 +199,8 @@ class TestPermutation:
         features, mask = batch(n, 16)
         model = Standardised(OneJoint(), features)
         labels = model(features, mask).argmax(-1).numpy()
-        blocks = permutation.feature_blocks(16)
-        found = permutation.permute_blocks(model, features, mask, labels, np.arange(n), blocks, **more)
+        blocks = attribution.feature_blocks(16)
+        found = attribution.permute_blocks(model, features, mask, labels, np.arange(n), blocks, **more)
         return blocks, found, model.standardise(features), labels
 
     def test_only_the_blocks_that_hold_what_counts_matter(self):
@@ -228,8 +228,8 @@ class TestPermutation:
     def test_windows_that_a_block_leaves_as_they_were_need_no_other_pass(self, name):
         model, (features, mask) = standardised(name), batch(70, 12)
         features[:40].unflatten(-1, (2, -1))[:, :, 1] = 0  # one person only
-        labels, blocks = np.arange(70) % 3, permutation.feature_blocks(12)
-        found = permutation.permute_blocks(model, features, mask, labels, np.arange(70), blocks, n_repeats=1)
+        labels, blocks = np.arange(70) % 3, attribution.feature_blocks(12)
+        found = attribution.permute_blocks(model, features, mask, labels, np.arange(70), blocks, n_repeats=1)
         x = attribution.as_joints(model.standardise(features))
         order = torch.randperm(70, generator=torch.Generator().manual_seed(0))
         donor = torch.empty_like(order)
@@ -249,17 +249,17 @@ class TestPermutation:
         model = Standardised(OneJoint(), features)
         unit = np.array([0, 0, 0, 0, 1, 1, 1, 1])
         labels = unit.copy()
-        found = permutation.permute_blocks(model, features, mask, labels, unit, permutation.feature_blocks(16))
+        found = attribution.permute_blocks(model, features, mask, labels, unit, attribution.feature_blocks(16))
         assert found.drop.shape == (17 + 5 + 2 + 8, 2) and list(found.label) == [0, 1]
 
     def test_the_blocks_of_each_kind_cover_a_window_once(self):
         for kind in ("joint", "feature", "person", "time"):
             covered = torch.zeros(1, 13, 2, 17, 7)
-            for one, _, index in permutation.feature_blocks(13):
+            for one, _, index in attribution.feature_blocks(13):
                 if one == kind:
                     covered[index] += 1
             assert (covered == 1).all(), kind
-        short = [name for kind, name, _ in permutation.feature_blocks(4) if kind == "time"]
+        short = [name for kind, name, _ in attribution.feature_blocks(4) if kind == "time"]
         assert short == ["0-1", "1-2", "2-3", "3-4"]  # no empty span
 
     def test_the_table_is_the_mean_over_classes(self):
@@ -267,11 +267,11 @@ class TestPermutation:
         # class 0: 3 clips that lose 0, 0, 1; class 1: one that loses 1
         part = Permuted(np.array([[0.0, 0, 1, 1]]), np.array([[0.0, 0, 3, 2]]), np.array([0, 0, 0, 1]))
         units = pd.DataFrame({"clip_id": list("abcd"), "group_id": ["g", "g", "h", "h"]})
-        (row,) = permutation.importance_table(blocks, [part, part], pd.concat([units, units])).to_dict("records")
+        (row,) = attribution.importance_table(blocks, [part, part], pd.concat([units, units])).to_dict("records")
         assert row["drop"] == pytest.approx((1 / 3 + 1) / 2) and row["loss_increase"] == pytest.approx((1 + 2) / 2)
         # draws of groups: only g: 0; only h: 1; both: the mean above
         assert (row["low"], row["high"]) == (0, 1)
-        other = permutation.importance_table(blocks, [part], units.assign(group_id=list("abcd")), n_bootstrap=50)
+        other = attribution.importance_table(blocks, [part], units.assign(group_id=list("abcd")), n_bootstrap=50)
         assert 0 <= other["low"][0] <= other["drop"][0] <= other["high"][0] <= 1
 
 
@@ -306,7 +306,7 @@ class TestRecovery:
 
     def test_planted_frames_are_mapped_from_the_clip_s_rate_to_the_window_s(self, windows, run, tiny):
         planted = read_planted(tiny)
-        where = recovery.planted_windows(planted, windows)
+        where = recovery.true_locations(planted, windows)
         assert set(np.array(run.record["classes"])[windows.labels[where.rows]]) <= set(planted["label"])
         table = planted.set_index("clip_id")
         assert len(set(windows.original_fps)) > 1
@@ -322,13 +322,13 @@ class TestRecovery:
             names = {COCO_KEYPOINTS[k] for k in np.flatnonzero(where.joints[i, one["person"]])}
             assert names <= set(one["joints"]) and not where.joints[i, 1 - one["person"]].any()
             frames = np.flatnonzero(inside)
-            span = recovery.planted_span(planted, windows, row)
+            span = recovery.true_span(planted, windows, row)
             assert span == ((frames[0], frames[-1] + 1) if len(frames) else None)
-        assert recovery.planted_windows(planted.assign(clip_id="no"), windows) is None
-        assert recovery.planted_span(None, windows, 0) is None
+        assert recovery.true_locations(planted.assign(clip_id="no"), windows) is None
+        assert recovery.true_span(None, windows, 0) is None
 
     def test_contributions_that_lie_where_they_were_planted_are_found(self, windows, tiny):
-        where = recovery.planted_windows(read_planted(tiny), windows)
+        where = recovery.true_locations(read_planted(tiny), windows)
         contributions = np.zeros((len(where.rows), 16, 2, 17, 7))
         contributions += (where.joints[:, None] & where.frames[..., None, None])[..., None]
         attention = where.frames / where.frames.sum(1, keepdims=True).clip(1)

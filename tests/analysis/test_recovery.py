@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from poseemo_lib.analysis import recovery
-from poseemo_lib.analysis.planted import evenly, of_person, usual_shares
+from poseemo_lib.analysis.recovery import evenly, usual_shares
 from poseemo_lib.skeleton import JOINT
 from poseemo_lib.training.trained import ClipWindows
 
@@ -36,23 +36,23 @@ def planted_rows(*rows) -> pd.DataFrame:
 class TestPlantedWindows:
     def test_a_window_beside_the_planted_span_has_nothing_to_find(self):
         planted = planted_rows((0, ["nose"], 0, 20), (0, ["nose"], 0, 40), (1, ["nose"], 30, 40))
-        where = recovery.planted_windows(planted, windows_of(3, start=25))
+        where = recovery.true_locations(planted, windows_of(3, start=25))
         assert list(where.rows) == [1, 2] and list(where.person) == [0, 1]
         assert where.frames.sum(1).tolist() == [10, 5]
-        assert recovery.planted_windows(planted[:1], windows_of(3, start=25)) is None
+        assert recovery.true_locations(planted[:1], windows_of(3, start=25)) is None
 
     def test_a_joint_that_was_not_seen_while_planted_is_not_looked_for(self):
         windows = windows_of(2)
         windows.keypoints[0, 2:5, 0, JOINT["left_wrist"], 2] = 0
         windows.keypoints[1, :, 0, JOINT["left_wrist"], 2] = 0
         planted = planted_rows(*[(0, ["left_elbow", "left_wrist"], 2, 5)] * 2)
-        where = recovery.planted_windows(planted, windows)
+        where = recovery.true_locations(planted, windows)
         assert where.joints[:, 0, JOINT["left_elbow"]].all() and where.joints.sum() == 2
         assert where.seen[:, 0, JOINT["left_wrist"]].tolist() == [True, False]
 
     def test_some_are_taken_from_all_over(self):
         assert evenly(3, 5).tolist() == [0, 1, 2] and evenly(10, 4).tolist() == [0, 2, 5, 7]
-        where = recovery.planted_windows(planted_rows(*[(0, ["nose"], 0, 5)] * 9), windows_of(9))
+        where = recovery.true_locations(planted_rows(*[(0, ["nose"], 0, 5)] * 9), windows_of(9))
         assert where.at_most(3).rows.tolist() == [0, 3, 6] and len(where.at_most(20).rows) == 9
         assert where.at_most(3).usual_frames.shape == (3, N_FRAMES)
 
@@ -65,13 +65,9 @@ class TestFixedOrder:
         np.testing.assert_allclose(shares, [[0, 1], [0, 1], [1, 1 / 3], [2 / 3, 1 / 3]])
         assert np.isnan(usual_shares(wanted, candidates, np.array(["a"] * 4))).all()
 
-    def test_the_person_s_slot_is_marked_where_that_person_was_seen(self):
-        present = np.array([[1, 1], [1, 1], [1, 0]], bool)
-        assert of_person(np.array([0, 1, 1]), present).tolist() == [[True, False], [False, True], [False, False]]
-
     def test_it_finds_what_is_common_and_not_what_is_rare(self):
         planted = planted_rows(*[(0, ["nose"], 0, 5)] * 5, (1, ["left_knee"], 5, 10))
-        where = recovery.planted_windows(planted, windows_of(6))
+        where = recovery.true_locations(planted, windows_of(6))
         found = recovery.gradient_recovery(np.zeros((6, N_FRAMES, 2, 17, 7)), where)
         for _, rows in found.groupby("target"):
             assert rows["fixed"].tolist() == [1, 1, 1, 1, 1, 0]
@@ -81,7 +77,7 @@ class TestFixedOrder:
         rng = np.random.default_rng(0)
         names = np.array(["left_wrist", "right_wrist", "left_knee", "right_knee"])[rng.integers(4, size=200)]
         planted = planted_rows(*[(int(rng.integers(2)), [name], 0, 5) for name in names])
-        where = recovery.planted_windows(planted, windows_of(200))
+        where = recovery.true_locations(planted, windows_of(200))
         true = (where.joints[:, None] & where.frames[..., None, None])[..., None] * np.ones(7)
         average = np.broadcast_to(true.mean(0), true.shape)
         tables = {}
@@ -96,7 +92,7 @@ class TestFixedOrder:
 
     def test_without_other_groups_there_is_none(self):
         planted = planted_rows(*[(0, ["nose"], 0, 5)] * 3)
-        where = recovery.planted_windows(planted, windows_of(3, groups=["a"] * 3))
+        where = recovery.true_locations(planted, windows_of(3, groups=["a"] * 3))
         rows = recovery.gradient_recovery(np.zeros((3, N_FRAMES, 2, 17, 7)), where)
         assert rows["fixed"].isna().all() and rows["precision"].notna().all()
         rows = pd.concat([rows.assign(model=model) for model in ("trained", "randomised")])
@@ -107,7 +103,7 @@ class TestFixedOrder:
 
     def test_a_share_of_attention_is_no_order(self):
         planted = planted_rows(*[(0, ["nose"], 0, 5)] * 4)
-        where = recovery.planted_windows(planted, windows_of(4))
+        where = recovery.true_locations(planted, windows_of(4))
         rows = recovery.attention_recovery(np.full((4, N_FRAMES), 1 / N_FRAMES), where).set_index("method")
         assert rows.loc["attention", "fixed"].eq(1).all() and rows.loc["attention, share inside", "fixed"].isna().all()
         assert rows.loc["attention, share inside", "precision"].tolist() == pytest.approx([0.5] * 4)
@@ -116,7 +112,7 @@ class TestFixedOrder:
 class TestUpsideDown:
     def test_size_alone_is_above_chance_and_as_much_upside_down(self):
         planted = planted_rows(*[(0, ["left_wrist"], 0, 5)] * 100)
-        where = recovery.planted_windows(planted, windows_of(100))
+        where = recovery.true_locations(planted, windows_of(100))
         contributions = np.random.default_rng(0).normal(size=(100, N_FRAMES, 2, 17, 7))
         contributions[where.joints.nonzero()[0], :, 0, JOINT["left_wrist"]] *= 10
         rows = recovery.gradient_recovery(contributions, where)
@@ -127,7 +123,7 @@ class TestUpsideDown:
         assert joints["over_reversed"] == pytest.approx(joints["precision"] - joints["reversed"])
 
     def test_what_is_last_is_found_upside_down(self):
-        where = recovery.planted_windows(planted_rows(*[(0, ["nose"], 0, 5)] * 4), windows_of(4))
+        where = recovery.true_locations(planted_rows(*[(0, ["nose"], 0, 5)] * 4), windows_of(4))
         contributions = np.zeros((4, N_FRAMES, 2, 17, 7)) - where.joints[:, None, :, :, None]
         joints = recovery.gradient_recovery(contributions, where).query("target == 'joints'")
         assert joints["precision"].eq(0).all() and joints["reversed"].eq(1).all()

@@ -9,7 +9,6 @@ from statsmodels.stats.multitest import multipletests
 
 from poseemo_lib.analysis import statistics
 from poseemo_lib.analysis.predictions import mean_over_seeds
-from poseemo_lib.analysis.resampling import Resampled, SeedSpread, pool_spreads, seed_parts
 from poseemo_lib.errors import PoseemoError
 from poseemo_lib.training.evaluation import config_scores, probability_columns
 
@@ -208,19 +207,18 @@ def test_power_at_the_smallest_detectable_difference():
     assert statistics.smallest_detectable_difference(1.0, 1e9) == pytest.approx(2.8016, abs=1e-3)
 
 
-def test_the_spread_over_seeds_is_pooled_over_configs_but_an_unsteady_one_keeps_its_own():
-    def config(*scores):
-        return Resampled(np.array(scores), np.zeros(3), 10, 5)
+def test_the_variance_over_seeds_is_pooled_by_degrees_of_freedom():
+    def config(*scores, fixed=False):
+        return statistics.Resampled(np.array(scores), np.zeros(3), 10, 5, fixed=fixed)
 
     steady, unsteady, single = config(0.5, 0.52), config(0.3, 0.6), config(0.4)
-    spread = pool_spreads([steady, unsteady, single])
-    assert spread == SeedSpread(pytest.approx((0.0002 + 0.045) / 2), 2)
-    many = pool_spreads([steady] * 9 + [unsteady])
-    assert many.df == 10 and many.variance == pytest.approx((9 * 0.0002 + 0.045) / 10)
-    # variances of means over two seeds, in one part with the pooled degrees of freedom
-    assert seed_parts([steady, unsteady], [], many) == [(pytest.approx(many.variance / 2 + 0.045 / 2), 10)]
-    assert seed_parts([], [unsteady], many) == [(pytest.approx(0.045 / 2), 1)]
-    assert seed_parts([], [single], many) == [] and pool_spreads([single]) == SeedSpread()
+    assert statistics.pooled_variance([steady, unsteady, single]) == (pytest.approx((0.0002 + 0.045) / 2), 2)
+    fixed = config(0.1, 0.9, fixed=True)
+    assert statistics.pooled_variance([*[steady] * 9, unsteady, fixed]) == (
+        pytest.approx((9 * 0.0002 + 0.045) / 10),
+        10,
+    )
+    assert statistics.pooled_variance([single]) == (0, 0)
 
 
 def test_holm_by_hand():
