@@ -34,8 +34,8 @@ def as_joints(features: Tensor) -> Tensor:
 def attention_over_time(model: nn.Module, features: Tensor, mask: Tensor) -> Tensor | None:
     """Weights with which the network averages over time.
 
-    They do not explain a prediction (Jain and Wallace 2019, "Attention is not explanation"): a frame already carries what
-    a recurrent or convolutional network gathered from others.
+    They do not explain a prediction (Jain and Wallace 2019, "Attention is not explanation"): a frame already carries
+    what a recurrent or convolutional network gathered from others.
 
     Returns
     -------

@@ -54,8 +54,8 @@ def _augmentation_parameters() -> list[str]:
 def base_config(results: Results) -> ConfigRuns | None:
     """Find the base of an ablation: the network from which most others differ in exactly one factor.
 
-    The architecture, the handling of rare classes and the split do not count as factors here. None where fewer than half
-    of the networks are such variations.
+    The architecture, the handling of rare classes and the split do not count as factors here. None where fewer than
+    half of the networks are such variations.
     """
     networks = _networks(results)
     counts = {name: len(_variations(networks, name)) for name in networks}
@@ -90,8 +90,8 @@ def ablation_table(results: Results, metric: str = "macro_f1", tests: pd.DataFra
     Returns
     -------
     DataFrame
-        factor, value, is_base, config, mean, low, high, sd, n_seeds and, where the configs were tested against the base,
-        `significant`. The base comes once in each factor. Empty where there is no base.
+        factor, value, is_base, config, mean, low, high, sd, n_seeds and, where the configs were tested against the
+        base, `significant`. The base comes once in each factor. Empty where there is no base.
     """
     base, networks, rows = base_config(results), _networks(results), []
     factors = _variations(networks, base.name) if base else {}

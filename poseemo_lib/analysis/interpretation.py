@@ -278,7 +278,7 @@ def player_clips(config: ConfigRuns, dataset: Dataset | None, n: int = 10) -> li
 
 
 def choose_clips(predictions: pd.DataFrame, n: int) -> pd.DataFrame:
-    """Choose at most n rows of a table of label, prediction (class indices) and confidence: see :func:`player_clips`."""
+    """Choose at most n rows of label, prediction (class indices) and confidence: see :func:`player_clips`."""
     predictions = predictions.sort_values("confidence", ascending=False, kind="stable")
     right = predictions["label"] == predictions["prediction"]
     wrong = predictions[~right]

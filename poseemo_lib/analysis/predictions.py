@@ -76,9 +76,9 @@ def check_same_clips(a: pd.DataFrame, b: pd.DataFrame, name_a: str, name_b: str)
     for column in ("label", "group_id"):
         same = (a[column] == b[column]) | (a[column].isna() & b[column].isna())
         if not same.all():
+            clip = a["clip_id"][~same].iloc[0]
             raise PoseemoError(
-                f"{name_a} and {name_b}: wanted one {column} a clip to compare them, clip {a['clip_id'][~same].iloc[0]!r} "
-                "has two"
+                f"{name_a} and {name_b}: wanted one {column} a clip to compare them, clip {clip!r} has two"
             )
 
 

@@ -1,10 +1,10 @@
 """Do attributions find the emotion? Precision at k on synthetic clips, whose joints, frames and person are known.
 
-Scores are signed: contributions towards the clip's own class. Their size alone would prove little, because an emotion is
-an unusual movement, and that changes the output of any network, also of a random one. A random network therefore puts it
-first, or last, more often than chance, so each order is compared with its reverse: where the sign means nothing, the two
-are alike. A fixed order, by how often each joint, frame or person is the true one in other groups' clips, shows what can
-be known without looking at the clip.
+Scores are signed: contributions towards the clip's own class. Their size alone would prove little, because an emotion
+is an unusual movement, and that changes the output of any network, also of a random one. A random network therefore
+puts it first, or last, more often than chance, so each order is compared with its reverse: where the sign means
+nothing, the two are alike. A fixed order, by how often each joint, frame or person is the true one in other groups'
+clips, shows what can be known without looking at the clip.
 """
 
 from dataclasses import dataclass

@@ -145,8 +145,7 @@ class Results:
         Returns
         -------
         DataFrame
-            One row a config: config, is_baseline, n_parameters, multiply_adds (of one window; NaN for baselines), mean, sd,
-            low, high, n_seeds.
+            config, is_baseline, n_parameters, multiply_adds (of one window), mean, sd, low, high, n_seeds.
         """
         table = self.score_table().query("metric == @metric").reset_index(drop=True)
         for name in ("n_parameters", "multiply_adds"):
@@ -258,7 +257,7 @@ def format_per_class(table: pd.DataFrame, classes: tuple[str, ...]) -> pd.DataFr
 
 
 def format_ranks(ranks: pd.DataFrame) -> pd.DataFrame:
-    """Lay :meth:`Results.ranks` out for reading: macro-F1 in percent, letters, and the possible ranks of each config."""
+    """Lay :meth:`Results.ranks` out for reading: macro-F1 in percent, letters, and the possible ranks."""
     score = (100 * ranks["score"].astype(float)).map("{:.1f}".format)
     low, high = ranks["rank_low"].astype(str), ranks["rank_high"].astype(str)
     possible = low.where(low == high, low + " to " + high)

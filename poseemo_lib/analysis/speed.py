@@ -1,4 +1,4 @@
-"""How fast networks answer on this machine, measured when it is asked."""
+"""How fast networks predict on this machine."""
 
 from collections.abc import Sequence
 
@@ -10,29 +10,24 @@ from poseemo_lib.errors import UsageError
 
 
 def measure_speed(configs: Sequence[ConfigRuns]) -> pd.DataFrame:
-    """Measure the time that each network takes for one window alone, on one thread of this machine's CPU.
+    """Measure the time that each network takes for one window, on one thread of this machine's CPU.
 
     Untrained weights take as long as trained ones. Networks of one architecture and size are measured once.
-
-    Parameters
-    ----------
-    configs : sequence of ConfigRuns
 
     Returns
     -------
     DataFrame
-        One row a config: config, ms_alone (median, milliseconds a window; NaN for what is no network or has a model that
-        this version of the library does not have), n_frames.
+        One row a config: config, ms_alone (median, milliseconds a window; NaN where there is no network, or one that
+        this version does not have), n_frames.
     """
     known: dict[str, float] = {}
     rows = []
     for config in configs:
-        size = repr(
-            (config.architecture, config.parameters["model"], len(config.classes), config.parameters["n_frames"])
-        )
+        n_frames = config.parameters["n_frames"]
+        size = repr((config.architecture, config.parameters["model"], len(config.classes), n_frames))
         if size not in known:
             known[size] = _milliseconds(config) if config.is_network else np.nan
-        rows.append({"config": config.name, "ms_alone": known[size], "n_frames": config.parameters["n_frames"]})
+        rows.append({"config": config.name, "ms_alone": known[size], "n_frames": n_frames})
     return pd.DataFrame(rows, columns=["config", "ms_alone", "n_frames"])
 
 

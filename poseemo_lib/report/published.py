@@ -1,11 +1,11 @@
-"""The published study beside ours: its numbers with intervals and tests, our configs of the same networks, its faults.
+"""The published study next to ours: its numbers with intervals and tests, our configs of the same networks, its faults.
 
-`published.yaml` holds what was printed. Of a published number nothing but counts is known, so its interval and test
-take the clips for independent; clips of one show are not, and the true intervals are wider.
+`published.yaml` holds what was printed. Only counts are known of a published number, so its interval and test take the
+clips as independent. Clips of one show are not, and the true intervals are wider.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,13 +15,12 @@ import pandas as pd
 from scipy.stats import binomtest
 
 from poseemo_lib.analysis.configs import ConfigRuns
-from poseemo_lib.analysis.factors import IMBALANCE, differing_factors, settings
+from poseemo_lib.analysis.factors import IMBALANCE, differing_factors, imbalance_configs, settings
 from poseemo_lib.analysis.results import Results
 from poseemo_lib.analysis.statistics import ALPHA, holm
 from poseemo_lib.errors import PoseemoError
 from poseemo_lib.files import read_yaml
 from poseemo_lib.paths import PARAMETERS
-from poseemo_lib.report.material import Material
 from poseemo_lib.text import format_p
 from poseemo_lib.training.metrics import scores_from_confusion
 from poseemo_lib.training.run_folder import Run
@@ -43,29 +42,12 @@ class Fault:
 
 @cache
 def published() -> dict:
-    """Read what was printed.
-
-    Returns
-    -------
-    dict
-        The content of `published.yaml`.
-    """
+    """Read the content of `published.yaml`."""
     return read_yaml(FILE)
 
 
 def correct_count(percent: str, n: int) -> int:
-    """Find how many of n clips were right, from a percentage as printed.
-
-    Parameters
-    ----------
-    percent : str
-        With the decimals that were printed.
-    n : int
-        Number of clips.
-
-    Returns
-    -------
-    int
+    """Find how many of n clips were right, from a percentage with the decimals as printed.
 
     Raises
     ------
@@ -80,23 +62,17 @@ def correct_count(percent: str, n: int) -> int:
 
 
 def class_counts() -> pd.DataFrame:
-    """Count the published study's clips.
-
-    Returns
-    -------
-    DataFrame
-        Index class; train, test: clips.
-    """
+    """Count the published study's clips: index class; columns train, test."""
     return pd.DataFrame(published()["clips"], index=["train", "test"]).T.rename_axis("class")
 
 
 def confusion_matrix() -> np.ndarray:
-    """Give the published confusion matrix: (C, C) counts, rows true, classes in the order of :func:`class_counts`."""
+    """Return the published confusion matrix: (C, C) counts, rows true, classes as in :func:`class_counts`."""
     return np.array(published()["confusion"]["counts"])
 
 
 def published_numbers() -> pd.DataFrame:
-    """Hold every published accuracy against always answering the largest class of the test part.
+    """Test every published accuracy against always predicting the largest class of the test split.
 
     Returns
     -------
@@ -122,75 +98,74 @@ def published_numbers() -> pd.DataFrame:
     return table
 
 
-def side_by_side(material: Material) -> pd.DataFrame:
-    """Put our config of the same network and setting beside every published accuracy.
+def side_by_side(studies: Sequence[Results]) -> pd.DataFrame:
+    """Find our config of the same network and setting for every published accuracy.
 
-    A config is of the same network where architecture, hyper-parameters of the model and what is done about rare classes
-    are those of our parameter file of it; of several, the one that differs in least besides. Leaky configs stand beside
-    nothing.
+    That is a config with the architecture, the hyper-parameters and the handling of rare classes of our parameter file
+    for the network; of several, the one that differs least besides. Configs with leaks are left out.
 
     Parameters
     ----------
-    material : Material
-        All of its studies are looked through.
+    studies : sequence of Results
 
     Returns
     -------
     DataFrame
         The columns of :func:`published_numbers`, and of our config: config, study, accuracy, low, high (0 to 1, 95 %
-        interval), unit, majority_share (share of the largest class in OUR test part), dataset, synthetic, differs_in
-        (names of what else differs from the parameter file); empty or NaN where there is no such config. And reproduced:
-        yes or no, and why.
+        interval), unit, majority_share (share of the largest class in our test split), dataset, synthetic, differs_in
+        (names of what else differs from the parameter file); empty or NaN where there is no such config. And
+        reproduced: yes or no, and why.
     """
+    # Regimes for rare classes are only comparable within one study.
+    rare = next((study for study in studies if imbalance_configs(study)), None)
+    ordered = {
+        kind: sorted(studies, key=lambda study: kind != RARE or study is not rare) for kind in published()["accuracies"]
+    }
+    configs = {
+        kind: [
+            (study, config, settings(config))
+            for study in ordered[kind]
+            for config in study.configs
+            if config.is_network and not config.leaks
+        ]
+        for kind in ordered
+    }
     entries = [(kind, entry) for kind, group in published()["accuracies"].items() for entry in group]
-    configs = {kind: _networks(material, kind) for kind in published()["accuracies"]}
     ours = pd.DataFrame([_our_row(_same_network(entry, configs[kind])) for kind, entry in entries], columns=OURS)
     table = published_numbers().join(ours)
-    has_caer = any(_is_caer(study.runs[0].record["dataset"]) for study in material.studies)
+    has_caer = any(_is_caer(study.runs[0].record["dataset"]) for study in studies)
     return table.assign(reproduced=[_reproduced(row, has_caer) for row in table.to_dict("records")])
-
-
-def _networks(material: Material, kind: str) -> list[tuple[Results, ConfigRuns, dict]]:
-    """List the networks without leaks, each with its study and settings."""
-    studies = list(material.studies)
-    if kind == RARE:  # their regimes beside each other come from one study
-        studies.sort(key=lambda study: study is not material.imbalance[0])
-    configs = [
-        (study, config) for study in studies for config in study.configs if config.is_network and not config.leaks
-    ]
-    return [(study, config, settings(config)) for study, config in configs]
 
 
 def _same_network(entry: Mapping, configs: list[tuple[Results, ConfigRuns, dict]]) -> tuple | None:
     """Find the config of a published network: its study, itself, and what it differs in; None where there is none."""
-    wanted, open_names = _wanted(entry), entry.get("not_stated", [])
+    wanted, not_stated = _wanted(entry), entry.get("not_stated", [])
     found = []
     for study, config, own in configs:
-        differing = differing_factors(_with_open(wanted, own, open_names), own)
-        if not differing & _decisive(own):
+        differing = differing_factors(_filled_in(wanted, own, not_stated), own)
+        decisive = {
+            "architecture",
+            IMBALANCE,
+            *(name.removeprefix("model.") for name in own if name.startswith("model.")),
+        }
+        if not differing & decisive:
             found.append((len(differing), len(differing_factors(wanted, own)), study, config, differing))
     # The first of equals: `min` keeps the order of the studies.
     return min(found, key=lambda one: one[:2])[2:] if found else None
 
 
 def _wanted(entry: Mapping) -> dict:
-    """Give the settings of our parameter file of a published network, trained as published."""
+    """Return the settings of our parameter file for a published network, trained as published."""
     values = read_yaml(PARAMETERS / f"{entry['from']}.yaml") | published()["training"] | entry.get("with", {})
     return settings(ConfigRuns("", [Run(Path(), {"parameters": values})]))
 
 
-def _with_open(wanted: dict, own: dict, names: list[str]) -> dict:
-    """Take what was not stated as the config has it; with the architecture, its hyper-parameters."""
-    kept = {
-        name: value for name, value in wanted.items() if "architecture" not in names or not name.startswith("model.")
-    }
-    taken = {*names, *(name for name in own if "architecture" in names and name.startswith("model."))}
-    return kept | {name: own[name] for name in taken}
-
-
-def _decisive(own: dict) -> set[str]:
-    """Name the factors in which the config of a published network must not differ."""
-    return {"architecture", IMBALANCE, *(name.removeprefix("model.") for name in own if name.startswith("model."))}
+def _filled_in(wanted: dict, own: dict, not_stated: list[str]) -> dict:
+    """Take from the config what was not stated; with the architecture, its hyper-parameters."""
+    if "architecture" in not_stated:
+        wanted = {name: value for name, value in wanted.items() if not name.startswith("model.")}
+        not_stated = [*not_stated, *(name for name in own if name.startswith("model."))]
+    return wanted | {name: own[name] for name in not_stated}
 
 
 def _our_row(found: tuple | None) -> dict:
@@ -198,15 +173,14 @@ def _our_row(found: tuple | None) -> dict:
         numbers = dict.fromkeys(("accuracy", "low", "high", "majority_share"), np.nan)
         return dict.fromkeys(OURS, "") | numbers | {"synthetic": False}
     study, config, differing = found
-    score = config.scores.scores.set_index("metric").loc["accuracy"]
-    data = config.runs[0].record["dataset"]
+    score, data = config.scores.score("accuracy"), config.runs[0].record["dataset"]
     row = {"config": config.name, "study": study.root.name, "accuracy": score["mean"], "low": score["low"]}
     row |= {"high": score["high"], "unit": config.unit, "majority_share": float(config.predicted_shares["true"].max())}
     return row | {"dataset": data["name"], "synthetic": data["synthetic"], "differs_in": ", ".join(sorted(differing))}
 
 
 def _is_caer(data: Mapping) -> bool:
-    """Whether a run's dataset calls itself CAER and is real; not CAER-S, its image twin."""
+    """Whether a run's dataset is named CAER and is real; CAER-S, of images, is another dataset."""
     words = re.findall(r"[a-z0-9]+", data["name"].lower())
     return not data["synthetic"] and words[:1] == ["caer"] and words[1:2] != ["s"]
 
@@ -221,32 +195,26 @@ def _reproduced(row: Mapping, has_caer: bool) -> str:
 
 
 def format_side_by_side(table: pd.DataFrame) -> pd.DataFrame:
-    """Lay a table of :func:`side_by_side` out for reading, in percent.
-
-    Returns
-    -------
-    DataFrame
-        One row a published number, in the same order.
-    """
+    """Lay :func:`side_by_side` out for reading, in percent."""
     rows = table.to_dict("records")
-    none = "not run"
-    return pd.DataFrame(
-        {
-            "of": table["kind"],
-            "published as": table["name"],
-            "published accuracy": [_interval(row, "published", "published_low", "published_high") for row in rows],
-            "p against always neutral": table["p"].map(format_p),
-            "p after Holm": table["p_holm"].map(format_p),
-            "our config": [f"{row['config']} ({row['study']})" if row["config"] else none for row in rows],
-            "our accuracy": [_interval(row, "accuracy", "low", "high") if row["config"] else none for row in rows],
-            "ours differs in": [row["differs_in"] if row["config"] else none for row in rows],
-            "largest class in our test part": [
-                f"{100 * row['majority_share']:.1f}" if row["config"] else none for row in rows
-            ],
-            "ours measured on": [_measured_on(row) if row["config"] else none for row in rows],
-            "reproduced": table["reproduced"],
-        }
-    )
+
+    def ours(text) -> list[str]:
+        return [text(row) if row["config"] else "not run" for row in rows]
+
+    columns = {
+        "of": table["kind"],
+        "published as": table["name"],
+        "published accuracy": [_interval(row, "published", "published_low", "published_high") for row in rows],
+        "p against always neutral": table["p"].map(format_p),
+        "p after Holm": table["p_holm"].map(format_p),
+        "our config": ours(lambda row: f"{row['config']} ({row['study']})"),
+        "our accuracy": ours(lambda row: _interval(row, "accuracy", "low", "high")),
+        "ours differs in": ours(lambda row: row["differs_in"]),
+        "largest class in our test split": ours(lambda row: f"{100 * row['majority_share']:.1f}"),
+        "ours measured on": ours(_measured_on),
+        "reproduced": table["reproduced"],
+    }
+    return pd.DataFrame(columns)
 
 
 def _interval(row: Mapping, value: str, low: str, high: str) -> str:
@@ -259,62 +227,43 @@ def _measured_on(row: Mapping) -> str:
 
 
 def summary(table: pd.DataFrame) -> str:
-    """Say what the published numbers support, and which of them could be reproduced.
-
-    Parameters
-    ----------
-    table : DataFrame
-        From :func:`side_by_side`.
-
-    Returns
-    -------
-    str
-        One line.
-    """
+    """Say in one line which numbers of :func:`side_by_side` are significant, and which could be reproduced."""
     highest = table.loc[table["published"].idxmax()]
     clips, majority = class_counts()["test"], published()["majority"]
     floor, n = int(clips[majority]), int(clips.sum())
     text = (
-        f"Significantly above always answering {majority} ({floor}/{n} = {100 * floor / n:.1f} %), after Holm's "
+        f"Significantly above always predicting {majority} ({floor}/{n} = {100 * floor / n:.1f} %), after Holm's "
         f"correction: {int(table['above'].sum())} of {len(table)} published accuracies. The highest, "
         f"{highest['name']} with {_interval(highest, 'published', 'published_low', 'published_high')} %, has "
         f"p = {highest['p']:.2f} before that correction. "
     )
-    return text + _reproduced_text(table["reproduced"])
-
-
-def _reproduced_text(reproduced: pd.Series) -> str:
-    """Say how many could be reproduced."""
-    if (reproduced == NEEDS_DATA).all():
-        return "None of them could be reproduced here: that takes CAER, which is not distributed with this project."
-    overlap, apart, missing = ((reproduced == one).sum() for one in (OVERLAP, APART, NOT_RUN))
-    return (
-        f"On CAER, by other test clips than the published ones: the intervals of {overlap} overlap with ours, those of "
-        f"{apart} do not, and {missing} were not run."
+    if (table["reproduced"] == NEEDS_DATA).all():
+        return text + "None could be reproduced here: that needs CAER, which is not distributed with this project."
+    overlap, apart, missing = ((table["reproduced"] == one).sum() for one in (OVERLAP, APART, NOT_RUN))
+    return text + (
+        f"On CAER, with other test clips than the published ones: {overlap} intervals overlap with ours, {apart} do "
+        f"not, and {missing} were not run."
     )
 
 
 def what_was_wrong() -> list[Fault]:
-    """List the faults of the published study, and what is done about each here.
-
-    Returns
-    -------
-    list of Fault
-        Plain text; every number in it is worked out from the printed ones.
-    """
-    facts = _facts()
-    return [Fault(one["wrong"].format(**facts), one["ours"]) for one in published()["what_was_wrong"]]
+    """List the faults of the published study, as plain text with numbers computed from the printed ones."""
+    numbers = _fault_numbers()
+    return [Fault(one["wrong"].format(**numbers), one["ours"]) for one in published()["what_was_wrong"]]
 
 
-def _facts() -> dict:
-    """Work out the numbers that the list of faults names; percentages."""
+def _fault_numbers() -> dict:
+    """Compute the numbers that the list of faults names; percentages."""
     table, printed = published_numbers(), published()
-    n, majority, by_name = int(table["n"].iloc[0]), printed["majority"], table.groupby("name")["published"].max()
     highest = table.loc[table["name"] == printed["highest"]["of"]].iloc[0]
-    standard = table[table["name"].isin(_names("architectures/deep_residual"))]["published"]
-    bug, fix = (100 * by_name[name] for name in (_bug_name(True), _bug_name(False)))
+    # One network was printed twice, among the architectures and among the ablations.
+    files = [entry["from"] for group in printed["accuracies"].values() for entry in group]
+    twice = (pd.Series(files) == "architectures/deep_residual") & (table["kind"] != RARE)
+    percent = 100 * table["published"]
+    rare = percent[table["kind"] == RARE].to_list()  # the bug, the fix, focal loss
     confusion = confusion_matrix()
     scores = {name: 100 * float(value) for name, value in scores_from_confusion(confusion).items()}
+    n, majority = int(table["n"].iloc[0]), printed["majority"]
     floor = int(class_counts()["test"][majority])
     return {
         "n": n, "majority": majority, "majority_correct": floor, "majority_share": 100 * floor / n,
@@ -323,17 +272,6 @@ def _facts() -> dict:
         "highest_macro_f1": printed["highest"]["macro_f1"], "neutral_answers": printed["highest"]["neutral_answers"],
         "highest_balanced_accuracy": printed["highest"]["balanced_accuracy"],
         "confusion_correct": int(confusion.trace()), "confusion_accuracy": scores["accuracy"],
-        "confusion_balanced": scores["balanced_accuracy"], "bug": bug, "fix": fix,
-        "standard_high": 100 * standard.max(), "standard_low": 100 * standard.min(),
+        "confusion_balanced": scores["balanced_accuracy"], "bug": rare[0], "fix": rare[1],
+        "standard_high": percent[twice].max(), "standard_low": percent[twice].min(),
     }  # fmt: skip
-
-
-def _names(file: str) -> list[str]:
-    """Name what was published of a parameter file's network, without the rare classes."""
-    kinds = published()["accuracies"].items()
-    return [one["name"] for kind, group in kinds if kind != RARE for one in group if one["from"] == file]
-
-
-def _bug_name(doubled: bool) -> str:
-    group = published()["accuracies"][RARE]
-    return next(one["name"] for one in group if ("class_weights" in one.get("with", {})) == doubled)

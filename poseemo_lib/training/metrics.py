@@ -45,9 +45,9 @@ def scores_from_confusion(confusion: np.ndarray) -> dict[str, np.ndarray]:
     """Score confusion matrices, any number at once.
 
     Macro means are over the classes that have support. scikit-learn's `f1_score` also counts a class that is predicted
-    but has no support; its `balanced_accuracy_score` does not. kappa (Cohen 1960) and MCC (Gorodkin 2004, "Comparing two
-    K-category assignments by a K-category correlation coefficient") are 0 where they are undefined. The scores of an
-    empty matrix are NaN.
+    but has no support; its `balanced_accuracy_score` does not. kappa (Cohen 1960) and MCC (Gorodkin 2004, "Comparing
+    two K-category assignments by a K-category correlation coefficient") are 0 where they are undefined. The scores of
+    an empty matrix are NaN.
 
     Parameters
     ----------
