@@ -1,8 +1,5 @@
 """From one format to another, and labels that files carry."""
 
-import itertools
-import json
-import pickle
 import re
 from collections import Counter
 from pathlib import Path
@@ -30,7 +27,6 @@ from poseemo_lib.data.importing import import_dataset, to_main_people
 from poseemo_lib.errors import FormatError, PoseemoError, UsageError
 from poseemo_lib.skeleton import LAYOUTS
 
-PAIRS = ("openpose", "pyskl", "sleap", "coco", "npz")
 SIZE = {"fps": 30.0, "width": 640, "height": 480}
 
 
@@ -85,20 +81,6 @@ def test_every_format_gets_the_numbers(tmp_path, folder, target):
     }
     assert found == wanted
     assert not [path for path in tmp_path.rglob("*") if ".tmp" in path.name]
-
-
-@pytest.mark.parametrize(("first", "second"), [*itertools.permutations(PAIRS, 2)])
-def test_there_and_back(tmp_path, first, second):
-    """Through any two formats to `npz`: the same keypoints."""
-    src = archive(tmp_path / "clip.npz")
-    options = options_of(first) if first != "npz" else {}
-    (one,) = convert("npz", src, first, tmp_path / "one").written
-    (two,) = convert(first, one, second, tmp_path / "two", options=options).written
-    options = options_of(second) if second != "npz" else {}
-    (three,) = convert(second, two, "npz", tmp_path / "three", options=options).written
-    (recording,) = npz.read(three)
-    np.testing.assert_array_equal(recording.keypoints, made().keypoints)
-    assert (recording.fps, recording.width, recording.height) == (30, 640, 480)
 
 
 def test_a_dataset_is_written_with_labels_and_splits(tmp_path):
@@ -166,14 +148,6 @@ def test_names_inside_a_file_stay_inside_the_folder(tmp_path):
     assert all("\n" not in fault and "\0" not in fault for fault in report.faults)
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert sorted(path.name for path in files) == ["in.pkl", "one.npz"]
-
-
-def test_two_of_one_name(tmp_path):
-    content = [{"frame_dir": "a", "img_shape": (9, 9), "keypoint": np.ones((1, 3, 17, 2)) * (i + 1)} for i in range(2)]
-    (tmp_path / "in.pkl").write_bytes(pickle.dumps(content))
-    report = convert("pyskl", tmp_path / "in.pkl", "npz", tmp_path / "out")
-    assert report.recordings == 1 and "exists" in report.faults[0]
-    assert npz.read(tmp_path / "out" / "a.npz")[0].keypoints[0, 0, 0, 0] == 1
 
 
 def test_wrong_calls(tmp_path, folder):
@@ -293,12 +267,6 @@ def test_files_without_labels_ask_for_a_pattern(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_broken_file_beside_labelled_ones_is_named_once(tmp_path, folder):
-    (folder / "bad.npz").write_bytes(b"")
-    report = make(folder, tmp_path / "out")
-    assert len(report.faults) == 1 and sum(report.clips.values()) == 2
-
-
 def test_more_than_two_tracked_people(tmp_path):
     """The two of the largest weight stay, in their order; the numbers do not change."""
     recording = made(people=4)
@@ -309,12 +277,3 @@ def test_more_than_two_tracked_people(tmp_path):
     assert main.keypoints.shape == (12, 2, 17, 3)
     np.testing.assert_array_equal(main.keypoints[:, 0], keypoints[:, 1])
     assert to_main_people(recording := made(people=2)) is recording
-
-
-def test_json_of_fourteen_joints_is_one_clear_line(tmp_path):
-    people = [{"pose_keypoints_2d": [1.0] * 42}]
-    path = tmp_path / "src" / "a_000_keypoints.json"
-    path.parent.mkdir()
-    path.write_text(json.dumps({"people": people}))
-    report = convert("openpose", path.parent, "npz", tmp_path / "out")
-    assert not report.written and len(report.faults) == 1 and "got 42" in report.faults[0]

@@ -61,9 +61,7 @@ def test_mediapipe_third_column_units_and_missing(tmp_path):
     ("array", "message"),
     [
         (np.ones((5, 17, 3)), r"got 0 such in an array \(5, 17, 3\)"),
-        (np.ones((5, 33, 2)), "got 0 such"),
         (np.ones((0, 33, 4)), "got 0 such"),
-        (np.full((5, 33, 4), "x"), "got 0 such"),
         (np.full((5, 33, 4), None), "holds Python objects, which are not loaded"),
         (np.full((5, 33, 4), np.nan), "at least one frame, got none in 5 frames"),
     ],
@@ -149,13 +147,10 @@ def test_movement_confidence_frames_and_gaps(tmp_path):
     ("change", "message"),
     [
         (lambda d: d.drop_vars("position"), "wanted movement's poses, position .* got none"),
-        (lambda d: d.isel(individuals=0), "got time, space, keypoints"),
         (lambda d: movement_dataset(space="xyz"), "wanted positions x, y in a picture, got x, y, z"),
         (lambda d: movement_dataset(["a", "b"]), "wanted joints named like COCO's"),
         (lambda d: d.assign_coords(time=np.zeros(10)), "wanted times that rise by a frame or more"),
-        (lambda d: d.assign_coords(time=np.arange(10) * 1e6), "wanted times that rise by a frame or more"),
         (lambda d: d.assign_coords(time=[f"t{i}" for i in range(10)]), "wanted numbers for position and time"),
-        (lambda d: d.isel(time=slice(0)), "wanted poses of at most"),
         (lambda d: d * np.nan, "wanted a person in at least one frame"),
     ],
 )
@@ -197,17 +192,14 @@ def test_npz_as_people_make_it(tmp_path):
     [
         ({"poses": np.ones((4, 17, 3))}, "wanted an array named keypoints, got none"),
         ({"keypoints": np.ones((4, 14, 3))}, r"got float64 of \(4, 14, 3\)"),
-        ({"keypoints": np.ones((4, 2, 17, 2))}, r"wanted numbers of the shape \(frames, people, 17, 3\)"),
         ({"keypoints": np.full((4, 17, 3), "x")}, "got <U1"),
-        ({"keypoints": np.full((4, 17, 3), None)}, "Python objects, which are not loaded"),
         ({"keypoints": np.ones((4, 17, 3)), "fps": "fast"}, "fps: wanted a number from 1 to 1000, got 'fast'"),
-        ({"keypoints": np.ones((4, 17, 3)), "fps": 0.0}, "fps: wanted a number from 1 to 1000, got 0"),
+        ({"keypoints": np.full((4, 17, 3), 90.0)}, "confidence: wanted 0 to 1, got up to 90"),
         (
             {"keypoints": np.ones((4, 17, 3)), "width": [4, 5]},
             "width: wanted a number from 1 to 100000, got a list of 2",
         ),
         ({"keypoints": np.ones((4, 17, 3)), "split": "later"}, "a split among train, val, test, got"),
-        ({"keypoints": np.ones((4, 17, 3)), "label": np.array(None)}, "Python objects"),
     ],
 )
 def test_npz_other_archives(tmp_path, arrays, message):

@@ -2,7 +2,6 @@
 
 import json
 
-import numpy as np
 import pytest
 from made_json import NAN, annotated, entry, line, put, result
 
@@ -22,54 +21,37 @@ def with_person(**changes):
 
 FAULTS = [
     (alphapose, '[{"image_id": "0.jpg", "keyp', "truncated or damaged JSON"),
-    (alphapose, "", "truncated or damaged JSON"),
     (alphapose, "[" * 100_000, "nested too deeply"),
-    (alphapose, "[" + "9" * 5000 + "]", "damaged JSON"),
     (alphapose, [], "wanted a list of results .* got a list of 0"),
-    (alphapose, {}, "got an object of 0"),
     (alphapose, [3], "entry 0: wanted an object .* got 3"),
     (alphapose, [{"keypoints": []}], "wanted an object with image_id and keypoints, got keypoints"),
     (alphapose, [entry("0.jpg", joints=14)], r"wanted 51 or 78 or .* got 42 \(14 joints\)"),
     (alphapose, [entry("0.jpg"), entry("1.jpg", joints=26)], "one number of joints in all entries, got 17, 26"),
     (alphapose, [entry("0.jpg") | {"keypoints": [None] * 51}], "entry 0: keypoints: wanted numbers, got None"),
-    (alphapose, [entry("0.jpg") | {"keypoints": ["1"] * 51}], "wanted numbers, got '1'"),
     (alphapose, [entry("0.jpg") | {"keypoints": [10**400] * 51}], "wanted numbers, got a list of 51"),
     (alphapose, [entry("0.jpg") | {"keypoints": [[1, 2, 3]] * 17}], "wanted numbers, got a list of 3"),
-    (alphapose, [entry("0.jpg") | {"keypoints": {}}], "wanted numbers, got an object of 0"),
     (alphapose, [entry("0.jpg") | {"keypoints": [NAN] * 51}], "wanted a person in at least one frame"),
-    (alphapose, [entry("0.jpg") | {"keypoints": [0] * 51}], "wanted a person in at least one frame"),
     (alphapose, [entry("a_1.jpg"), entry("a_01.png")], "one image for each frame number"),
     (alphapose, [entry("a_1.jpg"), entry("a_1700000000.jpg")], "frame numbers in the names"),
-    (coco, '{"images": [', "truncated or damaged JSON"),
     (coco, [entry("0.jpg")], "COCO's images and annotations, got a list of 1; .* alphapose"),
-    (coco, {}, "COCO's images and annotations, got an object of 0"),
     (coco, faulty(images=[]), "wanted images for all annotations"),
     (coco, faulty(images=[3]), "images: a list of 1 that are not all objects"),
-    (coco, faulty(annotations={}), "annotations: an object of 0"),
     (coco, faulty(annotations=[]), "a person in at least one image, got none in 2"),
     (coco, faulty(categories=[]), "joints' names in categories"),
     (coco, faulty(categories=[{"id": 1, "keypoints": ["nose", "tail"]}]), "named like COCO's"),
     (coco, with_person(keypoints=[1, 2, 2] * 14), "annotation 1: wanted 51 values .* got 42"),
-    (coco, with_person(keypoints="text"), "annotation 1: wanted numbers, got 'text'"),
     (coco, with_person(scores=[1.0] * 5), "annotation 1: scores: wanted 17"),
     (coco, with_person(image_id=77), "none with the id 77"),
     (coco, annotated(2, id=5), "an id of its own for each image"),
     (coco, annotated(2, vid_id="v", file_name="a.jpg"), "video v: wanted a frame number of its own"),
     (coco, annotated(2, width="wide"), "width: wanted a number from 1 to 100000, got 'wide'"),
-    (coco, annotated(2, width=[1]), "width: wanted a number"),
     (coco, annotated(2, v=0), "a person in at least one image"),
-    (coco, annotated(2, v=NAN), "a person in at least one image"),
-    (ultralytics, "[[{", "truncated or damaged JSON"),
-    (ultralytics, "[]", "wanted a person in at least one frame"),
     (ultralytics, [[], []], "wanted a person in at least one frame, got none in 2 frames"),
     (ultralytics, {"a": 1}, "wanted a list of people or a list of such lists, got an object of 1"),
-    (ultralytics, [[], {}], "wanted a list of people or a list of such lists"),
     (ultralytics, [[7]], "frame 0: wanted a person with keypoints of x, y and visible, got 7"),
     (ultralytics, [{"name": "person", "box": {}}], "got name, box; is it a pose model"),
     (ultralytics, [result(joints=14)], "wanted 17 joints in x, y and visible, got 14, 14, 14"),
-    (ultralytics, [result() | {"keypoints": {"x": [1] * 17, "y": [1] * 16}}], "got 17, 16"),
     (ultralytics, [result() | {"keypoints": {"x": "no", "y": []}}], "x: wanted numbers, got 'no'"),
-    (ultralytics, [result(NAN)], "wanted a person in at least one frame"),
 ]
 
 
@@ -85,11 +67,9 @@ def test_faulty_json_is_named_in_one_line(tmp_path, module, content, message):
     ("text", "message"),
     [
         (line(joints=14), "wanted 56 values a line .* got 47"),
-        ("0 0.5 0.5 0.2 0.4", "got 5"),
         (line() + "\n" + line(tail=(0.5,)), "wanted lines of equally many numbers, .*changed from 56 to 57 at row 2"),
         (line(x="x"), "equally many numbers, got something else"),
         (line(x="nan"), "wanted a person in at least one frame"),
-        ("", "wanted a person in at least one frame"),
     ],
 )
 def test_faulty_labels_are_named_in_one_line(tmp_path, text, message):
@@ -130,13 +110,6 @@ def test_json_with_a_byte_order_mark_or_in_utf_16(tmp_path):
     for encoding in ("utf-8-sig", "utf-16"):
         (tmp_path / "a.json").write_bytes(text.encode(encoding))
         assert len(alphapose.read(tmp_path / "a.json")) == 1
-
-
-def test_a_nan_or_a_number_beyond_floats_is_a_missing_joint(tmp_path):
-    content = [entry("0.jpg")]
-    content[0]["keypoints"][:9] = [NAN, 1.0, 0.5, 1e39, 1.0, 0.5, 1.0, 1.0, 0.5]
-    (found,) = alphapose.read(put(tmp_path / "a.json", content))
-    np.testing.assert_array_equal(found.keypoints[0, 0, :3], [[NAN, NAN, 0], [NAN, NAN, 0], [1, 1, 0.5]])
 
 
 def test_so_many_tracks_that_slots_do_not_fit_are_left_to_be_linked(tmp_path, monkeypatch):

@@ -5,7 +5,7 @@ import pytest
 from made_json import NAN, annotated, entry, line, put, result
 
 from poseemo_lib.data.formats import alphapose, coco, ultralytics
-from poseemo_lib.errors import FormatError, UsageError
+from poseemo_lib.errors import FormatError
 from poseemo_lib.skeleton import COCO_KEYPOINTS, JOINT_NAMES
 
 # AlphaPose
@@ -45,12 +45,6 @@ def test_ids_that_say_nothing_do_not_count(tmp_path, ids):
     (found,) = alphapose.read(put(tmp_path / "a.json", content))
     assert not found.tracked
     np.testing.assert_array_equal(found.keypoints[:, :, 0, 0], [[1, 2], [3, NAN]])
-
-
-def test_confidences_above_1_become_1(tmp_path):
-    content = [entry("0.jpg")]
-    content[0]["keypoints"][2] = 1.7
-    assert alphapose.read(put(tmp_path / "a.json", content))[0].keypoints[0, 0, 0, 2] == 1
 
 
 # COCO
@@ -175,8 +169,3 @@ def test_normalised_json_wants_a_size(tmp_path):
         ultralytics.read(path)
     found = ultralytics.read(path, width=640, height=480)[0]
     np.testing.assert_array_equal(found.keypoints[0, 0, 0], [320, 120, 0.75])
-
-
-def test_labels_want_a_size(tmp_path):
-    with pytest.raises(UsageError, match="give the options width and height"):
-        ultralytics.read(put(tmp_path / "a.txt", line()))

@@ -4,7 +4,7 @@ import struct
 
 import numpy as np
 import pytest
-from made_formats import SHARED, made, order, read, seen_shares, write
+from made_formats import made, read, write
 
 from poseemo_lib.errors import FormatError
 from poseemo_lib.skeleton import COCO_KEYPOINTS, JOINT, JOINT_NAMES
@@ -92,43 +92,7 @@ def test_sleap_of_a_mouse_and_far_frames(tmp_path, human):
         read("sleap", save_labels(tmp_path / "far.slp", human, far))
 
 
-def test_real_sleap_file():
-    path = SHARED / "sleap" / "one_person_dance_movenet.slp"
-    if not path.is_file():
-        pytest.skip("needs ../shared/data/formats/sleap")
-    recording = read("sleap", path, fps=30, width=384, height=496)
-    keypoints = recording.keypoints
-    assert keypoints.shape == (545, 1, 17, 3) and recording.tracked
-    assert (keypoints[..., 2] > 0).all() and (keypoints[..., 2] <= 1).all()
-    # A dance: she bends down and turns round. 98 % of the frames have the head above the hips; shoulders and hips agree
-    # in 99 % on which side is left, which is on the right of the picture in 79 and 80 %.
-    assert seen_shares(keypoints, lambda x, y: order(y, "nose", "left_hip")) > 0.97
-    assert seen_shares(keypoints, lambda x, y: order(y, "left_hip", "left_ankle")) > 0.97
-
-    def agree(x, y):
-        return (order(x, "left_shoulder", "right_shoulder") == order(x, "left_hip", "right_hip")).astype(float)
-
-    assert seen_shares(keypoints, agree) > 0.98
-    assert 0.75 < seen_shares(keypoints, lambda x, y: order(x, "right_shoulder", "left_shoulder")) < 0.85
-
-
 # --- pose
-
-
-def test_real_pose_file():
-    path = SHARED / "pose" / "openpose.pose"
-    if not path.is_file():
-        pytest.skip("needs ../shared/data/formats/pose")
-    recording = read("pose", path)
-    keypoints = recording.keypoints
-    assert keypoints.shape == (93, 1, 17, 3)
-    assert (recording.fps, recording.width, recording.height, recording.tracked) == (24, 1000, 1000, True)
-    # A signer who faces the camera, from the waist up: nothing below the wrists is seen.
-    seen = (keypoints[:, 0, :, 2] > 0).mean(0)
-    assert (seen[:9] == 1).all() and (seen[11:] == 0).all()
-    assert seen_shares(keypoints, lambda x, y: order(y, "nose", "left_shoulder")) == 1
-    for part in ("eye", "ear", "shoulder", "elbow"):
-        assert seen_shares(keypoints, lambda x, y, part=part: order(x, f"right_{part}", f"left_{part}")) == 1
 
 
 def save_pose(path, components, data, confidence, fps=25.0):

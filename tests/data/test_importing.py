@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from poseemo_lib.clips import EMOTIONS
-from poseemo_lib.data.dataset import Dataset, DatasetInfo, DatasetWriter
-from poseemo_lib.data.formats import openpose, reader_options
+from poseemo_lib.data.dataset import Dataset, DatasetWriter
+from poseemo_lib.data.formats import openpose
 from poseemo_lib.data.importing import import_dataset, to_main_people
 from poseemo_lib.data.labelling import find_path, match_found
 from poseemo_lib.errors import FormatError, UsageError
@@ -105,28 +105,12 @@ def test_the_same_import_goes_on_after_a_stop(tmp_path, monkeypatch):
     assert resumed.clips == whole.clips and not resumed.faults
 
 
-def test_options_that_json_changes_do_not_hinder_going_on(tmp_path):
-    # dataset.json holds the pairs of bvh's heights and fovs as lists.
-    info = DatasetInfo(name="x", recipe={"options": reader_options("bvh")})
-    DatasetWriter(tmp_path, info).close(complete=False)
-    with DatasetWriter(tmp_path, info, resume=True):
-        pass
-
-
-def test_a_second_recording_of_one_name_is_a_fault_also_when_going_on(tmp_path, monkeypatch):
-    src = source(tmp_path / "src")
-    monkeypatch.setattr("poseemo_lib.data.importing.match_found", lambda *all: double(match_found(*all)))
-    report = run(src, tmp_path / "out")
-    info = tmp_path / "out" / "dataset.json"
-    info.write_text(info.read_text().replace('"complete": true', '"complete": false'))
-    again = run(src, tmp_path / "out")
-    for one in (report, again):
-        assert len(one.faults) == 1 and "taken" in one.faults[0] and sum(one.clips.values()) == 4
-
-
-def double(matched):
-    entries, unmatched = matched
-    return [*entries, entries[0]], unmatched
+def test_a_second_recording_of_one_name_is_a_fault(tmp_path):
+    for name in ("happy_1.npz", "happy_1.NPZ"):
+        np.savez(tmp_path / "a.npz", keypoints=np.ones((4, 17, 3)))
+        (tmp_path / "a.npz").rename(tmp_path / name)
+    report = import_dataset("npz", tmp_path, tmp_path / "out", name="x", label_pattern="(?P<label>happy)")
+    assert len(report.faults) == 1 and "taken" in report.faults[0] and report.clips == Counter(happy=1)
 
 
 def test_if_every_recording_is_faulty_nothing_is_written(tmp_path):

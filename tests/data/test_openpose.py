@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from poseemo_lib.data.formats import openpose
-from poseemo_lib.errors import FormatError, UsageError
+from poseemo_lib.errors import FormatError
 from poseemo_lib.skeleton import COCO_KEYPOINTS, JOINT
 
 SHARED = Path(__file__).parents[3] / "shared"
@@ -60,14 +60,6 @@ def test_frames_are_sorted_by_number_and_gaps_are_missing(tmp_path):
     assert (recording.fps, recording.width, recording.height, recording.tracked) == (30, 640, 480, False)
 
 
-def test_any_number_of_people(tmp_path):
-    write(tmp_path, 0)
-    write(tmp_path, 1, person(x=0), person(x=300), person(x=600))
-    write(tmp_path, 2, person(), [0.0] * 75)
-    (recording,) = openpose.read(tmp_path)
-    assert (recording.keypoints[..., 2] > 0).any(-1).sum(1).tolist() == [0, 3, 1]
-
-
 def test_without_a_size_the_smallest_picture_that_holds_the_joints(tmp_path):
     write(tmp_path, 0, person(x=100.25))
     (recording,) = openpose.read(tmp_path)
@@ -95,10 +87,7 @@ def test_a_folder_of_frames_is_a_clip_and_a_folder_of_folders_several(tmp_path):
     ("text", "message"),
     [
         ('{"version": 1.3, "peop', "truncated or damaged JSON"),
-        ("", "truncated or damaged JSON"),
-        ("[" * 100_000, "truncated or damaged JSON"),
         ("[]", "list of people"),
-        ('{"people": 3}', "list of people"),
         ('{"people": [4]}', "person 0: wanted 75 .* got 0"),
         ('{"people": [{"pose_keypoints_2d": [1, 2, 3]}]}', "person 0: wanted 75 .* got 3"),
         (json.dumps({"people": [{"pose_keypoints_2d": ["x"] * 75}]}), "person 0: wanted numbers"),
@@ -130,26 +119,3 @@ def test_faulty_recordings_are_named(tmp_path):
         openpose.read(tmp_path / "scaled")
     with pytest.raises(FormatError, match="found none"):
         openpose.read(tmp_path / "nothing")
-
-
-def test_options_out_of_range_are_the_callers_error(tmp_path):
-    write(tmp_path, 0, person())
-    with pytest.raises(UsageError, match="fps"):
-        openpose.read(tmp_path, fps=0)
-    with pytest.raises(UsageError, match="width"):
-        openpose.read(tmp_path, width=-5)
-    for option, value in {"fps": "abc", "width": "abc", "height": 720.5}.items():
-        with pytest.raises(UsageError, match=f"{option}: should be a valid .*, got {value!r}"):
-            openpose.read(tmp_path, **{option: value})
-
-
-def test_real_frames():
-    folder = SHARED / "data" / "formats" / "openpose"
-    if not folder.is_dir():
-        pytest.skip("needs the OpenPose frames in ../shared/data/formats/openpose")
-    (recording,) = openpose.read(folder)
-    assert recording.keypoints.shape == (60, 3, 17, 3)
-    assert (recording.keypoints[..., 2] > 0).any(-1).sum(1)[[0, 14, 41]].tolist() == [1, 2, 3]
-    np.testing.assert_allclose(recording.keypoints[0, 0, 0], [400.086, 100.333, 0.948204])
-    body = recording.keypoints[:, 0, :, 1]
-    assert np.nanmedian(body[:, JOINT["nose"]]) < np.nanmedian(body[:, JOINT["left_hip"]])
