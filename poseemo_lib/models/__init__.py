@@ -39,11 +39,6 @@ MODELS = {
 def hyper_parameters(name: str) -> dict[str, object]:
     """Names and defaults of a model's hyper-parameters.
 
-    Parameters
-    ----------
-    name : str
-        A key of :data:`MODELS`.
-
     Raises
     ------
     UsageError
@@ -56,15 +51,7 @@ def hyper_parameters(name: str) -> dict[str, object]:
 
 
 def build_model(name: str, n_features: int = N_FEATURES, n_classes: int = 7, **parameters) -> nn.Module:
-    """Build a model by its name.
-
-    Parameters
-    ----------
-    name : str
-        A key of :data:`MODELS`.
-    n_features, n_classes : int
-    **parameters
-        Hyper-parameters of that model; what is not given has its published value.
+    """Build a model by its name; hyper-parameters that are not given have their published values.
 
     Raises
     ------

@@ -7,8 +7,7 @@ did it for body-worn sensors.
 from torch import Tensor, nn
 
 from poseemo_lib.features.tensor_features import N_FEATURES
-from poseemo_lib.models.layers import classification_head, frame_embedding
-from poseemo_lib.models.masked import ConvNorm, run_recurrent
+from poseemo_lib.models.layers import ConvNorm, classification_head, frame_embedding, run_recurrent
 
 
 class ConvLSTM(nn.Module):
@@ -52,19 +51,7 @@ class ConvLSTM(nn.Module):
         self.head = classification_head(2 * hidden, hidden, n_classes, dropout)
 
     def forward(self, features: Tensor, mask: Tensor) -> Tensor:
-        """Classify windows.
-
-        Parameters
-        ----------
-        features : tensor (B, T, F)
-        mask : bool tensor (B, T)
-            True for real frames, which come first, at least one a window.
-
-        Returns
-        -------
-        tensor (B, n_classes)
-            Logits.
-        """
+        """Classify windows: features (B, T, F) and mask (B, T), True for real frames -> logits (B, n_classes)."""
         x = self.embed(features).transpose(1, 2)
         for conv in self.convs:
             x = self.dropout(conv(x, mask).relu())

@@ -19,14 +19,7 @@ from poseemo_lib.models import build_model, hyper_parameters
 
 
 def cost_of(name: str, **parameters) -> dict:
-    """Count and measure one model, as built for 7 classes and called with windows of 64 frames.
-
-    Parameters
-    ----------
-    name : str
-        A key of `models.MODELS`.
-    **parameters
-        Hyper-parameters that differ from its defaults.
+    """Count and measure the model `name` with some hyper-parameters, for 7 classes and windows of 64 frames.
 
     Returns
     -------
@@ -58,20 +51,7 @@ def count_parameters(model: nn.Module) -> int:
 def count_multiply_adds(model: nn.Module, n_frames: int = 64, n_features: int = N_FEATURES) -> int:
     """Count the multiply-adds of one window without padding, in which every joint of both people is seen.
 
-    Matrix products, convolutions, recurrences and attention, as torch's counter has them; norms, activations and sums
-    are not among them.
-
-    Parameters
-    ----------
-    model : nn.Module
-        Of `models.MODELS`, or one that is called in the same way. It is not changed.
-    n_frames, n_features : int
-        Of the window.
-
-    Returns
-    -------
-    int
-        Half of what counts an addition and a multiplication as two operations.
+    Torch's counter has matrix products, convolutions, recurrences and attention, but no norms, activations and sums.
     """
     counted = copy.deepcopy(model).cpu().eval()
     with torch.no_grad(), _plain_kernels(), FlopCounterMode(display=False) as counter:
@@ -108,24 +88,9 @@ def measure_latency(
     threads: int = 1,
     repeats: int = 15,
 ) -> float:
-    """Measure how long a prediction takes on the CPU.
+    """Measure how long a prediction takes on the CPU: the median over `repeats` runs, seconds a window.
 
-    Parameters
-    ----------
-    model : nn.Module
-        On the CPU. It is left in the mode it was in.
-    batch_size : int
-        Windows at a time, all frames real, both people seen.
-    n_frames, n_features : int
-    threads : int
-        Threads of torch while measuring.
-    repeats : int
-        Runs after two that are not counted.
-
-    Returns
-    -------
-    float
-        Median over the runs, seconds a window.
+    All frames of the windows are real and both people are seen. Two runs before do not count.
     """
     features, mask = _window(batch_size, n_frames, n_features)
     before, was_training = torch.get_num_threads(), model.training
@@ -133,17 +98,15 @@ def measure_latency(
     model.eval()
     try:
         with torch.inference_mode():
-            seconds = [_seconds(model, features, mask) for _ in range(2 + repeats)][2:]
+            times = []
+            for _ in range(2 + repeats):
+                start = time.perf_counter()
+                model(features, mask)
+                times.append(time.perf_counter() - start)
     finally:
         torch.set_num_threads(before)
         model.train(was_training)
-    return statistics.median(seconds) / batch_size
-
-
-def _seconds(model, features, mask) -> float:
-    start = time.perf_counter()
-    model(features, mask)
-    return time.perf_counter() - start
+    return statistics.median(times[2:]) / batch_size
 
 
 def describe_cpu() -> str:

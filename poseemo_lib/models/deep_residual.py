@@ -52,19 +52,7 @@ class DeepResidual(nn.Module):
         self.head = classification_head(hidden * self.pool.expansion, hidden, n_classes, dropout)
 
     def forward(self, features: Tensor, mask: Tensor) -> Tensor:
-        """Classify windows.
-
-        Parameters
-        ----------
-        features : tensor (B, T, F)
-        mask : bool tensor (B, T)
-            True for real frames, at least one a window.
-
-        Returns
-        -------
-        tensor (B, n_classes)
-            Logits.
-        """
+        """Classify windows: features (B, T, F) and mask (B, T), True for real frames -> logits (B, n_classes)."""
         x = self.embed(features)
         for block in self.blocks:
             x = block(x, mask)

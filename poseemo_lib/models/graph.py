@@ -45,10 +45,6 @@ def inner_neighbours() -> np.ndarray:
 def partitioned_adjacency(edges: tuple[tuple[int, int], ...] = GRAPH_EDGES) -> np.ndarray:
     """Split the graph by the neighbour's distance to the body's centre (Yan et al. 2018, spatial configuration).
 
-    Parameters
-    ----------
-    edges : tuple of (int, int)
-
     Returns
     -------
     float32 array (3, K, K)

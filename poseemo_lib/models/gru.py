@@ -3,8 +3,7 @@
 from torch import Tensor, nn
 
 from poseemo_lib.features.tensor_features import N_FEATURES
-from poseemo_lib.models.layers import classification_head, frame_embedding
-from poseemo_lib.models.masked import run_recurrent
+from poseemo_lib.models.layers import classification_head, frame_embedding, run_recurrent
 from poseemo_lib.models.pooling import build_pooling
 
 
@@ -42,18 +41,6 @@ class GRU(nn.Module):
         self.head = classification_head(2 * hidden * self.pool.expansion, hidden, n_classes, dropout)
 
     def forward(self, features: Tensor, mask: Tensor) -> Tensor:
-        """Classify windows.
-
-        Parameters
-        ----------
-        features : tensor (B, T, F)
-        mask : bool tensor (B, T)
-            True for real frames, which come first, at least one a window.
-
-        Returns
-        -------
-        tensor (B, n_classes)
-            Logits.
-        """
+        """Classify windows: features (B, T, F) and mask (B, T), True for real frames -> logits (B, n_classes)."""
         x, _ = run_recurrent(self.gru, self.embed(features), mask)
         return self.head(self.pool(x, mask))

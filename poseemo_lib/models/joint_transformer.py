@@ -68,19 +68,7 @@ class JointTransformer(nn.Module):
         self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(hidden, n_classes))
 
     def forward(self, features: Tensor, mask: Tensor) -> Tensor:
-        """Classify windows.
-
-        Parameters
-        ----------
-        features : tensor (B, T, F)
-        mask : bool tensor (B, T)
-            True for real frames, which come first.
-
-        Returns
-        -------
-        tensor (B, n_classes)
-            Logits.
-        """
+        """Classify windows: features (B, T, F) and mask (B, T), True for real frames -> logits (B, n_classes)."""
         people = find_people(features, mask)
         # (P, K, S, patch * 7): S segments of `patch` frames
         x = streams(people.joints, people.seen, self.stream).transpose(1, 2)

@@ -1,6 +1,19 @@
-"""What most of the models begin and end with."""
+"""Layers that architectures share: embedding and head; convolution, batch norm and recurrence that ignore padding.
 
-from torch import nn
+Real frames come first in a window, and the mask says which they are. A padded clip gets the same numbers on its real
+frames as that clip alone.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from poseemo_lib.errors import UsageError
+from poseemo_lib.models.dropout import dropout
+
+# ONNX's gates among torch's: input, output, forget, cell of input, forget, cell, output (LSTM); update, reset, hidden of
+# reset, update, new (GRU).
+_ONNX_GATES = {nn.LSTM: (0, 3, 1, 2), nn.GRU: (1, 0, 2)}
 
 
 def frame_embedding(n_features: int, hidden: int, dropout: float, *, norm: bool = True) -> nn.Sequential:
@@ -12,3 +25,142 @@ def frame_embedding(n_features: int, hidden: int, dropout: float, *, norm: bool 
 def classification_head(n_inputs: int, hidden: int, n_classes: int, dropout: float) -> nn.Sequential:
     """Classify a window by two layers: (B, n_inputs) -> logits (B, n_classes)."""
     return nn.Sequential(nn.Linear(n_inputs, hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(hidden, n_classes))
+
+
+class TemporalConv(nn.Conv1d):
+    """Convolution over time that keeps the number of frames: beyond a clip's ends, padded or not, there is zero.
+
+    Parameters
+    ----------
+    n_in, n_out : int
+        Channels.
+    kernel : int
+        Frames, odd.
+    dilation : int
+
+    Raises
+    ------
+    UsageError
+        An even kernel, which would shift the frames.
+    """
+
+    def __init__(self, n_in: int, n_out: int, kernel: int, dilation: int = 1):
+        if kernel % 2 == 0:
+            raise UsageError(f"kernel: wanted an odd number of frames, got {kernel}")
+        super().__init__(n_in, n_out, kernel, padding=dilation * (kernel - 1) // 2, dilation=dilation)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Map x (B, D, T) under mask (B, T) to (B, n_out, T)."""
+        return super().forward(x.masked_fill(~mask[:, None], 0.0))
+
+
+class MaskedBatchNorm(nn.BatchNorm1d):
+    """Batch normalisation over the real frames of all clips (Ioffe and Szegedy 2015).
+
+    The same numbers as `nn.BatchNorm1d` on the real frames put in one table, in training too: padding enters neither
+    the batch's statistics nor the running ones. A batch of one frame, which `nn.BatchNorm1d` refuses, has variance 0.
+    """
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Normalise the channels of x (B, D, T) under mask (B, T)."""
+        if not self.training:
+            return super().forward(x)
+        # Weighted sums, where picking the real frames out and putting them back would be slower.
+        real = mask[:, None]
+        n = mask.sum()
+        x = x.float().masked_fill(~real, 0.0)
+        mean = x.sum((0, 2)) / n
+        centred = (x - mean[:, None]).masked_fill(~real, 0.0)
+        variance = centred.square().sum((0, 2)) / n
+        with torch.no_grad():
+            self.num_batches_tracked += 1
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(variance * n / (n - 1).clamp(min=1), self.momentum)
+        scale = self.weight * (variance + self.eps).rsqrt()
+        return centred * scale[:, None] + self.bias[:, None]
+
+
+class ConvNorm(nn.Module):
+    """:class:`TemporalConv`, then :class:`MaskedBatchNorm`."""
+
+    def __init__(self, n_in: int, n_out: int, kernel: int, dilation: int = 1):
+        super().__init__()
+        self.conv = TemporalConv(n_in, n_out, kernel, dilation)
+        self.norm = MaskedBatchNorm(n_out)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Map x (B, D, T) under mask (B, T) to (B, n_out, T)."""
+        return self.norm(self.conv(x, mask), mask)
+
+
+def run_recurrent(rnn: nn.LSTM | nn.GRU, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Run a bidirectional recurrent network, batch first, over the real frames of x (B, T, D) under mask (B, T).
+
+    Returns
+    -------
+    states : tensor (B, T, 2 hidden)
+        Of the last layer, forward beside backward; without meaning on padding.
+    last : tensor (B, 2 hidden)
+        Where the two directions of the last layer end: forward at the last real frame, backward at the first.
+    """
+    # Packing is cuDNN's own way. On a CPU its gradient costs two to three times as much as reversing.
+    return _run_packed(rnn, x, mask) if x.is_cuda else _run_reversed(rnn, x, mask)
+
+
+def _run_packed(rnn: nn.LSTM | nn.GRU, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    packed = pack_padded_sequence(x, mask.sum(1).cpu(), batch_first=True, enforce_sorted=False)
+    states, last = rnn(packed)
+    states, _ = pad_packed_sequence(states, batch_first=True, total_length=mask.shape[1])
+    last = last[0] if isinstance(rnn, nn.LSTM) else last
+    return states, torch.cat([last[-2], last[-1]], -1)
+
+
+def _run_reversed(rnn: nn.LSTM | nn.GRU, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Run forward, where padding comes after all that counts, and forward over each clip's reversed real frames."""
+    frame, length = torch.arange(mask.shape[1], device=x.device), mask.sum(1, keepdim=True)
+    # (B, T): frame t and this one change places; the same both ways
+    mirrored = torch.where(frame < length, length - 1 - frame, frame)
+    for layer in range(rnn.num_layers):
+        if layer:
+            x = dropout(x, rnn.dropout, rnn.training)
+        forward_weights, backward_weights = rnn.all_weights[2 * layer : 2 * layer + 2]
+        forward = _run_direction(rnn, x, forward_weights)
+        backward = _run_direction(rnn, _take_frames(x, mirrored), backward_weights)
+        x = torch.cat([forward, _take_frames(backward, mirrored)], -1)
+    end = _take_frames(forward, length - 1)
+    return x, torch.cat([end[:, 0], x[:, 0, rnn.hidden_size :]], -1)
+
+
+def _take_frames(x: Tensor, frames: Tensor) -> Tensor:
+    """Take frames (B, N) out of x (B, T, D): (B, N, D). `take_along_dim` would fix the batch size of an export."""
+    return x.gather(1, frames[..., None].expand(-1, -1, x.shape[2]))
+
+
+def _run_direction(rnn: nn.LSTM | nn.GRU, x: Tensor, weights: list[Tensor]) -> Tensor:
+    """Run one layer in one direction from a state of zeros: x (B, T, D) -> (B, T, hidden)."""
+    if torch.compiler.is_exporting():
+        return _onnx_direction(rnn, x, weights)
+    start = x.new_zeros(1, x.shape[0], rnn.hidden_size)
+    # has_biases, layers, dropout, train, bidirectional, batch_first
+    options = (True, 1, 0.0, rnn.training, False, True)
+    if isinstance(rnn, nn.LSTM):
+        return torch.lstm(x, (start, start), weights, *options)[0]
+    return torch.gru(x, start, weights, *options)[0]
+
+
+def _onnx_direction(rnn: nn.LSTM | nn.GRU, x: Tensor, weights: list[Tensor]) -> Tensor:
+    """Put ONNX's own operator (LSTM-14, GRU-14) into an exported graph; of torch's, the export fixes the batch size."""
+    gates = _ONNX_GATES[type(rnn)]
+
+    def reordered(values: Tensor) -> Tensor:  # (gates * hidden, ...)
+        return values.unflatten(0, (len(gates), -1))[list(gates)].flatten(0, 1)
+
+    inputs, states, *biases = map(reordered, weights)
+    attributes = {"hidden_size": rnn.hidden_size, "direction": "forward"}
+    if isinstance(rnn, nn.GRU):
+        attributes["linear_before_reset"] = 1  # torch's multiplies by the reset gate after its matrix product
+    shape = (x.shape[1], 1, x.shape[0], rnn.hidden_size)  # (T, directions, B, hidden)
+    values = (x.transpose(0, 1), inputs[None], states[None], torch.cat(biases)[None])
+    name = type(rnn).__name__
+    out = torch.onnx.ops.symbolic(name, values, attributes, dtype=x.dtype, shape=shape, version=14)
+    return out[:, 0].transpose(0, 1)

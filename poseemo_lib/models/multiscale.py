@@ -4,8 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from poseemo_lib.features.tensor_features import N_FEATURES
-from poseemo_lib.models.layers import classification_head, frame_embedding
-from poseemo_lib.models.masked import MaskedBatchNorm, TemporalConv
+from poseemo_lib.models.layers import MaskedBatchNorm, TemporalConv, classification_head, frame_embedding
 from poseemo_lib.models.pooling import build_pooling
 
 # Frames, as published: 0.1 to 0.4 s at 25 frames a second.
@@ -47,19 +46,7 @@ class MultiScale(nn.Module):
         self.head = classification_head(joined * self.pool.expansion, hidden, n_classes, dropout)
 
     def forward(self, features: Tensor, mask: Tensor) -> Tensor:
-        """Classify windows.
-
-        Parameters
-        ----------
-        features : tensor (B, T, F)
-        mask : bool tensor (B, T)
-            True for real frames, which come first, at least one a window.
-
-        Returns
-        -------
-        tensor (B, n_classes)
-            Logits.
-        """
+        """Classify windows: features (B, T, F) and mask (B, T), True for real frames -> logits (B, n_classes)."""
         x = self.embed(features).transpose(1, 2)
         x = torch.cat([branch(x, mask) for branch in self.branches], 1)
         x = self.dropout(self.norm(x, mask).relu())

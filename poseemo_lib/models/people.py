@@ -38,19 +38,7 @@ class People(NamedTuple):
 
 
 def find_people(features: Tensor, mask: Tensor) -> People:
-    """Gather the person slots in which a joint was seen in a real frame.
-
-    Parameters
-    ----------
-    features : tensor (B, T, M * K * 7)
-        person -> joint -> `features.CHANNEL_NAMES`.
-    mask : bool tensor (B, T)
-        True for real frames.
-
-    Returns
-    -------
-    People
-    """
+    """Gather the person slots of features (B, T, F) in which a joint was seen in a real frame of the mask (B, T)."""
     joints = features.unflatten(2, (MAX_PEOPLE, N_KEYPOINTS, len(CHANNEL_NAMES)))
     # (B, T, M, K)
     seen = (joints[..., CONFIDENCE] > 0) & mask[..., None, None]
@@ -63,21 +51,7 @@ def find_people(features: Tensor, mask: Tensor) -> People:
 
 
 def pool_people(x: Tensor, people: People, n_clips: int, pooling: str = "mean") -> Tensor:
-    """Pool the people of each window; a window with nobody gets zeros.
-
-    Parameters
-    ----------
-    x : tensor (P, D)
-        What a network made of each person.
-    people : People
-    n_clips : int
-        B.
-    pooling : {"mean", "max"}
-
-    Returns
-    -------
-    tensor (B, D)
-    """
+    """Pool x (P, D) of the people of each window to (n_clips, D); a window with nobody gets zeros."""
     there = people.seen.flatten(1).any(1)[:, None].to(x.dtype)
     n = x.new_zeros(n_clips, 1).index_add(0, people.clip, there)
     pooled = x.new_zeros(n_clips, x.shape[1])
@@ -94,30 +68,15 @@ def seen_in_patch(seen: Tensor, patch: int) -> Tensor:
 
 
 def merge_frames(x: Tensor, seen: Tensor, patch: int) -> tuple[Tensor, Tensor]:
-    """Put `patch` frames side by side as one, missing ones 0.
+    """Put `patch` frames of x (K, P, T, C) and seen (K, P, T) side by side as one, missing ones 0.
 
-    Parameters
-    ----------
-    x : tensor (K, P, T, C)
-    seen : bool tensor (K, P, T)
-    patch : int
-
-    Returns
-    -------
-    tensor (K, P, ceil(T / patch), patch * C)
-    bool tensor (K, P, ceil(T / patch))
-        True where the joint was seen in one of the frames.
+    Returns (K, P, ceil(T / patch), patch * C), and whether the joint was seen in one of the frames.
     """
     x = functional.pad(x, (0, 0, 0, -x.shape[2] % patch))
     return x.unflatten(2, (-1, patch)).flatten(3), seen_in_patch(seen, patch)
 
 
 def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-    """Refuse a hyper-parameter's value that is none of `choices`.
-
-    Raises
-    ------
-    UsageError
-    """
+    """Raise a UsageError where a hyper-parameter's value is none of `choices`."""
     if value not in choices:
         raise UsageError(f"{name}: wanted one of {', '.join(choices)}, got {value!r}")

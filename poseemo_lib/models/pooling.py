@@ -81,20 +81,9 @@ POOLINGS = ("attention", "mean", "max", "mean_std")
 
 
 def build_pooling(name: str, n_channels: int, n_hidden: int) -> nn.Module:
-    """Make a pooling by its name; its attribute `expansion` says how much wider the result is than a frame.
+    """Make a pooling of frames of `n_channels`, with `n_hidden` units in attention's scoring layer.
 
-    Parameters
-    ----------
-    name : {"attention", "mean", "max", "mean_std"}
-    n_channels : int
-        D of a frame.
-    n_hidden : int
-        Width of attention's scoring layer.
-
-    Raises
-    ------
-    UsageError
-        There is none of that name.
+    Its attribute `expansion` says how much wider the result is than a frame. An unknown name raises a UsageError.
     """
     if name not in POOLINGS:
         raise UsageError(f"pooling: wanted one of {', '.join(POOLINGS)}, got {name!r}")

@@ -74,19 +74,7 @@ class STGCN(nn.Module):
         self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(widths[-1], n_classes))
 
     def forward(self, features: Tensor, mask: Tensor) -> Tensor:
-        """Classify windows.
-
-        Parameters
-        ----------
-        features : tensor (B, T, F)
-        mask : bool tensor (B, T)
-            True for real frames.
-
-        Returns
-        -------
-        tensor (B, n_classes)
-            Logits.
-        """
+        """Classify windows: features (B, T, F) and mask (B, T), True for real frames -> logits (B, n_classes)."""
         people = find_people(features, mask)
         # (K, P, T, C): joints first makes graph convolution one matrix product, channels last the others cheap.
         x = streams(people.joints, people.seen, self.stream).permute(2, 0, 1, 3)

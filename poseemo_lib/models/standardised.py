@@ -46,11 +46,7 @@ class Standardised(nn.Module):
 
 
 def feature_moments(features: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean of positions and standard deviation of positions and motions, over people, frames and windows.
-
-    Parameters
-    ----------
-    features : tensor (B, T, F)
+    """Mean of positions and standard deviation of positions and motions, over people, frames and windows (B, T, F).
 
     Returns
     -------

@@ -9,8 +9,7 @@ from torch import Tensor, nn
 
 from poseemo_lib.errors import UsageError
 from poseemo_lib.features.tensor_features import N_FEATURES
-from poseemo_lib.models.layers import frame_embedding
-from poseemo_lib.models.masked import ConvNorm, run_recurrent
+from poseemo_lib.models.layers import ConvNorm, frame_embedding, run_recurrent
 from poseemo_lib.models.pooling import AttentionPooling, masked_max
 
 
@@ -72,19 +71,7 @@ class TcnBiLSTM(nn.Module):
         )
 
     def forward(self, features: Tensor, mask: Tensor) -> Tensor:
-        """Classify windows.
-
-        Parameters
-        ----------
-        features : tensor (B, T, F)
-        mask : bool tensor (B, T)
-            True for real frames, which come first, at least one a window.
-
-        Returns
-        -------
-        tensor (B, n_classes)
-            Logits.
-        """
+        """Classify windows: features (B, T, F) and mask (B, T), True for real frames -> logits (B, n_classes)."""
         x = self.embed(features).transpose(1, 2)
         for block in self.blocks:
             x = block(x, mask)

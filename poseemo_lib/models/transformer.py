@@ -63,19 +63,7 @@ class Transformer(nn.Module):
         )
 
     def forward(self, features: Tensor, mask: Tensor) -> Tensor:
-        """Classify windows.
-
-        Parameters
-        ----------
-        features : tensor (B, T, F)
-        mask : bool tensor (B, T)
-            True for real frames, which come first, at least one a window.
-
-        Returns
-        -------
-        tensor (B, n_classes)
-            Logits.
-        """
+        """Classify windows: features (B, T, F) and mask (B, T), True for real frames -> logits (B, n_classes)."""
         x = self.embed(features)
         x = x + positions(*x.shape[1:]).to(x)
         x = self.dropout(torch.cat([self.token.expand(x.shape[0], 1, -1).to(x.dtype), x], 1))

@@ -33,7 +33,7 @@ class PreparedClips:
     clip_ids : list of str
     fps : float
     positions : {"scene", "person"}
-        See `features.to_features`.
+        See `tensor_features.to_features`.
     """
 
     keypoints: Tensor
@@ -51,21 +51,7 @@ class PreparedClips:
 def prepare_clips(
     clips: Iterable[PoseClip], classes: tuple[str, ...], how: Preparation, device: torch.device | str = "cpu"
 ) -> PreparedClips:
-    """Stack clips on the device, clean, resample and normalise them.
-
-    Parameters
-    ----------
-    clips : iterable of PoseClip
-        At least one.
-    classes : tuple of str
-        Labels in order.
-    how : Preparation
-    device : torch.device or str
-
-    Returns
-    -------
-    PreparedClips
-    """
+    """Prepare clips, at least one, by `features.preparation` and stack them on the device; `classes` gives the labels."""
     arrays, clip_ids, labels = [], [], []
     for clip in clips:
         arrays.append(prepare(clip.keypoints, clip.fps, clip.width, clip.height, how))
@@ -173,20 +159,7 @@ def training_batch(
 
 
 def features_at(data: PreparedClips, clip: Tensor, position: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
-    """Cut windows, augment them and derive their features, by the fastest way that the device has.
-
-    Parameters
-    ----------
-    data : PreparedClips
-    clip, position
-        See :func:`gather_windows`.
-    draws : Draws
-
-    Returns
-    -------
-    features : tensor (B, T, F)
-    mask : bool tensor (B, T)
-    """
+    """Cut windows (see :func:`gather_windows`), augment them and derive features (B, T, F); the mask is (B, T)."""
     if data.keypoints.device.type == "cpu":
         where = (data.keypoints, data.starts[clip], data.lengths[clip], position)
         windows, mask = compiled_features.gather_windows(*(values.numpy() for values in where))
@@ -199,13 +172,13 @@ def features_at(data: PreparedClips, clip: Tensor, position: Tensor, draws: Draw
 
 def window_keypoints(data: PreparedClips, clip: Tensor, start: Tensor, n_frames: int) -> tuple[Tensor, Tensor]:
     """Cut windows of `n_frames` frames from `start` on: keypoints (B, T, M, K, 3) and mask (B, T)."""
-    return gather_windows(data, clip, _whole_frames(start, n_frames))
-
-
-def _whole_frames(start: Tensor, n_frames: int) -> Tensor:
-    return (start[:, None] + torch.arange(n_frames, device=start.device)).double()
+    return gather_windows(data, clip, _frames_from(start, n_frames))
 
 
 def evaluation_batch(data: PreparedClips, clip: Tensor, start: Tensor, n_frames: int) -> tuple[Tensor, Tensor]:
-    """Cut fixed windows, not augmented: features (B, T, F) and mask (B, T)."""
-    return features_at(data, clip, _whole_frames(start, n_frames), Draws())
+    """Cut windows of `n_frames` frames from `start` on, not augmented: features (B, T, F) and mask (B, T)."""
+    return features_at(data, clip, _frames_from(start, n_frames), Draws())
+
+
+def _frames_from(start: Tensor, n_frames: int) -> Tensor:
+    return (start[:, None] + torch.arange(n_frames, device=start.device)).double()

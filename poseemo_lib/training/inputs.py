@@ -16,8 +16,6 @@ from poseemo_lib.training.batching import PreparedClips, prepare_clips
 from poseemo_lib.training.parameters import RunParameters, settings_from
 from poseemo_lib.training.run_folder import run_identity
 
-PARTS = ("train", "val", "test")
-
 
 @dataclass(frozen=True)
 class Inputs:
@@ -25,15 +23,12 @@ class Inputs:
 
     Parameters
     ----------
-    dataset : Dataset
     table : DataFrame
-        Metadata of the clips in use, in the order of `data`, with the column `part`.
+        Metadata of the clips in use, in the order of `data`, with the split of each in the column `part`.
     leaks : dict
         Number of leaks of each kind, empty for a clean split.
-    data : PreparedClips
     identity : str
-        See `runs.run_identity`.
-    split_hash : str
+        See `run_folder.run_identity`.
     """
 
     dataset: Dataset
@@ -43,9 +38,9 @@ class Inputs:
     identity: str
     split_hash: str
 
-    def index(self, part: str) -> torch.Tensor:
+    def index(self, split: str) -> torch.Tensor:
         """Positions of the clips of `train`, `val` or `test` in `data`."""
-        rows = np.flatnonzero(self.table["part"] == part)
+        rows = np.flatnonzero(self.table["part"] == split)
         return torch.from_numpy(rows).to(self.data.keypoints.device)
 
     @property
@@ -103,14 +98,6 @@ def _count_leaks(dataset: Dataset, split: pd.Series) -> dict[str, int]:
 def load_inputs(parameters: RunParameters) -> Inputs:
     """Open the dataset, split and audit it, and bring the clips to the device.
 
-    Parameters
-    ----------
-    parameters : RunParameters
-
-    Returns
-    -------
-    Inputs
-
     Raises
     ------
     LeakError
@@ -153,7 +140,7 @@ def _check_classes(parameters: RunParameters, table: pd.DataFrame) -> None:
     if len(labels) < 2:
         raise UsageError(
             f"{parameters.dataset}: wanted training clips of two classes or more, got {len(table)} clips in all, with "
-            f"{', '.join(map(str, labels)) or 'none'} in the training part of the {parameters.split} split"
+            f"{', '.join(map(str, labels)) or 'none'} in the training split ({parameters.split})"
         )
 
 

@@ -114,20 +114,7 @@ def _number(value):
 
 
 def settings_from(kind, parameters: RunParameters, **more):
-    """Fill a settings dataclass with the parameters of the same names.
-
-    Parameters
-    ----------
-    kind : type
-        A dataclass.
-    parameters : RunParameters
-    **more
-        Fields that are no parameters.
-
-    Returns
-    -------
-    kind
-    """
+    """Make a dataclass of a kind whose fields are parameters of the same names, but for those in `more`."""
     names = [name for name in kind.__dataclass_fields__ if name not in more]
     return kind(**{name: getattr(parameters, name) for name in names}, **more)
 
@@ -138,18 +125,7 @@ def is_baseline(architecture: str) -> bool:
 
 
 def check_parameters(values: dict, where: str = "parameters") -> RunParameters:
-    """Validate the parameters of a run.
-
-    Parameters
-    ----------
-    values : dict
-        What differs from the defaults.
-    where : str
-        The file, for messages.
-
-    Returns
-    -------
-    RunParameters
+    """Validate what differs from the default parameters of a run; `where` is the file, for messages.
 
     Raises
     ------

@@ -14,6 +14,7 @@ import pandas as pd
 import torch
 
 from poseemo_lib import __version__
+from poseemo_lib.clips import SPLITS
 from poseemo_lib.data.dataset.statistics import STATISTICS_FILE, dataset_statistics
 from poseemo_lib.features.augmentation import Augmentation
 from poseemo_lib.files import replacing, write_json, write_table, write_text
@@ -22,8 +23,8 @@ from poseemo_lib.models.standardised import Standardised
 from poseemo_lib.training.batching import evaluation_batch, evaluation_windows, window_keypoints
 from poseemo_lib.training.calibration import calibration_of
 from poseemo_lib.training.evaluation import probability_columns, scored_units
-from poseemo_lib.training.fit import Progress, Settings, fit, mean_over_windows, predict
-from poseemo_lib.training.inputs import PARTS, Inputs, load_inputs
+from poseemo_lib.training.fit import Settings, fit, mean_over_windows, predict
+from poseemo_lib.training.inputs import Inputs, load_inputs
 from poseemo_lib.training.metrics import score_predictions
 from poseemo_lib.training.parameters import RunParameters, is_baseline, settings_from
 from poseemo_lib.training.run_folder import (
@@ -48,7 +49,7 @@ def execute_run(
     inputs: Inputs | None = None,
     report: Callable[[dict], None] | None = None,
 ) -> Path:
-    """Make one run and write its folder; a run that is complete already is left as it is.
+    """Make one run, write its folder and return it; a run that is complete already is left as it is.
 
     A killed run goes on from its checkpoint. A folder with a run of other parameters is moved to `.stale/` beside it.
 
@@ -62,11 +63,6 @@ def execute_run(
         From :func:`load_inputs`.
     report : callable, optional
         Called with the history's row after each epoch.
-
-    Returns
-    -------
-    Path
-        The folder.
     """
     folder = Path(folder).absolute()
     inputs = inputs or load_inputs(parameters)
@@ -78,8 +74,8 @@ def execute_run(
         if old is None or old["identity"] != inputs.identity:
             set_aside(folder)  # also one whose record cannot be read
         else:
-            # Sums of floats depend on the kind of device and on the number of threads: on another kind a run begins
-            # anew, and with other threads it goes on with the number that it began with.
+            # Sums of floats depend on the device and on the number of threads: on another kind of device a run begins
+            # anew, and where other threads are asked for it goes on with those that it began with.
             if old["device_type"] != record["device_type"]:
                 (folder / "checkpoint.pt").unlink(missing_ok=True)
             else:
@@ -123,7 +119,7 @@ def _new_record(parameters: RunParameters, inputs: Inputs, config: str) -> dict:
         "dataset": {"name": info.name, "content_hash": info.content_hash, "synthetic": info.synthetic},
         "classes": list(inputs.classes),
         "split_hash": inputs.split_hash,
-        "clips": {part: int((inputs.table["part"] == part).sum()) for part in PARTS},
+        "clips": {part: int((inputs.table["part"] == part).sum()) for part in SPLITS},
         "leaks": inputs.leaks,
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         "device_type": device.type,
@@ -151,14 +147,7 @@ def _fit_and_save(parameters: RunParameters, folder: Path, inputs: Inputs, repor
 
 
 def score_run(predictions: pd.DataFrame, classes: tuple[str, ...], score_by: str) -> dict:
-    """Scores of a run on validation and test, the content of `metrics.json`.
-
-    Parameters
-    ----------
-    predictions : DataFrame
-        See `evaluation`.
-    classes : tuple of str
-    score_by : {"clip", "source"}
+    """Score a table of predictions (see `evaluation`): the content of `metrics.json`.
 
     Returns
     -------
@@ -166,23 +155,22 @@ def score_run(predictions: pd.DataFrame, classes: tuple[str, ...], score_by: str
         `val` and `test`: see `metrics.score_predictions`.
     """
     scores = {}
-    for part in ("val", "test"):
-        table = scored_units(predictions, part, classes, score_by)
+    for split in ("val", "test"):
+        table = scored_units(predictions, split, classes, score_by)
         labels = table["label"].map({name: i for i, name in enumerate(classes)}).to_numpy()
-        probabilities = table[probability_columns(classes)].to_numpy()
-        scores[part] = score_predictions(labels, probabilities, classes)
+        scores[split] = score_predictions(labels, table[probability_columns(classes)].to_numpy(), classes)
     return scores
 
 
 def _prediction_table(inputs: Inputs, probabilities: dict[str, np.ndarray]) -> pd.DataFrame:
-    parts = []
-    for part, values in probabilities.items():
-        rows = inputs.table[inputs.table["part"] == part]
+    tables = []
+    for split, values in probabilities.items():
+        rows = inputs.table[inputs.table["part"] == split]
         table = rows[["clip_id", "label", "group_id", "source_id"]].reset_index(drop=True)
-        table.insert(1, "split", part)
+        table.insert(1, "split", split)
         columns = pd.DataFrame(values.astype(np.float32), columns=probability_columns(inputs.classes))
-        parts.append(pd.concat([table, columns], axis=1))
-    return pd.concat(parts, ignore_index=True)
+        tables.append(pd.concat([table, columns], axis=1))
+    return pd.concat(tables, ignore_index=True)
 
 
 def _model(parameters: RunParameters, folder: Path, inputs: Inputs, report) -> tuple[dict, dict]:
@@ -213,14 +201,14 @@ def _model(parameters: RunParameters, folder: Path, inputs: Inputs, report) -> t
         identity=inputs.identity,
         report=count,
     )
-    _save_history(folder, progress)
+    write_text(folder / "history.csv", pd.DataFrame(progress.history).to_csv(index=False))
     with replacing(folder / "weights.safetensors") as temporary:
         save_file(progress.best_weights, temporary)
         shutil.copymode(folder / RUN_FILE, temporary)  # safetensors lets nobody else read
     # The test split is predicted once, here, with the weights that validation chose.
     how = (parameters.n_frames, parameters.eval_crops, parameters.precision)
     probabilities = {
-        part: predict(model, inputs.data, inputs.index(part), *how).cpu().numpy() for part in ("val", "test")
+        split: predict(model, inputs.data, inputs.index(split), *how).cpu().numpy() for split in ("val", "test")
     }
     n_parameters = sum(p.numel() for p in model.parameters())
     before = sum(row["seconds"] for row in progress.history[: len(progress.history) - len(made)])
@@ -236,10 +224,6 @@ def _training_features(inputs: Inputs, parameters: RunParameters) -> torch.Tenso
     return evaluation_batch(inputs.data, index[clip], start, parameters.n_frames)[0]
 
 
-def _save_history(folder: Path, progress: Progress) -> None:
-    write_text(folder / "history.csv", pd.DataFrame(progress.history).to_csv(index=False))
-
-
 def _baseline(parameters: RunParameters, inputs: Inputs) -> dict[str, np.ndarray]:
     from poseemo_lib.training.baselines import fit_baseline, predict_probabilities
 
@@ -248,25 +232,25 @@ def _baseline(parameters: RunParameters, inputs: Inputs) -> dict[str, np.ndarray
     seed = int(np.random.SeedSequence([parameters.seed, crc32(parameters.fold.encode())]).generate_state(1)[0])
     baseline = fit_baseline(parameters.architecture, windows, labels, len(inputs.classes), seed)
     probabilities = {}
-    for part in ("val", "test"):
-        windows, _, clip = _windows(inputs, part, parameters)
+    for split in ("val", "test"):
+        windows, _, clip = _windows(inputs, split, parameters)
         values = torch.from_numpy(predict_probabilities(baseline, windows))
-        probabilities[part] = mean_over_windows(values, clip, int(clip.max()) + 1).numpy()
+        probabilities[split] = mean_over_windows(values, clip, int(clip.max()) + 1).numpy()
     return probabilities
 
 
-def _windows(inputs: Inputs, part: str, parameters: RunParameters):
-    """Windows of one part for a baseline, the label of each, and the index of its clip within the part."""
+def _windows(inputs: Inputs, split: str, parameters: RunParameters):
+    """Windows of one split for a baseline, the label of each, and the index of its clip within the split."""
     from poseemo_lib.training.baselines import Windows
 
-    index = inputs.index(part)
+    index = inputs.index(split)
     clip, start = evaluation_windows(inputs.data.lengths[index], parameters.n_frames, parameters.eval_crops)
     keypoints, mask = window_keypoints(inputs.data, index[clip], start, parameters.n_frames)
     clip = clip.cpu()
     # The unit that counts once, in training and in a random guess: the clip, or the recording.
     unit = clip.numpy()
     if parameters.score_by == "source":
-        rows = inputs.table[inputs.table["part"] == part]
+        rows = inputs.table[inputs.table["part"] == split]
         unit = rows["source_id"].astype("category").cat.codes.to_numpy()[unit]
     windows = Windows(keypoints.cpu().numpy(), mask.cpu().numpy(), inputs.data.fps, unit)
     return windows, inputs.data.labels[index].cpu().numpy()[clip.numpy()], clip

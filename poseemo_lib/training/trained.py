@@ -73,11 +73,7 @@ class ClipWindows:
         return replace(self, **{name: value[rows] for name, value in kept.items()})
 
     def units(self, unit: str) -> tuple[np.ndarray, pd.DataFrame]:
-        """List the clips, or the recordings, that the windows were cut from.
-
-        Parameters
-        ----------
-        unit : {"clip", "recording"}
+        """List the clips, or the recordings (`unit`), that the windows were cut from.
 
         Returns
         -------
@@ -114,11 +110,6 @@ def run_parameters(run: Run) -> RunParameters:
 
 def load_model(run: Run, device: torch.device | str = "cpu") -> nn.Module:
     """Build a run's network and give it the weights that validation chose.
-
-    Parameters
-    ----------
-    run : Run
-    device : torch.device or str
 
     Returns
     -------
@@ -161,19 +152,7 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def prepare_test_clips(run: Run, dataset: Dataset) -> tuple[PreparedClips, dict[str, float]]:
-    """Prepare the test clips of a run as its training did.
-
-    Parameters
-    ----------
-    run : Run
-    dataset : Dataset
-        The one that the run was made with.
-
-    Returns
-    -------
-    data : PreparedClips
-    original_fps : dict
-        clip_id -> frame rate in the dataset.
+    """Prepare the test clips of a run, made with this dataset, as its training did; and each clip's own frame rate.
 
     Raises
     ------
@@ -192,25 +171,13 @@ def prepare_test_clips(run: Run, dataset: Dataset) -> tuple[PreparedClips, dict[
 
 
 def prepare_like(run: Run, clips: Iterable[PoseClip], device: torch.device | str = "cpu") -> PreparedClips:
-    """Prepare any clips as a run's training did its own.
-
-    Parameters
-    ----------
-    run : Run
-    clips : iterable of PoseClip
-        At least one; a label that the run does not know becomes -1.
-    device : torch.device or str
-
-    Returns
-    -------
-    PreparedClips
-    """
+    """Prepare any clips, at least one, as a run's training did its own; a label that it does not know becomes -1."""
     how = settings_from(Preparation, run_parameters(run))
     return prepare_clips(clips, tuple(run.record["classes"]), how, device)
 
 
 def test_windows(run: Run, dataset: Dataset, crops: int = 1) -> ClipWindows:
-    """Cut the windows of a run's test clips, not augmented, as its evaluation did.
+    """Cut windows out of a run's test clips, not augmented, as its evaluation did.
 
     Parameters
     ----------
@@ -218,11 +185,7 @@ def test_windows(run: Run, dataset: Dataset, crops: int = 1) -> ClipWindows:
     dataset : Dataset
         The one that the run was made with.
     crops : int
-        Windows of a clip that is longer than one window; one is in the middle.
-
-    Returns
-    -------
-    ClipWindows
+        Windows of a clip that is longer than one window; a single one is in the middle.
 
     Raises
     ------

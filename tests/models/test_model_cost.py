@@ -9,7 +9,7 @@ from poseemo_lib.cli.__main__ import app
 from poseemo_lib.errors import UsageError
 from poseemo_lib.models import MODELS, build_model
 from poseemo_lib.models.cost import cost_of, count_multiply_adds, count_parameters, measure_latency
-from poseemo_lib.models.masked import TemporalConv, run_recurrent
+from poseemo_lib.models.layers import TemporalConv, run_recurrent
 
 T, F = 64, 238
 

@@ -7,7 +7,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from poseemo_lib.errors import UsageError
 from poseemo_lib.features.tensor_features import N_FEATURES
-from poseemo_lib.models.masked import MaskedBatchNorm, TemporalConv, run_recurrent
+from poseemo_lib.models.layers import MaskedBatchNorm, TemporalConv, run_recurrent
 
 
 def channels_first():
