@@ -15,7 +15,7 @@ N_SLOWEST = 12
 
 def measure(options: Options) -> Iterator[Row]:
     """Make a small study and its report; `A / B` is a part's share of the whole report."""
-    from poseemo_lib.report.material import load_material
+    from poseemo_lib.report.data import load_report_data
     from poseemo_lib.report.page import to_html
     from poseemo_lib.report.report import make_report
 
@@ -25,9 +25,9 @@ def measure(options: Options) -> Iterator[Row]:
         values: dict[str, list[float]] = {}
         for _ in range(1 if options.quick else options.turns(3)):
             found = {"whole report": seconds_of(lambda: make_report(runs, folder / "report"))}
-            found["load the study"] = seconds_of(lambda: load_material(runs))
+            found["load the study"] = seconds_of(lambda: load_report_data(runs))
             # Where there is a second core it goes on beside the configs; that of figure 07 waits for the rest of it.
-            found["importance, beside the configs"] = seconds_of(lambda: load_material(runs).interpretation)
+            found["importance, beside the configs"] = seconds_of(lambda: load_report_data(runs).interpretation)
             found["write the page"] = seconds_of(lambda: to_html(folder / "report" / "report.ipynb"))
             found |= notebook_parts(folder / "report" / "report.ipynb")
             for part, seconds in found.items():

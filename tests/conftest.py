@@ -60,8 +60,8 @@ def few_draws(request):
         return
     from functools import partial
 
-    from poseemo_lib.report import findings, material
+    from poseemo_lib.report import comparisons, data
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(material, "comparisons", partial(findings.comparisons, n_bootstrap=500))
+        patch.setattr(data, "comparisons", partial(comparisons.comparisons, n_bootstrap=500))
         yield

@@ -85,7 +85,7 @@ def ablation_table(results: Results, metric: str = "macro_f1", tests: pd.DataFra
     results : Results
     metric : str
     tests : DataFrame, optional
-        From :func:`poseemo_lib.report.findings.comparisons`.
+        From :func:`poseemo_lib.report.comparisons.comparisons`.
 
     Returns
     -------

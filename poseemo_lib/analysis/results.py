@@ -125,7 +125,7 @@ class Results:
         Parameters
         ----------
         tests : DataFrame
-            From :func:`poseemo_lib.report.findings.comparisons`, without a base.
+            From :func:`poseemo_lib.report.comparisons.comparisons`, without a base.
 
         Returns
         -------
@@ -265,7 +265,7 @@ def format_ranks(ranks: pd.DataFrame) -> pd.DataFrame:
 
 
 def format_comparisons(tests: pd.DataFrame) -> pd.DataFrame:
-    """Lay :func:`poseemo_lib.report.findings.comparisons` out for reading, the largest difference first.
+    """Lay :func:`poseemo_lib.report.comparisons.comparisons` out for reading, the largest difference first.
 
     Differences are in percentage points, p is after Holm's correction.
     """

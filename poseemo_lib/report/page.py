@@ -12,22 +12,91 @@ from pathlib import Path
 import pandas as pd
 
 from poseemo_lib.errors import PoseemoError
-from poseemo_lib.report.contents import Contents
+from poseemo_lib.report.templates import FOLDER as TEMPLATES
+from poseemo_lib.report.templates import render_html
 
-TEMPLATES = Path(__file__).parent / "templates"
 PLOTLY = "application/vnd.plotly.v1+json"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 PRINT_SECONDS = 180
+LEVELS = ("h2", "h3")
+# What HTML made from Markdown may hold; anything else is shown as text.
+TAGS = [
+    *(
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "p",
+        "div",
+        "span",
+        "a",
+        "img",
+        "b",
+        "strong",
+        "i",
+        "em",
+        "del",
+        "sub",
+        "sup",
+    ),
+    *("code", "pre", "blockquote", "ul", "ol", "li", "br", "hr", "details", "summary"),
+    *("table", "caption", "thead", "tbody", "tr", "th", "td"),
+]
+ATTRIBUTES = {"*": ["class"], "a": ["href", "title"], "img": ["src", "alt", "title"], "th": ["style"], "td": ["style"]}
 # Filled in last: nbconvert parses and rewrites the page, and would do so with megabytes of plotly.js.
-_PLOTLY_MARK, _SCRIPT_MARK, _CONTENTS_MARK = ("poseemo-plotly-js", "poseemo-page-js", "poseemo-contents")
+_MARKS = {name: f"<!--poseemo-{name}-->" for name in ("contents", "plotly", "script")}
 _LEADING_NUMBER = re.compile(r"\s*[<>≤≥≈]?\s*([+\-−]?\d[\d,]*(?:\.\d+)?(?:e[+\-]?\d+)?)", re.IGNORECASE)
 
 
-def to_html(notebook: Path) -> str:
-    """Convert an executed notebook to one self-contained HTML page.
+class Contents:
+    """The headings of a page, collected fragment by fragment, and the table of contents made of them."""
 
-    Nothing is fetched when it is read. Code is included and hidden; plotly.js is included once, where a figure needs
-    it; markup in Markdown that could run is shown as text.
+    def __init__(self):
+        from nbconvert.preprocessors.sanitize import SanitizeHTML
+
+        self.headings: list[tuple[str, str, str]] = []  # level, anchor, text
+        self._anchors = {"content", "show-code", "theme"}
+        self._clean = SanitizeHTML(tags=TAGS, attributes=ATTRIBUTES).sanitize_html_tags
+
+    def mark(self, fragment: str) -> str:
+        """Clean HTML made from Markdown, give its headings unique anchors and its tables a box."""
+        from bs4 import BeautifulSoup
+
+        soup = BeautifulSoup(self._clean(fragment), "html.parser")
+        for heading in soup.find_all(re.compile("^h[1-6]$")):
+            text = " ".join(heading.get_text().split())
+            heading["id"] = self._anchor(text)
+            if heading.name in LEVELS:
+                self.headings.append((heading.name, heading["id"], text))
+        for table in soup.find_all("table"):
+            table.wrap(soup.new_tag("div", attrs={"class": "table-box", "tabindex": "0"}))
+        return str(soup)
+
+    def _anchor(self, text: str) -> str:
+        plain = re.sub(r"[^a-z0-9]+", "-", text.lower())[:60].strip("-") or "section"
+        anchor, times = plain, 1
+        while anchor in self._anchors:
+            times += 1
+            anchor = f"{plain}-{times}"
+        self._anchors.add(anchor)
+        return anchor
+
+    def to_html(self) -> str:
+        """Write the headings as a list of links; those of the second level are marked by a class."""
+        items = (
+            f'<li class="{level}"><a href="#{anchor}">{html.escape(text)}</a></li>'
+            for level, anchor, text in self.headings
+        )
+        return f"<ol>{''.join(items)}</ol>"
+
+
+def to_html(notebook: Path) -> str:
+    """Convert an executed notebook to one HTML page that fetches nothing when it is read.
+
+    Code is included and hidden; plotly.js is included once, where a figure needs it; markup in Markdown that could run
+    is shown as text.
 
     Parameters
     ----------
@@ -41,19 +110,12 @@ def to_html(notebook: Path) -> str:
 
     node = nbformat.read(notebook, as_version=4)
     contents = Contents()
-    exporter = _exporter(contents)
-    marks = {name: f"<!--{name}-->" for name in (_CONTENTS_MARK, _PLOTLY_MARK, _SCRIPT_MARK)}
-    resources = {
-        "metadata": {"name": _title(node) or Path(notebook).stem},
-        "contents": marks[_CONTENTS_MARK],
-        "plotly": marks[_PLOTLY_MARK],
-        "script": marks[_SCRIPT_MARK],
-    }
-    page = exporter.from_notebook_node(node, resources)[0]
-    before, after = page.split(marks[_CONTENTS_MARK], 1)
+    resources = {"metadata": {"name": _title(node) or Path(notebook).stem}, **_MARKS}
+    page = _exporter(contents).from_notebook_node(node, resources)[0]
+    before, after = page.split(_MARKS["contents"], 1)
     # The last of each mark is ours, whatever the notebook says.
-    after = _replace_last(after, marks[_SCRIPT_MARK], _script(_template_text("page.js")))
-    after = _replace_last(after, marks[_PLOTLY_MARK], _script(_plotly_js()) if _has_plotly(node) else "")
+    after = _replace_last(after, _MARKS["script"], _script((TEMPLATES / "poseemo" / "page.js").read_text("utf-8")))
+    after = _replace_last(after, _MARKS["plotly"], _script(_plotly_js()) if _has_plotly(node) else "")
     return before + contents.to_html() + after
 
 
@@ -65,7 +127,9 @@ def _exporter(contents: Contents):
 
     types = HTMLExporter().default_config.NbConvertBase.display_data_priority
     config = Config({"NbConvertBase": {"display_data_priority": [PLOTLY, *types]}})
-    exporter = HTMLExporter(config=config, extra_template_basedirs=[str(TEMPLATES)], template_name="poseemo")
+    exporter = HTMLExporter(
+        config=config, extra_template_basedirs=[str(TEMPLATES)], template_name="poseemo", exclude_anchor_links=True
+    )
 
     @pass_context
     def markdown(context, source):
@@ -88,16 +152,11 @@ def _has_plotly(node) -> bool:
 
 
 def _replace_last(text: str, mark: str, new: str) -> str:
-    before, after = text.rsplit(mark, 1)
-    return before + new + after
+    return new.join(text.rsplit(mark, 1))
 
 
 def _script(text: str) -> str:
     return f"<script>{text}</script>"
-
-
-def _template_text(name: str) -> str:
-    return (TEMPLATES / "poseemo" / name).read_text(encoding="utf-8")
 
 
 def _plotly_js() -> str:
@@ -143,29 +202,15 @@ def sortable_table(table: pd.DataFrame, caption: str):
 
     if not isinstance(table.index, pd.RangeIndex):
         table = table.reset_index()
-    numbers = [_column_numbers(table.iloc[:, place]) for place in range(table.shape[1])]
-    names = zip(table.columns, numbers, strict=True)
-    heads = "".join(f'<th scope="col"{_align(found)}>{html.escape(str(name))}</th>' for name, found in names)
-    rows = "".join(_row(table, row, numbers) for row in range(len(table)))
-    title = html.escape(caption)
-    return HTML(
-        f'<div class="table-box" role="region" tabindex="0" aria-label="{title}"><table class="sortable">'
-        f"<caption>{title}</caption><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
-    )
-
-
-def _row(table: pd.DataFrame, row: int, numbers: list) -> str:
-    cells = []
-    for place, found in enumerate(numbers):
-        number = found[row] if found else None
-        key = "" if number is None else f' data-number="{number:.17g}"'
-        tag = "td" if place else 'th scope="row"'
-        cells.append(f"<{tag}{key}{_align(found)}>{html.escape(_shown(table.iat[row, place]))}</{tag[:2]}>")
-    return f"<tr>{''.join(cells)}</tr>"
-
-
-def _align(numbers: list | None) -> str:
-    return f' style="text-align: {"right" if numbers else "left"}"'
+    columns = [table.iloc[:, place] for place in range(table.shape[1])]
+    numbers = [_column_numbers(column) for column in columns]
+    heads = [(name, "right" if found else "left") for name, found in zip(table.columns, numbers, strict=True)]
+    cells = [
+        [(_shown(value), "" if number is None else f"{number:.17g}")
+         for value, number in zip(column, found or [None] * len(column), strict=True)]
+        for column, found in zip(columns, numbers, strict=True)
+    ]  # fmt: skip
+    return HTML(render_html("table", caption=caption, heads=heads, rows=list(zip(*cells, strict=True))))
 
 
 def _shown(value: object) -> str:

@@ -1,6 +1,5 @@
 """Where a report's numbers come from: code, versions, devices, time, data, and the commands that make them again."""
 
-import html
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,8 +10,10 @@ from poseemo_lib.analysis.results import Results
 from poseemo_lib.errors import PoseemoError
 from poseemo_lib.files import read_yaml
 from poseemo_lib.paths import PARAMETERS, PROJECT
-from poseemo_lib.report.material import Material
+from poseemo_lib.report.data import ReportData
+from poseemo_lib.report.templates import render
 from poseemo_lib.studies.plan import Study, load_study
+from poseemo_lib.text import listed
 from poseemo_lib.training.parameters import RunParameters
 
 # Digits of a hash that are written, and values of one kind.
@@ -20,78 +21,72 @@ DIGITS, MOST = 12, 20
 SECONDS_AN_HOUR = 3600
 
 
-def provenance(material: Material) -> dict[str, str]:
+def provenance(data: ReportData) -> dict[str, str]:
     """Collect what made the runs of all studies.
 
     Parameters
     ----------
-    material : Material
+    data : ReportData
 
     Returns
     -------
     dict of str
-        Name of a fact -> text, escaped for HTML and Markdown: runs, dataset, hashes, splits, versions, devices, hours,
-        dates, and the commands that make the runs and the report again. What a run did not note is "not noted".
+        Name -> text, not escaped: runs, dataset, hashes, splits, versions, devices, hours, dates, and the commands that
+        make the runs and the report again. What a run did not record is "not recorded".
     """
-    records = [run.record for study in material.studies for run in study.runs]
-    facts = {
-        "runs": _runs(material.studies),
-        "dataset": _values(record["dataset"]["name"] + _kind(record) for record in records),
-        "dataset, content hash": _values(record["dataset"]["content_hash"][:DIGITS] for record in records),
-        "split": _values(_split(record) for record in records),
-        "split, hash": _values(record.get("split_hash", "")[:DIGITS] for record in records),
+    records = [run.record for study in data.studies for run in study.runs]
+    return {
+        "runs": "; ".join(_runs(study) for study in data.studies),
+        "dataset": _values(one["dataset"]["name"] + " (synthetic)" * one["dataset"]["synthetic"] for one in records),
+        "dataset hash": _values(record["dataset"]["content_hash"][:DIGITS] for record in records),
+        "split": _values(_split(record["parameters"]) for record in records),
+        "split hash": _values(record.get("split_hash", "")[:DIGITS] for record in records),
         "poseemo": _values(record.get("poseemo_version", "") for record in records),
         "commit": _values(_commit(record.get("commit", "")) for record in records),
         "torch": _values(record.get("torch_version", "") for record in records),
         "device": _values(record.get("device", "") for record in records),
         "hours of all runs": _hours(records),
         "first start, last end": _dates(records),
-        "the runs again": "; ".join(_study_command(study) for study in material.studies),
-        "the report again": _report_command(material),
+        "to repeat the runs": "; ".join(_study_command(study) for study in data.studies),
+        "to repeat the report": _report_command(data),
     }
-    return {name: text.replace("|", "&#124;") for name, text in facts.items()}  # a table's columns in Markdown
 
 
-def _runs(studies: tuple[Results, ...]) -> str:
-    texts = []
-    for study in studies:
-        left = f", {len(study.incomplete)} not complete" if study.incomplete else ""
-        texts.append(f"{html.escape(study.root.name)}: {len(study.runs)} complete{left}")
-    return "; ".join(texts)
+def provenance_table(data: ReportData) -> str:
+    """Lay :func:`provenance` out as a Markdown table."""
+    return render("provenance", rows=provenance(data))
+
+
+def _runs(study: Results) -> str:
+    left = f", {len(study.incomplete)} not complete" if study.incomplete else ""
+    return f"{study.root.name}: {len(study.runs)} complete{left}"
 
 
 def _values(values: Iterable[str]) -> str:
-    """Name every value once, escaped; the first few of many."""
-    distinct = sorted({value for value in values if value})
-    more = f" and {len(distinct) - MOST} more" if len(distinct) > MOST else ""
-    return ", ".join(html.escape(value) for value in distinct[:MOST]) + more if distinct else "not noted"
+    """Name every value once; the first few of many."""
+    return listed(sorted({value for value in values if value}), MOST) or "not recorded"
 
 
-def _kind(record: dict) -> str:
-    return " (synthetic)" if record["dataset"]["synthetic"] else ""
-
-
-def _split(record: dict) -> str:
-    parameters = record["parameters"]
+def _split(parameters: dict) -> str:
     seed = parameters.get("split_seed")
     return parameters.get("split", "") + (f", seed {seed}" if seed else "")
 
 
 def _commit(text: str) -> str:
-    """Shorten a commit; what is behind its digits stays."""
+    """Shorten a commit; what follows its digits stays."""
     commit, changed, rest = text.partition("-")
     return commit[:DIGITS] + changed + rest
 
 
 def _hours(records: list[dict]) -> str:
-    noted = [record["seconds"] for record in records if "seconds" in record]
-    return f"{sum(noted) / SECONDS_AN_HOUR:.2f}" if noted else "not noted"
+    seconds = [record["seconds"] for record in records if "seconds" in record]
+    return f"{sum(seconds) / SECONDS_AN_HOUR:.2f}" if seconds else "not recorded"
 
 
 def _dates(records: list[dict]) -> str:
     starts = [record["started"] for record in records if "started" in record]
     ends = [record["finished"] for record in records if "finished" in record]
-    return f"{min(starts)} to {max(ends)}" if starts and ends else "not noted"
+    return f"{min(starts)} to {max(ends)}" if starts and ends else "not recorded"
 
 
 def _study_command(study: Results) -> str:
@@ -100,10 +95,10 @@ def _study_command(study: Results) -> str:
     for path in sorted((PARAMETERS / "studies").glob("*.yaml")):
         if _is_of(study, path):
             own = "" if folder == f"runs/{load_study(path).name}" else f" --out {folder}"
-            return f"<code>poseemo study {html.escape(f'{_short(path)}{own}')}</code>"
+            return f"poseemo study {_short(path)}{own}"
     return (
-        f"{html.escape(folder)}: no study file has these configs and seeds; each run.json holds the parameters for "
-        "<code>poseemo train DATASET -f PARAMETERS</code>"
+        f"no study file has the configs and seeds of {folder}; each run.json holds the parameters for "
+        "poseemo train DATASET -f PARAMETERS"
     )
 
 
@@ -129,10 +124,9 @@ def _fits(plan: Study, config: ConfigRuns) -> bool:
     return alike and {run.seed for run in config.runs} <= set(planned.seeds or plan.seeds)
 
 
-def _report_command(material: Material) -> str:
-    folders = " ".join(_short(study.root) for study in material.studies)
-    base = f" --base {material.base}" if material.base else ""
-    return f"<code>poseemo report {html.escape(folders + base)}</code>"
+def _report_command(data: ReportData) -> str:
+    folders = " ".join(_short(study.root) for study in data.studies)
+    return f"poseemo report {folders}{f' --base {data.base}' if data.base else ''}"
 
 
 def _short(path: Path) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from poseemo_lib.errors import PoseemoError, UsageError
-from poseemo_lib.report.material import Material, load_material
+from poseemo_lib.report.data import ReportData, load_report_data
 from poseemo_lib.studies.notebook import NotebookError, execute_notebook
 
 NOTEBOOK = "07_report.ipynb"
@@ -18,14 +18,14 @@ class Figures:
 
     Parameters
     ----------
-    material : Material
+    data : ReportData
     folder : str or Path
         Where `report_figures/`, `comparison_plots/` and `more_figures/` go, with a PNG (300 dpi), an SVG and the drawn
         tables as CSV for each figure; empty: nowhere.
     """
 
-    def __init__(self, material: Material, folder: str | Path = ""):
-        self.material = material
+    def __init__(self, data: ReportData, folder: str | Path = ""):
+        self.data = data
         self.folder = Path(folder) if folder else None
 
     def __call__(self, name: str) -> None:
@@ -42,10 +42,10 @@ class Figures:
         if name not in kinds:
             raise UsageError(f"figure: wanted one of {', '.join(kinds)}, got {name!r}")
         kind, draw = kinds[name]
-        figure, text, data = draw(self.material)
-        self.show(figure, name, text, data, kind)
+        figure, text, tables = draw(self.data)
+        self.show(figure, name, text, tables, kind)
 
-    def show(self, figure, name: str, text: str, data: dict | None = None, kind: str = "report_figures") -> None:
+    def show(self, figure, name: str, text: str, tables: dict | None = None, kind: str = "report_figures") -> None:
         """Keep and show a figure that is drawn already.
 
         Parameters
@@ -54,20 +54,20 @@ class Figures:
             Closed afterwards, so that the notebook does not show it again.
         name, text : str
             Of its files, and what it shows with its numbers.
-        data : dict of DataFrame
-            The tables that it draws.
+        tables : dict of DataFrame
+            What it draws.
         kind : {"report_figures", "comparison_plots", "more_figures"}
         """
         import matplotlib.pyplot as plt
         from IPython.display import display
 
         if self.folder:
-            save_figure(figure, self.folder / kind / name, text, data or {})
+            save_figure(figure, self.folder / kind / name, text, tables or {})
         display(figure, metadata={"image/png": {"alt": text}})
         plt.close(figure)
 
 
-def save_figure(figure, path: Path, text: str, data: dict) -> None:
+def save_figure(figure, path: Path, text: str, tables: dict) -> None:
     """Save a figure as PNG (300 dpi) and SVG, and its tables as `<name>-<table>.csv`.
 
     Parameters
@@ -78,7 +78,7 @@ def save_figure(figure, path: Path, text: str, data: dict) -> None:
         Without a suffix.
     text : str
         Kept in both pictures.
-    data : dict of DataFrame
+    tables : dict of DataFrame
     """
     import matplotlib.pyplot as plt
 
@@ -89,18 +89,18 @@ def save_figure(figure, path: Path, text: str, data: dict) -> None:
     figure.set_layout_engine("none")
     with plt.rc_context({"svg.hashsalt": "poseemo"}):  # the same figure twice is the same file
         figure.savefig(path.with_suffix(".svg"), bbox_inches="tight", metadata={"Description": text, "Date": None})
-    for name, table in data.items():
+    for name, table in tables.items():
         table.to_csv(path.with_name(f"{path.name}-{name}.csv"), index=False)
 
 
-def write_cards(material: Material, folder: str | Path) -> None:
+def write_cards(data: ReportData, folder: str | Path) -> None:
     """Write `model_card.md` and `dataset_card.md`; an empty folder name: nowhere."""
     from poseemo_lib.report.cards import dataset_card, model_card
 
     if folder:
         Path(folder).mkdir(parents=True, exist_ok=True)
         for name, card in (("model_card", model_card), ("dataset_card", dataset_card)):
-            (Path(folder) / f"{name}.md").write_text(card(material), encoding="utf-8")
+            (Path(folder) / f"{name}.md").write_text(card(data), encoding="utf-8")
 
 
 def make_report(
@@ -142,7 +142,7 @@ def make_report(
     """
     from poseemo_lib.report.page import to_html, to_pdf, wanted_browser
 
-    material = load_material(runs, base)  # a clear error before a kernel starts
+    data = load_report_data(runs, base)  # a clear error before a kernel starts
     if pdf:
         wanted_browser()
     out = Path(out).resolve()
@@ -151,8 +151,8 @@ def make_report(
     try:
         notebook = making / "report.ipynb"
         places = {"figures": str(making / "figures"), "cards": str(making)}
-        studies = [str(study.root.resolve()) for study in material.studies]
-        parameters = {"runs": studies, "base": material.base, **places}
+        studies = [str(study.root.resolve()) for study in data.studies]
+        parameters = {"runs": studies, "base": data.base, **places}
         execute_notebook(NOTEBOOK, notebook, parameters, kill_kernel=True, save_each=False)
         (making / "report.html").write_text(to_html(notebook), encoding="utf-8")
         if pdf:

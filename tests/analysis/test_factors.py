@@ -5,8 +5,8 @@ import pytest
 
 from poseemo_lib.analysis import factors
 from poseemo_lib.analysis.results import load_results
-from poseemo_lib.report import alt_texts, wording
-from poseemo_lib.report.findings import comparisons
+from poseemo_lib.report import alt_texts, findings
+from poseemo_lib.report.comparisons import comparisons
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +90,6 @@ def test_a_study_of_architectures_is_no_ablation(tmp_path):
     results = load_results(made_studies.made_study(tmp_path, configs, seeds=[0]))
     assert factors.base_config(results) is None and factors.ablation_table(results).empty
     assert factors.imbalance_table(results).empty and factors.leakage_table(results)[0].empty
-    assert wording.not_run({"an ablation": 0, "two splits": 1}) == "**Not run** in this study: an ablation."
 
 
 def test_a_default_that_is_written_out_is_no_difference(tmp_path):
@@ -121,12 +120,12 @@ def test_regimes_come_from_the_parameters_and_in_order(imbalance):
 
 def test_the_regimes_are_told_by_the_most_frequent_class(imbalance):
     table = factors.imbalance_table(imbalance)
-    text = wording.regimes(table)
-    assert "The most frequent class, neutral, is" in text and len(text.splitlines()) == 8
+    text = findings.regimes(table)
+    assert "The most frequent class, neutral, makes up" in text and len(text.splitlines()) == 8
     never = table.assign(predicted=0.0, recall=0.0, low=0.0, high=0.0)
-    assert "- focal loss: never answered, recall 0.0 % [0.0, 0.0]" in wording.regimes(never)
+    assert "- focal loss: never predicted, recall 0.0 % [0.0, 0.0]" in findings.regimes(never)
     one = table[(table["regime"] == "none") & (table["class"] == "neutral")].iloc[0]
-    assert f"- none: the answer for {100 * one['predicted']:.1f} % of the clips, recall" in text
+    assert f"- none: predicted for {100 * one['predicted']:.1f} % of the clips, recall" in text
 
 
 def test_models_under_two_splits_are_paired(leakage):

@@ -22,8 +22,8 @@ from poseemo_lib.models import build_model
 from poseemo_lib.models.standardised import Standardised
 from poseemo_lib.plots.importance import attention_courses, contribution_maps, front_view
 from poseemo_lib.plots.importance import feature_importance as draw_importance
+from poseemo_lib.report.data import ReportData, load_report_data
 from poseemo_lib.report.figures import feature_importance
-from poseemo_lib.report.material import Material, load_material
 from poseemo_lib.skeleton import FLIP_ORDER, JOINT
 from poseemo_lib.training.inputs import split_table
 from poseemo_lib.training.parameters import check_parameters
@@ -80,7 +80,7 @@ def runs(tiny, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def material(runs):
-    return load_material(runs)
+    return load_report_data(runs)
 
 
 @pytest.fixture(scope="module")
@@ -140,18 +140,18 @@ class TestInterpretation:
         assert again.counts == found.counts
 
     def test_begun_beside_it_says_the_same(self, found, runs, monkeypatch):
-        monkeypatch.setattr("poseemo_lib.report.material.spare_cores", lambda: 1)
-        other = load_material(runs)
+        monkeypatch.setattr("os.sched_getaffinity", lambda process: {0, 1})
+        other = load_report_data(runs)
         other.begin()
         for name in ("importance", "recovery", "similarity"):
             pd.testing.assert_frame_equal(getattr(other.interpretation, name), getattr(found, name), atol=1e-6)
         assert {**other.interpretation.counts, "completeness": 0} == {**found.counts, "completeness": 0}
 
     def test_without_a_core_to_spare_or_a_network_nothing_is_begun(self, found, runs, monkeypatch):
-        monkeypatch.setattr("poseemo_lib.report.material.Ahead", None)
-        for cores, folder in ((0, runs), (1, runs / "majority")):
-            monkeypatch.setattr("poseemo_lib.report.material.spare_cores", lambda cores=cores: cores)
-            load_material(folder).begin()
+        monkeypatch.setattr("poseemo_lib.report.data.ProcessPoolExecutor", None)
+        for cores, folder in (({0}, runs), ({0, 1}, runs / "majority")):
+            monkeypatch.setattr("os.sched_getaffinity", lambda process, cores=cores: cores)
+            load_report_data(folder).begin()
 
     def test_a_costly_network_looks_at_fewer_clips(self, material, monkeypatch):
         monkeypatch.setattr(interpretation, "MOST_WORK", 1)
@@ -276,14 +276,14 @@ class TestFigure:
         assert "no single block" in feature_importance.headline(table.assign(low=-1.0))
 
     def test_what_is_missing_is_an_empty_panel(self, material, runs, tmp_path):
-        majority = Material((replace(material.results, configs=[material.results["majority"]]),))
+        majority = ReportData((replace(material.results, configs=[material.results["majority"]]),))
         assert "majority, is no network" in feature_importance.draw(majority).text
         shutil.copytree(runs, tmp_path / "runs")
         (tmp_path / "runs" / "net" / "seed-1" / "weights.safetensors").unlink()
-        drawn = feature_importance.draw(load_material(tmp_path / "runs"))
+        drawn = feature_importance.draw(load_report_data(tmp_path / "runs"))
         assert "not run" in drawn.text and "weights.safetensors" in drawn.text and drawn.data == {}
         made = made_studies.made_study(tmp_path / "made", {"net": {"architecture": "bilstm"}})
-        assert "dataset" in feature_importance.draw(load_material(made)).text
+        assert "dataset" in feature_importance.draw(load_report_data(made)).text
 
     def test_the_body_is_symmetric_and_its_left_is_at_our_right(self):
         places = front_view()

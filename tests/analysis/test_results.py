@@ -10,9 +10,9 @@ from sklearn.metrics import balanced_accuracy_score, f1_score
 
 from poseemo_lib.analysis.results import format_comparisons, format_ranks, load_results
 from poseemo_lib.errors import PoseemoError
-from poseemo_lib.report import wording
-from poseemo_lib.report.findings import comparisons
-from poseemo_lib.report.material import Material
+from poseemo_lib.report import findings
+from poseemo_lib.report.comparisons import comparisons
+from poseemo_lib.report.data import ReportData, load_report_data
 from poseemo_lib.training.run_folder import STUDY_FILE
 
 CLASSES = ("angry", "happy", "sad")
@@ -38,6 +38,7 @@ def write_run(folder, config, labels, predicted, *, architecture="deep_residual"
     record = {
         "status": "complete", "config": config, "identity": f"{config}{seed}{fold}{parameters}", "parameters": values,
         "classes": CLASSES, "leaks": {}, "dataset": {"content_hash": "h", "synthetic": False, "name": "d"},
+        "clips": {"train": len(labels)},
     }  # fmt: skip
     (folder / "run.json").write_text(json.dumps(record))
     return record
@@ -72,64 +73,41 @@ def test_only_the_runs_of_the_study_count_and_the_missing_ones_are_named(tmp_pat
     results = load_results(tmp_path)
     assert [run.record["identity"] for run in results.runs] == [kept["identity"]]
     assert results.incomplete == ["b/<seed>-0"]
-    assert "Not run, or not complete**, and left out: b/&lt;seed&gt;-0." in wording.opening(Material((results,)))
 
 
 def test_chance_is_that_of_the_classes_in_the_test_part(tmp_path):
     write_run(tmp_path / "a", "a", ["angry", "happy"] * 9, ["angry"] * 18)
     results = load_results(tmp_path)
     assert results.chance == 0.5
-    assert "cannot be told from chance" in wording.against_chance(results)
-
-
-@pytest.mark.parametrize(
-    ("share", "more", "words"),
-    [
-        (0.9, {}, "is above chance (+"),
-        (0.0, {}, "is below chance (-"),
-        (1 / 3, {}, "cannot be told from chance ("),
-        (0.9, {"n_groups": 7}, "cannot be told from chance: nothing is claimed without at least 8 groups"),
-        (0.9, {"seeds": [0]}, "cannot be told from chance: nothing is claimed from one seed"),
-        (
-            0.9,
-            {"n_groups": 90, "n_each": 1},
-            "cannot be told from chance: nothing is claimed where groups are not known",
-        ),
-    ],
-)
-def test_above_chance_takes_a_test_and_groups_and_seeds(tmp_path, share, more, words):
-    write_cell(tmp_path, "a", share, **more)
-    text = wording.against_chance(load_results(tmp_path))
-    assert words in text and "majority baseline was not run" in text
 
 
 def test_unknown_groups_are_said(tmp_path):
     write_cell(tmp_path / "unknown", "a", 0.9, n_groups=90, n_each=1)
     write_cell(tmp_path / "known", "a", 0.9)
     for place, known in (("unknown", False), ("known", True)):
-        results = load_results(tmp_path / place)
-        assert ("Groups are not known, so they are resampled by clip" in wording.caution(results)) != known
-        assert ("90 clips, groups unknown" in wording._counted(results.best())) != known
-        assert ("Parts share no group" in wording.shared_by_parts(results.best())) == known
+        data = ReportData((load_results(tmp_path / place),))
+        assert ("The groups are unknown, so the intervals are resampled by clip" in findings.caution(data)) != known
+        assert ("90 clips, groups unknown" in findings.opening(data)) != known
+        assert ("The splits share no group" in findings.shared_by_splits(data.best)) == known
     write_cell(tmp_path / "leaky", "a", 0.9, leaks={"group": 2})
-    text = wording.shared_by_parts(load_results(tmp_path / "leaky").best())
-    assert text == "Parts share clips or groups: 2 groups in two parts."
+    text = findings.shared_by_splits(load_results(tmp_path / "leaky").best())
+    assert text == "The split leaks: 2 groups shared between splits."
 
 
 def test_the_majority_baseline_is_known_by_what_it_is(tmp_path):
     write_run(tmp_path / "a", "a", LABELS, LABELS)
     write_run(tmp_path / "floor", "floor", LABELS, ["sad"] * 24, architecture="majority")
-    text = wording.against_chance(load_results(tmp_path))
-    assert "largest class gets an accuracy of 33.3 %" in text
+    text = findings.opening(ReportData((load_results(tmp_path),)))
+    assert "most frequent class gives an accuracy of 33.3 %" in text
 
 
 def test_configs_that_were_tested_on_other_clips_are_pointed_out(tmp_path):
     for fold in ("x", "y"):
         write_run(tmp_path / "a" / fold, "a", LABELS, LABELS, fold=fold)
     write_run(tmp_path / "b" / "x", "b", LABELS, LABELS, fold="x")
-    text = wording.caution(load_results(tmp_path))
+    text = findings.caution(ReportData((load_results(tmp_path),)))
     assert "Not all configs were tested on the same clips (48 clips: a; 24 clips: b)" in text
-    assert "only within a fold has the test part no say" in text and "Nadeau and Bengio 2003" in text
+    assert "a test group is unseen only within its own fold" in text and "Nadeau and Bengio 2003" in text
 
 
 def test_datasets_are_not_mixed(tmp_path):
@@ -184,10 +162,10 @@ def test_two_splits_are_two_parts_and_the_clean_one_decides(tmp_path):
     assert not clean.leaks and leaky.leaks == made_studies.LEAKS["random"] == results.leaks
     assert clean.sample["leaky"] is False and leaky.sample["leaky"] is True
     assert results["net_random"].validation_macro_f1 > results["net_grouped"].validation_macro_f1
-    assert results.best().name == "net_grouped" == wording.comparable(results).best().name
-    text = wording.opening(Material((results,)))
+    assert results.best().name == "net_grouped"
+    text = findings.opening(ReportData((results,)))
     assert "Some runs (majority_random, net_random) were allowed" in text and "**net_grouped**" in text
-    assert "12 recordings, 30 groups, 8 families of copies in two parts" in text
+    assert "12 recordings, 30 groups, 8 families of copies shared between splits" in text
 
 
 def test_each_config_has_the_chance_of_its_own_clips(tmp_path):
@@ -234,23 +212,26 @@ def test_ranks_take_the_tests_of_all_pairs(tmp_path):
     [
         (
             {},
-            "by validation too, in the second half of the schedule, since early ones jump: epoch 3 of at most 60.",
+            "within the second half of training, because early epochs fluctuate: epoch 3 of at most 60.",
         ),
-        ({"choose_after": 0.7}, "in the last 30 % of the schedule"),
-        ({"choose_after": 0.0}, "chosen by validation too: epoch 3 of at most 60."),
+        ({"choose_after": 0.7}, "within the last 30 % of training"),
+        ({"choose_after": 0.0}, "by validation macro-F1 too: epoch 3 of at most 60."),
     ],
 )
 def test_the_choice_of_the_epoch_is_explained(tmp_path, values, words):
-    assert words in wording.choice(load_results(made_studies.made_study(tmp_path, {"a": values}, seeds=[0])))
+    assert words in findings.selection(load_report_data(made_studies.made_study(tmp_path, {"a": values}, seeds=[0])))
 
 
 def test_one_seed_is_called_one(tmp_path):
     results = load_results(made_studies.made_study(tmp_path, {"a": {}}, seeds=[0]))
-    text = wording.opening(Material((results,))) + wording.caution(results)
-    assert "from one seed, with 95 % intervals" in text and "1 seed tells nothing about the spread over seeds" in text
+    text = findings.opening(ReportData((results,))) + findings.caution(ReportData((results,)))
+    assert (
+        "from one seed, with 95 % bootstrap intervals" in text
+        and "One seed says nothing about the spread over seeds" in text
+    )
     assert "1 seeds" not in text
 
 
 def test_a_choice_without_epochs_says_none(tmp_path):
     results = load_results(made_studies.made_study(tmp_path, {"a": {"architecture": "extra_trees"}}, seeds=[0]))
-    assert "epoch" not in wording.choice(results)
+    assert "epoch" not in findings.selection(ReportData((results,)))

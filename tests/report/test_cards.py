@@ -9,10 +9,9 @@ import pandas as pd
 import pytest
 
 from poseemo_lib.data.dataset import Dataset
-from poseemo_lib.report.card_text import escape
-from poseemo_lib.report.cards import dataset_card, model_card
-from poseemo_lib.report.dataset_card import missing_joints, part_table
-from poseemo_lib.report.material import load_material
+from poseemo_lib.report.cards import dataset_card, missing_joints, model_card, split_table
+from poseemo_lib.report.data import load_report_data
+from poseemo_lib.report.templates import escape
 
 CONFIGS = {
     "majority": {"architecture": "majority"},
@@ -27,8 +26,8 @@ def runs(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def material(runs):
-    return load_material(runs)
+def data(runs):
+    return load_report_data(runs)
 
 
 def rows_of(card, head):
@@ -53,35 +52,35 @@ def real(tiny, tmp_path_factory):
     made_studies.made_study(root, {"net": {"dataset": str(tiny)}}, seeds=(0,))
     content = Dataset(tiny).info.content_hash
     changed_records(root, lambda record: record["dataset"].update(content_hash=content))
-    return load_material(root)
+    return load_report_data(root)
 
 
 class TestModelCard:
-    def test_synthetic_comes_first_and_the_law_is_named(self, material):
-        card = model_card(material)
+    def test_synthetic_comes_first_and_the_law_is_named(self, data):
+        card = model_card(data)
         first = [line for line in card.splitlines() if line][1]
         assert card.startswith("# Model card: net") and "Synthetic data" in first
         for text in ("Article 5(1)(f)", "Article 50(3)", "at work or in education", "medical or safety", "consent"):
             assert text in card
         assert "A posture is not a feeling" in card
 
-    def test_scores_are_those_of_the_runs(self, material):
-        rows = rows_of(model_card(material), "## Scores")
-        scores = material.best.scores.scores.set_index("metric")
+    def test_scores_are_those_of_the_runs(self, data):
+        rows = rows_of(model_card(data), "## Scores")
+        scores = data.best.scores.scores.set_index("metric")
         metrics = ("macro_f1", "balanced_accuracy", "accuracy")
         for config, text in zip(metrics, rows["**net**"], strict=False):
             low, high = 100 * scores.loc[config, ["low", "high"]]
             assert text == f"{100 * scores.loc[config, 'mean']:.1f} % [{low:.1f}, {high:.1f}]"
         assert {"majority (baseline)", "extra_trees (baseline)", "chance"} <= set(rows)
-        assert "than **majority**" in model_card(material)
+        assert "than **majority**" in model_card(data)
 
-    def test_classes_have_intervals_and_add_up(self, material):
-        rows = rows_of(model_card(material), "### By class")
-        assert sum(float(rows[name][3]) for name in material.classes) == material.best.scores.n_clips
+    def test_classes_have_intervals_and_add_up(self, data):
+        rows = rows_of(model_card(data), "### By class")
+        assert sum(float(rows[name][3]) for name in data.classes) == data.best.scores.n_clips
         for column in (4, 5):
-            total = sum(float(rows[name][column].rstrip(" %")) for name in material.classes)
+            total = sum(float(rows[name][column].rstrip(" %")) for name in data.classes)
             assert total == pytest.approx(100, abs=0.4)
-        recall = material.best.scores.per_class.query("metric == 'recall'").set_index("class")
+        recall = data.best.scores.per_class.query("metric == 'recall'").set_index("class")
         assert rows["sad"][1].startswith(f"{100 * recall.loc['sad', 'mean']:.1f} % [")
 
     def test_a_changed_prediction_changes_the_card(self, runs, tmp_path):
@@ -92,25 +91,27 @@ class TestModelCard:
         table[columns] = 0.0
         table["p_sad"] = 1.0
         table.to_parquet(path)
-        before, after = (rows_of(model_card(load_material(root)), "## Scores")["**net**"] for root in (runs, other))
+        before, after = (rows_of(model_card(load_report_data(root)), "## Scores")["**net**"] for root in (runs, other))
         assert float(after[2].split()[0]) < float(before[2].split()[0])
 
-    def test_confidence_is_calibrated_and_says_when_to_abstain(self, material):
-        card = model_card(material)
-        row = material.best.calibrated_scores.scores.set_index("metric").loc["ece"]
-        assert f"{100 * row['mean']:.1f} % [{100 * row['low']:.1f}, {100 * row['high']:.1f}] after" in card
-        tables = material.best.calibrated("test").values()
-        columns = [f"p_{name}" for name in material.classes]
+    def test_confidence_is_calibrated_and_says_when_to_abstain(self, data):
+        card = model_card(data)
+        row = data.best.calibrated_scores.scores.set_index("metric").loc["ece"]
+        assert f"and {100 * row['mean']:.1f} % [{100 * row['low']:.1f}, {100 * row['high']:.1f}] after" in card
+        tables = data.best.calibrated("test").values()
+        columns = [f"p_{name}" for name in data.classes]
         share = np.mean([(table[columns].max(axis=1) >= 0.5).mean() for table in tables])
-        assert f"{100 * share:.1f} % of the test clips get one" in card
+        assert f"{100 * share:.1f} % of the test clips get a prediction" in card
 
     def test_hyper_parameters_and_hashes(self, runs, tmp_path):
         made_studies.made_study(tmp_path / "study", {"small": {"model": {"hidden": 128}, "lr": 0.01}})
         (tmp_path / "study" / "small" / "seed-0" / "weights.safetensors").write_bytes(b"weights")
-        card = model_card(load_material(tmp_path / "study"))
+        card = model_card(load_report_data(tmp_path / "study"))
         details, settings = rows_of(card, "## Model details"), rows_of(card, "### All settings")
-        assert details["not at its default"] == ["hidden 128, lr 0.01"] and settings["model.hidden"] == ["128"]
-        n = load_material(tmp_path / "study").best.n_parameters
+        assert details["differs from the defaults in"] == ["hidden 128, lr 0.01"] and settings["model.hidden"] == [
+            "128"
+        ]
+        n = load_report_data(tmp_path / "study").best.n_parameters
         assert details["trainable parameters"] == [f"{n:,}"]
         assert f"seed 0: {hashlib.sha256(b'weights').hexdigest()}" in card and "seed 1:" not in card
 
@@ -118,8 +119,8 @@ class TestModelCard:
         odd = "<script>alert(1)</script>|[x](y)`*$"
         root = made_studies.made_study(tmp_path / "odd", {"net": {}}, seeds=(0,))
         changed_records(root, lambda record: record.update(config=odd, commit="a|b"))
-        material = load_material(root)
-        for card in (model_card(material), dataset_card(material)):
+        data = load_report_data(root)
+        for card in (model_card(data), dataset_card(data)):
             assert "<script" not in card
             for block in card.split("\n\n"):
                 bars = {line.count("|") for line in block.splitlines() if line.startswith("|")}
@@ -128,16 +129,19 @@ class TestModelCard:
 
     def test_leaks_are_said_first(self, tmp_path):
         configs = {"net": {"split": "random", "allow_leak": True}}
-        material = load_material(made_studies.made_study(tmp_path / "leaky", configs, leaks=made_studies.LEAKS))
-        card = model_card(material)
-        assert "**Leaky split** (12 recordings, 30 groups, 8 families of copies in two parts)" in card.split("## ")[0]
+        data = load_report_data(made_studies.made_study(tmp_path / "leaky", configs, leaks=made_studies.LEAKS))
+        card = model_card(data)
+        assert (
+            "**Leaky split** (12 recordings, 30 groups, 8 families of copies shared between splits)"
+            in card.split("## ")[0]
+        )
         assert "The audit found 12 recordings" in card
 
     def test_baselines_only_and_one_seed(self, tmp_path):
         configs = {"majority": {"architecture": "majority"}, "stratified": {"architecture": "stratified"}}
-        material = load_material(made_studies.made_study(tmp_path / "baselines", configs, seeds=(0,)))
-        card = model_card(material)
-        assert "none that are counted" in card and "no file of weights" in card
+        data = load_report_data(made_studies.made_study(tmp_path / "baselines", configs, seeds=(0,)))
+        card = model_card(data)
+        assert "not counted" in card and "no file of weights" in card
         assert set(rows_of(card, "## Scores")) >= {"**stratified**", "majority (baseline)"}
 
 
@@ -150,7 +154,7 @@ class TestDatasetCard:
         assert rows["sad"][0] == str((table["label"] == "sad").sum())
         assert rows["sad"][2] == str(table[table["label"] == "sad"]["group_id"].nunique())
         middle = f"median {table['n_frames'].median():.0f}"
-        assert middle in rows["frames a clip"][0]
+        assert middle in rows["frames per clip"][0]
 
     def test_missing_joints_are_counted(self, real):
         seen = np.zeros(17)
@@ -168,24 +172,24 @@ class TestDatasetCard:
         assert "No people were filmed" in card and "Article 5(1)(f)" in card
         assert "Synthetic data" in card.split("## ")[0]
 
-    def test_without_the_dataset_the_runs_say_what_they_know(self, material):
-        card = dataset_card(material)
-        split = material.best.runs[0].split()
-        assert "The dataset was not found" in card and f"{len(split):,} clips in" in card
-        assert "Licence: not known" in card
+    def test_without_the_dataset_the_runs_say_what_they_know(self, data):
+        card = dataset_card(data)
+        split = data.best.runs[0].split()
+        assert "The dataset was not found" in card and f"The runs used {len(split):,} clips in" in card
+        assert "Licence: not recorded" in card
 
-    def test_parts_add_up_and_folds_give_a_span(self, material, tmp_path):
-        table = part_table(material.best)
-        clips = material.best.runs[0].record["clips"]
+    def test_parts_add_up_and_folds_give_a_span(self, data, tmp_path):
+        table = split_table(data.best)
+        clips = data.best.runs[0].record["clips"]
         for part in ("train", "val", "test"):
             assert table.loc["all clips", part] == str(clips[part])
-            assert sum(int(table.loc[name, part]) for name in material.classes) == clips[part]
+            assert sum(int(table.loc[name, part]) for name in data.classes) == clips[part]
         for i in range(2):
             values = {"split": "leave_one_group_out", "fold": f"g{i}"}
             made_studies.made_study(tmp_path / f"g{i}", {"net": values}, seeds=(0,), per_group=12 - i)
-        folds = load_material(tmp_path)
-        assert part_table(folds.best).loc["all clips", "test"] == "132 to 144"
+        folds = load_report_data(tmp_path)
+        assert split_table(folds.best).loc["all clips", "test"] == "132 to 144"
         assert "2 folds" in model_card(folds)
 
-    def test_numbers_of_a_card_are_no_placeholders(self, material):
-        assert not re.search(r"\bnan\b|\bNone\b %|inf\b", dataset_card(material) + model_card(material))
+    def test_numbers_of_a_card_are_no_placeholders(self, data):
+        assert not re.search(r"\bnan\b|\bNone\b %|inf\b", dataset_card(data) + model_card(data))

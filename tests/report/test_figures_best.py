@@ -7,8 +7,8 @@ from drawings import overlapping, written
 
 from poseemo_lib.clips import EMOTIONS
 from poseemo_lib.plots.calibration import label_classes, recall_against_size
+from poseemo_lib.report.data import load_report_data
 from poseemo_lib.report.figures import best_model_analysis, error_analysis
-from poseemo_lib.report.material import load_material
 
 CONFIGS = {
     "majority": {"architecture": "majority"},
@@ -23,7 +23,7 @@ def runs(tmp_path):
 
 
 def drawn(module, runs):
-    figure, text, data = module.draw(load_material(runs))
+    figure, text, data = module.draw(load_report_data(runs))
     words = [text.get_text() for text in written(figure)]
     plt.close(figure)
     return words, text, data
@@ -31,7 +31,7 @@ def drawn(module, runs):
 
 def test_totals_and_the_printed_accuracy_are_those_of_the_counts(runs):
     words, text, data = drawn(best_model_analysis, runs)
-    config = load_material(runs).best
+    config = load_report_data(runs).best
     confusion = data["confusion"].to_numpy()
     assert confusion.sum() == config.scores.n_clips * len(config.seeds)
     answers = [(t.filter(regex="^p_").idxmax(axis=1).str[2:], t["label"]) for t in config.predictions().values()]
@@ -63,7 +63,7 @@ def test_a_changed_prediction_changes_what_is_drawn(module, runs):
 
 def test_errors_of_every_seed_are_counted_and_a_dataset_that_is_gone_is_said(runs):
     words, text, data = drawn(error_analysis, runs)
-    config = load_material(runs).best
+    config = load_report_data(runs).best
     wrong = int((~data["answers"]["right"]).sum())
     assert len(data["answers"]) == config.scores.n_clips * 2
     assert wrong == data["pairs"]["count"].sum() and f"{wrong:,} of {len(data['answers']):,} answers are wrong" in text
@@ -101,7 +101,7 @@ def test_a_walking_body_is_drawn_in_place_and_nothing_else_changes():
 @pytest.mark.parametrize("module", [best_model_analysis, error_analysis])
 @pytest.mark.parametrize("seeds", [(0,), (0, 1)])
 def test_no_text_lies_on_another(module, seeds, tmp_path):
-    figure, _, _ = module.draw(load_material(made_studies.made_study(tmp_path / "runs", CONFIGS, seeds=seeds)))
+    figure, _, _ = module.draw(load_report_data(made_studies.made_study(tmp_path / "runs", CONFIGS, seeds=seeds)))
     assert not overlapping(figure)
     plt.close(figure)
 

@@ -13,8 +13,8 @@ from sklearn.metrics import f1_score
 
 from poseemo_lib.plots.comparison import Columns, detail_table
 from poseemo_lib.plots.curves import training_curves as draw_curves
+from poseemo_lib.report.data import ReportData, load_report_data
 from poseemo_lib.report.figures import architecture_bars, architecture_detailed_comparison, training_curves
-from poseemo_lib.report.material import Material, load_material
 from poseemo_lib.training.evaluation import probability_columns
 from poseemo_lib.training.run_folder import STUDY_FILE
 
@@ -51,7 +51,7 @@ def runs(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def material(runs):
-    return load_material(runs)
+    return load_report_data(runs)
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +161,7 @@ class TestBars:
     def test_one_seed_claims_nothing_and_says_why(self, runs, tmp_path):
         root = some(runs, tmp_path, "majority", "net")
         shutil.rmtree(root / "net" / "seed-1")
-        drawn = architecture_bars.draw(load_material(root))
+        drawn = architecture_bars.draw(load_report_data(root))
         assert not drawn.data["differences"]["significant"].any()
         assert drawn.figure.get_suptitle() == "Nothing can be told apart: one seed of a network ranks nothing"
         assert all(same_color(mark.get_markerfacecolor(), "white") for mark in marks(drawn.figure.axes[0]))
@@ -169,26 +169,26 @@ class TestBars:
 
     def test_few_groups_claim_nothing_and_say_why(self, tmp_path):
         made_studies.made_study(tmp_path, {name: MAIN[name] for name in ("majority", "net")}, n_groups=4)
-        drawn = architecture_bars.draw(load_material(tmp_path))
+        drawn = architecture_bars.draw(load_report_data(tmp_path))
         assert "under 8 groups" in drawn.figure.get_suptitle() and not drawn.data["differences"]["significant"].any()
 
     def test_a_missing_kind_of_baseline_is_a_panel_that_says_so(self, runs, tmp_path):
-        drawn = architecture_bars.draw(load_material(some(runs, tmp_path, "majority", "net")))
+        drawn = architecture_bars.draw(load_report_data(some(runs, tmp_path, "majority", "net")))
         assert any("not run" in text for text in texts(drawn.figure.axes[1]))
         assert drawn.figure.axes[0].get_yticklabels()[0].get_text().startswith("net")
-        drawn = architecture_bars.draw(load_material(some(runs, tmp_path / "other", "extra_trees", "net")))
+        drawn = architecture_bars.draw(load_report_data(some(runs, tmp_path / "other", "extra_trees", "net")))
         assert any("no majority baseline" in text for text in texts(drawn.figure.axes[0]))
         assert drawn.figure.axes[0].get_yticklabels()[0].get_text().startswith("net")
 
     def test_without_baselines_or_networks_it_was_not_run(self, runs, tmp_path):
         for i, names in enumerate((("net", "gru"), ("majority", "extra_trees"))):
-            drawn = architecture_bars.draw(load_material(some(runs, tmp_path / str(i), *names)))
+            drawn = architecture_bars.draw(load_report_data(some(runs, tmp_path / str(i), *names)))
             assert not_run(drawn) and not drawn.data
 
     def test_a_changed_answer_changes_the_data(self, runs, tmp_path, bars):
         root = shutil.copytree(runs, tmp_path / "main")
         answer(root / "net" / "seed-0", "p_sad")
-        table = architecture_bars.draw(load_material(root)).data["differences"]
+        table = architecture_bars.draw(load_report_data(root)).data["differences"]
         changed = ~np.isclose(table.set_index(["a", "b"])["difference"].sort_index(),
                               bars.data["differences"].set_index(["a", "b"])["difference"].sort_index())  # fmt: skip
         assert changed.tolist() == [name == "net" for name in ("bad", "bad", "gru", "gru", "net", "net")]
@@ -245,7 +245,7 @@ class TestDetails:
         planned = [("majority", "majority-0"), ("net", "net-0"), ("net", "net-1"), ("later", "later-0")]
         content = {"runs": [{"config": config, "identity": one, "folder": one} for config, one in planned]}
         (root / STUDY_FILE).write_text(json.dumps(content))
-        drawn = architecture_detailed_comparison.draw(load_material(root))
+        drawn = architecture_detailed_comparison.draw(load_report_data(root))
         ax = drawn.figure.axes[0]
         assert ax.get_yticklabels()[-1].get_text() == "later"
         assert [text.get_position()[1] for text in ax.texts if text.get_text() == "not run"] == [2]
@@ -253,7 +253,7 @@ class TestDetails:
 
     def test_configs_with_other_clips_come_last_and_are_marked(self, tmp_path):
         made_studies.made_study(tmp_path, made_studies.LEAKAGE, leaks=made_studies.LEAKS)
-        drawn = architecture_detailed_comparison.draw(load_material(tmp_path))
+        drawn = architecture_detailed_comparison.draw(load_report_data(tmp_path))
         labels = [label.get_text() for label in drawn.figure.axes[0].get_yticklabels()]
         assert labels == ["net_grouped", "majority_grouped", "net_random†", "majority_random†"]
         assert "Leaky split: majority_random, net_random." in note(drawn)
@@ -264,14 +264,14 @@ class TestDetails:
         for path in root.rglob("predictions.parquet"):
             table = pd.read_parquet(path)
             table[(table["label"] != "fear") | (table["split"] == "val")].to_parquet(path)
-        drawn = architecture_detailed_comparison.draw(load_material(root))
+        drawn = architecture_detailed_comparison.draw(load_report_data(root))
         assert drawn.data["details"]["recall fear"].isna().all()
         at = {text.get_position(): text.get_text() for text in drawn.figure.axes[0].texts}
         assert (at[(11, 0)], at[(11, 1)]) == ("–", "–")
 
     def test_an_ensemble_is_a_row_without_costs(self, runs, tmp_path):
         root = some(runs, tmp_path, "net", "gru")
-        drawn = architecture_detailed_comparison.draw(load_material(root, base="gru"))
+        drawn = architecture_detailed_comparison.draw(load_report_data(root, base="gru"))
         table = drawn.data["details"].set_index("config")
         row = table.loc["ensemble of 2"]
         assert row[["n_parameters", "seconds", "best_epoch", "ece_calibrated"]].isna().all()
@@ -280,7 +280,7 @@ class TestDetails:
     def test_a_changed_answer_changes_the_data(self, runs, tmp_path, details):
         root = some(runs, tmp_path, "majority", "net")
         answer(root / "net" / "seed-0", "p_sad")
-        table = architecture_detailed_comparison.draw(load_material(root)).data["details"].set_index("config")
+        table = architecture_detailed_comparison.draw(load_report_data(root)).data["details"].set_index("config")
         before = details.data["details"].set_index("config")
         assert table.loc["net", "accuracy"] < before.loc["net", "accuracy"]
         assert table.loc["majority", "accuracy"] == before.loc["majority", "accuracy"]
@@ -307,7 +307,7 @@ class TestCurves:
     def test_stars_are_at_the_chosen_epoch(self, runs, tmp_path):
         root = some(runs, tmp_path, "net", "gru")
         change_records(root, lambda record: record.update(best_epoch=2 + record["parameters"]["seed"]))
-        drawn = training_curves.draw(load_material(root))
+        drawn = training_curves.draw(load_report_data(root))
         for ax in drawn.figure.axes:
             assert [list(line.get_xdata()) for line in ax.lines if line.get_marker() == "*"] == [[2], [3]]
         assert "epochs 2 to 3 of 4: never the last one" in drawn.figure.get_suptitle()
@@ -338,25 +338,25 @@ class TestCurves:
             change_records(other, lambda record, fold=fold: record["parameters"].update(fold=fold))
             for path in other.rglob("history.csv"):
                 pd.read_csv(path).assign(val_macro_f1=0.2 if fold == "a" else 0.7).to_csv(path, index=False)
-        drawn = training_curves.draw(load_material(root))
+        drawn = training_curves.draw(load_report_data(root))
         assert set(drawn.data["curves"]["fold"]) == {"a"}
         assert (drawn.data["curves"]["val_macro_f1"] == 0.2).all()
         assert "only the first of 2 is drawn, which tests a" in note(drawn)
         assert drawn.figure.get_suptitle().endswith("(first of 2 folds)")
 
     def test_without_network_or_history_it_was_not_run(self, runs, tmp_path):
-        assert not_run(training_curves.draw(load_material(some(runs, tmp_path / "a", "majority", "extra_trees"))))
+        assert not_run(training_curves.draw(load_report_data(some(runs, tmp_path / "a", "majority", "extra_trees"))))
         root = some(runs, tmp_path / "b", "net")
         for path in root.rglob("history.csv"):
             path.unlink()
-        assert not_run(training_curves.draw(load_material(root)))
+        assert not_run(training_curves.draw(load_report_data(root)))
 
     def test_a_network_without_history_is_an_empty_panel(self, runs, tmp_path):
         for missing in ("gru", "net"):
             root = some(runs, tmp_path / missing, "net", "gru")
             for path in (root / missing).rglob("history.csv"):
                 path.unlink()
-            drawn = training_curves.draw(load_material(root))
+            drawn = training_curves.draw(load_report_data(root))
             empty = [ax for ax in drawn.figure.axes if any("not run" in text for text in texts(ax))]
             assert len(empty) == (2 if missing == "net" else 1)
 
@@ -372,7 +372,7 @@ class TestCurves:
 
 @pytest.mark.parametrize("names", [("net",), ("majority",), ("majority", "net")])
 def test_any_study_makes_every_figure(runs, tmp_path, names):
-    material = load_material(some(runs, tmp_path, *names))
+    material = load_report_data(some(runs, tmp_path, *names))
     for module in ALL:
         drawn = module.draw(material)
         drawn.figure.draw_without_rendering()
@@ -380,17 +380,17 @@ def test_any_study_makes_every_figure(runs, tmp_path, names):
 
 
 def test_names_from_data_start_no_formula(runs, tmp_path):
-    material = load_material(some(runs, tmp_path, "majority", "net"))
+    material = load_report_data(some(runs, tmp_path, "majority", "net"))
     configs = [replace(config, name=f"<b>${config.name}_$ and a name that is far too long to be written") for config in
              material.results.configs]  # fmt: skip
     for module in ALL:
-        drawn = module.draw(Material((replace(material.results, configs=configs),)))
+        drawn = module.draw(ReportData((replace(material.results, configs=configs),)))
         assert not draw.overlapping(drawn.figure)
 
 
 def test_the_mark_of_a_leak(tmp_path):
     leaky = {name: made_studies.LEAKAGE[name] for name in ("majority_random", "net_random")}
     made_studies.made_study(tmp_path, leaky, leaks=made_studies.LEAKS)
-    material = load_material(tmp_path)
+    material = load_report_data(tmp_path)
     for module in ALL:
         assert any("leaky split" in text.get_text() for text in module.draw(material).figure.texts)

@@ -14,8 +14,8 @@ from matplotlib.collections import LineCollection
 from poseemo_lib.analysis.reliability import predicted_share, reliability_table
 from poseemo_lib.plots.calibration import reliability_diagram
 from poseemo_lib.plots.infographic import fit_text
+from poseemo_lib.report.data import load_report_data
 from poseemo_lib.report.figures import architecture_detailed_comparison, neutral_fix_comparison, summary_infographic
-from poseemo_lib.report.material import load_material
 from poseemo_lib.training.evaluation import probability_columns
 
 MAIN = {"majority": {"architecture": "majority"}, "net": {"architecture": "conv1d", "skill": 0.8}, "gru": {}}
@@ -39,7 +39,7 @@ def material(tmp_path_factory):
         for seed, seconds in enumerate(each):
             path = root / "main" / config / f"seed-{seed}" / "run.json"
             path.write_text(json.dumps(json.loads(path.read_text()) | {"seconds": seconds, "best_epoch": 2 + seed}))
-    return load_material([root / name for name in ("main", "imbalance", "leakage")])
+    return load_report_data([root / name for name in ("main", "imbalance", "leakage")])
 
 
 class TestTable:

@@ -11,8 +11,8 @@ from drawings import overlapping, written
 from sklearn.metrics import f1_score
 
 from poseemo_lib.data.dataset import Dataset
+from poseemo_lib.report.data import load_report_data
 from poseemo_lib.report.figures import architecture_comparison, data_distribution, improvement_timeline
-from poseemo_lib.report.material import load_material
 
 CONFIGS = {
     "majority": {"architecture": "majority"},
@@ -30,7 +30,7 @@ def runs(tmp_path):
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     """The same study, which no test changes."""
-    return load_material(made_studies.made_study(tmp_path_factory.mktemp("whole") / "runs", CONFIGS))
+    return load_report_data(made_studies.made_study(tmp_path_factory.mktemp("whole") / "runs", CONFIGS))
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +40,7 @@ def close_figures():
 
 
 def drawn(module, runs):
-    figure, text, data = module.draw(load_material(runs))
+    figure, text, data = module.draw(load_report_data(runs))
     words = [one.get_text() for one in written(figure)]
     plt.close(figure)
     return words, text, data
@@ -80,7 +80,7 @@ def test_what_was_not_run_is_a_row_that_says_so(runs):
         for path in sorted(runs.rglob("run.json"))
     ]
     (runs / "study.json").write_text(json.dumps({"runs": planned}))
-    assert not load_material(runs).results.not_run
+    assert not load_report_data(runs).results.not_run
     shutil.rmtree(runs / "other")
     after, text, data = drawn(architecture_comparison, runs)
     assert after.count("not run") == 3 and "Not run: other" in text
@@ -90,10 +90,10 @@ def test_what_was_not_run_is_a_row_that_says_so(runs):
 
 
 def test_what_has_no_row_or_no_point_is_named(runs, tmp_path):
-    figure, text, _ = architecture_comparison.draw(load_material(runs, base="net"))
+    figure, text, _ = architecture_comparison.draw(load_report_data(runs, base="net"))
     assert "Not drawn against size, size or score unknown: ensemble" in note(figure)
     leaky = made_studies.made_study(tmp_path / "leaky", made_studies.LEAKAGE, leaks=made_studies.LEAKS)
-    figure, text, data = architecture_comparison.draw(load_material(leaky))
+    figure, text, data = architecture_comparison.draw(load_report_data(leaky))
     left = "Not comparable, tested on other clips: majority_random, net_random."
     assert left in note(figure) and left in text
     assert set(data["scores"]["config"]) == {"majority_grouped", "net_grouped"}
@@ -143,7 +143,7 @@ def test_the_line_follows_validation_in_the_order_of_the_time_stamps(runs):
     for row in table.itertuples():
         assert row.is_new_best == (row.val > best)
         best = max(best, row.val)
-    config = load_material(runs).results["net"]
+    config = load_report_data(runs).results["net"]
     scores = config.scores.scores.set_index("metric")["mean"]
     assert table.query("config == 'net'")["test"].mean() == pytest.approx(scores["macro_f1"])
     assert "net, seed 0" in text
@@ -158,7 +158,7 @@ def test_no_baseline_and_no_leak_is_the_best_so_far(tmp_path):
     assert set(table[table["is_new_best"]]["config"]) == {"net_grouped"} and "net_random" not in text
     said = " ".join(words).replace("\n", " ")
     assert "2 configs with other test clips or a leak left out" in said and "leaky split" not in said
-    validation = load_material(runs).best.validation_macro_f1
+    validation = load_report_data(runs).best.validation_macro_f1
     assert f"net_grouped is chosen, by its mean over 2 seeds: {100 * validation:.1f} % on validation" in said
 
 
@@ -216,7 +216,7 @@ def test_the_headline_tells_training_from_test(runs):
 
 
 def test_the_figure_of_the_data_writes_every_count_and_names_shared_groups(runs):
-    material = load_material(runs)
+    material = load_report_data(runs)
     for path in runs.rglob("split.parquet"):
         split = pd.read_parquet(path)
         split.loc[split["group_id"] == "val-0", "group_id"] = "train-0"
@@ -255,7 +255,7 @@ def test_a_class_without_test_clips_is_drawn_whole(runs):
     for path in runs.rglob("split.parquet"):
         split = pd.read_parquet(path)
         split[(split["part"] != "test") | (split["label"] != "fear")].to_parquet(path)
-    figure, _, data = data_distribution.draw(load_material(runs))
+    figure, _, data = data_distribution.draw(load_report_data(runs))
     assert data["clips"].set_index("class").loc["fear", ["test_clips", "test_share", "test_groups"]].eq(0).all()
     assert figure.axes[1].get_xlim()[0] < 0
 

@@ -11,9 +11,8 @@ import pytest
 from poseemo_lib.analysis.speed import measure_speed
 from poseemo_lib.plots import infographic
 from poseemo_lib.plots.radar import Axis, best_values, scaled
+from poseemo_lib.report.data import load_report_data
 from poseemo_lib.report.figures import radar_comparison, summary_infographic
-from poseemo_lib.report.material import load_material
-from poseemo_lib.report.wording import baseline_tests
 from poseemo_lib.training.metrics import expected_calibration_error
 
 SMALL = {"hidden": 128}
@@ -56,7 +55,7 @@ def runs(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def material(runs):
-    return load_material([runs / name for name in ("main", "imbalance", "leakage")])
+    return load_report_data([runs / name for name in ("main", "imbalance", "leakage")])
 
 
 def laid_out(drawn):
@@ -154,7 +153,7 @@ class TestRadar:
 
     def test_at_most_five_and_the_rest_is_named(self, tmp_path):
         configs = {f"net {i}": {"model": SMALL, "skill": 0.2 + 0.1 * i} for i in range(7)}
-        material = load_material(made_studies.made_study(tmp_path, MAIN | configs, seeds=(0,)))
+        material = load_report_data(made_studies.made_study(tmp_path, MAIN | configs, seeds=(0,)))
         drawn = radar_comparison.draw(material)
         ranked = [config.name for config in radar_comparison.ranked_networks(material)]
         assert list(drawn.data["values"]["config"]) == ranked[:5] and len(ranked) == 9
@@ -165,9 +164,9 @@ class TestRadar:
 
     def test_a_changed_answer_changes_the_data(self, runs, tmp_path):
         other = shutil.copytree(runs / "main", tmp_path / "main")
-        before = radar_comparison.draw(load_material(other)).data["values"].set_index("config")
+        before = radar_comparison.draw(load_report_data(other)).data["values"].set_index("config")
         answer(other / "gru" / "seed-0", "p_sad")
-        after = radar_comparison.draw(load_material(other)).data["values"].set_index("config")
+        after = radar_comparison.draw(load_report_data(other)).data["values"].set_index("config")
         assert (
             after.loc["gru", ["accuracy", "class_balance"]] < before.loc["gru", ["accuracy", "class_balance"]]
         ).all()
@@ -175,7 +174,7 @@ class TestRadar:
 
     def test_without_a_network(self, tmp_path):
         made_studies.made_study(tmp_path, {"majority": {"architecture": "majority"}})
-        drawn = radar_comparison.draw(load_material(tmp_path))
+        drawn = radar_comparison.draw(load_report_data(tmp_path))
         assert "not run" in drawn.text and not drawn.data
 
     def test_what_was_not_measured_is_a_gap(self, runs, monkeypatch):
@@ -183,7 +182,7 @@ class TestRadar:
             return pd.DataFrame({"config": [config.name for config in configs], "ms_alone": np.nan})
 
         monkeypatch.setattr("poseemo_lib.analysis.speed.measure_speed", none)
-        drawn = radar_comparison.draw(load_material(runs / "main"))
+        drawn = radar_comparison.draw(load_report_data(runs / "main"))
         drawn.figure.canvas.draw()
         assert "not measured" in {text.get_text() for text in drawn.figure.axes[1].texts}
         assert "speed not measured" in drawn.text
@@ -214,7 +213,7 @@ class TestInfographic:
         assert table["mean"].is_monotonic_decreasing and list(table[table["is_chosen"]]["name"]) == [material.best.name]
 
     def test_the_answer_follows_the_tests(self, material, page):
-        tests = baseline_tests(material).set_index("b")
+        tests = material.baseline_tests.set_index("b")
         words = all_text(page.figure)
         assert tests.loc["majority", "significant"] and "net is better than the baseline" in words
         for name, row in tests.iterrows():
@@ -244,7 +243,7 @@ class TestInfographic:
         np.testing.assert_allclose(data["regimes"]["value"], wanted)
 
     def test_deleted_runs_are_not_run(self, runs):
-        drawn = summary_infographic.draw(load_material(runs / "main"))
+        drawn = summary_infographic.draw(load_report_data(runs / "main"))
         assert drawn.data["leak"].empty and drawn.data["regimes"].empty
         panels = [[text.get_text() for text in ax.texts] for ax in drawn.figure.axes[3:]]
         assert all(texts[0].startswith("not run") for texts in panels) and len(panels) == 2
@@ -252,9 +251,9 @@ class TestInfographic:
 
     def test_a_changed_answer_changes_the_data(self, runs, tmp_path):
         other = shutil.copytree(runs / "main", tmp_path / "main")
-        before = summary_infographic.draw(load_material(other)).data
+        before = summary_infographic.draw(load_report_data(other)).data
         answer(other / "net" / "seed-0", "p_sad")
-        after = summary_infographic.draw(load_material(other)).data
+        after = summary_infographic.draw(load_report_data(other)).data
         mean = [data["configs"].set_index("name").loc["net", "mean"] for data in (before, after)]
         assert mean[1] < mean[0] and not before["confusion"].equals(after["confusion"])
 
@@ -262,7 +261,7 @@ class TestInfographic:
         configs = {f"net {i}": {"model": SMALL, "skill": 0.2 + 0.08 * i} for i in range(8)}
         kinds = ("majority", "stratified", "extra_trees", "logistic_regression")
         configs |= {name: {"architecture": name, "skill": 0.3} for name in kinds}
-        material = load_material(made_studies.made_study(tmp_path, configs, seeds=(0,)))
+        material = load_report_data(made_studies.made_study(tmp_path, configs, seeds=(0,)))
         table = summary_infographic.configs_table(material)
         assert len(table) == 8 and table["is_baseline"].sum() == 3
         assert {"majority", material.best.name} <= set(table["name"])
@@ -297,7 +296,7 @@ CASES = {
 
 @pytest.mark.parametrize("configs, seeds, said", CASES.values(), ids=CASES.keys())
 def test_any_study_has_both_figures(tmp_path, configs, seeds, said):
-    material = load_material(made_studies.made_study(tmp_path, configs, seeds=seeds, leaks=made_studies.LEAKS))
+    material = load_report_data(made_studies.made_study(tmp_path, configs, seeds=seeds, leaks=made_studies.LEAKS))
     drawn = summary_infographic.draw(material)
     assert said in drawn.text and said in all_text(drawn.figure)
     for figure in (drawn.figure, radar_comparison.draw(material).figure):
@@ -307,7 +306,7 @@ def test_any_study_has_both_figures(tmp_path, configs, seeds, said):
 def test_a_class_without_test_clips_and_no_groups(tmp_path):
     made_studies.made_study(tmp_path, {"net": {}, "majority": {"architecture": "majority"}}, n_groups=1, per_group=60)
     drop_class(tmp_path, "fear")
-    drawn = summary_infographic.draw(load_material(tmp_path))
+    drawn = summary_infographic.draw(load_report_data(tmp_path))
     assert "fear" not in set(drawn.data["classes"]["name"])
     assert "1 of 7 classes have no test clips" in all_text(drawn.figure).replace("\n", " ")
     assert "nothing is claimed" in drawn.text and "share nothing" not in drawn.text
@@ -317,9 +316,9 @@ def test_folds_and_recordings(tmp_path):
     for fold in ("g0", "g1", "g2"):
         values = {"split": "leave_one_group_out", "fold": fold, "score_by": "source"}
         made_studies.made_study(tmp_path / fold, {"net": values}, seeds=(0,))
-    drawn = summary_infographic.draw(load_material(tmp_path))
+    drawn = summary_infographic.draw(load_report_data(tmp_path))
     assert "recordings in" in drawn.text and "trained on the others" in drawn.text
-    radar_comparison.draw(load_material(tmp_path)).figure.canvas.draw()
+    radar_comparison.draw(load_report_data(tmp_path)).figure.canvas.draw()
 
 
 def test_other_classes_are_no_emotions(tmp_path):
@@ -332,7 +331,7 @@ def test_other_classes_are_no_emotions(tmp_path):
         for path in tmp_path.rglob(f"{name}.parquet"):
             table = pd.read_parquet(path).replace({"label": {"angry": "wave"}})
             table.rename(columns={"p_angry": "p_wave"}).to_parquet(path)
-    drawn = summary_infographic.draw(load_material(tmp_path))
+    drawn = summary_infographic.draw(load_report_data(tmp_path))
     assert "tell 7 classes" in drawn.text
     drawn.figure.canvas.draw()
 

@@ -11,6 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from poseemo_lib.analysis import factors
 from poseemo_lib.analysis.variations import find_variations
+from poseemo_lib.report.data import load_report_data
 from poseemo_lib.report.figures import (
     ablation_study,
     deep_residual_detailed_analysis,
@@ -18,7 +19,6 @@ from poseemo_lib.report.figures import (
     deep_residual_variations_detailed,
     neutral_fix_comparison,
 )
-from poseemo_lib.report.material import load_material
 from poseemo_lib.training.evaluation import probability_columns
 
 ALL = (
@@ -52,7 +52,7 @@ def runs(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def material(runs):
-    return load_material([runs / name for name in ("main", "ablations", "imbalance", "leakage")])
+    return load_report_data([runs / name for name in ("main", "ablations", "imbalance", "leakage")])
 
 
 def overlapping(figure):
@@ -103,13 +103,13 @@ class TestVariations:
             record = json.loads(path.read_text())
             record["dataset"]["content_hash"] = "another"
             path.write_text(json.dumps(record))
-        material = load_material([runs / "main", other])
+        material = load_report_data([runs / "main", other])
         found = find_variations(material.studies, material.best)
         assert [row.config.name for row in found.rows] == ["net"]
 
     def test_folders_of_one_name_and_configs_of_one_setting_have_labels_of_their_own(self, runs, tmp_path):
         made_studies.made_study(tmp_path / "main", {"again": {}, "twin": {}})
-        material = load_material([runs / "main", tmp_path / "main"])
+        material = load_report_data([runs / "main", tmp_path / "main"])
         labels = [row.label for row in find_variations(material.studies, material.best).rows]
         assert len(set(labels)) == 3 and all(label.startswith("plain (") for label in labels)
         assert any("again" in label for label in labels) and any("twin" in label for label in labels)
@@ -152,10 +152,10 @@ class TestDeepResidualVariations:
         assert "plain (main)" in drawn.text and "majority" in drawn.text
 
     def test_a_changed_answer_changes_the_data(self, runs, tmp_path):
-        before = deep_residual_variations.draw(load_material(runs / "main")).data["variations"]
+        before = deep_residual_variations.draw(load_report_data(runs / "main")).data["variations"]
         other = shutil.copytree(runs / "main", tmp_path / "main")
         answer(other / "net" / "seed-0", "p_sad")
-        after = deep_residual_variations.draw(load_material(other)).data["variations"]
+        after = deep_residual_variations.draw(load_report_data(other)).data["variations"]
         assert after["mean"].iloc[0] < before["mean"].iloc[0]
 
 
@@ -181,7 +181,7 @@ class TestDetails:
         assert said == [f"sd {100 * sd:.1f}" if np.isfinite(sd) else "one seed" for sd in table["sd"]]
 
     def test_one_variation_has_nothing_to_choose_from(self, runs):
-        drawn = deep_residual_variations_detailed.draw(load_material(runs / "main"))
+        drawn = deep_residual_variations_detailed.draw(load_report_data(runs / "main"))
         written = [text.get_text() for ax in drawn.figure.axes for text in ax.texts]
         assert sum(text.startswith("not run") for text in written) == 2
         assert "1 variation of" in drawn.text
@@ -204,7 +204,7 @@ class TestDetails:
         other = shutil.copytree(runs / "main", tmp_path / "main")
         for path in other.rglob("history.csv"):
             path.unlink()
-        drawn = deep_residual_detailed_analysis.draw(load_material(other))
+        drawn = deep_residual_detailed_analysis.draw(load_report_data(other))
         drawn.figure.canvas.draw()
         written = [text.get_text() for ax in drawn.figure.axes for text in ax.texts]
         assert sum("no history" in text.replace("\n", " ") for text in written) == 2 and drawn.data["history"].empty
@@ -213,7 +213,7 @@ class TestDetails:
         parts = {f"g{i}": {"split": "leave_one_group_out", "fold": f"g{i}", "score_by": "source"} for i in range(3)}
         for fold, values in parts.items():
             made_studies.made_study(tmp_path / fold, {"net": values}, seeds=(0,))
-        material = load_material(tmp_path)
+        material = load_report_data(tmp_path)
         drawn = deep_residual_detailed_analysis.draw(material)
         assert "test recordings" in drawn.figure.axes[1].get_title(loc="left")
         assert set(drawn.data["history"]["fold"]) == set(parts)
@@ -239,7 +239,7 @@ class TestAblationStudy:
         made_studies.made_study(
             tmp_path / "three", {"base": {}, "small": small, "mean": {"model": {"pooling": "mean"}}}
         )
-        drawn = ablation_study.draw(load_material(tmp_path / "three"))
+        drawn = ablation_study.draw(load_report_data(tmp_path / "three"))
         assert drawn.figure.get_suptitle().endswith("1 can be told from it")
         told = drawn.text.rsplit(": ", 1)[1]
         assert told == "hidden 128"
@@ -267,33 +267,33 @@ class TestNeutralFix:
         other = shutil.copytree(runs / "imbalance", tmp_path / "imbalance")
         for seed in (0, 1):
             answer(other / "twice" / f"seed-{seed}", "p_sad")
-        drawn = neutral_fix_comparison.draw(load_material(other))
+        drawn = neutral_fix_comparison.draw(load_report_data(other))
         assert drawn.figure.get_suptitle().startswith("Corrected twice, neutral is the answer for 0 % where")
         shutil.rmtree(other / "twice")
-        assert "Corrected twice" not in neutral_fix_comparison.draw(load_material(other)).figure.get_suptitle()
+        assert "Corrected twice" not in neutral_fix_comparison.draw(load_report_data(other)).figure.get_suptitle()
 
     def test_two_configs_of_one_regime_have_rows_of_their_own(self, runs, tmp_path):
         other = shutil.copytree(runs / "imbalance", tmp_path / "imbalance")
         made_studies.made_study(other, {"nothing again": {"sampler": "uniform"}})
-        regimes = neutral_fix_comparison.draw(load_material(other)).data["scores"]["regime"].unique()
+        regimes = neutral_fix_comparison.draw(load_report_data(other)).data["scores"]["regime"].unique()
         assert {"none (nothing)", "none (nothing again)"} <= set(regimes)
 
 
 class TestNotRun:
     def test_a_study_without_them_names_the_commands(self, tmp_path):
         made_studies.made_study(tmp_path, {"majority": {"architecture": "majority"}, "gru": {"architecture": "gru"}})
-        material = load_material(tmp_path)
+        material = load_report_data(tmp_path)
         for module in ALL:
             drawn = module.draw(material)
             assert "not run" in drawn.text and "poseemo study parameters/studies/" in drawn.text and drawn.data == {}
 
     def test_baselines_alone(self, tmp_path):
         made_studies.made_study(tmp_path, {"majority": {"architecture": "majority"}}, seeds=(0,))
-        assert all("not run" in module.draw(load_material(tmp_path)).text for module in ALL)
+        assert all("not run" in module.draw(load_report_data(tmp_path)).text for module in ALL)
 
     def test_a_deleted_study_leaves_an_empty_panel(self, runs):
-        assert "not run" in ablation_study.draw(load_material(runs / "main")).text
-        assert "not run" in neutral_fix_comparison.draw(load_material(runs / "main")).text
+        assert "not run" in ablation_study.draw(load_report_data(runs / "main")).text
+        assert "not run" in neutral_fix_comparison.draw(load_report_data(runs / "main")).text
 
 
 def test_odd_names_and_a_class_without_test_clips(runs, tmp_path):
@@ -301,7 +301,7 @@ def test_odd_names_and_a_class_without_test_clips(runs, tmp_path):
     for path in (tmp_path / "a$b$ <script>").rglob("predictions.parquet"):
         table = pd.read_parquet(path)
         table[~((table["split"] == "test") & (table["label"] == "fear"))].to_parquet(path)
-    material = load_material(tmp_path / "a$b$ <script>")
+    material = load_report_data(tmp_path / "a$b$ <script>")
     assert probability_columns(material.classes)
     for module in ALL:
         assert not overlapping(module.draw(material).figure)

@@ -12,8 +12,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from poseemo_lib.errors import PoseemoError
 from poseemo_lib.report import page as pages
-from poseemo_lib.report.contents import Contents
-from poseemo_lib.report.page import find_browser, leading_number, sortable_table, to_html, to_pdf
+from poseemo_lib.report.page import Contents, find_browser, leading_number, sortable_table, to_html, to_pdf
 
 NASTY = "<script>alert(1)</script>"
 needs_chromium = pytest.mark.skipif(find_browser() is None, reason="needs Chromium (Debian: apt-get install chromium)")
@@ -266,7 +265,7 @@ def test_the_page_is_whole_without_anything_else(page):
 
 def test_without_interactive_figures_there_is_no_plotly(tmp_path):
     path = tmp_path / "plain.ipynb"
-    marks = "<!--poseemo-plotly-js--> <!--poseemo-page-js--> <!--poseemo-contents-->"
+    marks = "<!--poseemo-plotly--> <!--poseemo-script--> <!--poseemo-contents-->"
     outputs = [
         new_output("display_data", {"image/png": "AAAA", "text/plain": "x"}),
         new_output("display_data", {"application/javascript": "alert(3)"}),
@@ -278,15 +277,15 @@ def test_without_interactive_figures_there_is_no_plotly(tmp_path):
     assert text.count("addEventListener") > 1 and text.rindex("<script>") > text.index("</main>")
 
 
-def test_headings_nest_and_their_anchors_are_unique():
+def test_headings_are_listed_and_their_anchors_are_unique():
     contents = Contents()
     contents.mark("<h3>Early</h3><h2>A &amp; B</h2><h3>Part</h3><h3>Part</h3>")
     contents.mark("<h2>Part</h2><h4>deep</h4><h2>???</h2><h2>content</h2>")
     anchors = [anchor for _, anchor, _ in contents.headings]
     assert anchors == ["early", "a-b", "part", "part-2", "part-3", "section", "content-2"]
     made = contents.to_html()
-    assert made.count("<li>") == made.count("</li>") == 7 and made.count("<ol>") == made.count("</ol>") == 2
-    assert '<li><a href="#a-b">A &amp; B</a><ol><li><a href="#part">' in made
+    assert made.count("<li ") == made.count("</li>") == 7
+    assert '<li class="h2"><a href="#a-b">A &amp; B</a></li><li class="h3"><a href="#part">' in made
 
 
 @pytest.mark.parametrize(
@@ -298,9 +297,7 @@ def test_markdown_runs_nothing(given):
 
 
 def test_markdown_keeps_what_it_may_have():
-    given = (
-        '<div class="warning"><a href="https://example.org">x</a> <img alt="y" src="data:image/png;base64,AA=="/></div>'
-    )
+    given = '<div class="warning"><a href="https://example.org">x</a> <img alt="y" src="z.png"/><code>a</code></div>'
     assert Contents().mark(given) == given
 
 
@@ -324,7 +321,7 @@ def test_a_table_is_escaped_and_its_numbers_stand_right():
     assert (
         'data-number="1"' in sortable_table(twice, "").data and 'data-number="x' not in sortable_table(twice, "").data
     )
-    assert "<tbody></tbody>" in sortable_table(pd.DataFrame({"a": []}), "").data
+    assert re.search(r"<tbody>\s*</tbody>", sortable_table(pd.DataFrame({"a": []}), "").data)
 
 
 @needs_chromium

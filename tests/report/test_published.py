@@ -10,7 +10,7 @@ from statsmodels.stats.multitest import multipletests
 from poseemo_lib.errors import PoseemoError
 from poseemo_lib.paths import PARAMETERS, PROJECT
 from poseemo_lib.report import published
-from poseemo_lib.report.material import load_material
+from poseemo_lib.report.data import load_report_data
 from poseemo_lib.training.metrics import scores_from_confusion
 
 DEEP = {"architecture": "deep_residual"}
@@ -31,7 +31,7 @@ def material(tmp_path_factory):
     root = tmp_path_factory.mktemp("studies")
     made_studies.made_study(root / "nets", CONFIGS, leaks=made_studies.LEAKS)
     made_studies.made_study(root / "rare", made_studies.IMBALANCE)
-    return load_material([root / "nets", root / "rare"])
+    return load_report_data([root / "nets", root / "rare"])
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def copied(material, root, old, new):
         folders.append(shutil.copytree(study.root, root / study.root.name))
         for path in folders[-1].rglob("run.json"):
             path.write_text(path.read_text().replace(old, new))
-    return load_material(folders)
+    return load_report_data(folders)
 
 
 def row_of(table, name):

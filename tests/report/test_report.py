@@ -14,9 +14,9 @@ from PIL import Image
 from poseemo_lib.analysis.results import load_results
 from poseemo_lib.errors import PoseemoError, UsageError
 from poseemo_lib.paths import NOTEBOOKS
-from poseemo_lib.report import alt_texts, wording
+from poseemo_lib.report import alt_texts
+from poseemo_lib.report.data import load_report_data
 from poseemo_lib.report.figures.catalogue import CATALOGUE, COMPARISON_PLOTS, REPORT_FIGURES
-from poseemo_lib.report.material import Material, load_material
 from poseemo_lib.report.report import Figures, make_report, save_figure
 from poseemo_lib.training.parameters import check_parameters
 from poseemo_lib.training.run import execute_run
@@ -40,31 +40,6 @@ def runs(tiny, tmp_path_factory):
 @pytest.fixture(scope="module")
 def page(runs, tmp_path_factory):
     return make_report(runs, tmp_path_factory.mktemp("report"))
-
-
-def test_the_opening_states_the_score_the_baseline_and_what_the_data_are(runs):
-    results = load_results(runs)
-    text = wording.opening(Material((results,)))
-    scores = results["net"].scores.scores.set_index("metric").loc["balanced_accuracy"]
-    wanted = f"{100 * scores['mean']:.1f} % [{100 * scores['low']:.1f}, {100 * scores['high']:.1f}]"
-    assert wanted in text and f"chance {100 * results.chance:.1f} %" in text
-    assert "Synthetic data" in text and "largest class" in text and "Leaky" not in text
-    # two epochs of a tiny network on a dozen clips, in few groups: nothing may be claimed
-    assert "nothing is claimed without at least 8 groups" in text
-
-
-def test_a_leak_is_said_first(tiny, tmp_path):
-    results = load_results(make_runs(tmp_path, tiny, split="random", allow_leak=True, epochs=1))
-    assert "Leaky split" in wording.opening(Material((results,))).split("**net**")[0]
-
-
-def test_names_from_data_are_escaped(runs, tmp_path):
-    root = tmp_path / "runs"
-    shutil.copytree(runs, root)
-    for path in root.rglob("run.json"):
-        path.write_text(path.read_text().replace('"config": "net"', '"config": "<script>alert(1)</script>"'))
-    text = wording.opening(load_material(root))
-    assert "<script>" not in text and "&lt;script&gt;" in text
 
 
 def test_texts_of_figures_carry_their_numbers():
@@ -152,7 +127,7 @@ def test_the_page_opens_offline_in_chromium_with_every_figure_drawn(page):
 
 def test_an_unknown_figure_is_named(runs):
     with pytest.raises(UsageError, match="figure: wanted one of 01_data_distribution, .*, got '17'"):
-        Figures(load_material(runs))("17")
+        Figures(load_report_data(runs))("17")
 
 
 def test_a_figure_that_comes_again_leaves_no_old_table(tmp_path):

@@ -8,19 +8,19 @@ from poseemo_lib.analysis.results import Results
 from poseemo_lib.plots.ablations import ablation_panels
 from poseemo_lib.plots.style import name_text
 from poseemo_lib.report.alt_texts import describe_ablation
+from poseemo_lib.report.data import ReportData
 from poseemo_lib.report.figures.drawn import Drawn, not_run
-from poseemo_lib.report.material import Material
 
 TITLE = "Ablation"
 COMMAND = "No study changes one setting of a network at a time; `poseemo study parameters/studies/ablations.yaml` does."
 
 
-def draw(material: Material) -> Drawn:
+def draw(material: ReportData) -> Drawn:
     """Draw the score of every value of every factor, all else as in the base setting.
 
     Parameters
     ----------
-    material : Material
+    material : ReportData
 
     Returns
     -------

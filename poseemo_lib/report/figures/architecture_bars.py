@@ -6,20 +6,20 @@ from poseemo_lib.analysis.configs import ConfigRuns
 from poseemo_lib.analysis.statistics import ALPHA, MIN_GROUPS, compare_configs
 from poseemo_lib.plots.comparison import baseline_differences
 from poseemo_lib.plots.style import count, name_text
+from poseemo_lib.report.data import ReportData
 from poseemo_lib.report.figures.drawn import Drawn, not_run
-from poseemo_lib.report.material import Material
 
 TITLE = "Networks against baselines"
 COMMAND = "`poseemo study parameters/studies/architectures.yaml` runs networks and baselines."
 METRIC = "macro_f1"
 
 
-def draw(material: Material) -> Drawn:
+def draw(material: ReportData) -> Drawn:
     """Draw the difference of every network to the majority baseline and to the strongest other one.
 
     Parameters
     ----------
-    material : Material
+    material : ReportData
 
     Returns
     -------
@@ -72,14 +72,14 @@ def _score(config: ConfigRuns) -> float:
     return float(config.scores.scores.set_index("metric").loc[METRIC, "mean"])
 
 
-def difference_table(material: Material, n_bootstrap: int = 10_000) -> pd.DataFrame:
+def difference_table(material: ReportData, n_bootstrap: int = 10_000) -> pd.DataFrame:
     """Compare every network with the baselines of :func:`held_against`, all as one family.
 
     Ensembles are left out: they are no architecture.
 
     Parameters
     ----------
-    material : Material
+    material : ReportData
         With a network and a baseline among its main configs.
     n_bootstrap : int
 

@@ -8,18 +8,18 @@ from poseemo_lib import plots
 from poseemo_lib.analysis.results import SHOWN_METRICS
 from poseemo_lib.plots import style
 from poseemo_lib.report import alt_texts
+from poseemo_lib.report.data import ReportData
 from poseemo_lib.report.figures.drawn import Drawn
-from poseemo_lib.report.material import Material
 
 ROW = 0.33  # inches
 
 
-def draw(material: Material) -> Drawn:
+def draw(material: ReportData) -> Drawn:
     """Draw accuracy, balanced accuracy and macro-F1 of all configs with intervals, and macro-F1 against size.
 
     Parameters
     ----------
-    material : Material
+    material : ReportData
 
     Returns
     -------
@@ -75,14 +75,14 @@ def _figure(scores: pd.DataFrame, seeds: pd.DataFrame, sizes: pd.DataFrame, look
     return fig
 
 
-def _left_out(material: Material) -> str:
+def _left_out(material: ReportData) -> str:
     """Name the configs that no row can be beside the others for."""
     kept = {config.name for config in material.main.configs}
     names = [style.name_text(config.name) for config in material.results.configs if config.name not in kept]
     return f"Not comparable, tested on other clips: {', '.join(names)}." if names else ""
 
 
-def _headline(material: Material) -> str:
+def _headline(material: ReportData) -> str:
     """Say what validation chose, and how many pairs of networks the tests tell apart."""
     name, networks = style.name_text(material.best.name), material.tests[material.tests["family"] == "networks"]
     text = (

@@ -7,8 +7,8 @@ from matplotlib.ticker import EngFormatter
 from poseemo_lib.analysis.configs import ENSEMBLE, ConfigRuns
 from poseemo_lib.plots.comparison import Columns, detail_table
 from poseemo_lib.plots.style import name_text, sample_text
+from poseemo_lib.report.data import ReportData
 from poseemo_lib.report.figures.drawn import Drawn
-from poseemo_lib.report.material import Material
 from poseemo_lib.training.metrics import RECALL_THRESHOLD
 
 SHARES = {
@@ -29,12 +29,12 @@ FOUND, RECALL = "classes_above_5_percent", "recall "
 OF_RUNS = ("seconds", "best_epoch")
 
 
-def draw(material: Material) -> Drawn:
+def draw(material: ReportData) -> Drawn:
     """Draw scores, calibration, recall of every class and cost of every config, and the configs that were not run.
 
     Parameters
     ----------
-    material : Material
+    material : ReportData
 
     Returns
     -------
@@ -50,12 +50,12 @@ def draw(material: Material) -> Drawn:
     return Drawn(figure, _describe(table, title, results.not_run), {"details": table.reset_index()})
 
 
-def details(material: Material) -> pd.DataFrame:
+def details(material: ReportData) -> pd.DataFrame:
     """Collect the numbers of every config of the study.
 
     Parameters
     ----------
-    material : Material
+    material : ReportData
 
     Returns
     -------
@@ -140,7 +140,7 @@ def _short(value: float) -> str:
     return f"{value:.0f}" if value >= 100 else f"{value:.1f}".removesuffix(".0")
 
 
-def _title(table: pd.DataFrame, material: Material) -> str:
+def _title(table: pd.DataFrame, material: ReportData) -> str:
     row, name = table.loc[material.best.name], name_text(material.best.name)
     found = f"{row[FOUND]:.3g} of {len(material.classes)} classes are found"
     if row["is_baseline"]:
@@ -148,7 +148,7 @@ def _title(table: pd.DataFrame, material: Material) -> str:
     return f"{name}, chosen by validation: macro-F1 {100 * row['macro_f1']:.1f} %, {found}"
 
 
-def _sample(table: pd.DataFrame, material: Material) -> str:
+def _sample(table: pd.DataFrame, material: ReportData) -> str:
     scores = material.best.scores
     text = sample_text(
         scores.n_clips, scores.n_groups, table["n_seeds"], unit=material.best.unit, resampled_by=scores.resampled_by,

@@ -9,18 +9,18 @@ from poseemo_lib.analysis.reliability import calibration_errors
 from poseemo_lib.plots.best_model import best_model_analysis
 from poseemo_lib.plots.style import count, name_text, sample_text
 from poseemo_lib.report.alt_texts import describe_confusion
+from poseemo_lib.report.data import ReportData
 from poseemo_lib.report.figures.drawn import Drawn
-from poseemo_lib.report.material import Material
 
 SHOWN = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "macro_f1": "macro-F1"}
 
 
-def draw(material: Material) -> Drawn:
+def draw(material: ReportData) -> Drawn:
     """Draw the best config: confusion, scores of each class, answers beside truth, top confusions and key facts.
 
     Parameters
     ----------
-    material : Material
+    material : ReportData
 
     Returns
     -------
@@ -53,12 +53,12 @@ def draw(material: Material) -> Drawn:
     return Drawn(fig, f"{_fact_text(config, facts)} {describe_confusion(scores.confusion, config.classes)}.", data)
 
 
-def facts_of(material: Material) -> pd.DataFrame:
+def facts_of(material: ReportData) -> pd.DataFrame:
     """Collect the numbers that are written beside the best config.
 
     Parameters
     ----------
-    material : Material
+    material : ReportData
 
     Returns
     -------
@@ -86,7 +86,7 @@ def _mean_score(config: ConfigRuns | None, metric: str) -> float:
     return np.nan if config is None else config.scores.scores.set_index("metric").loc[metric, "mean"]
 
 
-def _written(facts: pd.DataFrame, material: Material) -> dict[str, str]:
+def _written(facts: pd.DataFrame, material: ReportData) -> dict[str, str]:
     """Write the facts as names and values."""
     value = facts["value"]
     majority = [f"{100 * value[f'majority_{name}']:.1f} %" for name in ("accuracy", "macro_f1")]

@@ -6,19 +6,19 @@ import pandas as pd
 from poseemo_lib import plots
 from poseemo_lib.plots import style
 from poseemo_lib.plots.data import class_shares
-from poseemo_lib.report.dataset_card import missing_joints
+from poseemo_lib.report.cards import missing_joints
+from poseemo_lib.report.data import ReportData
 from poseemo_lib.report.figures.drawn import Drawn
-from poseemo_lib.report.material import Material
 
 PARTS = ("train", "val", "test")
 
 
-def draw(material: Material) -> Drawn:
+def draw(material: ReportData) -> Drawn:
     """Draw clips of each class in each part, the classes' shares, and the joints that were not seen.
 
     Parameters
     ----------
-    material : Material
+    material : ReportData
 
     Returns
     -------
@@ -62,7 +62,7 @@ def part_counts(split: pd.DataFrame, classes: tuple[str, ...]) -> pd.DataFrame:
 
 
 @style.in_style
-def _figure(split: pd.DataFrame, table: pd.DataFrame, missing, material: Material, fold: str):
+def _figure(split: pd.DataFrame, table: pd.DataFrame, missing, material: ReportData, fold: str):
     fig = plt.figure(figsize=(14, 6.0), layout="constrained")
     counts, shares, unseen = fig.subplots(1, 3, width_ratios=(1.25, 1, 1))
     plots.data_distribution(split, split["part"], material.classes, synthetic=False, ax=counts)
@@ -80,7 +80,7 @@ def _figure(split: pd.DataFrame, table: pd.DataFrame, missing, material: Materia
     return fig
 
 
-def _sample(split: pd.DataFrame, missing, material: Material, fold: str) -> str:
+def _sample(split: pd.DataFrame, missing, material: ReportData, fold: str) -> str:
     """Say what was counted, and where a group lies in several parts."""
     shared = int((split.groupby("group_id")["part"].nunique() > 1).sum())
     texts = [

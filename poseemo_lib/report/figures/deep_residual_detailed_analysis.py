@@ -11,19 +11,19 @@ from poseemo_lib.plots.network import network_details
 from poseemo_lib.plots.scores import METRIC_NAMES
 from poseemo_lib.plots.style import count, name_text
 from poseemo_lib.report.alt_texts import describe_confusion
+from poseemo_lib.report.data import ReportData
 from poseemo_lib.report.figures.deep_residual_variations import COMMAND
 from poseemo_lib.report.figures.drawn import Drawn, not_run
-from poseemo_lib.report.material import Material
 
 TITLE = "deep_residual in detail"
 
 
-def draw(material: Material) -> Drawn:
+def draw(material: ReportData) -> Drawn:
     """Draw scores, recall of every class, learning curves and confusions of the plain deep_residual.
 
     Parameters
     ----------
-    material : Material
+    material : ReportData
 
     Returns
     -------

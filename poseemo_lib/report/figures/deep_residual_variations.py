@@ -5,19 +5,19 @@ import pandas as pd
 from poseemo_lib.analysis.variations import Variations, find_variations
 from poseemo_lib.plots.style import count, name_text
 from poseemo_lib.plots.variations import variation_bars
+from poseemo_lib.report.data import ReportData
 from poseemo_lib.report.figures.drawn import Drawn, not_run
-from poseemo_lib.report.material import Material
 
 TITLE = "Variations of deep_residual"
 COMMAND = "No study of this dataset has deep_residual; `poseemo study parameters/studies/ablations.yaml` makes one."
 
 
-def draw(material: Material) -> Drawn:
+def draw(material: ReportData) -> Drawn:
     """Draw macro-F1 of every variation of deep_residual.
 
     Parameters
     ----------
-    material : Material
+    material : ReportData
 
     Returns
     -------

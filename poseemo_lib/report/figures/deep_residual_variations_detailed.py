@@ -5,19 +5,19 @@ import pandas as pd
 from poseemo_lib.analysis.variations import find_variations
 from poseemo_lib.plots.style import count
 from poseemo_lib.plots.variations import variation_details
+from poseemo_lib.report.data import ReportData
 from poseemo_lib.report.figures.deep_residual_variations import COMMAND, note
 from poseemo_lib.report.figures.drawn import Drawn, not_run
-from poseemo_lib.report.material import Material
 
 TITLE = "Variations of deep_residual in detail"
 
 
-def draw(material: Material) -> Drawn:
+def draw(material: ReportData) -> Drawn:
     """Draw score against size, validation against test, recall of every class and the spread over seeds.
 
     Parameters
     ----------
-    material : Material
+    material : ReportData
 
     Returns
     -------

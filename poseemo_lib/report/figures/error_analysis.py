@@ -21,18 +21,18 @@ from poseemo_lib.plots.calibration import (
     recall_against_size,
     reliability_diagram,
 )
+from poseemo_lib.report.data import ReportData
 from poseemo_lib.report.figures.drawn import Drawn
-from poseemo_lib.report.material import Material
 
 N_CLIPS, N_FRAMES = 3, 9
 
 
-def draw(material: Material) -> Drawn:
+def draw(material: ReportData) -> Drawn:
     """Draw error pairs, class size against recall, confidences, calibration, coverage, and the surest mistakes.
 
     Parameters
     ----------
-    material : Material
+    material : ReportData
 
     Returns
     -------
@@ -63,7 +63,7 @@ def tables_of(config: ConfigRuns) -> dict:
 
 
 @style.in_style
-def _figure(config: ConfigRuns, data: dict, material: Material):
+def _figure(config: ConfigRuns, data: dict, material: ReportData):
     strips = 2.1 * max(len(data["most_confident_errors"]) if material.dataset is not None else 0, 0.6)
     fig = plt.figure(figsize=(13, 8.4 + strips), layout="constrained")
     panels, clips = fig.subfigures(2, 1, height_ratios=(8.4, strips))
@@ -108,7 +108,7 @@ def _summary(config: ConfigRuns, data: dict) -> list[str]:
     return lines
 
 
-def _draw_clips(fig, rows, material: Material) -> None:
+def _draw_clips(fig, rows, material: ReportData) -> None:
     """Draw the clips that the model is surest of and wrong about, one row each."""
     if rows.empty or material.dataset is None:
         why = "No clip is answered wrongly." if rows.empty else "The dataset of these runs was not found."

@@ -8,8 +8,8 @@ import pandas as pd
 from poseemo_lib.errors import PoseemoError
 from poseemo_lib.plots.importance import feature_importance
 from poseemo_lib.plots.style import count, name_text
+from poseemo_lib.report.data import ReportData
 from poseemo_lib.report.figures.drawn import Drawn, not_run
-from poseemo_lib.report.material import Material
 
 if TYPE_CHECKING:
     from poseemo_lib.analysis.interpretation import Interpretation
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 TITLE = "What the best model looks at"
 
 
-def draw(material: Material) -> Drawn:
+def draw(material: ReportData) -> Drawn:
     """Draw the importance of joints, feature types, people and time of the best config, beside its sanity checks.
 
     Parameters
     ----------
-    material : Material
+    material : ReportData
 
     Returns
     -------
@@ -68,7 +68,7 @@ def draw_interpretation(found: "Interpretation", *, synthetic: bool, leaky: bool
     return Drawn(fig, describe(found), data)
 
 
-def why_not(material: Material) -> str:
+def why_not(material: ReportData) -> str:
     """Say why the best config cannot be looked into."""
     if not material.best.is_network:
         return f"The best config, {material.best.name}, is no network."

@@ -9,8 +9,8 @@ from poseemo_lib.analysis.configs import ConfigRuns
 from poseemo_lib.analysis.results import Results
 from poseemo_lib.plots.style import count, name_text
 from poseemo_lib.plots.timeline import improvement_timeline
+from poseemo_lib.report.data import ReportData
 from poseemo_lib.report.figures.drawn import Drawn
-from poseemo_lib.report.material import Material
 from poseemo_lib.training.evaluation import config_scores
 
 # A study that stood still for longer than it worked, or of which most runs bear one time, is drawn by number.
@@ -18,14 +18,14 @@ MOST_IDLE = 2.0
 FEWEST_TIMES = 0.5
 
 
-def draw(material: Material) -> Drawn:
+def draw(material: ReportData) -> Drawn:
     """Draw validation and test macro-F1 of every config and seed of the study, when its last run was finished.
 
     Configs that were tested on other clips than the chosen one, or on a leaky split where that has none, are left out.
 
     Parameters
     ----------
-    material : Material
+    material : ReportData
 
     Returns
     -------
@@ -42,12 +42,12 @@ def draw(material: Material) -> Drawn:
     return Drawn(fig, _text(table), {"runs": table})
 
 
-def comparable(material: Material) -> Results:
+def comparable(material: ReportData) -> Results:
     """Return the single configs that validation may choose between: the same test clips, and no leak but the chosen's.
 
     Parameters
     ----------
-    material : Material
+    material : ReportData
 
     Returns
     -------
@@ -58,7 +58,7 @@ def comparable(material: Material) -> Results:
     return replace(material.main, configs=[config for config in configs if leaky or not config.leaks])
 
 
-def _sample(material: Material, results: Results) -> str:
+def _sample(material: ReportData, results: Results) -> str:
     """Say what the values rest on, what the line follows and what is left out."""
     best, scores = material.best, material.best.scores
     kept = {config.name for config in results.configs}

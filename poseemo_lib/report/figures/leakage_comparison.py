@@ -3,17 +3,17 @@
 from poseemo_lib import plots
 from poseemo_lib.analysis import factors
 from poseemo_lib.report import alt_texts
+from poseemo_lib.report.data import ReportData
 from poseemo_lib.report.figures.drawn import Drawn, not_run
-from poseemo_lib.report.material import Material
-from poseemo_lib.report.wording import found_by_audit
+from poseemo_lib.report.findings import found_by_audit
 
 
-def draw(material: Material) -> Drawn:
+def draw(material: ReportData) -> Drawn:
     """Draw the balanced accuracy of each model under each of its splits.
 
     Parameters
     ----------
-    material : Material
+    material : ReportData
 
     Returns
     -------

@@ -11,8 +11,8 @@ from poseemo_lib.analysis.results import Results
 from poseemo_lib.plots.imbalance import regime_scores
 from poseemo_lib.plots.scores import METRIC_NAMES
 from poseemo_lib.plots.style import name_text
+from poseemo_lib.report.data import ReportData
 from poseemo_lib.report.figures.drawn import Drawn, not_run
-from poseemo_lib.report.material import Material
 
 TITLE = "Correcting for rare classes"
 COMMAND = (
@@ -21,12 +21,12 @@ COMMAND = (
 )
 
 
-def draw(material: Material) -> Drawn:
+def draw(material: ReportData) -> Drawn:
     """Draw scores of every regime and how often it answers the most frequent class.
 
     Parameters
     ----------
-    material : Material
+    material : ReportData
 
     Returns
     -------

@@ -9,8 +9,8 @@ from poseemo_lib.analysis.configs import ConfigRuns
 from poseemo_lib.analysis.speed import machine
 from poseemo_lib.plots.radar import MOST, Axis, radar_comparison, scaled
 from poseemo_lib.plots.style import name_text, sample_text
+from poseemo_lib.report.data import ReportData
 from poseemo_lib.report.figures.drawn import Drawn, not_run
-from poseemo_lib.report.material import Material
 
 TITLE = "Networks on six axes"
 COMMAND = "There is no network in this study; `poseemo study parameters/studies/architectures.yaml` trains some."
@@ -26,12 +26,12 @@ _SHARES = {
 _COSTS = {"ms_alone": ("speed, one window", "{:g} ms"), "n_parameters": ("efficiency, parameters", "{:,.0f}")}
 
 
-def draw(material: Material) -> Drawn:
+def draw(material: ReportData) -> Drawn:
     """Draw accuracy, macro-F1, class balance, calibration, measured speed and size of at most five networks.
 
     Parameters
     ----------
-    material : Material
+    material : ReportData
 
     Returns
     -------
@@ -63,7 +63,7 @@ def draw(material: Material) -> Drawn:
     return Drawn(figure, _describe(values, len(ranked)), data)
 
 
-def ranked_networks(material: Material) -> list[ConfigRuns]:
+def ranked_networks(material: ReportData) -> list[ConfigRuns]:
     """List the networks that can be compared, the best by validation first; ensembles and baselines are none."""
     networks = [config for config in material.main.configs if config.is_network]
     return sorted(networks, key=lambda config: (bool(config.leaks), -config.validation_macro_f1))
@@ -161,7 +161,7 @@ def _title(values: pd.DataFrame, axes: list[Axis], n_networks: int) -> str:
     return textwrap.fill(f"{first}, chosen by validation, among {drawn}{other}", _TITLE_WIDTH)
 
 
-def _note(material: Material, configs: list[ConfigRuns], left_out: list[ConfigRuns]) -> str:
+def _note(material: ReportData, configs: list[ConfigRuns], left_out: list[ConfigRuns]) -> str:
     scores = configs[0].scores
     n_frames = sorted({config.parameters["n_frames"] for config in configs})
     texts = [

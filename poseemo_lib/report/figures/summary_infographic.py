@@ -1,7 +1,5 @@
 """Report figure 09: the study on one page, for a poster."""
 
-import html
-
 import numpy as np
 import pandas as pd
 
@@ -13,12 +11,12 @@ from poseemo_lib.analysis.statistics import MIN_GROUPS
 from poseemo_lib.clips import EMOTIONS
 from poseemo_lib.plots.infographic import Panel, Tile, Words, summary_infographic
 from poseemo_lib.plots.style import LEAKY, emotion_mark, name_text, sample_text
+from poseemo_lib.report.comparisons import comparisons
+from poseemo_lib.report.data import ReportData
 from poseemo_lib.report.figures.drawn import Drawn
-from poseemo_lib.report.findings import comparisons
-from poseemo_lib.report.limits import FEELING
-from poseemo_lib.report.material import Material
+from poseemo_lib.report.findings import groups_known
 from poseemo_lib.report.provenance import provenance
-from poseemo_lib.report.wording import baseline_tests, groups_known
+from poseemo_lib.report.templates import sentence
 from poseemo_lib.text import count, p_text
 
 MOST_CONFIGS, MOST_BASELINES, MOST_NAMES = 8, 3, 4
@@ -29,19 +27,19 @@ NO_LEAK = "No network was trained on a split with a leak and on one without. See
 NO_DOUBLE = "No network corrected for rare classes twice. See parameters/studies/imbalance.yaml."
 
 
-def draw(material: Material) -> Drawn:
+def draw(material: ReportData) -> Drawn:
     """Draw question, answer, scores, confusions, best and worst class, leak, double correction, limits and sources.
 
     Parameters
     ----------
-    material : Material
+    material : ReportData
 
     Returns
     -------
     Drawn
         Data: scores (of the chosen config and the majority baseline), configs, tests, confusion, classes, leak, regimes.
     """
-    best, tests = material.best, baseline_tests(material)
+    best, tests = material.best, material.baseline_tests
     configs, panels = configs_table(material), [class_panel(best), leak_panel(material), double_panel(material)]
     words = _words(material, tests, configs)
     figure, _ = summary_infographic(
@@ -67,12 +65,12 @@ def draw(material: Material) -> Drawn:
     return Drawn(figure, _describe(words, panels, _score_rows(material)), data)
 
 
-def configs_table(material: Material) -> pd.DataFrame:
+def configs_table(material: ReportData) -> pd.DataFrame:
     """Choose the configs to draw: the majority and the best other baselines, and those of the others best by validation.
 
     Parameters
     ----------
-    material : Material
+    material : ReportData
 
     Returns
     -------
@@ -117,7 +115,7 @@ def class_panel(config: ConfigRuns) -> Panel:
     return Panel("\n".join(words[: len(names)]), bars[BAR_COLUMNS], note)
 
 
-def leak_panel(material: Material) -> Panel:
+def leak_panel(material: ReportData) -> Panel:
     """Show one network under a split with a leak and under one without: that of the best architecture, or the first."""
     study, table = material.leakage
     leaks = factors.leakage_table(study)[1] if len(table) else {}
@@ -158,7 +156,7 @@ def _leaky_and_clean(rows: pd.DataFrame, leaks: dict) -> pd.DataFrame:
     return pair if len(pair) == 2 else pair.head(0)
 
 
-def double_panel(material: Material) -> Panel:
+def double_panel(material: ReportData) -> Panel:
     """Show how often the most frequent class is true, and the answer without and with rare classes corrected twice."""
     study, table = material.imbalance
     corrected = {config: _corrections(study[config]) for config in dict.fromkeys(table["config"])}
@@ -193,7 +191,7 @@ def _corrections(config: ConfigRuns) -> list[str]:
     return [name for name, used in kinds.items() if used]
 
 
-def _score_rows(material: Material) -> pd.DataFrame:
+def _score_rows(material: ReportData) -> pd.DataFrame:
     """Scores of the chosen config and of the majority baseline: config, metric, mean, low, high."""
     configs = {config.name: config for config in (material.best, _majority(material.main)) if config}
     tables = [config.scores.scores.assign(config=name) for name, config in configs.items()]
@@ -206,7 +204,7 @@ def _majority(part: Results) -> ConfigRuns | None:
     return next((config for config in part.configs if config.is_majority), None)
 
 
-def _tiles(material: Material) -> list[Tile]:
+def _tiles(material: ReportData) -> list[Tile]:
     """Two scores of the chosen config, and the same two of the majority baseline where that is another config."""
     best, majority = material.best, _majority(material.main)
     tiles = [_tile(best, metric, name_text(best.name, 20), True) for metric in TILE_METRICS]
@@ -225,7 +223,7 @@ def _tile(config: ConfigRuns, metric: str, owner: str, is_chosen: bool) -> Tile:
     return Tile(owner, TILE_METRICS[metric], f"{100 * row['mean']:.1f} %", note, is_chosen)
 
 
-def _words(material: Material, tests: pd.DataFrame, configs: pd.DataFrame) -> Words:
+def _words(material: ReportData, tests: pd.DataFrame, configs: pd.DataFrame) -> Words:
     best, part = material.best, material.main
     kind = "emotions" if set(best.classes) <= set(EMOTIONS) else "classes"
     every = count(len(part.configs), "model")
@@ -257,7 +255,7 @@ def _data(config: ConfigRuns, synthetic: bool) -> str:
     return f"Data: {name_text(record['dataset']['name'])}. {parts}.{drawn}"
 
 
-def _answer(material: Material, tests: pd.DataFrame) -> str:
+def _answer(material: ReportData, tests: pd.DataFrame) -> str:
     """Say what the tests against the baselines support."""
     name = ("On a leaky split, no estimate: " if material.best.leaks else "") + name_text(material.best.name, 30)
     if material.best.is_baseline:
@@ -281,7 +279,7 @@ def _listed(names: list[str]) -> str:
     return " and ".join([", ".join(texts[:-1]), texts[-1]] if len(texts) > 1 else texts)
 
 
-def _detail(material: Material, tests: pd.DataFrame) -> str:
+def _detail(material: ReportData, tests: pd.DataFrame) -> str:
     """Say how the config was chosen, and what the tests against the majority and the strongest other baseline found."""
     n = sum(config.is_network for config in material.main.configs)
     among = f"among {n} networks" if n > 1 else "as the only network" if n else "among the baselines"
@@ -305,7 +303,7 @@ def _test(row: dict) -> str:
 def _limits(config: ConfigRuns) -> list[str]:
     accuracy = config.scores.scores.set_index("metric").loc["accuracy", "mean"]
     return [
-        FEELING,
+        sentence("feeling"),
         f"Judge nobody by it: {100 * (1 - accuracy):.1f} % of its answers on the test part are wrong, and nothing was "
         "measured on other people, cameras or scenes. The EU prohibits it at work and in education, with exceptions.",
     ]
@@ -321,11 +319,11 @@ def _sample(config: ConfigRuns, part: Results, configs: pd.DataFrame) -> str:
     return f"{text} Drawn: the majority and the strongest other baselines, and of the rest the best by validation."
 
 
-def _provenance(material: Material) -> str:
-    facts = {name: html.unescape(text) for name, text in provenance(material).items()}
+def _provenance(material: ReportData) -> str:
+    facts = provenance(material)
     seeds = ", ".join(map(str, sorted({run.seed for run in material.results.runs})))
     parts = {
-        "Dataset": f"{facts['dataset']}, {facts['dataset, content hash']}",
+        "Dataset": f"{facts['dataset']}, {facts['dataset hash']}",
         "seeds": seeds,
         "commit": facts["commit"],
         "poseemo": facts["poseemo"],

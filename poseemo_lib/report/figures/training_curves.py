@@ -6,8 +6,8 @@ from poseemo_lib.analysis.configs import ConfigRuns
 from poseemo_lib.plots.curves import training_curves
 from poseemo_lib.plots.style import count, name_text
 from poseemo_lib.report.alt_texts import describe_curves
+from poseemo_lib.report.data import ReportData
 from poseemo_lib.report.figures.drawn import Drawn, not_run
-from poseemo_lib.report.material import Material
 from poseemo_lib.training.run_folder import Run
 
 TITLE = "Training"
@@ -15,12 +15,12 @@ COMMAND = "Only baselines were run, which have no epochs; `poseemo study paramet
 COLUMNS = ("epoch", "train_loss", "val_loss", "val_macro_f1", "lr")
 
 
-def draw(material: Material) -> Drawn:
+def draw(material: ReportData) -> Drawn:
     """Draw the logged histories of all seeds: large for the chosen network, small for the others.
 
     Parameters
     ----------
-    material : Material
+    material : ReportData
 
     Returns
     -------

@@ -1,5 +1,6 @@
 import json
 import shutil
+from concurrent.futures.process import BrokenProcessPool
 
 import made_studies
 import pytest
@@ -7,7 +8,8 @@ import pytest
 from poseemo_lib.analysis.results import load_results
 from poseemo_lib.data.recipes import find_dataset
 from poseemo_lib.errors import UsageError
-from poseemo_lib.report.material import load_material
+from poseemo_lib.report import data as report_data
+from poseemo_lib.report.data import ReportData, load_report_data
 
 TWO = {"majority": {"architecture": "majority"}, "net": {"architecture": "bilstm"}}
 
@@ -21,29 +23,29 @@ def runs(tmp_path_factory):
 
 
 def test_other_studies_add_what_the_first_does_not_have(runs):
-    alone = load_material(runs / "two")
+    alone = load_report_data(runs / "two")
     assert alone.imbalance[1].empty and alone.leakage[1].empty and alone.ablation[1].empty
-    material = load_material([runs / "two", runs / "imbalance", runs / "leakage"])
-    assert material.results.root == runs / "two" and material.best.name == "net"
-    study, regimes = material.imbalance
+    data = load_report_data([runs / "two", runs / "imbalance", runs / "leakage"])
+    assert data.results.root == runs / "two" and data.best.name == "net"
+    study, regimes = data.imbalance
     assert study.root == runs / "imbalance" and set(regimes["config"]) == set(made_studies.IMBALANCE)
-    assert material.leakage[0].root == runs / "leakage" and material.ablation[1].empty
+    assert data.leakage[0].root == runs / "leakage" and data.ablation[1].empty
 
 
 def test_a_base_is_held_against_every_config_and_an_unknown_one_is_named(runs):
-    material = load_material(runs / "imbalance", "focal")
-    assert material.held_against == "focal" and set(material.tests["b"]) == {"focal"}
-    assert "ensemble of 3" in [config.name for config in material.results.configs]
+    data = load_report_data(runs / "imbalance", "focal")
+    assert data.compared_with == "focal" and set(data.tests["b"]) == {"focal"}
+    assert "ensemble of 3" in [config.name for config in data.results.configs]
     with pytest.raises(UsageError, match="wanted one of its configs, .*; got 'nobody'"):
-        load_material(runs / "two", "nobody")
+        load_report_data(runs / "two", "nobody")
     with pytest.raises(UsageError, match="at least one folder"):
-        load_material([])
+        load_report_data([])
 
 
 def test_only_what_was_tested_on_the_same_clips_is_compared(runs):
-    material = load_material(runs / "leakage")
-    assert {config.name for config in material.main.configs} == {"majority_grouped", "net_grouped"}
-    assert not material.best.leaks
+    data = load_report_data(runs / "leakage")
+    assert {config.name for config in data.main.configs} == {"majority_grouped", "net_grouped"}
+    assert not data.best.leaks
 
 
 def test_a_config_without_runs_is_named(runs, tmp_path):
@@ -76,25 +78,36 @@ def test_the_dataset_is_the_one_of_the_runs_or_none(tiny, tmp_path):
     record["dataset"]["content_hash"] = Dataset(tiny).info.content_hash
     path.write_text(json.dumps(record))
     assert find_dataset(load_results(runs)["net"].runs[0].record).info.content_hash == record["dataset"]["content_hash"]
-    assert load_material(runs).dataset is not None
+    assert load_report_data(runs).dataset is not None
     record["parameters"]["dataset"] = str(tmp_path / "moved away")
     path.write_text(json.dumps(record))
     assert find_dataset(load_results(runs)["net"].runs[0].record) is None
 
 
+def test_what_takes_longest_is_done_in_a_process_and_made_up_for_if_that_dies(monkeypatch):
+    class Broken:
+        def result(self):
+            raise BrokenProcessPool
+
+    found = ReportData(())
+    vars(found).update(best="net", dataset="clips", _begun=Broken())
+    monkeypatch.setattr(report_data, "_interpret", lambda *given: given)
+    assert found.interpretation == ("net", "clips")
+
+
 def test_runs_without_weights_are_still_reported(tiny, tmp_path):
     from conftest import SMALL
 
-    from poseemo_lib.report import trust
+    from poseemo_lib.report import findings
     from poseemo_lib.report.figures import feature_importance
     from poseemo_lib.training.parameters import check_parameters
     from poseemo_lib.training.run import execute_run
 
     parameters = check_parameters({"dataset": str(tiny), **SMALL})
     folder = execute_run(parameters, tmp_path / "net" / "seed-0", config="net")
-    assert load_material(tmp_path).clips_to_play
+    assert load_report_data(tmp_path).clips_to_play
     (folder / "weights.safetensors").unlink()
-    material = load_material(tmp_path)
-    assert material.clips_to_play == []
-    for text in (trust.importance(material), feature_importance.draw(material).text):
+    data = load_report_data(tmp_path)
+    assert data.clips_to_play == []
+    for text in (findings.importance(data), feature_importance.draw(data).text):
         assert "ot run" in text and "weights.safetensors" in text

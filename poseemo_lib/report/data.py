@@ -1,8 +1,12 @@
 """What a report is made from: studies, the tests among their configs, and the dataset where it can be found."""
 
+import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import cached_property
+from multiprocessing import get_context
 from pathlib import Path
 
 import pandas as pd
@@ -15,19 +19,17 @@ from poseemo_lib.data.dataset import Dataset
 from poseemo_lib.data.recipes import find_dataset
 from poseemo_lib.errors import PoseemoError, UsageError
 from poseemo_lib.paths import resolve
-from poseemo_lib.report.ahead import Ahead, spare_cores
-from poseemo_lib.report.findings import comparisons
+from poseemo_lib.report.comparisons import comparisons, with_baselines
 
 
 @dataclass(frozen=True)
-class Material:
-    """Studies and what a report needs of them, each thing made once and when it is asked for.
+class ReportData:
+    """Studies and what a report needs of them, each made once and when it is asked for.
 
     Parameters
     ----------
     studies : tuple of Results
-        The first is the one that the report is about. The others may add an ablation, regimes against uneven classes,
-        or a leak.
+        The report is about the first. The others may add an ablation, regimes against class imbalance, or a leak.
     base : str
         Name of a config that every other one is compared with; empty: what the study calls for.
     """
@@ -40,36 +42,45 @@ class Material:
         """The study that the report is about, all of its configs."""
         return self.studies[0]
 
-    @cached_property
-    def main(self) -> Results:
-        """Its configs that can be compared with the best one: those tested on the same clips."""
-        best = self.results.best()
-        return next(part for part in self.results.parts() if any(config.name == best.name for config in part.configs))
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The labels, in order."""
+        return self.results.classes
 
     @cached_property
     def best(self) -> ConfigRuns:
-        """The config that validation chooses."""
+        """The config that validation selects."""
         return self.results.best()
 
     @cached_property
-    def held_against(self) -> str | None:
+    def main(self) -> Results:
+        """The configs that were tested on the same clips as the best one."""
+        return next(part for part in self.results.parts() if self.best.name in {config.name for config in part.configs})
+
+    @cached_property
+    def compared_with(self) -> str | None:
         """Name of the config that all others are compared with, or None."""
         ablated = factors.base_config(self.results)
         return self.base or (ablated.name if ablated else None)
 
     @cached_property
     def tests(self) -> pd.DataFrame:
-        """Comparisons among the configs of the study: see :func:`poseemo_lib.report.findings.comparisons`."""
-        return comparisons(self.results, self.held_against)
+        """Comparisons among the configs: see :func:`poseemo_lib.report.comparisons.comparisons`."""
+        return comparisons(self.results, self.compared_with)
+
+    @cached_property
+    def baseline_tests(self) -> pd.DataFrame:
+        """The best config against each baseline: see :func:`poseemo_lib.report.comparisons.with_baselines`."""
+        return with_baselines(self.main, self.tests)
 
     @cached_property
     def ablation(self) -> tuple[Results, pd.DataFrame]:
-        """The first study that is an ablation, and :func:`poseemo_lib.analysis.factors.ablation_table` of it, maybe empty."""
+        """The first study with an ablation, and its table, maybe empty."""
         return self._first(lambda study: factors.ablation_table(study, tests=self._tests_of(study)))
 
     @cached_property
     def imbalance(self) -> tuple[Results, pd.DataFrame]:
-        """The first study with regimes against uneven classes, and its table, maybe empty."""
+        """The first study with regimes against class imbalance, and its table, maybe empty."""
         return self._first(factors.imbalance_table)
 
     @cached_property
@@ -96,36 +107,39 @@ class Material:
 
     @cached_property
     def speed(self) -> pd.DataFrame:
-        """Time that each network among `main` takes: see :func:`poseemo_lib.analysis.speed.measure_speed`."""
+        """Prediction time of each network among `main`: see :func:`poseemo_lib.analysis.speed.measure_speed`."""
         from poseemo_lib.analysis.speed import measure_speed
 
         return measure_speed([config for config in self.main.configs if config.is_network])
 
     def begin(self) -> None:
-        """Begin with `interpretation`, which takes longest, on another core where there is one.
+        """Start `interpretation`, which takes longest, in a process on another core, where there is one.
 
-        The speed is measured before, while nothing else runs, and what is counted before is not counted twice.
+        Speed is measured before, while nothing else runs.
         """
-        cores = spare_cores()
-        if cores and self.dataset is not None and self.best.multiply_adds and len(self.speed):
-            vars(self)["_begun"] = Ahead(_interpret, self.best, self.dataset, cores)
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        if cores > 1 and self.dataset is not None and self.best.multiply_adds and len(self.speed):
+            # Spawned: a fork of a process that has used threads can wait for ever.
+            pool = ProcessPoolExecutor(1, get_context("spawn"), initializer=_die_with_parent)
+            vars(self)["_begun"] = pool.submit(_interpret, self.best, self.dataset, cores - 1)
+            pool.shutdown(wait=False)
 
     @cached_property
     def interpretation(self):
-        """What the best config looks at: :func:`poseemo_lib.analysis.interpretation.interpret`; None without network or data.
+        """What the best config relies on (:mod:`poseemo_lib.analysis.interpretation`); None without network or data.
 
-        Raises where the weights of a run are gone.
+        Raises where the weights of a run are missing.
         """
-        if begun := vars(self).get("_begun"):
-            return begun.result()
+        try:
+            if begun := vars(self).get("_begun"):
+                return begun.result()
+        except BrokenProcessPool:  # it was killed, or there was not enough memory for both
+            pass
         return _interpret(self.best, self.dataset)
 
     @cached_property
     def clips_to_play(self) -> list:
-        """Clips for the player (:func:`poseemo_lib.analysis.interpretation.player_clips`); none where weights or clips are gone.
-
-        Why they are gone is what `interpretation` raises, and figure 07 says it.
-        """
+        """Clips for the player; none where files are missing: `interpretation` raises why, and figure 07 says it."""
         from poseemo_lib.analysis.interpretation import player_clips
 
         try:
@@ -133,10 +147,11 @@ class Material:
         except PoseemoError:
             return []
 
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """The labels, in order."""
-        return self.results.classes
+
+def _die_with_parent() -> None:
+    from poseemo_lib.studies.notebook import die_with_parent
+
+    die_with_parent()
 
 
 def _interpret(config: ConfigRuns, dataset: Dataset | None, threads: int = 0):
@@ -149,7 +164,7 @@ def _interpret(config: ConfigRuns, dataset: Dataset | None, threads: int = 0):
     return interpret(config, dataset)
 
 
-def load_material(runs: str | Path | Sequence[str | Path], base: str = "") -> Material:
+def load_report_data(runs: str | Path | Sequence[str | Path], base: str = "") -> ReportData:
     """Read one or more studies.
 
     Parameters
@@ -157,11 +172,11 @@ def load_material(runs: str | Path | Sequence[str | Path], base: str = "") -> Ma
     runs : str, Path or sequence of them
         Folders of runs; the report is about the first.
     base : str
-        See :class:`Material`. With it the ensemble of the three best networks is one more config.
+        See :class:`ReportData`. With it the ensemble of the three best networks is one more config.
 
     Returns
     -------
-    Material
+    ReportData
 
     Raises
     ------
@@ -170,14 +185,13 @@ def load_material(runs: str | Path | Sequence[str | Path], base: str = "") -> Ma
     PoseemoError
         No run of a folder is complete.
     """
-    folders = [runs] if isinstance(runs, str | Path) else list(runs)
-    if not folders:
+    places = [resolve(folder) for folder in ([runs] if isinstance(runs, str | Path) else runs)]
+    if not places:
         raise UsageError("runs: wanted at least one folder of runs, got none")
-    places = [resolve(folder) for folder in folders]
     if twice := {place for place in places if places.count(place) > 1}:
         raise UsageError(f"runs: wanted each folder once, got {', '.join(sorted(twice))} more than once")
-    first, *others = (load_results(resolve(folder)) for folder in folders)
+    first, *others = map(load_results, places)
     if base:
         base = first[base].name  # raises where there is none
         first = with_ensemble(first, base)
-    return Material((first, *others), base)
+    return ReportData((first, *others), base)
