@@ -5,7 +5,7 @@ import pytest
 from made_json import NAN, annotated, entry, line, put, result
 
 from poseemo_lib.data.formats import alphapose, coco, ultralytics
-from poseemo_lib.errors import FormatError
+from poseemo_lib.errors import UsageError
 from poseemo_lib.skeleton import COCO_KEYPOINTS, JOINT_NAMES
 
 # AlphaPose
@@ -165,7 +165,7 @@ def test_normalised_json_wants_a_size(tmp_path):
     person = result(0.5)
     person["keypoints"]["y"] = [0.25] * 17
     path = put(tmp_path / "a.json", [person])
-    with pytest.raises(FormatError, match="give width and height"):
+    with pytest.raises(UsageError, match="give the options width and height"):
         ultralytics.read(path)
     found = ultralytics.read(path, width=640, height=480)[0]
     np.testing.assert_array_equal(found.keypoints[0, 0, 0], [320, 120, 0.75])

@@ -22,8 +22,8 @@ Sources: COCO's data format page (Lin et al. 2014, "Microsoft COCO"); Andriluka 
 
 import json
 from collections import defaultdict
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -33,6 +33,7 @@ from poseemo_lib.data.formats.frames import (
     arrange,
     boxes,
     check_spread,
+    flags_to_confidence,
     mark_poses,
     seen_people,
     shortest,
@@ -52,8 +53,7 @@ MANY = True
 _MOST_APART = 30
 
 
-@dataclass(frozen=True)
-class _Group:
+class _Group(NamedTuple):
     name: str
     images: list[dict]
     frames: list[int]
@@ -110,7 +110,9 @@ def _poses(people: list[dict], names: list[str], path) -> np.ndarray:
         values[row] = _exactly(person["keypoints"], 3 * len(names), where).reshape(-1, 3)
         if person.get("scores"):
             scores[row] = _exactly(person["scores"], len(names), f"{where}: scores")
-    values[..., 2] = _confidence(values[..., 2], scores)
+    visible = values[..., 2]
+    plain = np.isnan(scores) | (visible <= 0)
+    values[..., 2] = np.where(plain, flags_to_confidence(visible), scores)
     return pick_named(mark_poses(values), names, path)
 
 
@@ -119,13 +121,6 @@ def _exactly(values, wanted: int, where: str) -> np.ndarray:
     if len(array) != wanted:
         raise FormatError(f"{where}: wanted {wanted} values for the joints that categories name, got {len(array)}")
     return array
-
-
-def _confidence(visible: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Turn visibility (N, J) into confidence; `scores` are NaN where there are none."""
-    flags = np.isin(visible[np.isfinite(visible)], (0, 1, 2)).all()
-    plain = visible / 2 if flags and (visible == 2).any() else visible
-    return np.where(np.isnan(scores) | (visible <= 0), plain, scores)
 
 
 def _key(image: dict) -> str:
@@ -151,7 +146,9 @@ def _groups(images: list[dict], path) -> list[_Group]:
     shared: dict[tuple, list[dict]] = {}
     for image in images:
         video = image.get("vid_id", image.get("video_id"))
-        shared.setdefault(("name", _numbered(image)[0]) if video is None else ("video", str(video)), []).append(image)
+        shared.setdefault(
+            ("name", split_number(_stem(image))[0]) if video is None else ("video", str(video)), []
+        ).append(image)
     groups = []
     for (kind, name), members in shared.items():
         frames = _frame_numbers(members)
@@ -171,13 +168,9 @@ def _stem(image: dict) -> str:
     return without_ending(str(image.get("file_name") or image.get("id")))
 
 
-def _numbered(image: dict) -> tuple[str, int | None]:
-    return split_number(_stem(image))
-
-
 def _frame_numbers(images: list[dict]) -> list[int] | None:
     """Return a number for each image, by name or else by `frame_id`; none where they are not all different."""
-    by_name = [_numbered(image)[1] for image in images]
+    by_name = [split_number(_stem(image))[1] for image in images]
     for found in (by_name, [image.get("frame_id") for image in images]):
         if all(type(each) is int for each in found) and len(set(found)) == len(found):
             return found
@@ -218,15 +211,18 @@ def _side(group: _Group, side: str, where):
 @with_options
 def write(recordings: list[Recording], path) -> None:
     """Write recordings into one JSON file."""
-    content = {"categories": [_category()], "videos": [], "images": [], "annotations": []}
+    skeleton = [[a + 1, b + 1] for a, b in EDGES]
+    person = {
+        "supercategory": "person",
+        "id": 1,
+        "name": "person",
+        "keypoints": [*COCO_KEYPOINTS],
+        "skeleton": skeleton,
+    }
+    content = {"categories": [person], "videos": [], "images": [], "annotations": []}
     for name, recording in zip(unique_names(recordings), recordings, strict=True):
         _add(content, recording, name)
     write_text(Path(path), json.dumps(content))
-
-
-def _category() -> dict:
-    skeleton = [[a + 1, b + 1] for a, b in EDGES]
-    return {"supercategory": "person", "id": 1, "name": "person", "keypoints": [*COCO_KEYPOINTS], "skeleton": skeleton}
 
 
 def _add(content: dict, recording: Recording, name: str) -> None:
@@ -247,13 +243,11 @@ def _annotations(recording: Recording, first_image: int, first: int) -> list[dic
     scores, values = poses[..., 2], poses * [1, 1, 0]
     values[..., 2] = 2 * (scores > 0)
     box = boxes(poses)
-    columns = zip(
-        (frames + first_image).tolist(), slots.tolist(), shortest(values.reshape(len(poses), -1)), shortest(scores),
-        (scores > 0).sum(-1).tolist(), shortest(box), shortest(box[:, 2] * box[:, 3]), strict=True,
-    )  # fmt: skip
+    keypoints, shown, bbox = shortest(values.reshape(len(poses), -1)), shortest(scores), shortest(box)
+    area, seen = shortest(box[:, 2] * box[:, 3]), (scores > 0).sum(-1).tolist()
     return [
-        {"id": first + i, "image_id": image, "category_id": 1, "keypoints": keypoints, "scores": score}
-        | {"num_keypoints": seen, "bbox": around, "area": area, "iscrowd": 0}
+        {"id": first + i, "image_id": image, "category_id": 1, "keypoints": keypoints[i], "scores": shown[i]}
+        | {"num_keypoints": seen[i], "bbox": bbox[i], "area": area[i], "iscrowd": 0}
         | ({"track_id": slot} if recording.tracked else {})
-        for i, (image, slot, keypoints, score, seen, around, area) in enumerate(columns)
+        for i, (image, slot) in enumerate(zip((frames + first_image).tolist(), slots.tolist(), strict=True))
     ]

@@ -28,6 +28,12 @@ def mark_poses(values: np.ndarray) -> np.ndarray:
         return mark_missing(values)
 
 
+def flags_to_confidence(visible: np.ndarray) -> np.ndarray:
+    """Turn COCO's visibility into confidence: where there is a 2, the values 0, 1, 2 become 0, 0.5, 1."""
+    known = visible[np.isfinite(visible)]
+    return visible / 2 if np.isin(known, (0, 1, 2)).all() and (known == 2).any() else visible
+
+
 def split_number(name: str) -> tuple[str, int | None]:
     """Split a name without its ending into the clip's name and the frame's number, none where it has no number."""
     match = _NUMBERED.fullmatch(name)

@@ -30,6 +30,7 @@ from poseemo_lib.data.formats.frames import (
     arrange,
     boxes,
     find_frames,
+    flags_to_confidence,
     frame_files,
     mark_poses,
     mean_scores,
@@ -102,16 +103,28 @@ def read(path, *, fps: Fps = 25.0, width: Side = None, height: Side = None) -> l
         content = load_json(path)
         if isinstance(content, list) and content and isinstance(content[0], dict) and "image_id" in content[0]:
             return read_results(content, path, fps, width, height)
-        frames = _frames_of(content, path)
-        people = {i: [_person(p, f"{path}: frame {i}") for p in frame] for i, frame in enumerate(frames)}
-        return [_from_json(people, path, fps, width, height)]
-    if files := frame_files(path, _LABELS, _is_label):
-        return [_from_labels(files, path, fps, width, height)]
-    files = frame_files(path, _JSON, _is_frame)
-    if not files:
+        frames = {i: (people, f"{path}: frame {i}") for i, people in enumerate(_frames_of(content, path))}
+        poses, ids, shares = _from_json(frames)
+    elif files := frame_files(path, _LABELS, _is_label):
+        poses, ids = _from_labels(files, path)
+        shares = True
+    elif files := frame_files(path, _JSON, _is_frame):
+        frames = {i: (_frames_of(load_json(file), file)[0], str(file)) for i, file in files.items()}
+        poses, ids, shares = _from_json(frames)
+    else:
         raise FormatError(f"{path}: wanted labels (*{_LABELS}) or results (*{_JSON}), found none")
-    people = {i: [_person(p, str(file)) for p in _frames_of(load_json(file), file)[0]] for i, file in files.items()}
-    return [_from_json(people, path, fps, width, height)]
+    first, n_frames = min(poses, default=0), max(poses, default=0) - min(poses, default=0) + 1
+    frames = np.repeat(np.array(list(poses), np.int64) - first, [len(each) for each in poses.values()])
+    people = np.concatenate([np.empty((0, 17, 3)), *poses.values()])
+    if shares:
+        if not (width and height):
+            raise UsageError(
+                f"{path}: x and y are shares of the picture, not pixels: give the options width and height"
+            )
+        people[..., :2] *= (width, height)
+    people[(people[..., :2] == 0).all(-1)] = 0
+    keypoints, tracked = arrange(mark_poses(people), frames, ids, n_frames, path)
+    return [make_recording(keypoints, path, fps, width, height, tracked=tracked)]
 
 
 def _frames_of(content, path) -> list[list]:
@@ -141,46 +154,32 @@ def _person(person, where: str) -> tuple[np.ndarray, int | None]:
     return values, track if type(track) is int and abs(track) < 2**62 else None
 
 
-def _from_json(people: dict[int, list], path, fps: Fps, width: Side, height: Side) -> Recording:
-    rows = {frame: np.array([values for values, _ in each]).reshape(-1, 17, 3) for frame, each in people.items()}
+def _from_json(frames: dict[int, tuple[list, str]]) -> tuple[dict[int, np.ndarray], list | None, bool]:
+    """Return the poses (P, 17, 3) of each frame, the ids of all, and whether places are shares of the picture."""
+    people = {i: [_person(person, where) for person in listed] for i, (listed, where) in frames.items()}
+    poses = {i: np.array([values for values, _ in each]).reshape(-1, 17, 3) for i, each in people.items()}
     ids = [track for each in people.values() for _, track in each]
-    poses, frames, n_frames = _stack(rows)
-    if (poses[..., :2] > 0).any() and not (poses[..., :2] > 1).any():
-        if not (width and height):
-            raise FormatError(f"{path}: wanted pixels, got coordinates of at most 1; give width and height")
-        poses[..., :2] *= (width, height)
-    keypoints, tracked = arrange(_mark(poses), frames, None if None in ids else ids, n_frames, path)
-    return make_recording(keypoints, path, fps, width, height, tracked=tracked)
+    places = np.concatenate([np.empty((0, 17, 3)), *poses.values()])[..., :2]
+    return poses, None if None in ids else ids, bool((places > 0).any() and not (places > 1).any())
 
 
-def _stack(rows: dict[int, np.ndarray]) -> tuple[np.ndarray, np.ndarray, int]:
-    """Return everybody's values, their frames from 0 and the number of frames."""
-    first = min(rows, default=0)
-    frames = np.repeat(np.array(list(rows), np.int64) - first, [len(each) for each in rows.values()])
-    return np.concatenate([np.empty((0, 17, 3)), *rows.values()]), frames, max(rows, default=0) - first + 1
-
-
-def _mark(poses: np.ndarray) -> np.ndarray:
-    poses[(poses[..., :2] == 0).all(-1)] = 0
-    return mark_poses(poses)
-
-
-def _from_labels(files: dict[int, Path], path, fps: Fps, width: Side, height: Side) -> Recording:
-    if not (width and height):
-        raise UsageError(f"{path}: labels hold shares of the picture, not pixels: give the options width and height")
+def _from_labels(files: dict[int, Path], path) -> tuple[dict[int, np.ndarray], np.ndarray | None]:
+    """Return the poses (P, 17, 3) of each frame, in shares of the picture, and the ids of all."""
     tables = {number: _label_table(file) for number, file in files.items()}
-    counts = {table.shape[1]: files[number] for number, table in tables.items() if len(table)}
-    joints = {count: 3 if count >= _BOX + 51 else 2 for count in counts}
+    counts = {table.shape[1]: files[number].name for number, table in tables.items() if len(table)}
     if len(counts) > 1:
-        got = ", ".join(f"{count} in {file.name}" for count, file in sorted(counts.items()))
+        got = ", ".join(f"{count} in {name}" for count, name in sorted(counts.items()))
         raise FormatError(f"{path}: wanted one number of values in all lines, got {got}")
-    channels = next(iter(joints.values()), 3)
-    rest = [table[:, _BOX + 17 * channels :] for table in tables.values() if len(table)]
-    poses, frames, n_frames = _stack({number: _label_poses(table, channels) for number, table in tables.items()})
-    poses[..., :2] *= (width, height)
-    poses[..., 2] = _confidence(poses[..., 2])
-    keypoints, tracked = arrange(_mark(poses), frames, _track_ids(rest), n_frames, path)
-    return make_recording(keypoints, path, fps, width, height, tracked=tracked)
+    count = next(iter(counts), 0)
+    channels = 3 if count >= _BOX + 51 else 2
+    lines = np.concatenate([np.empty((0, count)), *(table for table in tables.values() if len(table))])
+    people = np.ones((len(lines), 17, 3))
+    people[..., :channels] = lines[:, _BOX : _BOX + 17 * channels].reshape(len(lines), 17, channels)
+    people[..., 2] = flags_to_confidence(people[..., 2])
+    last = lines[:, -1] if count > _BOX + 17 * channels else np.zeros(1)
+    ids = last if ((last >= 1) & (last == np.round(last))).all() else None
+    ends = np.cumsum([len(table) for table in tables.values()])
+    return dict(zip(tables, np.split(people, ends[:-1]), strict=True)), ids
 
 
 def _label_table(file: Path) -> np.ndarray:
@@ -198,26 +197,6 @@ def _label_table(file: Path) -> np.ndarray:
             f"confidence, track id), got {table.shape[1]}"
         )
     return table
-
-
-def _label_poses(table: np.ndarray, channels: int) -> np.ndarray:
-    poses = np.ones((len(table), 17, 3))
-    if len(table):
-        poses[..., :channels] = table[:, _BOX : _BOX + 17 * channels].reshape(len(table), 17, channels)
-    return poses
-
-
-def _confidence(visible: np.ndarray) -> np.ndarray:
-    known = visible[np.isfinite(visible)]
-    return visible / 2 if np.isin(known, (0, 1, 2)).all() and (known == 2).any() else visible
-
-
-def _track_ids(rest: list[np.ndarray]) -> np.ndarray | None:
-    """Return the last of the values that follow the joints, where it is a track's id."""
-    if not rest or not rest[0].shape[1]:
-        return None
-    last = np.concatenate(rest)[:, -1]
-    return last if ((last >= 1) & (last == np.round(last))).all() else None
 
 
 @with_options
