@@ -87,7 +87,7 @@ def measure(name: str, options: Options, rows: list[Row]) -> None:
     try:
         for row in importlib.import_module(name).measure(options):
             rows.append(row)
-            sys.stderr.write(" | ".join(config for config in row.configs() if config) + "\n")
+            sys.stderr.write(" | ".join(text for text in row.cells() if text) + "\n")
     except KeyboardInterrupt:
         rows.append(Row(name, "stopped", note="interrupted"))
         raise

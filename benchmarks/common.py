@@ -25,22 +25,7 @@ HERE = Path(__file__).resolve().parent
 
 @dataclass(frozen=True)
 class Options:
-    """How much is measured.
-
-    Parameters
-    ----------
-    quick : bool
-        Small sizes and few rounds: tells whether it works, not how fast it is.
-    device : {"cpu", "cuda"}
-    rounds : int
-        Turns; 0: as many as the subject thinks right.
-    large : bool
-        Also what takes very long.
-    packages : str
-        A folder with packages that are compared with and that the project does not need.
-    threads : tuple of int
-        Numbers of threads; empty: one, and all cores.
-    """
+    """How much is measured: see the help of `bench.py`. No rounds: the subject's own; no threads: one, and all cores."""
 
     quick: bool = False
     device: str = "cpu"
@@ -60,21 +45,9 @@ class Options:
 
 @dataclass(frozen=True)
 class Row:
-    """Two things measured in one process, in turns.
+    """Two things measured in turns: medians over the rounds, and the ratio A / B of a round: median and range.
 
-    Parameters
-    ----------
-    subject, what : str
-    unit : str
-        Of the two values.
-    first, second : str
-        Names of the two things; empty where a row only says why nothing was measured.
-    first_value, second_value : float or None
-        Medians over the rounds.
-    ratio, low, high : float or None
-        First over second in a round: median, smallest, largest.
-    rounds : int
-    note : str
+    A row without names only says why nothing was measured.
     """
 
     subject: str
@@ -90,8 +63,8 @@ class Row:
     rounds: int = 0
     note: str = ""
 
-    def configs(self) -> list[str]:
-        """Give the row's configs of the table, in the order of :data:`COLUMNS`."""
+    def cells(self) -> list[str]:
+        """Write the row's values in the order of :data:`COLUMNS`."""
         spread = "" if self.ratio is None else f"{number(self.low)} - {number(self.high)}"
         return [
             *(self.subject, self.what, self.first, number(self.first_value), self.second, number(self.second_value)),
@@ -110,20 +83,10 @@ def number(value: float | None) -> str:
 
 
 def in_turns(arms: dict[str, Callable[[], float]], rounds: int, *, warm: bool = True) -> dict[str, list[float]]:
-    """Measure things one after another, round by round, so that what else the machine does hits all alike.
+    """Measure things one after another, round by round, so that what else the machine does affects all alike.
 
-    Parameters
-    ----------
-    arms : dict
-        Name -> a function that does the work and returns a rate, a time or another number.
-    rounds : int
-    warm : bool
-        Do each once before, not counted.
-
-    Returns
-    -------
-    dict
-        Name -> the number of each round.
+    Each of the `arms`, by name, does its work and returns a number; the result has the numbers of all rounds. `warm`
+    does each once before, not counted.
     """
     if warm:
         for work in arms.values():
@@ -202,13 +165,7 @@ def cores() -> int:
 
 
 def in_child(module: str, function: str, environment: dict | None = None, **arguments) -> dict:
-    """Call a function of a benchmark in a process of its own.
-
-    Returns
-    -------
-    dict
-        `result`, `seconds`, `cpu` (seconds of the processor) and `peak_mib`, without the start of the process.
-    """
+    """Call a function of a benchmark in a process of its own: `result`, `seconds`, `cpu` seconds and `peak_mib`."""
     command = [sys.executable, str(HERE / "common.py"), module, function, json.dumps(arguments)]
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ | (environment or {}))
     if done.returncode:
@@ -271,9 +228,9 @@ def load() -> list[float]:
 
 def markdown(rows: list[Row]) -> str:
     """Write rows as a Markdown table, aligned."""
-    table = [list(COLUMNS), *([config.replace("|", "/") for config in row.configs()] for row in rows)]
+    table = [list(COLUMNS), *([text.replace("|", "/") for text in row.cells()] for row in rows)]
     widths = [max(len(line[column]) for line in table) for column in range(len(COLUMNS))]
-    padded = [[config.ljust(width) for config, width in zip(line, widths, strict=True)] for line in table]
+    padded = [[text.ljust(width) for text, width in zip(line, widths, strict=True)] for line in table]
     lines = [f"| {' | '.join(line)} |" for line in padded]
     lines.insert(1, f"|{'|'.join('-' * (width + 2) for width in widths)}|")
     return "\n".join(lines)

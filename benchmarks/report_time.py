@@ -1,4 +1,4 @@
-"""The report: how long it takes, and which of its configs."""
+"""The report: how long it takes, and which of its cells."""
 
 import json
 import tempfile
@@ -9,14 +9,12 @@ from common import Options, Row, seconds_of, shares_of
 
 SUBJECT = "report_time"
 CONFIGS = {"bilstm": {"architecture": "bilstm"}, "deep_residual": {}, "majority": {"architecture": "majority"}}
-# Configs of the notebook that are named; the others together are one part.
+# Cells of the notebook that are named; the others together are one part.
 N_SLOWEST = 12
 
 
 def measure(options: Options) -> Iterator[Row]:
     """Make a small study and its report; `A / B` is a part's share of the whole report."""
-    from poseemo_lib.report.data import load_report_data
-    from poseemo_lib.report.page import to_html
     from poseemo_lib.report.report import make_report
 
     with tempfile.TemporaryDirectory(prefix="poseemo-benchmark-") as name:
@@ -25,15 +23,11 @@ def measure(options: Options) -> Iterator[Row]:
         values: dict[str, list[float]] = {}
         for _ in range(1 if options.quick else options.turns(3)):
             found = {"whole report": seconds_of(lambda: make_report(runs, folder / "report"))}
-            found["load the study"] = seconds_of(lambda: load_report_data(runs))
-            # Where there is a second core it goes on beside the configs; that of figure 07 waits for the rest of it.
-            found["importance, beside the configs"] = seconds_of(lambda: load_report_data(runs).interpretation)
-            found["write the page"] = seconds_of(lambda: to_html(folder / "report" / "report.ipynb"))
             found |= notebook_parts(folder / "report" / "report.ipynb")
             for part, seconds in found.items():
                 values.setdefault(part, []).append(seconds)
         parts = sorted(set(values) - {"whole report"}, key=lambda part: -values[part][0])
-        shown = {part: values[part] for part in ("whole report", *parts[: N_SLOWEST + 5])}
+        shown = {part: values[part] for part in ("whole report", *parts[:N_SLOWEST])}
         yield from shares_of(SUBJECT, f"{len(list(runs.glob('*/seed-*')))} runs", "s", shown)
 
 
@@ -59,7 +53,7 @@ def make_runs(folder: Path, options: Options) -> Path:
 
 
 def notebook_parts(notebook: Path) -> dict[str, float]:
-    """Read the seconds of the configs of an executed notebook; a config's name is its first line."""
+    """Read the seconds of the cells of an executed notebook; a cell's name is its first line."""
     content = json.loads(notebook.read_text(encoding="utf-8"))
     found, about = {}, content["metadata"]["papermill"]
     for cell in content["cells"]:
@@ -67,7 +61,7 @@ def notebook_parts(notebook: Path) -> dict[str, float]:
         if cell["cell_type"] != "code" or seconds is None:
             continue
         lines = [line for line in "".join(cell["source"]).splitlines() if line and not line.startswith("#")]
-        name = f"config `{lines[0].strip()[:60] if lines else ''}`"
+        name = f"cell `{lines[0].strip()[:60] if lines else ''}`"
         found[name] = found.get(name, 0.0) + seconds
-    found["kernel start and end, between configs"] = about["duration"] - sum(found.values())
+    found["kernel start and end, between cells"] = about["duration"] - sum(found.values())
     return found

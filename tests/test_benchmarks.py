@@ -26,7 +26,7 @@ def run_bench(*arguments):
         ("training_speed", {"one fixed batch", "whole step", "matrix product of 512"}),
         ("networks", {"bf16", "arithmetic at the peak"}),
         ("processes", {"1 x 2 threads, float32"}),
-        ("run_overhead", {"training alone", "whole run", "training"}),
+        ("run_overhead", {"fresh process, no kernel", "whole run", "training"}),
         ("dataset_scale", {"100 clips"}),
         ("predict_live", {"whole frame", "windows and answers"}),
         ("report_time", {"whole report"}),

@@ -73,19 +73,7 @@ def split_table(table: pd.DataFrame, parameters: RunParameters) -> pd.Series:
 
 
 def audit_split(dataset: Dataset, split: pd.Series) -> dict[str, int]:
-    """Count the leaks of each kind, from the dataset's folder where this split was audited before.
-
-    Parameters
-    ----------
-    dataset : Dataset
-    split : Series
-        clip_id -> part.
-
-    Returns
-    -------
-    dict
-        Kind -> number; empty for a clean split.
-    """
+    """Count the leaks of each kind, none for a clean split; what was found before is noted in the dataset's folder."""
     return noted(dataset, "audit", split_hash(split), lambda: _count_leaks(dataset, split))
 
 

@@ -105,11 +105,11 @@ def test_the_audit_is_not_trusted_for_another_dataset(tiny):
     inputs = load_inputs(parameters(tiny))
     note = tiny / f"audit-{inputs.split_hash[:16]}.json"
     known = json.loads(note.read_text())
-    assert known["leaks"] == {}
-    note.write_text(json.dumps(known | {"leaks": {"near": 3}}))
+    assert known["content"] == {}
+    note.write_text(json.dumps(known | {"content": {"near": 3}}))
     with pytest.raises(LeakError, match="3 near"):  # a note of this dataset and split is used
         load_inputs(parameters(tiny))
-    note.write_text(json.dumps({"key": known["key"] | {"content_hash": "other"}, "leaks": {"near": 3}}))
+    note.write_text(json.dumps({"key": ["other", *known["key"][1:]], "content": {"near": 3}}))
     assert load_inputs(parameters(tiny)).leaks == {}
 
 
