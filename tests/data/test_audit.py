@@ -268,31 +268,6 @@ def test_the_distance_ignores_place_and_size_and_has_a_closed_form():
     assert pose_distance(sequence, sequence[:4])[0] == np.inf
 
 
-def plain_distance(a, b):
-    """The distance of two tracks, every lag tried one after another in double precision."""
-    most = min(25, len(a) - 1, len(b) - 1)
-    least = max(84, 0.5 * min(np.isfinite(a[..., 0]).sum(), np.isfinite(b[..., 0]).sum()))
-    fits = []
-    for lag in range(-most, most + 1):
-        first, last = max(0, lag), min(len(a), len(b) + lag)
-        one, two = a[first:last].astype(float), b[first - lag : last - lag].astype(float)
-        both = np.isfinite(one[..., 0]) & np.isfinite(two[..., 0])
-        if both.sum() >= least:
-            one, two = one[both] - one[both].mean(0), two[both] - two[both].mean(0)
-            mixed, power = (one * two).sum(), (two**2).sum()
-            residual = ((one**2).sum() - max(mixed, 0) ** 2 / power) / both.sum()
-            fits.append((residual, np.linalg.norm(one - mixed / power * two, axis=-1).mean()))
-    return min(fits)[1] / torso_length(a)
-
-
-def test_the_lag_is_the_one_that_fits_best(clean):
-    tracks = [clip.keypoints[:, 0] for clip in clean.clips() if np.isfinite(clip.keypoints[:, 0, 12, 0]).sum() > 30]
-    sequences = [track_sequence(track, 25.0) for track in tracks[:16]]
-    pairs = [(a, b) for a in sequences for b in (*sequences[:6], a[7:], a[:-3])]
-    found = [pose_distance(a, b)[0] for a, b in pairs]
-    np.testing.assert_allclose(found, [plain_distance(a, b) for a, b in pairs], rtol=1e-3, atol=1e-5)
-
-
 def test_pairs_of_tracks_are_measured_as_from_the_clips(disguised):
     dataset, _ = disguised
     split = pd.Series("train", index=dataset.table()["clip_id"])

@@ -261,8 +261,8 @@ def test_memory_does_not_grow_with_the_number_of_clips(tmp_path):
         return highest
 
     peak(70)
-    small, large = peak(300), peak(1500)
-    keypoints = 1200 * 10 * 1.5 * 51 * 4
+    small, large = peak(300), peak(900)
+    keypoints = 600 * 10 * 1.5 * 51 * 4
     # Only the ids grow: about 150 bytes a clip against 3 kB of keypoints.
     assert large - small < 0.2 * keypoints
 

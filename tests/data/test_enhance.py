@@ -8,7 +8,9 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
+from poseemo_lib.cli.data import app
 from poseemo_lib.data import enhance
 from poseemo_lib.data.audit import audit
 from poseemo_lib.data.copies import LEAST_KEPT
@@ -183,10 +185,10 @@ def test_what_cannot_be_enhanced_is_named(made, tmp_path):
 
 
 def test_the_command_prints_the_counts(tiny, tmp_path):
-    command = [sys.executable, "-m", "poseemo_lib.cli", "enhance", str(tiny), str(tmp_path / "d")]
-    done = subprocess.run([*command, "--target", "0.5", "--kinds", "mirror, rotation"], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "training clips by class, split grouped, seed 0" in done.stdout and "before  copies  after" in done.stdout
+    command = ["enhance", str(tiny), str(tmp_path / "d"), "--target", "0.5", "--kinds", "mirror, rotation"]
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 0, done.output
+    assert "training clips by class, split grouped, seed 0" in done.output and "before  copies  after" in done.output
     recipe = json.loads((tmp_path / "d" / "dataset.json").read_text())["recipe"]
     assert recipe["kinds"] == ["mirror", "rotation"] and recipe["target"] == 0.5
 
@@ -198,7 +200,7 @@ def test_storage_tells_no_copy_from_an_original(tmp_path):
 
     from poseemo_lib.data.synthetic import write_synthetic_dataset
 
-    write_synthetic_dataset(tmp_path / "d", 300, n_groups=30)
+    write_synthetic_dataset(tmp_path / "d", 200, n_groups=20)
     enhance_dataset(Dataset(tmp_path / "d"), tmp_path / "more", name="more")
     rows = []
     for clip in Dataset(tmp_path / "more").clips():
@@ -207,7 +209,7 @@ def test_storage_tells_no_copy_from_an_original(tmp_path):
             shown = [clip.keypoints[..., 2][seen].mean(), 1 - seen.mean(), clip.fps, clip.width, clip.n_frames]
             rows.append((*shown, np.diff(seen, axis=0).mean(), clip.label, clip.group_id, clip.origin == "augmented"))
     table = pd.DataFrame(rows).rename(columns={6: "label", 7: "group", 8: "copy"})
-    trees = ExtraTreesClassifier(100, min_samples_leaf=5, random_state=0)
+    trees = ExtraTreesClassifier(50, min_samples_leaf=5, random_state=0)
     shown, folds = table[list(range(6))].to_numpy(), GroupKFold(5)
     guess = cross_val_predict(trees, shown, table["copy"], groups=table["group"], cv=folds, method="predict_proba")
     table = table.assign(guess=guess[:, 1])
