@@ -1,4 +1,4 @@
-"""Skeletons, the answer and its probabilities, drawn into a picture with OpenCV; sizes go with the picture's.
+"""Skeletons, a prediction and its probabilities, drawn into a picture with OpenCV, in a size that suits the picture.
 
 Imports neither matplotlib nor, before something is drawn, OpenCV. Pictures are uint8 (H, W, 3), RGB.
 """
@@ -13,7 +13,7 @@ from poseemo_lib.skeleton import EDGES
 from poseemo_lib.video import palette
 from poseemo_lib.video.palette import PEOPLE_COLOURS
 
-# Joints that the network does not look at either, by default, are not drawn.
+# Joints below it are not drawn; the network ignores them too, by default.
 MIN_CONFIDENCE = 0.1
 _NAMED = 3
 _WHITE, _DARK, _GREY = (255, 255, 255), (24, 24, 24), (150, 150, 150)
@@ -33,7 +33,7 @@ def import_cv2():
 def draw_overlay(
     rgb: np.ndarray,
     keypoints: np.ndarray,
-    answer: str,
+    prediction: str,
     probabilities: np.ndarray | None,
     classes: Sequence[str],
     *,
@@ -42,26 +42,25 @@ def draw_overlay(
     strip: np.ndarray | None = None,
     now: float | None = None,
 ) -> np.ndarray:
-    """Draw people, the answer, the three most probable classes, and a strip of probabilities at the bottom.
+    """Draw people, the prediction, the three most probable classes, and a strip of probabilities at the bottom.
 
     Parameters
     ----------
     rgb : array (H, W, 3), uint8
     keypoints : array (M, 17, 3)
         Pixels and confidence; joints below :data:`MIN_CONFIDENCE` are left out. M may be 0.
-    answer : str
-        A class, "not sure", or empty where there is none.
+    prediction : str
+        A headline: a class, "not sure", or empty.
     probabilities : array (C,) or None
-        None: nothing is known yet.
     classes : sequence of str
     hidden : bool
         Draw on black in place of the picture.
     extra_lines : sequence of str
-        Small lines under the answer.
+        Small lines under the headline.
     strip : array (h, w, 3), uint8, optional
-        Of :func:`draw_strip`; it is stretched over the picture's width. Default: the probabilities as they are now.
+        Of :func:`draw_strip`; it is stretched over the picture's width.
     now : float, optional
-        Where in the strip a line marks the present, 0 to 1.
+        Where a line in the strip marks the present, 0 to 1.
 
     Returns
     -------
@@ -71,9 +70,7 @@ def draw_overlay(
     out = np.zeros_like(rgb) if hidden else np.array(rgb, order="C")
     scale = picture_scale(*out.shape[:2])
     draw_people(out, keypoints, scale)
-    _draw_head(out, answer, extra_lines, classes, scale)
-    if strip is None and probabilities is not None:
-        strip = draw_strip(np.asarray(probabilities)[None], classes, 1, 1, across=True)
+    _draw_head(out, prediction, extra_lines, classes, scale)
     if strip is not None:
         _draw_foot(out, probabilities, classes, strip, now, scale)
     return out
@@ -91,37 +88,30 @@ def class_colour(name: str, classes: Sequence[str]) -> tuple[int, int, int]:
     return _rgb(palette.class_colour(name, classes))
 
 
-def draw_strip(
-    probabilities: np.ndarray, classes: Sequence[str], width: int, height: int, *, across: bool = False
-) -> np.ndarray:
+def draw_strip(probabilities: np.ndarray, classes: Sequence[str], width: int, height: int) -> np.ndarray:
     """Draw probabilities over time as stacked colours, the first class at the top.
 
     Parameters
     ----------
     probabilities : array (n, C)
-        From left to right; a row of NaN is dark: no answer there.
+        From left to right; a row of NaN, no prediction, is dark.
     classes : sequence of str
     width, height : int
         Pixels.
-    across : bool
-        Stack from left to right instead, of one row.
 
     Returns
     -------
-    array (height, width, 3), uint8
-        At least as long as n along time where that is more than `width`, so that nothing is lost before it is scaled.
+    array (height, at least width, 3), uint8
+        At least n columns, so that no row is lost.
     """
     values = np.asarray(probabilities, dtype=np.float64)
     colours = np.array([*(class_colour(name, classes) for name in classes), _DARK], np.uint8)
-    length = max(len(colours) * 64, width) if across else max(height, 1)
-    level = (np.arange(length) + 0.5) / length  # (h,)
+    level = (np.arange(height) + 0.5) / height  # (h,)
     upper = np.cumsum(values, 1)[:, None]  # (n, 1, C)
     index = (level[:, None] >= upper[..., :-1]).sum(-1)  # (n, h)
     index[np.isnan(values).any(1)] = len(classes)
-    if across:
-        return np.repeat(colours[index], max(height, 1), 0)
-    column = np.arange(max(width, len(values))) * len(values) // max(width, len(values))
-    return colours[index[column].T]
+    columns = max(width, len(values))
+    return colours[index[np.arange(columns) * len(values) // columns].T]
 
 
 def draw_people(out: np.ndarray, keypoints: np.ndarray, scale: float) -> None:
@@ -142,9 +132,9 @@ def draw_people(out: np.ndarray, keypoints: np.ndarray, scale: float) -> None:
             cv2.circle(out, (int(x), int(y)), max(1, round(2.5 * scale)), colour, -1, cv2.LINE_AA)
 
 
-def _draw_head(out: np.ndarray, answer: str, lines: Sequence[str], classes: Sequence[str], scale: float) -> None:
-    """Write the answer and small lines at the top left, on a darkened box."""
-    rows = [(answer, 0.95 * scale)] if answer else []
+def _draw_head(out: np.ndarray, headline: str, lines: Sequence[str], classes: Sequence[str], scale: float) -> None:
+    """Write the headline and small lines at the top left, on a darkened box."""
+    rows = [(headline, 0.95 * scale)] if headline else []
     rows += [(line, 0.5 * scale) for line in lines]
     if not rows:
         return
@@ -152,10 +142,10 @@ def _draw_head(out: np.ndarray, answer: str, lines: Sequence[str], classes: Sequ
     rows = [(text, _fitting(text, size, out.shape[1] - 3 * pad)) for text, size in rows]
     sizes = [_text_size(text, size) for text, size in rows]
     width, height = max(w for w, _ in sizes) + 2 * pad, sum(h for _, h in sizes) + pad * (len(rows) + 1)
-    chip = round(6 * scale) if answer else 0
+    chip = round(6 * scale) if headline else 0
     _shade(out, 0, 0, min(width + chip, out.shape[1]), min(height, out.shape[0]))
-    if answer:
-        out[:height, :chip] = class_colour(answer, classes)
+    if headline:
+        out[:height, :chip] = class_colour(headline, classes)
     y = 0
     for (text, size), (_, tall) in zip(rows, sizes, strict=True):
         y += pad + tall
@@ -165,7 +155,7 @@ def _draw_head(out: np.ndarray, answer: str, lines: Sequence[str], classes: Sequ
 def _draw_foot(out: np.ndarray, probabilities, classes, strip: np.ndarray, now: float | None, scale: float) -> None:
     """Put the strip at the bottom, and above it the most probable classes with their colours."""
     height, width = out.shape[:2]
-    tall = min(height, max(8, round((0.1 if len(strip) > 1 else 0.035) * min(height, width))))
+    tall = min(height, max(8, round(0.1 * min(height, width))))
     top = height - tall
     out[top:] = import_cv2().resize(strip, (width, tall), interpolation=0)
     if now is not None:

@@ -10,6 +10,7 @@ from made_commands import poseemo
 from typer.testing import CliRunner
 
 from poseemo_lib.cli.predict import app
+from poseemo_lib.cli.shared import check_out
 from poseemo_lib.data.dataset import Dataset
 from poseemo_lib.data.formats import Recording
 from poseemo_lib.data.formats.npz import write
@@ -71,6 +72,20 @@ def test_wrong_calls_come_before_any_work(small_run, keypoints, tmp_path):
         done = invoke("predict", small_run, keypoints, *arguments)
         assert isinstance(done.exception, UsageError) and match in str(done.exception), (arguments, done.exception)
     assert [path.name for path in tmp_path.iterdir()] == ["one.npz"]
+
+
+def test_a_place_that_cannot_be_written_and_the_input_itself_are_refused(tmp_path):
+    path = tmp_path / "dance.mp4"
+    path.write_bytes(b"film")
+    (tmp_path / "link.mp4").symlink_to(path)
+    for name in ("dance.mp4", "link.mp4"):
+        with pytest.raises(UsageError, match="is the input; choose another name"):
+            check_out(tmp_path / name, (".mp4",), overwrite=True, input=str(path))
+    assert check_out(tmp_path / "new.mp4", (".mp4",), input=str(path)) == tmp_path / "new.mp4"
+    with pytest.raises(UsageError, match="/proc/x.csv: cannot be written there"):
+        check_out("/proc/x.csv", (".csv",))
+    with pytest.raises(UsageError, match="wanted a folder that exists"):
+        check_out(tmp_path / "none" / "a.csv", (".csv",))
 
 
 def test_the_options_of_a_format_are_listed(small_run, keypoints):

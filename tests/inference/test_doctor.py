@@ -60,11 +60,6 @@ class TestMeasures:
         assert found["missing_legs"] == 1 and found["missing_arms"] == 0
         assert found["missing_head"] == pytest.approx(10 / 29)
 
-    def test_without_hips_the_torso_is_told_by_the_shoulders(self):
-        keypoints = standing()
-        keypoints[:, :, PARTS["hips"]] = [np.nan, np.nan, 0]
-        assert measure_clip(keypoints, 25.0, 400)["torso"] == pytest.approx(1.25 * 60)
-
     def test_nobody_at_all_is_not_measured(self):
         keypoints = np.full((5, 1, 17, 3), np.nan, np.float32)
         keypoints[..., 2] = 0

@@ -93,13 +93,6 @@ class TestInvariance:
         np.testing.assert_allclose(a[columns_of(predictor.info)], b[columns_of(predictor.info)], atol=1e-6)
         assert (a["people"] == b["people"]).all()
 
-    def test_values_under_missing_joints_do_not_count(self, predictor, clips):
-        clip, window = self.window(clips)
-        hidden = np.where(window.keypoints[..., 2:] > 0, window.keypoints, np.float32([np.nan, np.nan, 0]))
-        size = (clip.fps, clip.width, clip.height)
-        a, b = (predictor.probabilities([replace(window, keypoints=k)], *size) for k in (window.keypoints, hidden))
-        np.testing.assert_array_equal(a, b)
-
 
 class TestPredictions:
     info = PredictorInfo("n", ("a", "b", "c"), 1.0, 0.5, 64, Preparation(), False)

@@ -220,9 +220,7 @@ def test_probabilities_cover_all_classes(name, two_styles):
     assert probabilities.shape == (40, 5)
     np.testing.assert_allclose(probabilities.sum(1), 1, rtol=1e-6)
     assert (probabilities[:, 3:] == 0).all() and (probabilities >= 0).all()
-    again = baselines.predict_probabilities(
-        baselines.fit_baseline(name, windows, labels, n_classes=5, seed=0), windows
-    )
+    again = baselines.predict_probabilities(baselines.fit_baseline(name, windows, labels, n_classes=5, seed=0), windows)
     np.testing.assert_array_equal(probabilities, again)
     if name in ("logistic_regression", "extra_trees"):
         seen = np.arange(40) != 3

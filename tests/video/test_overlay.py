@@ -114,12 +114,6 @@ class TestStrip:
         assert (strip[:25, :100] == a).all() and (strip[25:, :100] == b).all()
         assert (strip[:, 100:200] == overlay._DARK).all() and (strip[:, 200:] == c).all()
 
-    def test_one_moment_lies_across(self):
-        strip = draw_strip(np.array([[0.5, 0.5]]), ("a", "b"), 1, 1, across=True)
-        half = strip.shape[1] // 2
-        assert (strip[:, : half - 1] == class_colour("a", ("a", "b"))).all()
-        assert (strip[:, half + 1 :] == class_colour("b", ("a", "b"))).all()
-
 
 class TestVideo:
     def test_frames_take_the_window_whose_middle_is_nearest(self):
