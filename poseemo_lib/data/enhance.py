@@ -188,23 +188,15 @@ def _write(dataset: Dataset, writer: DatasetWriter, plan: _Plan, seed: int, kind
     """Write every clip and its copies; return the number of copies by class."""
     copies, clips = defaultdict(int), track(dataset.clips(), "enhance", len(dataset), shown=progress)
     while chunk := list(islice(clips, _CHUNK_CLIPS)):
-        planned = {clip.clip_id: plan.partners.get(clip.clip_id, []) for clip in chunk}
-        # What an interrupted call has written is not made again.
-        todo = {
-            clip_id
-            for clip_id, rows in planned.items()
-            if not all(writer.written(_copy_id(clip_id, number)) for number in range(len(rows)))
-        }
-        partners = dict(dataset.take(sorted({row for clip_id in todo for row in planned[clip_id]} - {-1})))
-        for clip in chunk:
-            rows, made = planned[clip.clip_id], []
-            if clip.clip_id in todo:
-                # All of them, also those that are written: the numbers are the same whatever was there.
-                made = make_copies(clip, [partners.get(row) for row in rows], seed, kinds)
+        planned = [plan.partners.get(clip.clip_id, []) for clip in chunk]
+        partners = dict(dataset.take(sorted({row for rows in planned for row in rows} - {-1})))
+        for clip, rows in zip(chunk, planned, strict=True):
+            # Also those that an interrupted call has written: making them again is cheap.
+            made = make_copies(clip, [partners.get(row) for row in rows], seed, kinds)
             for one in (clip.with_(split=plan.split[clip.clip_id]), *made):
                 if not writer.written(one.clip_id):
                     writer.write(one)
-            copies[clip.label] += len(made) if clip.clip_id in todo else len(rows)
+            copies[clip.label] += len(made)
     return pd.Series(copies, dtype=int)
 
 
