@@ -8,14 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-import numpy as np
 import pandas as pd
 
 from poseemo_lib.analysis.configs import ENSEMBLE, ConfigRuns
-from poseemo_lib.analysis.predictions import Predictions, check_same_clips, mean_over_seeds
+from poseemo_lib.analysis.predictions import Predictions, mean_over_seeds, mean_probabilities
 from poseemo_lib.analysis.results import Results
 from poseemo_lib.errors import PoseemoError, UsageError
-from poseemo_lib.training.evaluation import probability_columns
 
 
 def ensemble_predictions(configs: dict[str, Predictions], classes: tuple[str, ...]) -> Predictions:
@@ -45,18 +43,9 @@ def ensemble_predictions(configs: dict[str, Predictions], classes: tuple[str, ..
     if not common:
         seeds = ", ".join(f"{name} {sorted(by_seed)}" for name, by_seed in configs.items())
         raise PoseemoError(f"ensemble: wanted configs with a seed in common, got {seeds}; run them with the same seeds")
-    return {seed: _mean({name: by_seed[seed] for name, by_seed in configs.items()}, classes) for seed in common}
-
-
-def _mean(tables: dict[str, pd.DataFrame], classes: tuple[str, ...]) -> pd.DataFrame:
-    # One table a config is one seed a config: this checks and sorts it.
-    checked = {name: mean_over_seeds({0: table}, classes, name) for name, table in tables.items()}
-    first_name, first = next(iter(checked.items()))
-    for name, table in checked.items():
-        check_same_clips(first, table, first_name, name)
-    columns = probability_columns(classes)
-    mean = np.mean([table[columns].to_numpy() for table in checked.values()], axis=0)
-    return first.drop(columns=columns).join(pd.DataFrame(mean, columns=columns))
+    return {
+        seed: mean_probabilities({name: by_seed[seed] for name, by_seed in configs.items()}, classes) for seed in common
+    }
 
 
 def best_by_validation(results: Results, n: int = 3, *, per_fold: bool = True) -> dict[str, list[str]]:

@@ -34,15 +34,20 @@ def predictions_table(predictions: Predictions, classes: tuple[str, ...]) -> pd.
 
 
 def mean_over_seeds(predictions: Predictions, classes: tuple[str, ...], name: str = "config") -> pd.DataFrame:
-    """Average the probabilities of each clip over seeds.
+    """Average the probabilities of each clip over a config's seeds: see :func:`mean_probabilities`."""
+    if not predictions:
+        raise PoseemoError(f"{name}: wanted the predictions of at least one seed, got none")
+    return mean_probabilities({f"{name}, seed {seed}": table for seed, table in sorted(predictions.items())}, classes)
+
+
+def mean_probabilities(tables: dict[str, pd.DataFrame], classes: tuple[str, ...]) -> pd.DataFrame:
+    """Average the probabilities of each clip over predictions tables of one split.
 
     Parameters
     ----------
-    predictions : dict of DataFrame
-        Seed -> predictions table of one split.
+    tables : dict of DataFrame
+        Name, for messages -> predictions table. At least one.
     classes : tuple of str
-    name : str
-        Of the config, for messages.
 
     Returns
     -------
@@ -52,17 +57,16 @@ def mean_over_seeds(predictions: Predictions, classes: tuple[str, ...], name: st
     Raises
     ------
     PoseemoError
-        A table is not sound, there is none, or the seeds were tested on different clips.
+        A table is not sound, or the tables hold different clips.
     """
-    if not predictions:
-        raise PoseemoError(f"{name}: wanted the predictions of at least one seed, got none")
-    columns, tables = probability_columns(classes), []
-    for seed, table in sorted(predictions.items()):
-        check_predictions(table, classes, f"{name}, predictions of seed {seed}")
-        tables.append(table.sort_values("clip_id", ignore_index=True))
-        check_same_clips(tables[0], tables[-1], name, f"its seed {seed}")
-    mean = np.mean([table[columns].to_numpy(np.float64) for table in tables], axis=0)
-    return tables[0].drop(columns=columns).join(pd.DataFrame(mean, columns=columns))
+    columns, ordered = probability_columns(classes), {}
+    for name, table in tables.items():
+        check_predictions(table, classes, name)
+        ordered[name] = table.sort_values("clip_id", ignore_index=True)
+        first = next(iter(ordered))
+        check_same_clips(ordered[first], ordered[name], first, name)
+    mean = np.mean([table[columns].to_numpy(np.float64) for table in ordered.values()], axis=0)
+    return ordered[first].drop(columns=columns).join(pd.DataFrame(mean, columns=columns))
 
 
 def check_same_clips(a: pd.DataFrame, b: pd.DataFrame, name_a: str, name_b: str) -> None:

@@ -190,7 +190,7 @@ def _planned_only(root: Path, complete: list[Run]) -> tuple[list[Run], list[str]
         planned = [{"config": one.get("cell"), **one} for one in planned]
         kept = [by_identity.get((one["config"], one["identity"])) for one in planned]
         missing = [one["folder"] for one, run in zip(planned, kept, strict=True) if run is None]
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         raise PoseemoError(
             f"{root / STUDY_FILE}: wanted the list of the study's runs, cannot read it; start the study again, which "
             "writes it anew and keeps the runs"

@@ -33,26 +33,14 @@ MIN_GROUPS = 8
 
 @dataclass(frozen=True)
 class Resampled:
-    """A config's score on its clips, and its variance over groups and over seeds.
+    """A config's score on its clips, by seed, and on draws of groups."""
 
-    Parameters
-    ----------
-    by_seed : array (S,)
-    drawn : array (R,)
-        Mean over seeds in each draw of groups.
-    n_clips, n_groups : int
-    groups_known : bool
-        See :func:`poseemo_lib.training.bootstrap.resampled_by`.
-    fixed : bool
-        Whether one seed is enough: see :func:`compare_configs`.
-    """
-
-    by_seed: np.ndarray
-    drawn: np.ndarray
+    by_seed: np.ndarray  # (seeds,)
+    drawn: np.ndarray  # (draws,), mean over seeds
     n_clips: int
     n_groups: int
-    groups_known: bool = True
-    fixed: bool = False
+    groups_known: bool = True  # see `bootstrap.resampled_by`
+    fixed: bool = False  # one seed is enough: see `compare_configs`
 
     @property
     def seed_variance(self) -> float:
@@ -89,12 +77,7 @@ def resample(
 
 
 def mcnemar(a_right: np.ndarray, b_right: np.ndarray) -> tuple[int, int, float]:
-    """Test whether two classifiers are right equally often (McNemar 1947), exactly.
-
-    Parameters
-    ----------
-    a_right, b_right : bool array (N,)
-        Whether each was right on a clip. Clips count as independent.
+    """Test whether two classifiers are right equally often (McNemar 1947), exactly: bool arrays (N,), one a clip.
 
     Returns
     -------
@@ -168,12 +151,9 @@ def compare_configs(
         Two configs, or two seeds of one, were tested on different clips, or a table is not sound.
     """
     pairs = list(combinations(predictions, 2) if pairs is None else pairs)
-    names = list(dict.fromkeys([*(name for pair in pairs for name in pair), *pool]))
-    averaged = {name: mean_over_seeds(predictions[name], classes, name) for name in names}
-    for name in names:
-        check_same_clips(averaged[names[0]], averaged[name], names[0], name)
-    groups = draw_groups(averaged[names[0]], n_bootstrap, seed) if names else None
-    scores = {name: resample(predictions[name], classes, metric, groups, name in fixed) for name in names}
+    names = dict.fromkeys([*(name for pair in pairs for name in pair), *pool])
+    used = {name: predictions[name] for name in names}
+    averaged, scores = _resample_paired(used, classes, metric, fixed, n_bootstrap, seed)
     columns = probability_columns(classes)
     right = {
         name: table[columns].to_numpy().argmax(1) == pd.Index(classes).get_indexer(table["label"])
@@ -181,12 +161,26 @@ def compare_configs(
     }
     rows = []
     for a, b in pairs:
-        one, other = scores[a], scores[b]
         n_a, n_b, p = mcnemar(right[a], right[b])
-        row = _compare(one, other, [one.drawn - other.drawn], scores.values())
+        row = _compare(scores[a], scores[b], [scores[a].drawn - scores[b].drawn], scores.values())
         row |= {"n_a_only": n_a, "n_b_only": n_b, "p_mcnemar": p, "paired": True}
         rows.append({"a": a, "b": b, "metric": metric, **row})
     return adjusted(rows)
+
+
+def _resample_paired(
+    predictions: dict[str, Predictions], classes, metric, fixed, n_bootstrap, seed
+) -> tuple[dict[str, pd.DataFrame], dict[str, Resampled]]:
+    """Average and resample configs that were tested on the same clips, with the same draws for all."""
+    averaged = {name: mean_over_seeds(tables, classes, name) for name, tables in predictions.items()}
+    if not averaged:
+        return {}, {}
+    first = next(iter(averaged))
+    for name, table in averaged.items():
+        check_same_clips(averaged[first], table, first, name)
+    groups = draw_groups(averaged[first], n_bootstrap, seed)
+    scores = {name: resample(tables, classes, metric, groups, name in fixed) for name, tables in predictions.items()}
+    return averaged, scores
 
 
 def compare_apart(
@@ -214,7 +208,7 @@ def compare_apart(
     Returns
     -------
     dict
-        A row for :func:`adjusted`, without a McNemar test, and with the clips and groups of the smaller test split.
+        A row for :func:`adjusted`, without McNemar's test, with the clips and groups of the smaller test split.
     """
     one, other = (
         resample(predictions, classes, metric, groups, name in fixed)
@@ -242,12 +236,10 @@ def compare_with_constant(
     Parameters
     ----------
     name : str
-        Of the config.
     predictions : dict
         Config -> seed -> predictions table: its own, and those of other networks that were tested on the same clips,
         whose variance over seeds is pooled with its own.
     constant : float
-        In the unit of the metric.
     classes, metric, fixed, n_bootstrap, seed
         See :func:`compare_configs`.
 
@@ -255,17 +247,8 @@ def compare_with_constant(
     -------
     dict
         a, metric, constant, difference, low, high, se, df, p, significant, limit, n_clips, n_groups, n_seeds.
-
-    Raises
-    ------
-    PoseemoError
-        Configs or seeds were tested on different clips, or a table is not sound.
     """
-    averaged = {one: mean_over_seeds(tables, classes, one) for one, tables in predictions.items()}
-    for other, table in averaged.items():
-        check_same_clips(averaged[name], table, name, other)
-    groups = draw_groups(averaged[name], n_bootstrap, seed)
-    scores = {one: resample(tables, classes, metric, groups, one in fixed) for one, tables in predictions.items()}
+    _, scores = _resample_paired(predictions, classes, metric, fixed, n_bootstrap, seed)
     config = scores[name]
     parts = [_group_part(config.drawn, config.n_groups), *_seed_parts([config], scores.values())]
     row = _t_test(float(config.by_seed.mean()) - constant, config.n_groups, parts)
@@ -275,18 +258,7 @@ def compare_with_constant(
 
 
 def adjusted(rows: Iterable[dict]) -> pd.DataFrame:
-    """Make comparisons one family: Holm's correction over all of them, and what follows from it.
-
-    Parameters
-    ----------
-    rows : iterable of dict
-        Of :func:`compare_apart`, or rows of :func:`compare_configs` (`table.to_dict("records")`).
-
-    Returns
-    -------
-    DataFrame
-        See :func:`compare_configs`.
-    """
+    """Make rows of :func:`compare_apart` or :func:`compare_configs` one family, with Holm's correction for all."""
     table = pd.DataFrame(list(rows), columns=_COLUMNS)
     table["n_comparisons"] = len(table)
     for column in ("p", "p_mcnemar"):
@@ -357,22 +329,9 @@ def _t_test(difference: float, n_groups: int, parts: list[tuple[float, int]]) ->
 
 
 def smallest_detectable_difference(se, df, *, alpha: float = ALPHA, power: float = POWER):
-    """Difference that a two-sided test would find with the given probability.
+    """Difference that a two-sided test at level `alpha` would find with the probability `power`.
 
-    Bloom 1995, "Minimum detectable effects", Evaluation Review 19.
-
-    Parameters
-    ----------
-    se, df : float or array
-        Standard error and degrees of freedom, as :func:`compare_configs` returns them.
-    alpha : float
-        Level of the test; divide by the number of comparisons for Holm's strictest one.
-    power : float
-        0.5 to 1, exclusive.
-
-    Returns
-    -------
-    float or array
-        In the unit of the standard error; 0 where that is 0.
+    Bloom 1995, "Minimum detectable effects", Evaluation Review 19. `se` and `df`, numbers or arrays, are those of
+    :func:`compare_configs`; divide `alpha` by the number of comparisons for Holm's strictest level.
     """
     return np.where(np.asarray(se) > 0, (student.ppf(1 - alpha / 2, df) + student.ppf(power, df)) * se, 0.0)

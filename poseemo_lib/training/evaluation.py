@@ -60,20 +60,10 @@ def probability_columns(classes: tuple[str, ...]) -> list[str]:
 
 
 def check_predictions(predictions: pd.DataFrame, classes: tuple[str, ...], where: str = "predictions") -> None:
-    """Raise if a table is not a sound predictions table of one split.
+    """Raise PoseemoError, naming `where`, if a table is not a sound predictions table of one split.
 
-    Parameters
-    ----------
-    predictions : DataFrame
-    classes : tuple of str
-    where : str
-        The file or run, for the message.
-
-    Raises
-    ------
-    PoseemoError
-        A column is missing, there are no rows or rows of several splits, a clip comes twice, a label is unknown, or the
-        probabilities of a clip are not finite, negative or do not add up to 1.
+    That is: a column is missing, there are no rows or rows of several splits, a clip comes twice, a label is unknown,
+    or the probabilities of a clip are not finite, negative or do not add up to 1.
     """
     missing = [name for name in (*ID_COLUMNS, *probability_columns(classes)) if name not in predictions.columns]
     if missing:
@@ -102,12 +92,6 @@ def check_predictions(predictions: pd.DataFrame, classes: tuple[str, ...], where
 def average_by_source(predictions: pd.DataFrame, classes: tuple[str, ...]) -> pd.DataFrame:
     """Average the probabilities over the clips (windows, camera views) of each recording.
 
-    Parameters
-    ----------
-    predictions : DataFrame
-        A predictions table of one split.
-    classes : tuple of str
-
     Returns
     -------
     DataFrame
@@ -134,21 +118,7 @@ def average_by_source(predictions: pd.DataFrame, classes: tuple[str, ...]) -> pd
 
 
 def scored_units(predictions: pd.DataFrame, split: str, classes: tuple[str, ...], score_by: str) -> pd.DataFrame:
-    """Select one split, and average it by recording where a run is scored by recording.
-
-    Parameters
-    ----------
-    predictions : DataFrame
-        A run's predictions of several splits.
-    split : str
-    classes : tuple of str
-    score_by : {"clip", "source"}
-
-    Returns
-    -------
-    DataFrame
-        A predictions table.
-    """
+    """Select one split of a run's predictions, and average it by recording if `score_by` is "source"."""
     table = predictions[predictions["split"] == split].reset_index(drop=True)
     return average_by_source(table, classes) if score_by == "source" else table
 

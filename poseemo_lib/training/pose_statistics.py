@@ -29,8 +29,7 @@ def posture_statistics(keypoints: np.ndarray, mask: np.ndarray) -> tuple[np.ndar
     Parameters
     ----------
     keypoints : array (B, T, M, K, C)
-        x, y (y down) in any unit that is the same for both, and further channels, which are not used. M is 1 or 2.
-        Missing: NaN.
+        x, y (down) in one unit; further channels are not used. M is 1 or 2. Missing: NaN.
     mask : bool array (B, T)
         True for real frames.
 
@@ -73,16 +72,14 @@ def movement_statistics(keypoints: np.ndarray, mask: np.ndarray, fps: float) -> 
     """Describe how the first person moves, and how much the second one does.
 
     Derivatives are differences of neighbouring frames. Points move relative to the hip midpoint; `root` is the hip
-    midpoint's own movement through the picture. Speeds in torsos a second are given for the body as a whole: they say
-    more of what is done (run, bow) than of how. Single points are described by ratios, which do not depend on that.
+    midpoint's own movement through the picture. Speeds in torsos a second are given for the body as a whole, since they
+    depend on what is done (run, bow) more than on how. Single points are described by ratios.
 
     Parameters
     ----------
-    keypoints : array (B, T, M, K, C)
+    keypoints, mask
         As in :func:`posture_statistics`.
-    mask : bool array (B, T)
     fps : float
-        Frames per second.
 
     Returns
     -------
@@ -114,12 +111,7 @@ def movement_statistics(keypoints: np.ndarray, mask: np.ndarray, fps: float) -> 
 
 
 def shape_signals(points: np.ndarray) -> dict[str, np.ndarray]:
-    """Angles and distances of a body in every frame.
-
-    Parameters
-    ----------
-    points : array (..., 13, 2)
-        x and y (down) of :data:`POINTS`, in torsos from the hip midpoint.
+    """Angles and distances of a body in every frame, from :data:`POINTS` (..., 13, 2) in torsos from the hip midpoint.
 
     Returns
     -------

@@ -149,13 +149,6 @@ class TestIntegratedGradients:
         wanted = attribution.as_joints(model.standardise(features) * weight * mask[..., None]).detach()
         torch.testing.assert_close(found, wanted)
 
-    def test_small_parts_give_the_same(self):
-        model, (features, mask), target = standardised("gru"), batch(), torch.zeros(6, dtype=torch.long)
-        one, other = (
-            attribution.integrated_gradients(model, features, mask, target, n_steps=4, chunk=n) for n in (64, 2)
-        )
-        torch.testing.assert_close(one, other)
-
 
 class TestRandomised:
     def test_every_layer_with_weights_is_drawn_anew_and_the_input_is_standardised_as_before(self):
@@ -224,26 +217,6 @@ class TestPermutation:
         at = next(i for i, block in enumerate(blocks) if block[1] == "left_wrist")
         np.testing.assert_allclose(found.drop[at], wrong / 3)
 
-    @pytest.mark.parametrize("name", ["bilstm", "conv1d"])
-    def test_windows_that_a_block_leaves_as_they_were_need_no_other_pass(self, name):
-        model, (features, mask) = standardised(name), batch(70, 12)
-        features[:40].unflatten(-1, (2, -1))[:, :, 1] = 0  # one person only
-        labels, blocks = np.arange(70) % 3, attribution.feature_blocks(12)
-        found = attribution.permute_blocks(model, features, mask, labels, np.arange(70), blocks, n_repeats=1)
-        x = attribution.as_joints(model.standardise(features))
-        order = torch.randperm(70, generator=torch.Generator().manual_seed(0))
-        donor = torch.empty_like(order)
-        donor[order] = order.roll(1)
-        with torch.inference_mode():
-            before = _loss(model, x, mask, labels)
-            for (_, _, index), increase in zip(blocks, found.loss_increase, strict=True):
-                changed = x.clone()
-                changed[index] = x[donor][index]
-                np.testing.assert_allclose(increase, _loss(model, changed, mask, labels) - before, atol=1e-6)
-        second = next(i for i, block in enumerate(blocks) if block[1] == "person 2")
-        alone = (donor < 40) & (torch.arange(70) < 40)
-        assert alone.any() and (found.loss_increase[second][alone.numpy()] == 0).all()
-
     def test_answers_are_averaged_over_the_windows_of_a_recording(self):
         features, mask = batch(8, 16)
         model = Standardised(OneJoint(), features)
@@ -275,11 +248,6 @@ class TestPermutation:
         assert 0 <= other["low"][0] <= other["drop"][0] <= other["high"][0] <= 1
 
 
-def _loss(model, x, mask, labels):
-    logits = model.network(x.flatten(2), mask)
-    return torch.nn.functional.cross_entropy(logits, torch.from_numpy(labels), reduction="none").numpy()
-
-
 class TestRecovery:
     def test_precision_at_k_by_hand(self):
         every = np.ones(5, bool)
@@ -287,22 +255,13 @@ class TestRecovery:
         assert recovery.precision_at_k(np.array([5.0, 1, 4, 0, 0]), wanted, every) == (0.5, 0.4)
         assert recovery.precision_at_k(np.array([5.0, 4, 1, 0, 0]), wanted, every) == (1.0, 0.4)
         # what is no candidate does not count
-        assert recovery.precision_at_k(np.array([1.0, 2, 9, 9, 0]), wanted, np.array([1, 1, 0, 0, 1], bool)) == (
-            1,
-            2 / 3,
-        )
+        some = np.array([1, 1, 0, 0, 1], bool)
+        assert recovery.precision_at_k(np.array([1.0, 2, 9, 9, 0]), wanted, some) == (1, 2 / 3)
         # a tie is drawn at random: one of the three for the second place
         precision, _ = recovery.precision_at_k(np.array([2.0, 1, 1, 1, 0]), wanted, every)
         assert precision == pytest.approx((1 + 1 / 3) / 2)
         for nothing in (np.zeros(5, bool), every):
             assert np.isnan(recovery.precision_at_k(np.arange(5.0), nothing, every)).all()
-
-    def test_a_random_ranking_is_at_chance(self):
-        rng = np.random.default_rng(0)
-        wanted = rng.random((4000, 20)) < 0.4
-        values = [recovery.precision_at_k(rng.random(20), one, np.ones(20, bool)) for one in wanted]
-        precision, chance = np.nanmean(values, axis=0)
-        assert precision == pytest.approx(chance, abs=0.01)
 
     def test_planted_frames_are_mapped_from_the_clip_s_rate_to_the_window_s(self, windows, run, tiny):
         planted = read_planted(tiny)
@@ -327,25 +286,17 @@ class TestRecovery:
         assert recovery.true_locations(planted.assign(clip_id="no"), windows) is None
         assert recovery.true_span(None, windows, 0) is None
 
-    def test_contributions_that_lie_where_they_were_planted_are_found(self, windows, tiny):
+    def test_contributions_where_the_emotion_is_are_found(self, windows, tiny):
         where = recovery.true_locations(read_planted(tiny), windows)
-        contributions = np.zeros((len(where.rows), 16, 2, 17, 7))
-        contributions += (where.joints[:, None] & where.frames[..., None, None])[..., None]
+        contributions = (where.joints[:, None] & where.frames[..., None, None])[..., None] * np.ones(7)
         attention = where.frames / where.frames.sum(1, keepdims=True).clip(1)
-        rows = pd.concat(
-            [recovery.gradient_recovery(contributions, where), recovery.attention_recovery(attention, where)]
-        )
-        rows = rows[rows["row"].isin(where.rows[where.frames.any(1)])].dropna()
+        tables = [recovery.gradient_recovery(contributions, where), recovery.attention_recovery(attention, where)]
+        rows = pd.concat(tables).dropna()
         assert set(rows["target"]) == {"joints", "frames", "person"} and (rows["precision"] == 1).all()
-        against = recovery.gradient_recovery(-contributions, where).dropna()
-        assert (against["precision"] <= against["chance"] + 1e-9).all()
         summary = recovery.recovery_table(rows.assign(model="trained", clip_id=rows["row"], group_id=rows["row"] % 4))
         chance = rows.groupby(["method", "target"], sort=False)["chance"].mean().to_numpy()
         np.testing.assert_allclose(summary["difference"], 1 - chance)
-        assert (summary["difference_low"] <= summary["difference"]).all()
-        assert (summary["difference"] <= summary["difference_high"]).all() and (summary[["low", "high"]] == 1).all(
-            axis=None
-        )
+        assert summary["difference"].between(summary["difference_low"], summary["difference_high"]).all()
 
     def test_correlations_are_spearman_s(self):
         from scipy.stats import spearmanr

@@ -20,11 +20,11 @@ from poseemo_lib.analysis.results import load_results
 from poseemo_lib.data.dataset import Dataset
 from poseemo_lib.models import build_model
 from poseemo_lib.models.standardised import Standardised
-from poseemo_lib.plots.importance import attention_courses, contribution_maps, front_view
+from poseemo_lib.plots.importance import attention_courses, contribution_maps
 from poseemo_lib.plots.importance import feature_importance as draw_importance
 from poseemo_lib.report.data import ReportData, load_report_data
 from poseemo_lib.report.figures import feature_importance
-from poseemo_lib.skeleton import FLIP_ORDER, JOINT
+from poseemo_lib.skeleton import JOINT
 from poseemo_lib.training.inputs import split_table
 from poseemo_lib.training.parameters import check_parameters
 from poseemo_lib.training.run_folder import Run
@@ -138,20 +138,6 @@ class TestInterpretation:
         for name in ("importance", "recovery", "similarity"):
             pd.testing.assert_frame_equal(getattr(again, name), getattr(found, name))
         assert again.counts == found.counts
-
-    def test_begun_beside_it_says_the_same(self, found, runs, monkeypatch):
-        monkeypatch.setattr("os.sched_getaffinity", lambda process: {0, 1})
-        other = load_report_data(runs)
-        other.begin()
-        for name in ("importance", "recovery", "similarity"):
-            pd.testing.assert_frame_equal(getattr(other.interpretation, name), getattr(found, name), atol=1e-6)
-        assert {**other.interpretation.counts, "completeness": 0} == {**found.counts, "completeness": 0}
-
-    def test_without_a_core_to_spare_or_a_network_nothing_is_begun(self, found, runs, monkeypatch):
-        monkeypatch.setattr("poseemo_lib.report.data.ProcessPoolExecutor", None)
-        for cores, folder in (({0}, runs), ({0, 1}, runs / "majority")):
-            monkeypatch.setattr("os.sched_getaffinity", lambda process, cores=cores: cores)
-            load_report_data(folder).begin()
 
     def test_a_costly_network_looks_at_fewer_clips(self, material, monkeypatch):
         monkeypatch.setattr(interpretation, "MOST_WORK", 1)
@@ -284,11 +270,6 @@ class TestFigure:
         assert "not run" in drawn.text and "weights.safetensors" in drawn.text and drawn.data == {}
         made = made_studies.made_study(tmp_path / "made", {"net": {"architecture": "bilstm"}})
         assert "dataset" in feature_importance.draw(load_report_data(made)).text
-
-    def test_the_body_is_symmetric_and_its_left_is_at_our_right(self):
-        places = front_view()
-        np.testing.assert_allclose(places[list(FLIP_ORDER)], places * [-1, 1])
-        assert places[JOINT["left_wrist"], 0] > 0 and len(np.unique(places, axis=0)) == 17
 
 
 # By how much the trained networks' lower end lies over chance, and over the random networks' upper end, at least.

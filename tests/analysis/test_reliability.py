@@ -68,7 +68,7 @@ def test_intervals_need_groups_and_are_those_of_a_loop():
     assert few[["low", "high"]].isna().all().all()
 
 
-def test_pairs_and_surest_mistakes_are_counted_right(tmp_path):
+def test_pairs_and_most_confident_errors(tmp_path):
     write_cell(tmp_path, "net", 0.6, seeds=(0, 1))
     config = load_results(tmp_path)["net"]
     pairs = predictions.confusion_pairs(config.scores.confusion, CLASSES)

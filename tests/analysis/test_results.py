@@ -5,14 +5,11 @@ import made_studies
 import numpy as np
 import pandas as pd
 import pytest
-from made_runs import write_cell
 from sklearn.metrics import balanced_accuracy_score, f1_score
 
-from poseemo_lib.analysis.results import format_comparisons, format_ranks, load_results
+from poseemo_lib.analysis.results import format_comparisons, format_ranks, load_results, run_table
 from poseemo_lib.errors import PoseemoError
-from poseemo_lib.report import findings
 from poseemo_lib.report.comparisons import comparisons
-from poseemo_lib.report.data import ReportData, load_report_data
 from poseemo_lib.training.run_folder import STUDY_FILE
 
 CLASSES = ("angry", "happy", "sad")
@@ -38,7 +35,6 @@ def write_run(folder, config, labels, predicted, *, architecture="deep_residual"
     record = {
         "status": "complete", "config": config, "identity": f"{config}{seed}{fold}{parameters}", "parameters": values,
         "classes": CLASSES, "leaks": {}, "dataset": {"content_hash": "h", "synthetic": False, "name": "d"},
-        "clips": {"train": len(labels)},
     }  # fmt: skip
     (folder / "run.json").write_text(json.dumps(record))
     return record
@@ -47,7 +43,7 @@ def write_run(folder, config, labels, predicted, *, architecture="deep_residual"
 LABELS = ["angry", "happy", "sad"] * 8
 
 
-@pytest.mark.parametrize("text", ["[1]", "{", '{"runs": [3]}', "{}"])
+@pytest.mark.parametrize("text", ["{", '{"runs": [3]}', "{}"])
 def test_a_damaged_list_of_runs_is_named_with_what_to_do(tmp_path, text):
     root = made_studies.made_study(tmp_path, made_studies.IMBALANCE)
     (root / "study.json").write_text(text)
@@ -77,37 +73,9 @@ def test_only_the_runs_of_the_study_count_and_the_missing_ones_are_named(tmp_pat
 
 def test_chance_is_that_of_the_classes_in_the_test_part(tmp_path):
     write_run(tmp_path / "a", "a", ["angry", "happy"] * 9, ["angry"] * 18)
-    results = load_results(tmp_path)
-    assert results.chance == 0.5
-
-
-def test_unknown_groups_are_said(tmp_path):
-    write_cell(tmp_path / "unknown", "a", 0.9, n_groups=90, n_each=1)
-    write_cell(tmp_path / "known", "a", 0.9)
-    for place, known in (("unknown", False), ("known", True)):
-        data = ReportData((load_results(tmp_path / place),))
-        assert ("The groups are unknown, so the intervals are resampled by clip" in findings.caution(data)) != known
-        assert ("90 clips, groups unknown" in findings.opening(data)) != known
-        assert ("The splits share no group" in findings.shared_by_splits(data.best)) == known
-    write_cell(tmp_path / "leaky", "a", 0.9, leaks={"group": 2})
-    text = findings.shared_by_splits(load_results(tmp_path / "leaky").best())
-    assert text == "The split leaks: 2 groups shared between splits."
-
-
-def test_the_majority_baseline_is_known_by_what_it_is(tmp_path):
-    write_run(tmp_path / "a", "a", LABELS, LABELS)
-    write_run(tmp_path / "floor", "floor", LABELS, ["sad"] * 24, architecture="majority")
-    text = findings.opening(ReportData((load_results(tmp_path),)))
-    assert "most frequent class gives an accuracy of 33.3 %" in text
-
-
-def test_configs_that_were_tested_on_other_clips_are_pointed_out(tmp_path):
-    for fold in ("x", "y"):
-        write_run(tmp_path / "a" / fold, "a", LABELS, LABELS, fold=fold)
-    write_run(tmp_path / "b" / "x", "b", LABELS, LABELS, fold="x")
-    text = findings.caution(ReportData((load_results(tmp_path),)))
-    assert "Not all configs were tested on the same clips (48 clips: a; 24 clips: b)" in text
-    assert "a test group is unseen only within its own fold" in text and "Nadeau and Bengio 2003" in text
+    write_run(tmp_path / "b", "b", LABELS, LABELS)
+    table = load_results(tmp_path).score_table().query("metric == 'balanced_accuracy'").set_index("config")
+    assert dict(table["chance"]) == pytest.approx({"a": 1 / 2, "b": 1 / 3})
 
 
 def test_datasets_are_not_mixed(tmp_path):
@@ -163,16 +131,6 @@ def test_two_splits_are_two_parts_and_the_clean_one_decides(tmp_path):
     assert clean.sample["leaky"] is False and leaky.sample["leaky"] is True
     assert results["net_random"].validation_macro_f1 > results["net_grouped"].validation_macro_f1
     assert results.best().name == "net_grouped"
-    text = findings.opening(ReportData((results,)))
-    assert "Some runs (majority_random, net_random) were allowed" in text and "**net_grouped**" in text
-    assert "12 recordings, 30 groups, 8 families of copies shared between splits" in text
-
-
-def test_each_config_has_the_chance_of_its_own_clips(tmp_path):
-    write_run(tmp_path / "a", "a", ["angry", "happy"] * 9, ["angry"] * 18)
-    write_run(tmp_path / "b", "b", LABELS, LABELS)
-    table = load_results(tmp_path).score_table().query("metric == 'balanced_accuracy'").set_index("config")
-    assert dict(table["chance"]) == pytest.approx({"a": 1 / 2, "b": 1 / 3})
 
 
 def test_sizes_are_those_of_the_models(tmp_path):
@@ -207,31 +165,22 @@ def test_ranks_take_the_tests_of_all_pairs(tmp_path):
     assert points.is_monotonic_decreasing
 
 
-@pytest.mark.parametrize(
-    ("values", "words"),
-    [
-        (
-            {},
-            "within the second half of training, because early epochs fluctuate: epoch 3 of at most 60.",
-        ),
-        ({"choose_after": 0.7}, "within the last 30 % of training"),
-        ({"choose_after": 0.0}, "by validation macro-F1 too: epoch 3 of at most 60."),
-    ],
-)
-def test_the_choice_of_the_epoch_is_explained(tmp_path, values, words):
-    assert words in findings.selection(load_report_data(made_studies.made_study(tmp_path, {"a": values}, seeds=[0])))
+def test_a_row_of_the_run_table_is_a_run_with_the_scores_of_its_own_clips(tmp_path):
+    configs = {"majority": {"architecture": "majority"}, "net": {}}
+    results = load_results(made_studies.made_study(tmp_path, configs))
+    table = run_table(results)
+    assert len(table) == 4 and table["n_parameters"].isna().sum() == 2
+    for row in table.itertuples():
+        run = next(run for run in results.runs if (run.config, run.seed) == (row.config, row.seed))
+        predicted = run.predictions("test").filter(regex="^p_").idxmax(axis=1).str.removeprefix("p_")
+        assert row.test_accuracy == pytest.approx((predicted == run.predictions("test")["label"]).mean())
 
 
-def test_one_seed_is_called_one(tmp_path):
-    results = load_results(made_studies.made_study(tmp_path, {"a": {}}, seeds=[0]))
-    text = findings.opening(ReportData((results,))) + findings.caution(ReportData((results,)))
-    assert (
-        "from one seed, with 95 % bootstrap intervals" in text
-        and "One seed says nothing about the spread over seeds" in text
-    )
-    assert "1 seeds" not in text
-
-
-def test_a_choice_without_epochs_says_none(tmp_path):
-    results = load_results(made_studies.made_study(tmp_path, {"a": {"architecture": "extra_trees"}}, seeds=[0]))
-    assert "epoch" not in findings.selection(ReportData((results,)))
+def test_studies_and_runs_of_an_older_version_are_read(tmp_path):
+    record = write_run(tmp_path / "a" / "seed-0", "a", LABELS, LABELS)
+    record["cell"] = record.pop("config")
+    (tmp_path / "a" / "seed-0" / "run.json").write_text(json.dumps(record))
+    plan = [{"cell": "a", "identity": record["identity"], "folder": "a/seed-0"}]
+    (tmp_path / STUDY_FILE).write_text(json.dumps({"runs": plan}))
+    results = load_results(tmp_path)
+    assert [config.name for config in results.configs] == ["a"] and not results.incomplete

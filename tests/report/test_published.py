@@ -1,5 +1,4 @@
 import dataclasses
-from pathlib import Path
 
 import made_studies
 import numpy as np
@@ -63,10 +62,8 @@ def test_the_counts_are_those_of_the_published_study():
     assert list(confusion.sum(1)) == list(clips["test"])
     scores = {name: round(float(value), 5) for name, value in scores_from_confusion(confusion).items()}
     expected = {"accuracy": 0.31159, "balanced_accuracy": 0.25901, "macro_f1": 0.26598, "macro_precision": 0.31770}
-    assert scores.items() >= expected.items() and (round(scores["kappa"], 4), round(scores["mcc"], 4)) == (
-        0.1233,
-        0.1267,
-    )
+    assert scores.items() >= expected.items()
+    assert (round(scores["kappa"], 4), round(scores["mcc"], 4)) == (0.1233, 0.1267)
     of = published.published()["confusion"]["of"]
     assert row_of(published.published_numbers(), of)["correct"] == confusion.trace()
 
@@ -84,10 +81,9 @@ def test_intervals_and_tests_follow_from_the_counts():
     assert not table["above"].any()
 
 
-@pytest.mark.parametrize("percent", ["30", "30.001", "130.0"])
-def test_a_percentage_that_is_no_single_count_is_refused(percent):
+def test_a_percentage_that_is_no_single_count_is_refused():
     with pytest.raises(PoseemoError, match="wanted a percentage that one count of 889 clips rounds to"):
-        published.correct_count(percent, 889)
+        published.correct_count("30.001", 889)
 
 
 def test_the_file_names_what_is_there():
@@ -157,15 +153,6 @@ def test_on_caer_the_intervals_decide(material, tmp_path):
     )
 
 
-@pytest.mark.parametrize(
-    ("name", "synthetic", "expected"),
-    [("caer", False, True), ("CAER-v2", False, True), ("caer_s", False, False), ("caer", True, False),
-     ("mycaer", False, False), ("", False, False)],
-)  # fmt: skip
-def test_caer_is_told_from_its_twin_and_from_drawn_data(name, synthetic, expected):
-    assert published._is_caer({"name": name, "synthetic": synthetic}) is expected
-
-
 def test_the_table_for_reading_says_what_was_not_run(table):
     shown = published.format_side_by_side(table)
     assert len(shown) == len(table)
@@ -174,13 +161,6 @@ def test_the_table_for_reading_says_what_was_not_run(table):
         shown["published accuracy"].iloc[0] == "34.0 [30.9, 37.1]" and shown["p against always neutral"][0] == "0.104"
     )
     assert "recurrent (nets)" in set(shown["our config"]) and "made, synthetic" in set(shown["ours measured on"])
-
-
-def test_a_study_of_baselines_alone_has_no_config_beside(material):
-    only = [config for config in material.results.configs if config.is_baseline]
-    part = dataclasses.replace(material, studies=(dataclasses.replace(material.results, configs=only),))
-    table = published.side_by_side(part.studies)
-    assert (table["config"] == "").all() and set(published.format_side_by_side(table)["our accuracy"]) == {"not run"}
 
 
 def test_the_faults_are_told_with_their_numbers():
@@ -202,7 +182,3 @@ def test_the_table_in_the_documentation_is_that_of_the_file():
         low, high = 100 * row["published_low"], 100 * row["published_high"]
         wanted = (row["name"], f"{row['correct']}", f"{100 * row['published']:.1f}", f"{low:.1f} to {high:.1f}")
         assert (*wanted, f"{row['p']:.2f}") in lines
-
-
-def test_the_numbers_come_with_the_package():
-    assert Path(published.__file__).with_name("published.yaml") == published.FILE and published.FILE.exists()

@@ -1,9 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from made_runs import CLASSES, make_table, write_cell
-from torch import nn
 
 from poseemo_lib.analysis.results import load_results
 from poseemo_lib.errors import PoseemoError
@@ -31,24 +29,6 @@ def drawn_logits(n, scale, seed=0):
 def test_the_temperature_that_was_put_in_is_found(scale):
     labels, probabilities = drawn_logits(20_000, scale)
     assert fit_temperature(labels, probabilities) == pytest.approx(scale, rel=0.05)
-
-
-def test_it_is_the_temperature_that_torch_finds_by_gradient():
-    labels, probabilities = drawn_logits(300, 3.0, seed=1)
-    logits, log_temperature = (
-        torch.tensor(probabilities).log(),
-        torch.zeros((), dtype=torch.float64, requires_grad=True),
-    )
-    optimizer = torch.optim.LBFGS([log_temperature], max_iter=100, tolerance_change=1e-12)
-
-    def loss():
-        optimizer.zero_grad()
-        value = nn.functional.cross_entropy(logits / log_temperature.exp(), torch.tensor(labels))
-        value.backward()
-        return value
-
-    optimizer.step(loss)
-    assert fit_temperature(labels, probabilities) == pytest.approx(log_temperature.exp().item(), rel=1e-4)
 
 
 def test_scaling_keeps_answers_and_sums_and_one_changes_nothing():
@@ -108,15 +88,8 @@ def test_a_config_is_calibrated_run_by_run_on_validation_alone(tmp_path):
         assert np.allclose(mine, scale_probabilities(raw, expected))
     assert (config.calibrated_scores.confusion == config.scores.confusion).all()
     # Validation promised 90 %, the test part has 50 %: the number fitted there says so here.
-    ece = config.calibrated_scores.scores.set_index("metric").loc["ece", "mean"]
+    ece = config.calibrated_scores.score("ece")["mean"]
     assert ece == pytest.approx(0.4, abs=0.1)
-
-
-def test_a_runs_own_file_is_read(tmp_path):
-    write_cell(tmp_path, "net", 0.5, seeds=(0,))
-    (tmp_path / "net" / "seed-0" / "calibration.json").write_text('{"temperature": 3.0, "abstain_below": 0.5}')
-    config = load_results(tmp_path)["net"]
-    assert config.calibration(config.runs[0])["temperature"] == 3.0
 
 
 @pytest.mark.parametrize("text", ["{}", "[]", "3", '{"temperature": 0, "abstain_below": 0.5}', '{"temperature": NaN}'])
@@ -126,3 +99,10 @@ def test_a_damaged_file_is_named(text, tmp_path):
     config = load_results(tmp_path)["net"]
     with pytest.raises(PoseemoError, match=r"calibration.json: wanted temperature from 0.05 to 100.0, got"):
         config.calibrated("test")
+
+
+def test_a_runs_own_file_is_read(tmp_path):
+    write_cell(tmp_path, "net", 0.5, seeds=(0,))
+    (tmp_path / "net" / "seed-0" / "calibration.json").write_text('{"temperature": 3.0, "abstain_below": 0.5}')
+    config = load_results(tmp_path)["net"]
+    assert config.calibration(config.runs[0])["temperature"] == 3.0

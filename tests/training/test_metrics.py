@@ -7,19 +7,6 @@ from sklearn import metrics as sk
 from poseemo_lib.clips import EMOTIONS
 from poseemo_lib.training import metrics
 
-# Confusion matrix of a published run, with the seven scores published for it.
-FIXTURE = np.array(
-    [
-        [9, 1, 4, 17, 46, 14, 6],
-        [3, 27, 18, 7, 21, 12, 1],
-        [4, 1, 21, 3, 14, 7, 2],
-        [17, 4, 1, 36, 85, 40, 6],
-        [17, 0, 8, 26, 159, 59, 15],
-        [9, 2, 1, 9, 50, 21, 7],
-        [13, 0, 1, 12, 34, 15, 4],
-    ]
-)
-
 
 @pytest.fixture
 def random_predictions():
@@ -28,18 +15,6 @@ def random_predictions():
     probabilities = rng.dirichlet(np.ones(7), size=400)
     probabilities[np.arange(400), labels] += 0.3
     return labels, probabilities / probabilities.sum(1, keepdims=True)
-
-
-def test_fixture_gives_the_published_scores():
-    scores = metrics.scores_from_confusion(FIXTURE)
-    assert scores["accuracy"] == pytest.approx(0.31159, abs=5e-6)
-    assert scores["macro_precision"] == pytest.approx(0.31770, abs=5e-6)
-    assert scores["macro_recall"] == pytest.approx(0.25901, abs=5e-6)
-    assert scores["balanced_accuracy"] == pytest.approx(0.25901, abs=5e-6)
-    assert scores["macro_f1"] == pytest.approx(0.26598, abs=5e-6)
-    assert scores["kappa"] == pytest.approx(0.1233, abs=5e-5)
-    assert scores["mcc"] == pytest.approx(0.1267, abs=5e-5)
-    assert scores["classes_above_5_percent"] == 7
 
 
 def test_agrees_with_scikit_learn(random_predictions):
@@ -75,12 +50,6 @@ def test_leading_dimensions_are_independent():
     for name, values in scores.items():
         assert values.shape == (4, 3)
         assert values[2, 1] == metrics.scores_from_confusion(many[2, 1])[name]
-
-
-def test_scale_of_the_counts_does_not_matter():
-    scores, doubled = metrics.scores_from_confusion(FIXTURE), metrics.scores_from_confusion(2.5 * FIXTURE)
-    for name in scores:
-        assert doubled[name] == pytest.approx(scores[name])
 
 
 def test_macro_means_leave_out_classes_without_support():
@@ -147,8 +116,3 @@ def test_score_predictions_is_json(random_predictions):
     assert scores["per_class"]["angry"]["support"] == (labels == 0).sum()
     assert scores["accuracy"] == pytest.approx((probabilities.argmax(1) == labels).mean())
     assert {"top_2_accuracy", "ece", "nll", "kappa", "mcc", "macro_f1", "classes_above_5_percent"} <= set(scores)
-
-
-def test_score_predictions_without_clips():
-    scores = metrics.score_predictions(np.zeros(0, int), np.zeros((0, 2)), ("a", "b"))
-    assert scores["n"] == 0 and scores["accuracy"] is None and scores["ece"] is None and scores["nll"] is None
