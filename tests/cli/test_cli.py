@@ -119,22 +119,6 @@ def test_a_damaged_dataset_is_named(tiny, tmp_path):
     assert shard.name in refused("train", tmp_path / "d", "--out", tmp_path / "r", code=1)
 
 
-def test_a_copy_in_the_official_test_part_is_named(tiny, tmp_path):
-    with DatasetWriter(tmp_path / "d", Dataset(tiny).info) as writer:
-        clips = list(Dataset(tiny).clips())
-        groups = sorted({clip.group_id for clip in clips})
-        part = {group: ("test" if i < 2 else "val" if i < 4 else "train") for i, group in enumerate(groups)}
-        for clip in clips:
-            writer.write(clip.with_(split=part[clip.group_id]))
-        source = next(clip for clip in clips if part[clip.group_id] == "train")
-        fresh = {"clip_id": "copy", "source_id": "new", "group_id": "new", "split": "test"}
-        moved = source.keypoints[::-1].copy()
-        writer.write(source.with_(**fresh, keypoints=moved, origin="augmented", augmented_from=source.clip_id))
-    done = poseemo("inspect", tmp_path / "d")
-    assert done.returncode == 1
-    assert re.search(r"augmented +1 families", done.stdout) and "copy" in done.stdout
-
-
 def test_synthetic_data_cannot_be_called_real(tiny, tmp_path):
     shutil.copytree(tiny, tmp_path / "d")
     path = tmp_path / "d" / "dataset.json"

@@ -154,54 +154,40 @@ class TestFiles:
         assert f"{len(found.table)} windows of 120 recordings" in summary and "not a test score" in summary
 
 
-class TestVideo:
-    """An estimator that is not there, so that the path from pictures to answers is tested without a model's file."""
+class Recorded:
+    """An estimator that gives known people, so that no model file is needed."""
 
-    class Planted:
-        def __init__(self, keypoints):
-            self.keypoints, self.calls, self.resets = keypoints, 0, 0
+    def __init__(self, keypoints):
+        self.keypoints, self.calls = keypoints, 0
 
-        def estimate(self, rgb, seconds):
-            self.calls += 1
-            return self.keypoints[self.calls - 1]
+    def estimate(self, rgb, seconds):
+        self.calls += 1
+        return self.keypoints[self.calls - 1]
 
-        def reset(self):
-            self.resets += 1
+    def reset(self):
+        pass
 
-        def __enter__(self):
-            return self
+    def __enter__(self):
+        return self
 
-        def __exit__(self, *_):
-            pass
+    def __exit__(self, *_):
+        pass
 
-    def write_video(self, path, n_frames):
-        from poseemo_lib.video.frames import VideoWriter
 
-        rng = np.random.default_rng(0)
-        with VideoWriter(path, 25, 64, 48) as writer:
-            for _ in range(n_frames):
-                writer.write(rng.integers(100, 120, (48, 64, 3)).astype(np.uint8))
-
-    def test_pictures_are_estimated_tracked_and_predicted(self, predictor, clips, tmp_path):
-        pytest.importorskip("av")
-        clip = next(clip for clip in clips if clip.n_frames > 50)
-        self.write_video(tmp_path / "a.mp4", 40)
-        planted, kept = self.Planted(clip.keypoints), []
-        found = predict_input(
-            predictor, tmp_path / "a.mp4", estimator=lambda: planted, each=lambda *one: kept.append(one)
-        )
-        assert planted.calls == 40 and planted.resets >= 1 and found.kind == "video"
-        recording = Recording(clip.keypoints[:40], 25.0, 64, 48, tracked=False)
-        cuts = kept[0][0].cuts
-        wanted = predict_recording(predictor, recording, cuts=cuts)
-        pd.testing.assert_frame_equal(found.table.drop(columns="recording"), wanted)
-
-    def test_a_video_without_people_is_one_line(self, predictor, tmp_path):
-        pytest.importorskip("av")
-        self.write_video(tmp_path / "a.mp4", 10)
-        nobody = self.Planted(np.zeros((10, 0, 17, 3), np.float32))
-        with pytest.raises(FormatError, match=r"got fewer in 0.4 s"):
-            predict_input(predictor, tmp_path / "a.mp4", estimator=lambda: nobody)
+def test_pictures_are_estimated_tracked_and_predicted(predictor, clips, tmp_path):
+    made_videos = pytest.importorskip("made_videos")
+    path = made_videos.make_video(tmp_path / "a.mp4", made_videos.GREYS * 2)
+    clip = next(clip for clip in clips if clip.n_frames > 50)
+    estimator, kept = Recorded(clip.keypoints), []
+    found = predict_input(predictor, path, estimator=lambda: estimator, each=lambda *one: kept.append(one))
+    assert estimator.calls == 40 and found.kind == "video"
+    wanted = predict_recording(
+        predictor, Recording(clip.keypoints[:40], 25.0, 64, 48, tracked=False), cuts=kept[0][0].cuts
+    )
+    pd.testing.assert_frame_equal(found.table.drop(columns="recording"), wanted)
+    nobody = Recorded(np.zeros((40, 0, 17, 3), np.float32))
+    with pytest.raises(FormatError, match=r"got fewer in 1.6 s"):
+        predict_input(predictor, path, estimator=lambda: nobody)
 
 
 def test_importing_it_loads_no_torch():

@@ -11,7 +11,7 @@ import pytest
 
 from poseemo_lib.errors import PoseemoError, UsageError
 from poseemo_lib.video.estimators import find_model, mediapipe, rtm
-from poseemo_lib.video.estimators.model_files import cache_folder, check_model, fetch, hash_file, unpack_member
+from poseemo_lib.video.estimators.model_files import cache_folder, fetch, hash_file, unpack_member
 
 CONTENT = b"weights " * 1000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -97,21 +97,6 @@ def test_the_mirror_is_asked_where_the_first_address_fails(server, nobody, tmp_p
     assert fetch(f"{nobody}/good.task", SHA256, tmp_path, mirror=f"{server.at}/good.task").read_bytes() == CONTENT
     with pytest.raises(PoseemoError, match=r"no answer .*; the server answered 404\. Download"):
         fetch(f"{nobody}/a.task", SHA256, tmp_path, mirror=f"{server.at}/a.task")
-
-
-def test_a_named_file_must_be_there(tmp_path):
-    empty, there = tmp_path / "empty.task", tmp_path / "there.task"
-    empty.write_bytes(b"")
-    there.write_bytes(b"x")
-    assert check_model(str(there), "a model") == there
-    for path, words in (
-        (empty, "got an empty file (0 bytes)"),
-        (tmp_path, "got a folder"),
-        (tmp_path / "none", "but it cannot be read: No such file or directory"),
-    ):
-        with pytest.raises(UsageError) as caught:
-            check_model(path, "a model")
-        assert str(caught.value) == f"{path}: wanted a model, {words}"
 
 
 def zipped(path, *names, content=b"network"):

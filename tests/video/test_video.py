@@ -172,17 +172,6 @@ def test_a_file_cut_anywhere_gives_what_is_there_and_says_so(tmp_path):
     assert lines_of(path).startswith(f"{path}: ")
 
 
-def test_damage_in_the_middle_costs_its_pictures_only(tmp_path):
-    path = make_video(tmp_path / "a.avi", [quarters()] * 60, codec="mjpeg")
-    data = bytearray(path.read_bytes())
-    middle = len(data) // 2
-    data[middle : middle + 300] = bytes(300)
-    path.write_bytes(data)
-    damage = []
-    frames = list(read_frames(path, on_damage=damage.append))
-    assert 55 <= len(frames) <= 60 and corners(frames[0].rgb) == corners(frames[-1].rgb) == "rgbw"
-
-
 def test_no_damage_at_random_ends_otherwise_than_in_pictures_or_one_line(tmp_path):
     rng = np.random.default_rng(1)
     path = tmp_path / "a"

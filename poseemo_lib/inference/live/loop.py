@@ -41,12 +41,11 @@ def run_live(
     Parameters
     ----------
     session : LiveSession
-        At the source's rate and size. If it has `keep`, it has the windows afterwards.
+        At the source's rate and size.
     source : LiveSource
-        If it is `live`, late pictures are dropped; otherwise every picture is used.
     out : str or Path, optional
-        Write the drawn pictures to this video. A dropped picture is replaced by the one before it. If the source
-        breaks off, the video is complete up to there.
+        Write the drawn pictures to this video, up to where the source breaks off. In place of a dropped picture the one
+        before it is repeated.
     screen : Screen, optional
         Show the drawn pictures here.
     view : View, optional

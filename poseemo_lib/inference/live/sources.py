@@ -1,10 +1,14 @@
-"""Where live pictures come from: a camera, a video, or keypoints drawn on black."""
+"""Where live pictures come from: a camera, a video, or keypoints drawn on black.
+
+`width` and `height` are those of the keypoints, `size` is that of the pictures. If `live`, pictures come at their own
+pace and late ones are dropped. If `tracked`, each person has a slot of their own. `damage` says what is wrong with the
+file, and is complete at the end.
+"""
 
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
@@ -25,31 +29,6 @@ _LOST_AFTER, _PAUSE = 50, 0.02
 _SMALLEST, _LARGEST = 480, 1280
 # Recordings that a message names.
 _NAMED = 3
-
-
-class LiveSource(Protocol):
-    """Where pictures and people come from.
-
-    `width` and `height` are those of the keypoints, `size` that of the pictures. If `live`, pictures come at their own
-    pace and late ones are dropped. If `tracked`, each person has a slot of their own. `damage` is complete at the end.
-    """
-
-    name: str
-    kind: str
-    label: str | None
-    fps: float
-    width: int
-    height: int
-    size: tuple[int, int]
-    live: bool
-    tracked: bool
-    damage: list[str]
-
-    def frames(self) -> Iterator[Frame]:
-        """Give the pictures."""
-
-    def find_people(self, frames: Iterator[Frame]) -> Iterator[tuple[Frame, np.ndarray]]:
-        """Find everybody in each: (P, 17, 3)."""
 
 
 @dataclass(frozen=True)
@@ -144,18 +123,6 @@ class VideoSource:
     label: None = None
     damage: list[str] = field(default_factory=list)
 
-    @classmethod
-    def open(cls, path: str | Path, open_estimator: Callable[[], Estimator], *, live: bool = False) -> "VideoSource":
-        """Check a video, and then open an estimator.
-
-        Raises
-        ------
-        FormatError
-            It is no video, or nothing of it can be decoded.
-        """
-        info = probe(path)
-        return cls(Path(path), info.fps, info.width, info.height, live, open_estimator())
-
     name = property(lambda self: self.path.name)
     size = CameraSource.size
     find_people = CameraSource.find_people
@@ -202,6 +169,9 @@ class KeypointSource:
         return ((frame, self.recording.keypoints[frame.index]) for frame in frames)
 
 
+LiveSource = CameraSource | VideoSource | KeypointSource
+
+
 def _in_time(frames: Iterator[Frame]) -> Iterator[Frame]:
     """Hold every frame back until its time has come."""
     start = time.monotonic()
@@ -246,7 +216,8 @@ def open_file(
         place = Path(resolve(path))
         if clip or options or not place.is_file():
             raise UsageError(f"--source {path}: for videos, wanted one file, without --clip and --set")
-        return VideoSource.open(place, open_estimator, live=live)
+        info = probe(place)  # before an estimator is opened
+        return VideoSource(place, info.fps, info.width, info.height, live, open_estimator())
     faults: list[str] = []
     found = _choose(read_recordings(path, kind, faults, options=options), clip, path, faults)
     return KeypointSource(found.recording, found.name, kind, found.label, found.cuts, live)
