@@ -203,8 +203,8 @@ def permute_blocks(
 ) -> Permuted:
     """Permutation importance (Breiman 2001): exchange one block of features at a time between windows, and score.
 
-    Every window gets the block of the next one in a random order. Where the other window is shorter or lacks a joint,
-    the block says "not seen".
+    Every window gets the block of the next one in a random order, once a repeat. Where the other window is shorter or
+    lacks a joint, the block says "not seen".
 
     Parameters
     ----------
@@ -215,8 +215,6 @@ def permute_blocks(
         0 to U - 1: the clip or recording of each window, over which probabilities are averaged.
     blocks : list of G
         From :func:`feature_blocks`.
-    n_repeats, seed : int
-        Number of random orders, and their seed.
     """
     x = as_joints(model.standardise(features))
     label = np.zeros(unit.max() + 1, dtype=int)
@@ -276,8 +274,6 @@ def importance_table(
         One a run.
     units : DataFrame
         clip_id and group_id of the units of all parts, one part after the other.
-    n_bootstrap, seed : int
-        Number of draws of groups, and their seed.
 
     Returns
     -------

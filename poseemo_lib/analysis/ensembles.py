@@ -17,13 +17,7 @@ from poseemo_lib.errors import PoseemoError, UsageError
 
 
 def ensemble_predictions(configs: dict[str, Predictions], classes: tuple[str, ...]) -> Predictions:
-    """Average the probabilities of configs, seed by seed.
-
-    Parameters
-    ----------
-    configs : dict
-        Config -> seed -> predictions table.
-    classes : tuple of str
+    """Average the probabilities of configs (name -> seed -> predictions table), seed by seed.
 
     Returns
     -------
@@ -48,17 +42,8 @@ def ensemble_predictions(configs: dict[str, Predictions], classes: tuple[str, ..
     }
 
 
-def best_by_validation(results: Results, n: int = 3, *, per_fold: bool = True) -> dict[str, list[str]]:
-    """Choose the networks with the best macro-F1 on validation, mean over seeds.
-
-    Parameters
-    ----------
-    results : Results
-    n : int
-        How many; all networks where there are fewer.
-    per_fold : bool
-        Choose within each fold by its own validation split. Otherwise once, by those of all folds, which together hold
-        every group that is tested.
+def best_by_validation(results: Results, n: int = 3) -> dict[str, list[str]]:
+    """Choose up to n networks with the best macro-F1 on validation, mean over seeds, within each fold.
 
     Returns
     -------
@@ -83,9 +68,7 @@ def best_by_validation(results: Results, n: int = 3, *, per_fold: bool = True) -
                 f"ensemble: wanted networks with the same folds, got {every} of {networks[0].name} and {mine} of "
                 f"{name}; complete the study"
             )
-    if per_fold:
-        return {fold: _best([_within(config, fold) for config in networks], n) for fold in every}
-    return dict.fromkeys(every, _best(networks, n))
+    return {fold: _best([_within(config, fold) for config in networks], n) for fold in every}
 
 
 def _within(config: ConfigRuns, fold: str) -> ConfigRuns:
@@ -151,18 +134,9 @@ class Ensemble(ConfigRuns):
         return {0: mean_over_seeds(pooled, self.classes, self.name)} if self.all_seeds else pooled
 
 
-def ensemble_config(results: Results, n: int = 3, *, per_fold: bool = True, all_seeds: bool = False) -> Ensemble:
-    """Make one config of the best networks by validation.
-
-    Parameters
-    ----------
-    results : Results
-    n, per_fold
-        See :func:`best_by_validation`.
-    all_seeds : bool
-        Average over the seeds too. The result is one trained predictor, with no variance over seeds.
-    """
-    best = best_by_validation(results, n, per_fold=per_fold)
+def ensemble_config(results: Results, n: int = 3, *, all_seeds: bool = False) -> Ensemble:
+    """Make one config of the n best networks by validation; `all_seeds`: see :class:`Ensemble`."""
+    best = best_by_validation(results, n)
     members = {fold: [results[name] for name in names] for fold, names in best.items()}
     runs = [run for fold, configs in members.items() for config in configs for run in _within(config, fold).runs]
     name = f"ensemble of {max(map(len, members.values()))}" + (" and all seeds" if all_seeds else "")
@@ -170,22 +144,9 @@ def ensemble_config(results: Results, n: int = 3, *, per_fold: bool = True, all_
 
 
 def with_ensemble(results: Results, name: str, n: int = 3) -> Results:
-    """Add the ensemble of the best networks that were tested on the same clips as a given config.
+    """Add the ensemble of the n best networks that were tested on the same clips as the config `name`.
 
-    Parameters
-    ----------
-    results : Results
-    name : str
-        The config to compare it with. With fewer than two networks nothing is added.
-    n : int
-        See :func:`best_by_validation`.
-
-    Raises
-    ------
-    UsageError
-        There is no config of that name.
-    PoseemoError
-        The members have no seed in common.
+    With fewer than two such networks nothing is added.
     """
     clips = results[name].tested_on
     part = replace(results, configs=[config for config in results.configs if config.tested_on == clips])

@@ -82,8 +82,7 @@ def ablation_table(results: Results, metric: str = "macro_f1", tests: pd.DataFra
 
     Parameters
     ----------
-    results : Results
-    metric : str
+    results, metric
     tests : DataFrame, optional
         From :func:`poseemo_lib.report.comparisons.comparisons`.
 

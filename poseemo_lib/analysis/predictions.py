@@ -15,12 +15,6 @@ PAIR_COLUMNS = ["true", "predicted", "count", "share_of_true", "share_of_errors"
 def predictions_table(predictions: Predictions, classes: tuple[str, ...]) -> pd.DataFrame:
     """List every prediction of every seed.
 
-    Parameters
-    ----------
-    predictions : dict of DataFrame
-        Seed -> predictions table of one split.
-    classes : tuple of str
-
     Returns
     -------
     DataFrame
@@ -121,18 +115,13 @@ def most_confident_errors(config: ConfigRuns, n: int = 4) -> pd.DataFrame:
 
 
 def confusion_pairs(confusion: np.ndarray, classes: tuple[str, ...]) -> pd.DataFrame:
-    """List which class was predicted for which, the most frequent pair first.
-
-    Parameters
-    ----------
-    confusion : array (C, C), int
-        Rows are the true class.
-    classes : tuple of C str
+    """List the pairs of classes that were confused, from counts (C, C) with the true class in rows.
 
     Returns
     -------
     DataFrame
-        true, predicted, count, share_of_true (of the clips of the true class), share_of_errors. Only pairs that occur.
+        The most frequent pair first: true, predicted, count, share_of_true (of the clips of the true class),
+        share_of_errors.
     """
     confusion = np.asarray(confusion)
     wrong = np.where(np.eye(len(classes), dtype=bool), 0, confusion)

@@ -63,17 +63,9 @@ def evenly(n: int, most: int) -> np.ndarray:
 
 
 def usual_shares(wanted: np.ndarray, candidates: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """How often each of N things is wanted where it is a candidate, in the windows of other groups.
+    """How often each of N candidates is wanted in the windows of other groups: (R, N), (R, N), (R,) -> (R, N).
 
-    Parameters
-    ----------
-    wanted, candidates : bool array (R, N)
-    groups : array (R,)
-
-    Returns
-    -------
-    array (R, N)
-        Shares; NaN where there is no other group.
+    NaN where there is no other group.
     """
     out = np.full(wanted.shape, np.nan)
     for group in np.unique(groups):
@@ -138,19 +130,14 @@ def true_span(planted: pd.DataFrame | None, windows: ClipWindows, row: int) -> t
 
 
 def precision_at_k(scores: np.ndarray, wanted: np.ndarray, candidates: np.ndarray) -> tuple[float, float]:
-    """Share of wanted things among the k with the highest scores, k being the number of wanted ones.
+    """Share of wanted things among the k candidates with the highest scores, k being the number of wanted ones.
 
-    Parameters
-    ----------
-    scores : array (...)
-    wanted, candidates : bool array (...)
-        Only candidates are ranked.
+    Ties count as drawn at random. All arrays have one shape.
 
     Returns
     -------
     precision, chance : float
-        Ties count as drawn at random; chance is k / number of candidates. NaN, NaN where nothing or everything is
-        wanted.
+        Chance is k / number of candidates. NaN, NaN where nothing or everything is wanted.
     """
     scores, wanted = scores[candidates], wanted[candidates]
     k, n = int(wanted.sum()), len(wanted)
@@ -231,21 +218,9 @@ def _spearman(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def summarise(rows: pd.DataFrame, values: list[str], *, n_bootstrap: int = 2000, seed: int = 0) -> pd.DataFrame:
-    """Mean over clips, with a 95 % interval over groups.
+    """Average columns over clips, with a 95 % interval over groups: index `values`; mean, low, high, n_clips.
 
-    Parameters
-    ----------
-    rows : DataFrame
-        clip_id, group_id and `values`; a clip may come several times. Rows with NaN are left out.
-    values : list of str
-        Columns.
-    n_bootstrap, seed : int
-        Number of draws, and their seed.
-
-    Returns
-    -------
-    DataFrame
-        Index: `values`; mean, low, high, n_clips.
+    Rows have clip_id and group_id too; a clip may come several times. Rows with NaN are left out.
     """
     rows = rows.dropna(subset=values)
     if rows.empty:
@@ -261,8 +236,6 @@ def summarise(rows: pd.DataFrame, values: list[str], *, n_bootstrap: int = 2000,
 
 def recovery_table(rows: pd.DataFrame) -> pd.DataFrame:
     """Average precision over clips, and its difference to chance, to the fixed order and to the reversed order.
-
-    The intervals are over groups of clips. They hold for the networks at hand.
 
     Parameters
     ----------

@@ -24,17 +24,7 @@ def reliability_table(
     n_bootstrap: int = 2000,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Compare confidence with accuracy, in the bins of the expected calibration error.
-
-    Parameters
-    ----------
-    predictions : dict of DataFrame
-        Seed -> predictions table of one split.
-    classes : tuple of str
-    n_bins : int
-        Bins of equal width over 0 to 1, closed on the right.
-    n_bootstrap, seed : int
-        Number of draws, and their seed.
+    """Compare confidence with accuracy, in bins of equal width: those of the expected calibration error.
 
     Returns
     -------
@@ -64,15 +54,7 @@ def coverage_table(
 ) -> pd.DataFrame:
     """Compare the share of clips that get an answer with the accuracy of those answers.
 
-    Parameters
-    ----------
-    predictions : dict of DataFrame
-        Seed -> predictions table of one split.
-    classes : tuple of str
-    thresholds : sequence of float, optional
-        Least confidence that gets an answer; 0, 0.01 .. 1 otherwise.
-    n_bootstrap, seed : int
-        Number of draws, and their seed.
+    A clip gets an answer if its confidence is at least the threshold: 0, 0.01 .. 1 where none are given.
 
     Returns
     -------
@@ -96,23 +78,7 @@ def coverage_table(
 def predicted_share(
     predictions: Predictions, classes: tuple[str, ...], name: str, *, n_bootstrap: int = 2000, seed: int = 0
 ) -> pd.Series:
-    """Measure how often a class is predicted: the mean over seeds, with a 95 % interval.
-
-    Parameters
-    ----------
-    predictions : dict of DataFrame
-        Seed -> predictions table of one split.
-    classes : tuple of str
-    name : str
-        The class.
-    n_bootstrap, seed : int
-        Number of draws, and their seed.
-
-    Returns
-    -------
-    Series
-        mean, low, high: shares, 0 to 1.
-    """
+    """Measure how often the class `name` is predicted: the share's mean over seeds, low, high."""
     table = predictions_table(predictions, classes)
     groups = draw_groups(table, n_bootstrap, seed)
     seeds, slots = np.unique(table["seed"], return_inverse=True)

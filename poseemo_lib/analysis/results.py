@@ -120,17 +120,9 @@ class Results:
         return pd.DataFrame(rows)
 
     def ranks(self, tests: pd.DataFrame) -> pd.DataFrame:
-        """Rank the networks by macro-F1: see :func:`poseemo_lib.analysis.ranking.rank_table`.
+        """Rank the networks by macro-F1 as :func:`poseemo_lib.analysis.ranking.rank_table`, from tests without a base.
 
-        Parameters
-        ----------
-        tests : DataFrame
-            From :func:`poseemo_lib.report.comparisons.comparisons`, without a base.
-
-        Returns
-        -------
-        DataFrame
-            Empty with fewer than two networks, or without their tests.
+        Empty with fewer than two networks, or without their tests.
         """
         scores = self.size_table().query("~is_baseline").set_index("config")["mean"]
         pairs = tests[tests["a"].isin(scores.index) & tests["b"].isin(scores.index) & (tests["family"] == "networks")]

@@ -45,10 +45,10 @@ LABELS = ["angry", "happy", "sad"] * 8
 
 @pytest.mark.parametrize("text", ["{", '{"runs": [3]}', "{}"])
 def test_a_damaged_list_of_runs_is_named_with_what_to_do(tmp_path, text):
-    root = made_studies.made_study(tmp_path, made_studies.IMBALANCE)
-    (root / "study.json").write_text(text)
+    write_run(tmp_path / "a", "a", LABELS, LABELS)
+    (tmp_path / "study.json").write_text(text)
     with pytest.raises(PoseemoError, match="study.json: wanted the list of the study's runs.*start the study again"):
-        load_results(root)
+        load_results(tmp_path)
 
 
 def test_runs_of_one_config_that_differ_in_more_than_the_seed_are_not_pooled(tmp_path):
