@@ -25,7 +25,7 @@ HERE = Path(__file__).resolve().parent
 
 @dataclass(frozen=True)
 class Options:
-    """How much is measured: see the help of `bench.py`. No rounds: the subject's own; no threads: one, and all cores."""
+    """How much is measured: see `bench.py --help`. Rounds 0: the subject decides; no threads: one, and all cores."""
 
     quick: bool = False
     device: str = "cpu"

@@ -1,6 +1,6 @@
 """The usual input path, to compare with: a Dataset that makes one sample at a time in NumPy, and a DataLoader.
 
-A sample is cropped, augmented and turned into features as in `poseemo_lib.training.batching`, `augmentation` and `features`,
+A sample is cropped, augmented and turned into features as in `training.batching` and `features.augmentation`,
 one clip after another, with draws of its own.
 """
 

@@ -2,7 +2,7 @@
 
 Every function takes keypoints (B, T, M, K, 3) with missing joints as NaN, NaN, 0, and one setting a clip, and returns
 new keypoints. NaN plus anything is NaN, so a missing joint stays missing and never moves.
-Coordinates are centred (see `preprocessing.normalise_*`), so that mirroring is x -> -x.
+Coordinates are centred (see `preparation.normalise_*`), so that mirroring is x -> -x.
 """
 
 import math
@@ -15,27 +15,13 @@ from poseemo_lib.skeleton import FLIP_ORDER
 
 
 def flip(keypoints: Tensor, chosen: Tensor) -> Tensor:
-    """Mirror the chosen clips, left joints becoming right ones.
-
-    Parameters
-    ----------
-    keypoints : tensor (B, T, M, K, 3)
-    chosen : bool tensor (B,)
-    """
+    """Mirror the chosen clips (B,), left joints becoming right ones."""
     mirrored = keypoints[..., FLIP_ORDER, :] * keypoints.new_tensor([-1.0, 1.0, 1.0])
     return torch.where(_per_clip(chosen), mirrored, keypoints)
 
 
 def scale_rotate(keypoints: Tensor, factor: Tensor, angle: Tensor) -> Tensor:
-    """Scale and rotate each clip about the mean of its joints.
-
-    Parameters
-    ----------
-    keypoints : tensor (B, T, M, K, 3)
-    factor : tensor (B,)
-    angle : tensor (B,)
-        Radians, clockwise in the picture (y points down).
-    """
+    """Scale by a factor (B,) and rotate by an angle (B,), radians clockwise in the picture, about the mean of the joints."""
     cos, sin = _per_clip(torch.cos(angle) * factor, ends=1), _per_clip(torch.sin(angle) * factor, ends=1)
     # In double precision, so that the order of the sum does not show.
     mean = torch.nan_to_num(keypoints[..., :2].flatten(1, 3).double().nanmean(1)).to(keypoints.dtype)
@@ -127,20 +113,9 @@ class Draws:
 
 
 def draw(how: Augmentation, shape: tuple[int, int, int, int], generator: torch.Generator) -> Draws:
-    """Draw the settings of a batch from one generator.
+    """Draw the settings of a batch of shape (B, T, M, K) from one generator, on its device.
 
-    Parameters
-    ----------
-    how : Augmentation
-        `time_warp` is not used here: it happens while cropping (`batching.crop_positions`).
-    shape : tuple of int
-        Clips, frames, people and joints (B, T, M, K).
-    generator : torch.Generator
-        Its device is that of what is drawn.
-
-    Returns
-    -------
-    Draws
+    `time_warp` is not used here: it happens while cropping (`batching.crop_positions`).
     """
     n_clips, _, n_people, n_joints = shape
 
@@ -178,17 +153,5 @@ def augment_as(keypoints: Tensor, draws: Draws) -> Tensor:
 
 
 def augment(keypoints: Tensor, how: Augmentation, generator: torch.Generator) -> Tensor:
-    """Draw settings for each clip (:func:`draw`) and apply them (:func:`augment_as`).
-
-    Parameters
-    ----------
-    keypoints : tensor (B, T, M, K, 3)
-    how : Augmentation
-    generator : torch.Generator
-        On the keypoints' device.
-
-    Returns
-    -------
-    tensor (B, T, M, K, 3)
-    """
+    """Draw settings for each clip (:func:`draw`) and apply them (:func:`augment_as`): (B, T, M, K, 3) -> the same."""
     return augment_as(keypoints, draw(how, keypoints.shape[:-1], generator))

@@ -1,4 +1,4 @@
-"""The 238 features as data, for the path with torch and for the one without."""
+"""What the 238 features of a frame are: names, order and units; made by `tensor_features` and `compiled_features`."""
 
 from poseemo_lib.skeleton import MAX_PEOPLE, N_KEYPOINTS
 
@@ -6,6 +6,6 @@ from poseemo_lib.skeleton import MAX_PEOPLE, N_KEYPOINTS
 CHANNEL_NAMES = ("x", "y", "confidence", "vx", "vy", "ax", "ay")
 N_FEATURES = MAX_PEOPLE * N_KEYPOINTS * len(CHANNEL_NAMES)
 
-# Velocities are in units a second and accelerations in 50 units a second squared: then an estimator's jitter of 1 % of
-# the torso is about 0.3 in both, less than the 1 of a lively gesture's speed, and no kind of feature drowns the others.
+# Velocities are in units a second, accelerations in 50 units a second squared. An estimator's jitter of 1 % of the torso
+# is then about 0.3 in both, less than a lively gesture's speed of 1, and no kind of feature dominates the others.
 ACCELERATION_UNIT = 50.0

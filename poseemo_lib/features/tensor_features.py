@@ -1,4 +1,7 @@
-"""Keypoints to the 238 features: the one place where missing becomes a number (0) and a mask (confidence 0)."""
+"""The 238 features as tensor operations, for a GPU and for exported graphs; `compiled_features` is the path on a CPU.
+
+Here and there only, missing becomes a number (0) and a mask (confidence 0).
+"""
 
 import torch
 from torch import Tensor
@@ -23,7 +26,6 @@ def to_features(keypoints: Tensor, mask: Tensor, fps: float, positions: str = "s
     mask : bool tensor (B, T)
         True for real frames.
     fps : float
-        Frames per second.
     positions : {"scene", "person"}
         `person` gives x and y relative to the person's own shoulder midpoint in that frame (:func:`about_person`).
         Velocities and accelerations are those in the scene either way.
@@ -50,16 +52,6 @@ def _difference(values: Tensor) -> Tensor:
 
 
 def about_person(xy: Tensor) -> Tensor:
-    """Give positions relative to each person's shoulder midpoint, or to the mean of what was seen where it was not.
-
-    Parameters
-    ----------
-    xy : tensor (..., K, 2)
-        Missing: NaN.
-
-    Returns
-    -------
-    tensor (..., K, 2)
-    """
+    """Give xy (..., K, 2) relative to each person's shoulder midpoint, or to the mean of the joints that were seen."""
     centre = xy[..., [JOINT["left_shoulder"], JOINT["right_shoulder"]], :].mean(-2, keepdim=True)
     return xy - torch.where(centre.isnan(), xy.nanmean(-2, keepdim=True), centre)

@@ -40,22 +40,9 @@ class Window:
 
 
 def raw_length(n_frames: int, model_fps: float, fps: float) -> int:
-    """Count the frames of a recording whose resampling gives at least a window's.
+    """Count the frames of a recording at `fps` that become a window of `n_frames` frames at `model_fps`.
 
-    Parameters
-    ----------
-    n_frames : int
-        Frames of a window, at least 1.
-    model_fps : float
-        Their rate.
-    fps : float
-        Rate of the recording.
-
-    Returns
-    -------
-    int
-        The smallest T with floor((T - 1) * model_fps / fps) + 1 >= n_frames, with the rounding of
-        :func:`poseemo_lib.features.preparation.resample`.
+    That is the smallest T with floor((T - 1) * model_fps / fps) + 1 >= n_frames, rounded as `preparation.resample` does.
     """
     step = fps / model_fps
     length = max(1, ceil((n_frames - 1) * step) - 1)
@@ -92,7 +79,7 @@ class WindowCutter:
         self._pushed = self._stretch = 0  # frames in all, and since the last cut
 
     def push(self, poses: np.ndarray, *, ids: np.ndarray | None = None, cut: bool = False) -> list[Window]:
-        """Take the next frame.
+        """Take the next frame and return the windows that ended before it, where it is a cut, and with it.
 
         Parameters
         ----------
@@ -102,11 +89,6 @@ class WindowCutter:
             Who they are, where that is known, each at most once; below 0 is nobody. Without it they are tracked.
         cut : bool
             The frame is the first of a new scene.
-
-        Returns
-        -------
-        list of Window
-            Those that ended: before this frame where it is a cut (see :meth:`flush`), then with it.
         """
         ended = self.flush() if cut else []
         poses = mark_missing(poses)
@@ -120,13 +102,10 @@ class WindowCutter:
         return ended
 
     def flush(self) -> list[Window]:
-        """End the scene, as the last frame and a cut do; nobody is followed beyond it.
+        """End the scene, as the last frame and a cut do; nobody is tracked beyond it.
 
-        Returns
-        -------
-        list of Window
-            At most one, which ends with the last frame unless one just did. It has all frames of a scene that is
-            shorter than a window.
+        Returns at most one window, which ends with the last frame unless one just did. It has all frames of a scene
+        that is shorter than a window.
         """
         rest = self._stretch < self.length or (self._stretch - self.length) % self.step
         ended = self._window() if rest else []
@@ -156,7 +135,7 @@ def cut_windows(
     people: int = MAX_PEOPLE,
     cuts: Sequence[int] = (),
 ) -> list[Window]:
-    """Cut a recording into windows: the same as pushing its frames.
+    """Cut a recording into windows, in the order of time, as pushing its frames does; empty where nobody was seen.
 
     Parameters
     ----------
@@ -168,11 +147,6 @@ def cut_windows(
         Whether each person has a slot of their own, which is then their number; otherwise people are tracked.
     cuts : sequence of int
         First frames of new scenes.
-
-    Returns
-    -------
-    list of Window
-        In the order of time. Empty where nobody was seen.
     """
     cutter, cuts = WindowCutter(fps, n_frames, model_fps, stride=stride, people=people), set(cuts)
     ids = np.arange(keypoints.shape[1]) if tracked else None

@@ -1,4 +1,4 @@
-"""Fit one model: the loop, its checkpoint, and prediction. Knows nothing of files but the checkpoint's."""
+"""Fit one model: the training loop, its checkpoint, and prediction. It reads and writes no file but the checkpoint."""
 
 import copy
 import math
@@ -77,7 +77,7 @@ def learning_rate(step: int, steps_an_epoch: int, settings: Settings) -> float:
 
 
 def make_optimizer(model: nn.Module, settings: Settings) -> torch.optim.Optimizer:
-    """Make AdamW (Loshchilov and Hutter 2019) in its fused form: one pass over each tensor in place of a dozen."""
+    """Make AdamW (Loshchilov and Hutter 2019) in its fused form: one pass over each tensor instead of a dozen."""
     return torch.optim.AdamW(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
 
 

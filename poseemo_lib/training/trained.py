@@ -1,4 +1,4 @@
-"""A trained run at work again: its network from the saved weights, and its held-out clips as it saw them."""
+"""A trained run loaded again: its network with the saved weights, and its test clips as the network saw them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace

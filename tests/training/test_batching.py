@@ -54,13 +54,6 @@ def test_a_clip_is_prepared_alone_as_in_company(data):
         torch.testing.assert_close(data.keypoints[start : start + length], alone.keypoints, equal_nan=True)
 
 
-def test_an_absent_second_person_is_missing_and_one_person_can_be_asked_for(data):
-    first = data.keypoints[: data.lengths[0]]
-    assert first[:, 1, :, :2].isnan().all() and (first[:, 1, :, 2] == 0).all()
-    one = prepare_clips(CLIPS, EMOTIONS, Preparation(people=1))
-    assert one.keypoints[:, 1, :, :2].isnan().all()
-
-
 @pytest.mark.parametrize("crops", [1, 3, 5])
 def test_evaluation_windows_lie_inside_and_one_is_centred(crops):
     lengths = torch.tensor([40, 100, 64, 65, 312])
@@ -105,16 +98,6 @@ def test_without_augmentation_a_short_clip_gives_the_same_features_in_training_a
     assert torch.equal(mask, same) and mask.sum(1).tolist() == [40, 7]
 
 
-def test_features_follow_the_flip(data):
-    """Flipping augments before velocities are derived: velocities of x change sign, those of y stay."""
-    clip = torch.tensor([1])
-    plain, _ = training_batch(data, clip, 64, Augmentation(), torch.Generator().manual_seed(0))
-    flipped, _ = training_batch(data, clip, 64, Augmentation(flip=1.0), torch.Generator().manual_seed(0))
-    plain, flipped = (f.view(64, 2, 17, 7) for f in (plain, flipped))
-    torch.testing.assert_close(flipped[:, :, 9, 3], -plain[:, :, 10, 3])
-    torch.testing.assert_close(flipped[:, :, 9, 4:5], plain[:, :, 10, 4:5])
-
-
 class TestSampling:
     labels = torch.tensor([0] * 900 + [1] * 90 + [2] * 10)
 
@@ -132,7 +115,3 @@ class TestSampling:
 
         wanted = compute_class_weight("balanced", classes=np.arange(3), y=self.labels.numpy())
         np.testing.assert_allclose(inverse_frequency_weights(self.labels, 3), wanted, rtol=1e-6)
-
-    def test_a_class_without_clips_has_no_weight(self):
-        weights = inverse_frequency_weights(torch.tensor([0, 0, 2]), 4)
-        np.testing.assert_allclose(weights, [0.75, 0, 1.5, 0])

@@ -1,5 +1,4 @@
 import pytest
-from pydantic import ValidationError
 
 from poseemo_lib.errors import UsageError
 from poseemo_lib.files import read_yaml
@@ -71,11 +70,6 @@ def test_double_balancing_needs_its_flag():
     assert check_parameters({"loss": "focal"}).focal_gamma == 2.0  # focal weighs clips, not classes
 
 
-def test_parameters_cannot_be_changed():
-    with pytest.raises(ValidationError):
-        check_parameters({}).lr = 3
-
-
 def test_baseline_names_are_those_of_the_baselines():
     assert tuple(BASELINES) == BASELINE_NAMES
 
@@ -101,15 +95,12 @@ def test_every_parameter_file_is_valid(path):
         ("a: [1", "not a YAML file"),
         (b"\xff\xfe\x00", "not a YAML"),
         ("configs:\n  a: {lr: 1}\n  b: 2\n  a: {lr: 2}\n", "not a YAML file: a: occurs twice"),
+        (None, "cannot be read: No such file"),
     ],
 )
 def test_a_file_that_is_no_parameters_file(tmp_path, text, message):
     path = tmp_path / "p.yaml"
-    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    if text is not None:
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(UsageError, match=message):
         read_yaml(path)
-
-
-def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(UsageError, match=r"nowhere.yaml: cannot be read: No such file"):
-        read_yaml(tmp_path / "nowhere.yaml")
