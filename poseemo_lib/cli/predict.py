@@ -17,7 +17,7 @@ InputArgument = Annotated[
 ]
 Format = Annotated[
     str | None,
-    typer.Option(help="Kind of INPUT: video, dataset or a keypoint format; default: told by its name and content."),
+    typer.Option(help="Kind of INPUT: video, dataset or a keypoint format; default: by its name and content."),
 ]
 Options = Annotated[
     list[str] | None,

@@ -30,7 +30,7 @@ INPUTS = ("keypoints", "features")
 
 
 class Exported(nn.Module):
-    """The graph that is exported: features where they are derived inside, network, calibrated probabilities."""
+    """The exported graph: features (unless the caller derives them), network, calibrated probabilities."""
 
     def __init__(self, network: nn.Module, inputs: str, fps: float, positions: str, temperature: float):
         super().__init__()
@@ -40,7 +40,7 @@ class Exported(nn.Module):
     def forward(self, values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Map keypoints (B, T, 2, 17, 3) or features (B, T, F), and mask (B, T), to logits and probabilities."""
         if self.inputs == "keypoints":
-            # Whatever lies where nothing was seen, NaN or 0, is missing.
+            # Missing keypoints may hold any x and y.
             hidden = values.new_tensor([torch.nan, torch.nan, 0.0])
             values = to_features(torch.where(values[..., 2:] > 0, values, hidden), mask, self.fps, self.positions)
         logits = self.network(values, mask)
@@ -97,12 +97,12 @@ def _check_target(out: Path, inputs: str) -> Path:
         raise UsageError(f"{out}: wanted a name that ends in .onnx")
     for path in (out, sidecar_path(out)):
         if path.exists():
-            raise UsageError(f"{path}: is there already; remove it or choose another name")
+            raise UsageError(f"{path}: exists; remove it or choose another name")
     try:
         import onnxruntime  # noqa: F401
         import onnxscript  # noqa: F401
     except ImportError:
-        raise UsageError("poseemo export wants ONNX; run `pip install 'poseemo[export]'`") from None
+        raise UsageError("poseemo export needs ONNX; run `pip install 'poseemo[export]'`") from None
     return out
 
 

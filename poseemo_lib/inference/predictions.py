@@ -1,4 +1,4 @@
-"""An input -> one prediction for each window of each recording, or for each clip of a dataset; and how it is told."""
+"""An input -> one prediction for each window of each recording, or for each clip of a dataset; as files and as text."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass

@@ -116,7 +116,7 @@ def nominal_rate(stream) -> float:
 
 
 def output_rate(path: Path, stream, fps: float | None) -> float:
-    """Return the rate at which pictures are given: the nominal one, or `fps` where it is lower or the only one."""
+    """Return the rate of the pictures given: the nominal one, or `fps` if that is lower or the only one."""
     if fps is not None and not MIN_FPS <= fps <= MAX_FPS:
         raise UsageError(f"fps: wanted {MIN_FPS} to {MAX_FPS}, got {fps:g}")
     nominal = nominal_rate(stream)

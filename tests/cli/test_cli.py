@@ -24,9 +24,9 @@ def outside(*arguments):
     return subprocess.run(command, capture_output=True, text=True)
 
 
-def refused(*arguments, code=2, run=poseemo):
+def refused(*arguments, code=2):
     """Run a command that must fail in a few lines and without a traceback; return what it said."""
-    done = run(*arguments)
+    done = poseemo(*arguments)
     assert done.returncode == code, (done.stdout, done.stderr)
     assert "Traceback" not in done.stderr
     return done.stderr
@@ -34,33 +34,33 @@ def refused(*arguments, code=2, run=poseemo):
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_teaches(command):
-    done = outside(command, "--help")
+    done = poseemo(command, "--help")
     assert done.returncode == 0
     assert "Example: poseemo" in done.stdout
 
 
 def test_all_commands_are_in_the_overview():
-    text = outside("--help").stdout
+    text = poseemo("--help").stdout
     assert all(re.search(rf"^│ {name} ", text, re.M) for name in COMMANDS)
 
 
 def test_version():
-    assert re.fullmatch(r"poseemo \d+\.\d+\.\d+\n", outside("--version").stdout)
+    assert re.fullmatch(r"poseemo \d+\.\d+\.\d+\n", poseemo("--version").stdout)
 
 
 def test_synth_then_inspect(tmp_path):
-    done = outside("synth", tmp_path / "d", "--clips", 60, "--groups", 10, "--signal", 0.5, "--seed", 3)
+    done = poseemo("synth", tmp_path / "d", "--clips", 60, "--groups", 10, "--signal", 0.5, "--seed", 3)
     assert done.returncode == 0 and "60 synthetic clips" in done.stdout
     info = Dataset(tmp_path / "d").info
     assert info.synthetic and info.recipe["signal"] == 0.5
-    sound = outside("inspect", tmp_path / "d")
+    sound = poseemo("inspect", tmp_path / "d")
     assert sound.returncode == 0 and "SYNTHETIC" in sound.stdout
     leaky = poseemo("inspect", tmp_path / "d", "--split", "random")
     assert leaky.returncode == 1 and "group" in leaky.stdout and "has faults or leaks" in leaky.stderr
 
 
 def test_a_dataset_is_never_overwritten(tiny):
-    assert "wanted an empty folder, got a dataset" in refused("synth", tiny, "--clips", 60, run=outside)
+    assert "wanted an empty folder, got a dataset" in refused("synth", tiny, "--clips", 60)
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,7 @@ def test_an_export_that_differs_is_refused_and_leaves_nothing(run, tmp_path, mon
 def test_wrong_calls_are_named(run, exported, tmp_path):
     with pytest.raises(UsageError, match="ends in .onnx"):
         export_run(run, tmp_path / "net.pt")
-    with pytest.raises(UsageError, match="is there already"):
+    with pytest.raises(UsageError, match="exists; remove it"):
         export_run(run, exported)
     with pytest.raises(UsageError, match="--inputs: wanted one of keypoints, features"):
         export_run(run, tmp_path / "net.onnx", inputs="pixels")
