@@ -52,7 +52,7 @@ def make_table(labels, answered, groups, split="test", prefix="", sure=0.8):
     return table
 
 
-def write_cell(root, name, share, *, val_share=None, n_groups=10, n_each=12, seeds=(0, 1, 2), prefix="", **more):
+def write_config(root, name, share, *, val_share=None, n_groups=10, n_each=12, seeds=(0, 1, 2), prefix="", **more):
     """Write a config that is right in a share of clips, the same clips for all configs with one prefix."""
     fixed = np.random.default_rng(1)
     labels = fixed.integers(0, 3, n_groups * n_each)

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from made_runs import CLASSES, answers, make_table, write_cell, write_run
+from made_runs import CLASSES, answers, make_table, write_config, write_run
 
 from poseemo_lib.analysis.ensembles import best_by_validation, ensemble_config, ensemble_predictions
 from poseemo_lib.analysis.results import load_results
@@ -18,8 +18,8 @@ def study(tmp_path_factory):
     """Better on validation is worse on test, so that a choice by test would show."""
     root = tmp_path_factory.mktemp("study")
     for name, test, val in (("n1", 0.5, 0.9), ("n2", 0.6, 0.8), ("n3", 0.7, 0.5), ("n4", 0.95, 0.4)):
-        write_cell(root, name, test, val_share=val, lr=test)
-    write_cell(root, "trees", 0.9, val_share=0.99, architecture="extra_trees")
+        write_config(root, name, test, val_share=val, lr=test)
+    write_config(root, "trees", 0.9, val_share=0.99, architecture="extra_trees")
     return load_results(root)
 
 
@@ -74,7 +74,7 @@ def test_it_scores_like_a_config(study):
 def test_three_independent_voters_are_right_more_often_than_one(tmp_path):
     """Right with probability 0.7 each, wrong answers spread over two classes: two of three agree on the right one."""
     for name in ("u", "v", "w"):
-        write_cell(tmp_path, name, 0.7, n_each=120, lr=name)
+        write_config(tmp_path, name, 0.7, n_each=120, lr=name)
     results = load_results(tmp_path)
     ensemble = ensemble_config(results, 3).scores.score("accuracy")["mean"]
     # At least two right: 0.784. One right and the others wrong in two ways (0.7 * 0.09 / 2 * 3): a tie of three,

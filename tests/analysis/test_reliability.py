@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from made_runs import CLASSES, make_table, write_cell
+from made_runs import CLASSES, make_table, write_config
 
 from poseemo_lib.analysis import predictions, reliability
 from poseemo_lib.analysis.results import load_results
@@ -69,7 +69,7 @@ def test_intervals_need_groups_and_are_those_of_a_loop():
 
 
 def test_pairs_and_most_confident_errors(tmp_path):
-    write_cell(tmp_path, "net", 0.6, seeds=(0, 1))
+    write_config(tmp_path, "net", 0.6, seeds=(0, 1))
     config = load_results(tmp_path)["net"]
     pairs = predictions.confusion_pairs(config.scores.confusion, CLASSES)
     wrong = config.scores.confusion.sum() - np.trace(config.scores.confusion)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import made_studies
 import numpy as np
 import pytest
-from made_runs import answers, make_table, write_cell, write_run
+from made_runs import answers, make_table, write_config, write_run
 
 from poseemo_lib.analysis import factors
 from poseemo_lib.analysis.ensembles import ensemble_config, with_ensemble
@@ -95,10 +95,10 @@ def claims(text):
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
     root = tmp_path_factory.mktemp("study")
-    write_cell(root, "floor", 0.3, architecture="majority", seeds=(0,))
-    write_cell(root, "trees", 0.62, architecture="extra_trees")
+    write_config(root, "floor", 0.3, architecture="majority", seeds=(0,))
+    write_config(root, "trees", 0.62, architecture="extra_trees")
     for name, share in (("good", 0.93), ("fair", 0.6), ("alike", 0.6)):
-        write_cell(root, name, share, lr=share)
+        write_config(root, name, share, lr=share)
     return load_results(root)
 
 
@@ -138,8 +138,8 @@ def test_an_ensemble_can_be_held_against_the_rest(study):
 
 
 def test_synthetic_data_are_said_first(tmp_path):
-    write_cell(tmp_path, "a<b>", 0.9, synthetic=True)
-    write_cell(tmp_path, "chance", 0.33, architecture="stratified", synthetic=True)
+    write_config(tmp_path, "a<b>", 0.9, synthetic=True)
+    write_config(tmp_path, "chance", 0.33, architecture="stratified", synthetic=True)
     sentences = told(load_results(tmp_path))
     assert sentences[0].startswith("The data are synthetic")
     assert sentences[1] == "The majority baseline was not run."
@@ -151,7 +151,7 @@ def test_a_leak_is_said_first_and_what_it_pays(tmp_path):
         for name, architecture in (("net", "gru"), ("floor", "majority")):
             one = share if name == "net" else 0.3
             more = {"architecture": architecture, "split": split, "leaks": leaks, "prefix": split}
-            write_cell(tmp_path, f"{name}_{split}", one, seeds=(0, 1, 2) if name == "net" else (0,), **more)
+            write_config(tmp_path, f"{name}_{split}", one, seeds=(0, 1, 2) if name == "net" else (0,), **more)
     results = load_results(tmp_path)
     table = comparisons(results, **FAST)
     assert table.groupby("family").size().to_dict() == {"baselines": 2, "splits": 2}
@@ -173,16 +173,16 @@ def test_a_leak_is_said_first_and_what_it_pays(tmp_path):
 
 
 def test_what_cannot_be_compared_is_named(tmp_path):
-    write_cell(tmp_path, "net", 0.9)
-    write_cell(tmp_path, "other", 0.9, prefix="elsewhere-", lr=2)
+    write_config(tmp_path, "net", 0.9)
+    write_config(tmp_path, "other", 0.9, prefix="elsewhere-", lr=2)
     (text,) = told(load_results(tmp_path))
     assert text == "No other config was tested on the same clips as net, other, so there is no comparison for them."
 
 
 def test_few_groups_and_single_seeds_claim_nothing(tmp_path):
     for name, share in (("good", 0.99), ("bad", 0.05)):
-        write_cell(tmp_path / "few", name, share, n_groups=4, lr=share)
-        write_cell(tmp_path / "single", name, share, seeds=(0,), lr=share)
+        write_config(tmp_path / "few", name, share, n_groups=4, lr=share)
+        write_config(tmp_path / "single", name, share, seeds=(0,), lr=share)
     for part, reason in (("few", "a claim needs at least 8 groups"), ("single", "a claim needs several seeds")):
         results = load_results(tmp_path / part)
         text = " ".join(told(results))
@@ -190,8 +190,8 @@ def test_few_groups_and_single_seeds_claim_nothing(tmp_path):
 
 
 def test_baselines_alone_are_not_ranked(tmp_path):
-    write_cell(tmp_path, "floor", 0.3, architecture="majority")
-    write_cell(tmp_path, "trees", 0.6, architecture="extra_trees")
+    write_config(tmp_path, "floor", 0.3, architecture="majority")
+    write_config(tmp_path, "trees", 0.6, architecture="extra_trees")
     results = load_results(tmp_path)
     assert comparisons(results).empty
     assert not claims(" ".join(told(results)))
@@ -199,7 +199,7 @@ def test_baselines_alone_are_not_ranked(tmp_path):
 
 def test_unknown_groups_claim_nothing(tmp_path):
     for name, share in (("good", 0.99), ("bad", 0.05)):
-        write_cell(tmp_path, name, share, n_groups=90, n_each=1, lr=share)
+        write_config(tmp_path, name, share, n_groups=90, n_each=1, lr=share)
     results = load_results(tmp_path)
     text = " ".join(told(results))
     assert "a claim needs known groups" in text and not claims(text)

@@ -8,7 +8,7 @@ import made_studies
 import numpy as np
 import pandas as pd
 import pytest
-from made_runs import make_table, write_cell, write_run
+from made_runs import make_table, write_config, write_run
 
 from poseemo_lib.analysis.results import load_results
 from poseemo_lib.report import findings
@@ -169,7 +169,7 @@ def lucky_root(tmp_path_factory):
         ("<other>", 0.7, 0.3),
         ("last", 0.1, 0.1),
     ):
-        write_cell(root, name, share, val_share=val_share)
+        write_config(root, name, share, val_share=val_share)
     return root
 
 
@@ -188,8 +188,8 @@ def test_the_highest_score_on_test_is_named_with_its_test(lucky_root):
 
 
 def test_a_higher_score_of_one_seed_is_no_claim_and_a_baseline_counts(tmp_path):
-    write_cell(tmp_path / "one", "first", 0.5, val_share=0.95, seeds=[0])
-    write_cell(tmp_path / "one", "<b>", 0.95, val_share=0.4, seeds=[0])
+    write_config(tmp_path / "one", "first", 0.5, val_share=0.95, seeds=[0])
+    write_config(tmp_path / "one", "<b>", 0.95, val_share=0.4, seeds=[0])
     results = load_results(tmp_path / "one")
     text = findings.higher_on_test(results, comparisons(results, n_bootstrap=200))
     assert "**&lt;b&gt;** scores higher" in text and "; no claim: a claim needs several seeds)" in text.replace(
@@ -217,5 +217,5 @@ def test_a_higher_score_of_one_seed_is_no_claim_and_a_baseline_counts(tmp_path):
     ],
 )
 def test_above_chance_takes_a_test_and_groups_and_seeds(tmp_path, share, more, words):
-    write_cell(tmp_path, "a", share, **more)
+    write_config(tmp_path, "a", share, **more)
     assert words in findings.against_chance(load_results(tmp_path))

@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from made_runs import CLASSES, make_table, write_cell
+from made_runs import CLASSES, make_table, write_config
 
 from poseemo_lib.analysis.results import load_results
 from poseemo_lib.errors import PoseemoError
@@ -78,7 +78,7 @@ def test_a_table_keeps_all_but_its_probabilities():
 
 
 def test_a_config_is_calibrated_run_by_run_on_validation_alone(tmp_path):
-    write_cell(tmp_path, "net", 0.5, val_share=0.9, seeds=(0, 1))
+    write_config(tmp_path, "net", 0.5, val_share=0.9, seeds=(0, 1))
     config = load_results(tmp_path)["net"]
     for run in config.runs:
         expected = calibration_of(run.predictions("val"), CLASSES)["temperature"]
@@ -94,7 +94,7 @@ def test_a_config_is_calibrated_run_by_run_on_validation_alone(tmp_path):
 
 @pytest.mark.parametrize("text", ["{}", "[]", "3", '{"temperature": 0, "abstain_below": 0.5}', '{"temperature": NaN}'])
 def test_a_damaged_file_is_named(text, tmp_path):
-    write_cell(tmp_path, "net", 0.5, seeds=(0,))
+    write_config(tmp_path, "net", 0.5, seeds=(0,))
     (tmp_path / "net" / "seed-0" / "calibration.json").write_text(text)
     config = load_results(tmp_path)["net"]
     with pytest.raises(PoseemoError, match=r"calibration.json: wanted temperature from 0.05 to 100.0, got"):
@@ -102,7 +102,7 @@ def test_a_damaged_file_is_named(text, tmp_path):
 
 
 def test_a_runs_own_file_is_read(tmp_path):
-    write_cell(tmp_path, "net", 0.5, seeds=(0,))
+    write_config(tmp_path, "net", 0.5, seeds=(0,))
     (tmp_path / "net" / "seed-0" / "calibration.json").write_text('{"temperature": 3.0, "abstain_below": 0.5}')
     config = load_results(tmp_path)["net"]
     assert config.calibration(config.runs[0])["temperature"] == 3.0
