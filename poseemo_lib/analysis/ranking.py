@@ -57,3 +57,23 @@ def rank_table(scores: pd.Series, comparisons: pd.DataFrame) -> pd.DataFrame:
 
 def _letter(i: int) -> str:
     return chr(ord("a") + i) if i < 26 else _letter(i // 26 - 1) + _letter(i % 26)
+
+
+def pareto_front(size, score) -> np.ndarray:
+    """Find the models that no other one beats in both size and score.
+
+    Parameters
+    ----------
+    size, score : sequence of N float
+        A model with a NaN is not on the front and beats none.
+
+    Returns
+    -------
+    int array
+        Indices of those for which no other is at least as small and at least as good, and better in one; by size.
+    """
+    size, score = np.asarray(size, dtype=float), np.asarray(score, dtype=float)
+    no_worse = (size[:, None] <= size) & (score[:, None] >= score)  # [i, j]: i is no worse than j; False for NaN
+    beaten = (no_worse & ((size[:, None] < size) | (score[:, None] > score))).any(0)
+    front = np.flatnonzero(~beaten & np.isfinite(size) & np.isfinite(score))
+    return front[np.lexsort((score[front], size[front]))]

@@ -1,4 +1,4 @@
-"""The skeleton player: a clip that moves, where the network looks in time, and what it answers."""
+"""The skeleton player: a clip that moves, where the network looks in time, and what it predicts."""
 
 from dataclasses import dataclass
 
@@ -7,6 +7,7 @@ import numpy as np
 from poseemo_lib.plots import style
 from poseemo_lib.plots.interactive import house_layout, menu, plain_text
 from poseemo_lib.skeleton import EDGES, JOINT
+from poseemo_lib.video.palette import PEOPLE_COLOURS
 
 _FIELD = 1000  # a clip's longer side in whole steps, which keeps the figure small
 _HEIGHT, _MARGIN = 620, {"l": 46, "r": 16, "t": 106, "b": 140}
@@ -108,7 +109,7 @@ _PATH = body_path()
 def _positions(clip: PlayerClip) -> np.ndarray:
     """Positions of the real frames, fitted into a field of `_FIELD` steps: (T, 2, 17, 2); missing: NaN."""
     xy = np.asarray(clip.keypoints, dtype=float)[np.asarray(clip.mask, dtype=bool), :2, :, :2]
-    both = np.full((len(xy), len(style.PEOPLE), *xy.shape[2:]), np.nan)
+    both = np.full((len(xy), len(PEOPLE_COLOURS), *xy.shape[2:]), np.nan)
     both[:, : xy.shape[1]] = xy
     seen = both[np.isfinite(both).all(-1)]
     if len(seen) == 0:
@@ -132,7 +133,7 @@ class _Scene:
 
     def values(self) -> dict[str, dict]:
         """Name of a trace -> what it shows of this clip before it moves."""
-        first = self.positions[0] if len(self.positions) else np.full((len(style.PEOPLE), len(JOINT), 2), np.nan)
+        first = self.positions[0] if len(self.positions) else np.full((len(PEOPLE_COLOURS), len(JOINT), 2), np.nan)
         still = [*(_body(person) for person in first), self._cursor(0)]
         probabilities = {"x": self.shares, "y": list(range(len(self.classes)))}
         return dict(zip(TRACES, [*still, self._attention(), self._planted(), probabilities], strict=True))
@@ -153,7 +154,7 @@ class _Scene:
         """Say what the layout shows of this clip."""
         best, label = self.classes[int(np.argmax(self.shares))], self.clip.label
         names = self._names()
-        told = f"true class <b>{plain_text(label, 16)}</b>, answered <b>{plain_text(best, 16)}</b>"
+        told = f"true class <b>{plain_text(label, 16)}</b>, predicted <b>{plain_text(best, 16)}</b>"
         seen = self.attention is not None
         return {
             "title": {"text": told},
@@ -214,8 +215,8 @@ def _pen(colour: str) -> dict:
 
 _SPAN = {"mode": "lines+text", "fill": "toself", "fillcolor": "rgba(230,159,0,0.3)", "line": {"width": 0}}
 _LOOKS = {
-    "person 1": _pen(style.PEOPLE[0]),
-    "person 2": _pen(style.PEOPLE[1]),
+    "person 1": _pen(PEOPLE_COLOURS[0]),
+    "person 2": _pen(PEOPLE_COLOURS[1]),
     "cursor": {"mode": "lines", "line": {"color": "#000000", "width": 2}, **_BELOW},
     "attention": {"mode": "lines", "fill": "tozeroy", "fillcolor": "rgba(85,85,85,0.18)",
                   "line": {"color": "#555555", "width": 1.5}, **_BELOW},
@@ -260,7 +261,7 @@ def _axes() -> dict:
 def _controls(scenes: list[_Scene]) -> dict:
     """Dropdown of the clips; for each clip play and pause, and a slider over its frames, of which one pair is shown."""
     plot = _HEIGHT - _MARGIN["t"] - _MARGIN["b"]
-    chooser = menu([_choice(place, scene) for place, scene in enumerate(scenes)], x=0, y=1 + 72 / plot)
+    chooser = menu([_choice(place, scene) for place, scene in enumerate(scenes)], y=1 + 72 / plot)
     play = [_play(place, scene, -46 / plot) for place, scene in enumerate(scenes)]
     sliders = [_slider(place, scene, -80 / plot) for place, scene in enumerate(scenes)]
     return {"updatemenus": [chooser, *play], "sliders": sliders}
@@ -291,7 +292,7 @@ def _play(place: int, scene: _Scene, y: float) -> dict:
     named = {"▶ Play": run, "❚❚ Pause": stop}
     buttons = [{"label": label, "method": "animate", "args": args} for label, args in named.items()]
     row = {"type": "buttons", "direction": "left", "showactive": False, "visible": place == 0 and bool(scene.seconds)}
-    return menu(buttons, x=0, y=y, **row)
+    return menu(buttons, y=y, **row)
 
 
 def _slider(place: int, scene: _Scene, y: float) -> dict:

@@ -1,16 +1,19 @@
-"""Figures of training: how losses and scores ran, and which epoch was taken."""
+"""Curves of training: losses and scores over epochs, the mean of the seeds with a band over all of them."""
 
 import matplotlib.pyplot as plt
+import pandas as pd
+import seaborn as sns
 from matplotlib.ticker import MaxNLocator
 
 from poseemo_lib.plots import style
+from poseemo_lib.text import count
 
-_TRAIN, _VAL = "#0072B2", "#D55E00"
+TRAIN, VAL = style.BLUE, style.ORANGE
 
 
 @style.in_style
 def learning_curves(histories, chosen, *, synthetic: bool, leaky: bool = False, title: str = "", axes=None):
-    """Loss, validation macro-F1 and learning rate over epochs, one line a seed.
+    """Draw loss, validation macro-F1 and learning rate over epochs.
 
     Parameters
     ----------
@@ -19,7 +22,7 @@ def learning_curves(histories, chosen, *, synthetic: bool, leaky: bool = False, 
     chosen : dict of int
         Seed -> the epoch that validation chose, marked by a star.
     synthetic, leaky : bool
-        See :func:`poseemo_lib.plots.style.note_data`.
+        See :func:`poseemo_lib.plots.style.finish`.
     title : str
     axes : sequence of 3 Axes, optional
 
@@ -28,37 +31,46 @@ def learning_curves(histories, chosen, *, synthetic: bool, leaky: bool = False, 
     fig, axes
     """
     if axes is None:
-        ratios = {"width_ratios": (3, 3, 2)}
-        _, axes = plt.subplots(1, 3, figsize=(10.5, 3.5), gridspec_kw=ratios, layout="constrained")
-    loss, f1, rate = axes
-    for i, (seed, history) in enumerate(histories.items()):
-        # A single epoch is no line.
-        thin = {"linewidth": 1.3, "alpha": 0.8, "marker": "." if len(history) == 1 else None}
-        names = {"train_loss": "training", "val_loss": "validation"} if i == 0 else {}
-        loss.plot(history["epoch"], history["train_loss"], "--", color=_TRAIN, label=names.get("train_loss"), **thin)
-        loss.plot(history["epoch"], history["val_loss"], color=_VAL, label=names.get("val_loss"), **thin)
-        f1.plot(history["epoch"], 100 * history["val_macro_f1"], color=_VAL, **thin)
-        rate.plot(history["epoch"], history["lr"], color="#444444", **thin)
-        _mark_epoch((loss, f1), history, chosen.get(seed), label="epoch chosen" if i == 0 else None)
-    for ax, name in zip(axes, ("loss", "validation macro-F1, %", "learning rate"), strict=True):
-        ax.set(xlabel="epoch", title=name)
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-        ax.grid(axis="y")
-    rate.ticklabel_format(axis="y", style="sci", scilimits=(0, 0), useMathText=True)
-    # The power of ten stands where the title would.
-    rate.yaxis.get_offset_text().set_horizontalalignment("left")
-    rate.set_title("learning rate", loc="right")
-    rate.set_title("", loc="left")
-    fig = loss.figure
-    fig.legend(*loss.get_legend_handles_labels(), loc="outside lower center", ncols=3)
-    head = f"{title}: " if title else ""
-    style.title_figure(fig, f"{head}{style.count(len(histories), 'seed')}, one line each")
-    style.note_data(fig, synthetic, leaky)
+        _, axes = plt.subplots(1, 3, figsize=(10.5, 3.5), width_ratios=(3, 3, 2), layout="constrained")
+    tables = [table.assign(seed=seed, is_best=table["epoch"] == chosen.get(seed)) for seed, table in histories.items()]
+    curves = pd.concat(tables, ignore_index=True)
+    draw_losses(axes[0], curves)
+    draw_scores(axes[1], curves)
+    draw_curve(axes[2], curves, "lr", colour=style.DARK)
+    axes[2].set_title("Learning rate", loc="right")
+    axes[2].ticklabel_format(axis="y", style="sci", scilimits=(0, 0), useMathText=True)
+    fig = axes[0].figure
+    style.finish(fig, title=title or count(len(histories), "seed"), synthetic=synthetic, leaky=leaky)
     return fig, axes
 
 
-def _mark_epoch(axes, history, epoch: int | None, label: str | None) -> None:
-    at = history[history["epoch"] == epoch]
-    star = {"color": "black", "markersize": 10, "linestyle": "", "zorder": 5}
-    axes[0].plot(at["epoch"], at["val_loss"], "*", label=label, **star)
-    axes[1].plot(at["epoch"], 100 * at["val_macro_f1"], "*", **star)
+def draw_losses(ax, curves) -> None:
+    """Draw training and validation loss with the chosen epochs; `curves` has seed, epoch, is_best and both losses."""
+    draw_curve(ax, curves, "train_loss", colour=TRAIN, linestyle="--", label="training")
+    draw_curve(ax, curves, "val_loss", colour=VAL, label="validation")
+    _draw_chosen(ax, curves, "val_loss")
+    ax.legend()
+    ax.set_title("Loss (★: chosen epoch)")
+
+
+def draw_scores(ax, curves, title: str = "Validation macro-F1, % (★: chosen epoch)", colour: str = VAL) -> None:
+    """Draw validation macro-F1 in percent with the chosen epochs; `curves` has seed, epoch, is_best, val_macro_f1."""
+    percent = curves.assign(val_macro_f1=100 * curves["val_macro_f1"])
+    draw_curve(ax, percent, "val_macro_f1", colour=colour)
+    _draw_chosen(ax, percent, "val_macro_f1")
+    ax.set_title(title)
+
+
+def draw_curve(ax, curves, column: str, *, colour: str, **look) -> None:
+    """Draw the mean of the seeds over epochs, and a band from the lowest to the highest seed."""
+    marker = "o" if curves["epoch"].nunique() == 1 else None  # a single epoch is no line
+    sns.lineplot(curves, x="epoch", y=column, errorbar=("pi", 100), color=colour, marker=marker, ax=ax, **look)
+    ax.set(xlabel="epoch", ylabel="")
+    ax.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))
+    ax.set_xlim(curves["epoch"].min() - 0.5, curves["epoch"].max() + 0.5)
+    ax.grid(axis="y")
+
+
+def _draw_chosen(ax, curves, column: str) -> None:
+    best = curves[curves["is_best"].astype(bool)]
+    ax.plot(best["epoch"], best[column], "*", color="black", markersize=10, markeredgewidth=0, zorder=5)

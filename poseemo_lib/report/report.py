@@ -34,9 +34,9 @@ class Figures:
         Parameters
         ----------
         name : str
-            A name of :data:`poseemo_lib.report.figures.catalogue.CATALOGUE`.
+            A name of :data:`poseemo_lib.report.figures.CATALOGUE`.
         """
-        from poseemo_lib.report.figures.catalogue import CATALOGUE
+        from poseemo_lib.report.figures import CATALOGUE
 
         kinds = {one: (kind, draw) for kind, figures in CATALOGUE.items() for one, draw in figures.items()}
         if name not in kinds:

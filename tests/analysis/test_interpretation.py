@@ -20,8 +20,7 @@ from poseemo_lib.analysis.results import load_results
 from poseemo_lib.data.dataset import Dataset
 from poseemo_lib.models import build_model
 from poseemo_lib.models.standardised import Standardised
-from poseemo_lib.plots.importance import attention_courses, contribution_maps
-from poseemo_lib.plots.importance import feature_importance as draw_importance
+from poseemo_lib.plots.attention import attention_courses, contribution_maps
 from poseemo_lib.report.data import ReportData, load_report_data
 from poseemo_lib.report.figures import feature_importance
 from poseemo_lib.skeleton import JOINT
@@ -219,7 +218,7 @@ class TestClipFigures:
         values = {name: np.random.default_rng(0).normal(size=(2, 6, 17)) for name in ("trained", "random weights")}
         fig, axes = contribution_maps(values, synthetic=True, **self.view)
         assert axes.shape == (2, 2) and not drawings.overlapping(fig)
-        shown = axes[0, 1].images[0]
+        shown = axes[0, 1].collections[0]
         np.testing.assert_allclose(shown.get_array(), values["trained"][1, :4].T)
         assert shown.norm.vmin == -shown.norm.vmax and shown.norm.vmax == np.abs(values["trained"][1, :4]).max()
         assert [len(ax.lines) for ax in axes[0]] == [2, 0]
@@ -246,11 +245,11 @@ class TestFigure:
 
     def test_a_long_name_no_attention_nothing_planted_and_a_leak(self, found):
         importance = found.importance.assign(attention=np.nan)
-        fig, axes = draw_importance(importance, None, title="a $ and <b>", sample="s", synthetic=False, leaky=True,
-                                    attention=False)  # fmt: skip
+        look = {"title": r"a \$ and <b>", "note": "s", "synthetic": False, "leaky": True}
+        fig = feature_importance.importance_figure(importance, None, **look)
         written = " ".join(text.get_text() for text in drawings.written(fig))
-        assert "no attention in this network" in written and "not run" in written and "leaky split" in written
-        assert not drawings.overlapping(fig) and len(axes) == 6
+        assert "this network has no attention" in written and "not run" in written and "leaky split" in written
+        assert not drawings.overlapping(fig) and len(fig.axes) == 6
 
     def test_the_headline_names_only_what_is_sure(self):
         table = pd.DataFrame(
@@ -258,12 +257,12 @@ class TestFigure:
              "low": [0.05, -0.01, 0.2]}
         )  # fmt: skip
         text = feature_importance.headline(table)
-        assert text == "balanced accuracy falls most, in points, without person 1 (30), left wrist (10)"
-        assert "no single block" in feature_importance.headline(table.assign(low=-1.0))
+        assert text == "permuting person 1 (30), left wrist (10) lowers balanced accuracy most, in points"
+        assert "permuting no single input" in feature_importance.headline(table.assign(low=-1.0))
 
     def test_what_is_missing_is_an_empty_panel(self, material, runs, tmp_path):
         majority = ReportData((replace(material.results, configs=[material.results["majority"]]),))
-        assert "majority, is no network" in feature_importance.draw(majority).text
+        assert "majority, is not a network" in feature_importance.draw(majority).text
         shutil.copytree(runs, tmp_path / "runs")
         (tmp_path / "runs" / "net" / "seed-1" / "weights.safetensors").unlink()
         drawn = feature_importance.draw(load_report_data(tmp_path / "runs"))

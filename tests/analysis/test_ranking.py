@@ -4,9 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from poseemo_lib.analysis.ranking import rank_table
+from poseemo_lib.analysis.ranking import pareto_front, rank_table
 from poseemo_lib.errors import PoseemoError
-from poseemo_lib.plots.size import pareto_front
 
 
 def random_comparisons(rng, names):

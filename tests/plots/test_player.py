@@ -4,8 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from poseemo_lib.plots.explorer import confusion_explorer, parallel_runs
-from poseemo_lib.plots.interactive import plain_text
+from poseemo_lib.plots.interactive import confusion_explorer, parallel_runs, plain_text
 from poseemo_lib.plots.player import N_MOVING, TRACES, PlayerClip, body_path, skeleton_player
 from poseemo_lib.skeleton import EDGES, JOINT
 
@@ -54,7 +53,7 @@ def test_attention_is_told_against_an_even_one_and_the_bars_are_the_probabilitie
     assert [bar.x1 for bar in bars] == [0.2, 0.7, 0.1]
     assert [bar.line.width for bar in bars] == [0, 2, 0]
     assert fig.layout.yaxis3.ticktext == ("calm 20 %", "<b>✓ tense 70 %</b>", "&lt;b&gt; 10 %")
-    assert fig.layout.title.text == "true class <b>tense</b>, answered <b>tense</b>"
+    assert fig.layout.title.text == "true class <b>tense</b>, predicted <b>tense</b>"
     assert any("synthetic data" in note.text for note in fig.layout.annotations)
 
 
@@ -110,9 +109,9 @@ def test_the_explorer_shows_counts_as_they_are_and_shares_by_true_class():
     assert [list(row) for row in shares.z] == [[0.75, 0.25, 0], [None] * 3, [0.25, 0.25, 0.5]]
     assert [list(row) for row in counts.text] == [["3", "1", "0"], ["0", "0", "0"], ["2", "2", "4"]]
     assert list(shares.text[1]) == ["–"] * 3
-    assert fig.layout.title.text.startswith("12 predictions") and "58.3 % right" in fig.layout.title.text
+    assert fig.layout.title.text.startswith("12 predictions") and "58.3 % correct" in fig.layout.title.text
     button = fig.layout.updatemenus[0].buttons[1]
-    assert "<script" not in button.label and "100.0 % right" in button.args[1]["title.text"]
+    assert "<script" not in button.label and "100.0 % correct" in button.args[1]["title.text"]
     assert sum(int(text) for row in button.args[0]["text"][1] for text in row) == 3
     with pytest.raises(ValueError, match="at least one config"):
         confusion_explorer({}, CLASSES, synthetic=True)
@@ -124,7 +123,7 @@ def test_the_parallel_lines_keep_every_value_and_say_what_is_left_out():
     )
     fig = parallel_runs(table, synthetic=True)
     lines = fig.data[0]
-    assert fig.layout.title.text.startswith("2 runs; 1 without all numbers left out")
+    assert fig.layout.title.text.startswith("2 runs; 1 with a missing number not drawn")
     dimensions = {dimension.label: dimension for dimension in lines.dimensions}
     configs = dimensions["config"]
     assert [configs.ticktext[place] for place in configs.values] == ["b", "a"]

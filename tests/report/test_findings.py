@@ -11,9 +11,11 @@ from poseemo_lib.analysis import factors
 from poseemo_lib.analysis.ensembles import ensemble_config, with_ensemble
 from poseemo_lib.analysis.results import load_results
 from poseemo_lib.errors import UsageError
-from poseemo_lib.report import alt_texts, findings
+from poseemo_lib.report import findings
 from poseemo_lib.report.comparisons import comparisons
 from poseemo_lib.report.data import ReportData
+from poseemo_lib.report.figures import architecture_comparison
+from poseemo_lib.report.figures.factors import describe_leak
 from poseemo_lib.report.templates import METRIC_NAMES, sentence
 from poseemo_lib.text import count
 
@@ -210,18 +212,18 @@ def test_what_no_test_supports_is_said_by_no_text_of_a_report(study, tmp_path):
     """Outside the sentences of the tests such words are about means, and say so."""
     tables = study.score_table(), study.size_table()
     sizes = tables[1].assign(n_parameters=[np.nan, np.nan, 1e3, 2e3, 3e3])
-    texts = [alt_texts.describe_scores(tables[0]), alt_texts.describe_sizes(sizes)]
+    texts = [architecture_comparison.describe(tables[0], sizes)]
     kinds = {"IMBALANCE": {}, "LEAKAGE": {"leaks": made_studies.LEAKS}}
     made = {kind: load_results(made_studies.made_study(tmp_path / kind, getattr(made_studies, kind), **more))
             for kind, more in kinds.items()}  # fmt: skip
     regimes = factors.imbalance_table(made["IMBALANCE"])
-    texts += [alt_texts.describe_imbalance(regimes), findings.regimes(regimes)]
-    texts.append(alt_texts.describe_leakage(*factors.leakage_table(made["LEAKAGE"])))
+    texts.append(findings.regimes(regimes))
+    texts.append(describe_leak(*factors.leakage_table(made["LEAKAGE"])))
     for results in (study, *made.values()):
         data = ReportData((results,))
         texts += [findings.opening(data), findings.selection(data), findings.caution(data)]
         texts.append(findings.shared_by_splits(data.best))
-    assert "A lower mean than one that is no larger" in texts[1]
+    assert "on the Pareto front" in texts[0]
     for text in texts:
         unsupported = re.sub("|".join(TESTED), "", text)
         assert not WORDS.findall(unsupported), text

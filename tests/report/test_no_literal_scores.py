@@ -37,9 +37,6 @@ LAYOUT = re.compile(
 # (file, name that it is assigned to or keyword) of collections of numbers that lay out a picture. Each with the reason.
 LAYOUT_ALLOWED: dict[tuple[str, str], str] = {
     ("poseemo_lib/report/cards.py", "QUANTILES"): "which quantiles of the clips' lengths and rates are named",
-    ("poseemo_lib/plots/data.py", "_SPLIT_ALPHA"): "how see-through the bars of the three parts are",
-    ("poseemo_lib/plots/labels.py", "_ANGLES"): "directions in which a place for a label is looked for",
-    ("poseemo_lib/plots/labels.py", "_DISTANCES"): "distances at which a place for a label is looked for",
 }
 # (file, text) of texts that hold a number which is no result.
 TEXT_EXCEPTIONS: dict[tuple[str, str], str] = {

@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown, display
 from poseemo_lib.report.page import show_plotly, sortable_table
-from poseemo_lib.plots.explorer import confusion_explorer, parallel_runs
+from poseemo_lib.plots.interactive import confusion_explorer, parallel_runs
 from poseemo_lib.plots.player import PlayerClip, skeleton_player
 
 NASTY = "{NASTY}"

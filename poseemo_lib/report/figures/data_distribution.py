@@ -1,44 +1,39 @@
-"""Figure 01: who is in which part, how even the classes are, and what the camera did not see."""
+"""Figure 01: clips of each class in training, validation and test, and joints that were not seen."""
 
 import matplotlib.pyplot as plt
 import pandas as pd
+import seaborn as sns
 
 from poseemo_lib import plots
-from poseemo_lib.plots import style
-from poseemo_lib.plots.data import class_shares
+from poseemo_lib.plots import marks, style
+from poseemo_lib.plots.data import SPLIT_COLOURS
 from poseemo_lib.report.cards import missing_joints
 from poseemo_lib.report.data import ReportData
 from poseemo_lib.report.figures.drawn import Drawn
+from poseemo_lib.text import count
 
-PARTS = ("train", "val", "test")
+PARTS = tuple(SPLIT_COLOURS)
 
 
 def draw(material: ReportData) -> Drawn:
-    """Draw clips of each class in each part, the classes' shares, and the joints that were not seen.
-
-    Parameters
-    ----------
-    material : ReportData
+    """Draw clips of each class in each split, the classes' shares, and the joints that were not seen.
 
     Returns
     -------
     Drawn
-        Data: `clips` (class, and clips, share and groups of each part) and, where the dataset was found, `missing`.
+        Data: clips (class, and clips, share and groups of each split) and, where the dataset was found, missing.
     """
-    config = material.best
-    run = config.runs[0]
+    run = material.best.runs[0]
     split = run.split()
-    table = part_counts(split, material.classes)
+    table = split_counts(split, material.classes)
     missing = None if material.dataset is None else missing_joints(material.dataset)
     fig = _figure(split, table, missing, material, run.fold)
-    data = {"clips": table} | (
-        {} if missing is None else {"missing": missing.rename_axis("joint").reset_index(name="share")}
-    )
-    return Drawn(fig, _text(table, missing), data)
+    found = {} if missing is None else {"missing": missing.rename_axis("joint").reset_index(name="share")}
+    return Drawn(fig, _text(table, missing), {"clips": table} | found)
 
 
-def part_counts(split: pd.DataFrame, classes: tuple[str, ...]) -> pd.DataFrame:
-    """Count clips and groups of each class in each part.
+def split_counts(split: pd.DataFrame, classes: tuple[str, ...]) -> pd.DataFrame:
+    """Count clips and groups of each class in train, val and test.
 
     Parameters
     ----------
@@ -49,7 +44,7 @@ def part_counts(split: pd.DataFrame, classes: tuple[str, ...]) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a class: class, and for train, val and test: clips, share (of the part's clips), groups.
+        One row a class: class, and for each split: clips, share (of its clips), groups.
     """
     table = pd.DataFrame({"class": list(classes)})
     for part in PARTS:
@@ -63,38 +58,50 @@ def part_counts(split: pd.DataFrame, classes: tuple[str, ...]) -> pd.DataFrame:
 
 @style.in_style
 def _figure(split: pd.DataFrame, table: pd.DataFrame, missing, material: ReportData, fold: str):
-    fig = plt.figure(figsize=(14, 6.0), layout="constrained")
+    fig = plt.figure(figsize=(14, 6.2), layout="constrained")
     counts, shares, unseen = fig.subplots(1, 3, width_ratios=(1.25, 1, 1))
     plots.data_distribution(split, split["part"], material.classes, synthetic=False, ax=counts)
-    class_shares(table, material.classes, ax=shares)
+    _draw_shares(shares, table)
     if missing is None:
-        style.write_not_run(
-            unseen, "The dataset of these runs was not found, so joints that were not seen are not counted."
-        )
-        unseen.set_title("Joints that were not seen")
+        style.write_not_run(unseen, "The dataset of these runs was not found, so missing joints are not counted.")
+        unseen.set_title("Missing joints")
     else:
         plots.missing_share(missing, synthetic=False, ax=unseen)
-    style.title_figure(fig, _headline(table))
-    style.note_sample(fig, _sample(split, missing, material, fold))
-    style.note_data(fig, material.results.synthetic, bool(material.best.leaks))
+    style.finish(fig, title=_title(table), note=_note(split, missing, material, fold),
+                 synthetic=material.results.synthetic, leaky=bool(material.best.leaks))  # fmt: skip
     return fig
 
 
-def _sample(split: pd.DataFrame, missing, material: ReportData, fold: str) -> str:
-    """Say what was counted, and where a group lies in several parts."""
+def _draw_shares(ax, table: pd.DataFrame) -> None:
+    """Draw the share of each class in each split: alike where the split is drawn well."""
+    wide = 100 * table[[f"{part}_share" for part in PARTS]].set_axis(list(PARTS), axis=1)
+    ax.hlines(range(len(wide)), wide.min(axis=1), wide.max(axis=1), color="#bbbbbb", linewidth=2)
+    long = wide.reset_index(names="row").melt(id_vars="row", var_name="split", value_name="share")
+    sns.stripplot(long, x="share", y="row", hue="split", palette=SPLIT_COLOURS, orient="h", native_scale=True, size=8,
+                  jitter=False, edgecolor="black", linewidth=0.6, ax=ax)  # fmt: skip
+    counts = table[[f"{part}_clips" for part in PARTS]].to_numpy()
+    marks.name_rows(ax, [" / ".join(f"{n:,}" for n in row) for row in counts])
+    sns.move_legend(ax, "upper left", bbox_to_anchor=(-0.02, -0.13), ncols=3, title=None, borderaxespad=0)
+    most = max(long["share"].max(), 1)
+    ax.set(xlim=(-0.04 * most, 1.08 * most), xlabel="share of the split's clips, %", title="Share in each split")
+    ax.set_ylabel(f"clips: {' / '.join(PARTS)}")
+    ax.grid(axis="x")
+
+
+def _note(split: pd.DataFrame, missing, material: ReportData, fold: str) -> str:
+    """Say what was counted, and whether a group lies in several splits."""
     shared = int((split.groupby("group_id")["part"].nunique() > 1).sum())
+    n_folds = len({run.fold for run in material.best.runs})
     texts = [
-        f"All {len(split):,} clips of the split, counted, so without an interval; no seed plays a part.",
-        f"Of {style.count(len({run.fold for run in material.best.runs}), 'fold')}, only the first is drawn, which "
-        f"tests {style.name_text(fold)}." if fold else "",
-        f"{style.count(shared, 'group')} with clips in more than one part: a leak." if shared else "",
-        "" if missing is None else
-        f"Joints: all frames and people of the dataset's {style.count(len(material.dataset), 'clip')}.",
-    ]  # fmt: skip
+        f"Counts of all {len(split):,} clips, so without an interval.",
+        f"Only the first of {count(n_folds, 'fold')} is drawn, which tests {style.name_text(fold)}." if fold else "",
+        f"A leak: {count(shared, 'group')} with clips in more than one split." if shared else "",
+        "" if missing is None else f"Joints: all frames and people of {count(len(material.dataset), 'clip')}.",
+    ]
     return " ".join(text for text in texts if text)
 
 
-def _headline(table: pd.DataFrame) -> str:
+def _title(table: pd.DataFrame) -> str:
     """Name the most and the least frequent class of training and of test; augmentation can make these differ."""
     return "; ".join(f"{word}: {_span(table, part)}" for word, part in (("Training", "train"), ("test", "test")))
 
@@ -110,14 +117,10 @@ def _span(table: pd.DataFrame, part: str) -> str:
 def _text(table: pd.DataFrame, missing) -> str:
     each = "; ".join(
         f"{row['class']}: "
-        + ", ".join(f"{part} {row[f'{part}_clips']} in {style.count(row[f'{part}_groups'], 'group')}" for part in PARTS)
+        + ", ".join(f"{part} {row[f'{part}_clips']} in {count(row[f'{part}_groups'], 'group')}" for part in PARTS)
         for row in table.to_dict("records")
     )
-    unseen = (
-        ""
-        if missing is None
-        else (
-            f". Not seen most often: {missing.idxmax().replace('_', ' ')}, in {100 * missing.max():.0f} % of the frames"
-        )
-    )
-    return f"Clips of every class. {each}{unseen}"
+    if missing is None:
+        return f"Clips of every class. {each}"
+    joint = missing.idxmax().replace("_", " ")
+    return f"Clips of every class. {each}. Most often missing: {joint}, in {100 * missing.max():.0f} % of the frames"

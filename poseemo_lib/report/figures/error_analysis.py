@@ -1,7 +1,9 @@
-"""Figure 08: what the chosen model gets wrong, and whether it knows."""
+"""Figure 08: what the selected model gets wrong, and whether its confidence tells."""
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
+import seaborn as sns
 
 from poseemo_lib.analysis.configs import ConfigRuns
 from poseemo_lib.analysis.predictions import confusion_pairs, most_confident_errors, predictions_table, recall_by_size
@@ -12,41 +14,40 @@ from poseemo_lib.analysis.reliability import (
     coverage_table,
     reliability_table,
 )
-from poseemo_lib.plots import skeleton_strip, style
-from poseemo_lib.plots.best_model import draw_pairs
-from poseemo_lib.plots.calibration import (
-    confidence_of_answers,
-    coverage_curve,
-    label_classes,
-    recall_against_size,
-    reliability_diagram,
-)
+from poseemo_lib.plots import marks, skeleton_strip, style
+from poseemo_lib.plots.labels import label_points
 from poseemo_lib.report.data import ReportData
-from poseemo_lib.report.figures.drawn import Drawn
+from poseemo_lib.report.figures.best_model import draw_pairs
+from poseemo_lib.report.figures.drawn import Drawn, sample_of
+from poseemo_lib.text import percent
 
-N_CLIPS, N_FRAMES = 3, 9
+N_CLIPS, N_FRAMES, N_BINS = 3, 9, 20
+STRIP = 2.1  # inches
 
 
 def draw(material: ReportData) -> Drawn:
-    """Draw error pairs, class size against recall, confidences, calibration, coverage, and the surest mistakes.
-
-    Parameters
-    ----------
-    material : ReportData
+    """Draw error pairs, recall against class size, confidences, calibration, coverage, and the most confident errors.
 
     Returns
     -------
     Drawn
-        Tables: pairs, recall_by_size, answers (every answer of every seed), reliability_before, reliability_after,
+        Data: pairs, recall_by_size, answers (every prediction of every seed), reliability_before, reliability_after,
         calibration_errors, coverage, most_confident_errors.
     """
     config = material.best
     data = tables_of(config)
-    fig = _figure(config, data, material)
-    return Drawn(fig, _text(config, data), data)
+    clips = "; ".join(
+        f"{row['clip_id'].removeprefix('/')}: {row['label']} predicted as {row['prediction']}, "
+        f"{100 * row['confidence']:.0f} %"
+        for row in data["most_confident_errors"].to_dict("records")
+    )
+    lines = " ".join(line.replace("\n", " ") for line in _summary(data))
+    used = coverage_table(config.calibrated("test"), config.classes, thresholds=[abstain_threshold(config)]).iloc[0]
+    text = f"Errors of {config.name}. {lines} {100 * used['coverage']:.0f} % get a prediction."
+    return Drawn(_figure(config, data, material), f"{text} Most confident errors: {clips}", data)
 
 
-def tables_of(config: ConfigRuns) -> dict:
+def tables_of(config: ConfigRuns) -> dict[str, pd.DataFrame]:
     """Make the tables that the figure draws, by name."""
     thresholds = np.append(np.linspace(0, 1, 101), abstain_threshold(config))
     raw, calibrated = config.predictions("test"), config.calibrated("test")
@@ -64,55 +65,131 @@ def tables_of(config: ConfigRuns) -> dict:
 
 @style.in_style
 def _figure(config: ConfigRuns, data: dict, material: ReportData):
-    strips = 2.1 * max(len(data["most_confident_errors"]) if material.dataset is not None else 0, 0.6)
-    fig = plt.figure(figsize=(13, 8.4 + strips), layout="constrained")
-    panels, clips = fig.subfigures(2, 1, height_ratios=(8.4, strips))
+    n_strips = len(data["most_confident_errors"]) if material.dataset is not None else 0
+    strips = STRIP * max(n_strips, 0.6)
+    fig = plt.figure(figsize=(13, 8.6 + strips), layout="constrained")
+    panels, clips = fig.subfigures(2, 1, height_ratios=(8.6, strips))
     (pairs, sizes, sure), (reliable, covered, spare) = panels.subplots(2, 3)
     draw_pairs(pairs, data["pairs"].head(8), int(data["pairs"]["count"].sum()))
-    recall_against_size(data["recall_by_size"], config.classes, ax=sizes)
-    confidence_of_answers(data["answers"]["confidence"], data["answers"]["right"], ax=sure)
-    errors = data["calibration_errors"].set_index("when")
-    reliability_diagram(data["reliability_before"], data["reliability_after"], errors, ax=reliable)
-    coverage_curve(data["coverage"], abstain_threshold(config), config.unit, ax=covered)
-    _write_summary(spare, config, data)
+    named = draw_recall(sizes, data["recall_by_size"], config.classes)
+    draw_confidences(sure, data["answers"])
+    draw_reliability(reliable, data)
+    draw_coverage(covered, data["coverage"], abstain_threshold(config), config.unit)
+    spare.axis("off")
+    spare.text(0, 0.95, "\n\n".join(_summary(data)), transform=spare.transAxes, va="top", fontsize=10.5)
     _draw_clips(clips, data["most_confident_errors"], material)
-    style.title_figure(fig, f"Errors of {style.name_text(config.name)}, chosen by validation")
-    scores = config.scores
-    sample = style.sample_text(scores.n_clips, scores.n_groups, [scores.n_seeds], unit=config.unit,
-                               resampled_by=scores.resampled_by, interval="Lines, band and [ ]")  # fmt: skip
-    bare = f"Points without a line: answers in fewer than {LEAST_GROUPS} groups."
-    style.note_sample(fig, f"{sample} {bare} Answers of all seeds are pooled; the temperature is fitted on validation.")
-    style.note_data(fig, material.results.synthetic, bool(config.leaks))
-    label_classes(sizes, data["recall_by_size"])
+    wrong = (~data["answers"]["right"]).mean()
+    note = (
+        f"{sample_of(config, 'Lines, band and [ ]')} Points without a line: predictions in fewer than {LEAST_GROUPS} "
+        "groups. Predictions of all seeds are pooled; the temperature is fitted on validation."
+    )
+    style.finish(
+        fig, note=note,
+        title=f"The selected {style.name_text(config.name)} is wrong on {percent(wrong)} of test {config.unit}s",
+        synthetic=material.results.synthetic, leaky=bool(config.leaks),
+    )  # fmt: skip
+    strokes = [(row.x, 100 * row.low, row.x, 100 * row.high) for row in named.itertuples()]
+    label_points(sizes, named["x"], 100 * named["recall"], [style.name_text(name, 14) for name in named["class"]],
+                 strokes=strokes)  # fmt: skip
     return fig
 
 
-def _write_summary(ax, config: ConfigRuns, data: dict) -> None:
-    """Write what the panels say, in a few lines."""
-    ax.axis("off")
-    ax.text(0, 0.95, "\n\n".join(_summary(config, data)), transform=ax.transAxes, va="top", fontsize=10.5)
+def draw_recall(ax, table: pd.DataFrame, classes) -> pd.DataFrame:
+    """Draw recall of each class against its training clips; return the classes with their places `x`.
+
+    Classes of about one size are moved a little apart.
+    """
+    rows = table.dropna(subset="recall").sort_values("n_train", kind="stable")
+    least, places = 0.022 * max(table["n_train"].max(), 1), []
+    for size in rows["n_train"]:
+        places.append(max(size, places[-1] + least) if places else size)
+    rows = rows.assign(x=places)
+    for row in rows.to_dict("records"):
+        colour, _, marker = style.emotion_mark(row["class"], classes)
+        marks.draw_point(ax, row["x"], row, value="recall", colour=colour, marker=marker, markersize=9, vertical=True)
+    ax.set(ylim=(-3, 112), xlabel="training clips of the class", ylabel="recall, %", title="Recall against class size")
+    ax.set_xlim(0, 1.15 * max(table["n_train"].max(), 1))
+    ax.grid(True)
+    return rows
 
 
-def _summary(config: ConfigRuns, data: dict) -> list[str]:
-    answers, errors = data["answers"], data["calibration_errors"].set_index("when")["mean"]
-    wrong = answers[~answers["right"]]
-    lines = [f"{len(wrong):,} of {len(answers):,} answers are wrong."]
+def draw_confidences(ax, predictions: pd.DataFrame) -> None:
+    """Draw the confidences of correct and wrong predictions as histograms; `predictions` has confidence and right."""
+    kinds = predictions["right"].map({True: "correct", False: "wrong"}).rename("prediction")
+    rows = pd.DataFrame({"confidence": 100 * predictions["confidence"], "prediction": kinds})
+    colours = {"correct": style.BLUE, "wrong": style.ORANGE}
+    colours = {kind: colour for kind, colour in colours.items() if (kinds == kind).any()}
+    sns.histplot(rows, x="confidence", hue="prediction", hue_order=list(colours), palette=colours, multiple="dodge",
+                 shrink=0.9, bins=np.linspace(0, 100, N_BINS + 1), legend=False, ax=ax)  # fmt: skip
+    for i, (kind, colour) in enumerate(colours.items()):
+        own = rows[rows["prediction"] == kind]["confidence"]
+        ax.text(0.02, 0.97 - 0.08 * i, f"{len(own):,} {kind}, median confidence {own.median():.0f} %",
+                transform=ax.transAxes, color=colour, weight="bold", va="top", fontsize=9)  # fmt: skip
+    ax.set(xlim=(0, 100), ylim=(0, 1.25 * ax.get_ylim()[1]), xlabel="confidence, %", ylabel="predictions")
+    ax.set_title("Confidence of correct and wrong predictions")
+
+
+def draw_reliability(ax, data: dict) -> None:
+    """Draw accuracy against confidence, raw and calibrated, with intervals; a calibrated model is on the diagonal."""
+    ax.plot([0, 100], [0, 100], color="black", linewidth=0.9, linestyle=":")
+    errors = data["calibration_errors"].set_index("when")
+    # The raw ones, hollow and thin, lie on top: with a temperature near 1 both have about the same places.
+    looks = (("calibrated", "after", style.BLUE, "o", 3.5, 0.4), ("raw", "before", style.GREY, "s", 1, 1))
+    for level, (name, when, colour, marker, width, alpha) in enumerate(looks):
+        rows = data[f"reliability_{when}"].query("n > 0")
+        x, y = 100 * rows["confidence"], 100 * rows["accuracy"]
+        ax.vlines(x, 100 * rows["low"], 100 * rows["high"], color=colour, linewidth=width, alpha=alpha)
+        ax.scatter(x, y, 15 + 60 * rows["n"] / max(rows["n"].max(), 1), marker=marker, edgecolor=colour, linewidth=1.2,
+                   facecolor=colour if when == "after" else "none", zorder=3 + level)  # fmt: skip
+        mean, low, high = 100 * errors.loc[when, ["mean", "low", "high"]].astype(float)
+        ax.text(0.03, 0.915 + 0.07 * level, f"{name}: ECE {mean:.1f} [{low:.1f}, {high:.1f}]", transform=ax.transAxes,
+                va="top", fontsize=9, color=colour, weight="bold")  # fmt: skip
+    ax.set(xlim=(0, 102), ylim=(-3, 126), yticks=range(0, 101, 20), xlabel="confidence, %", ylabel="accuracy, %")
+    ax.set_title("Accuracy against confidence")
+    ax.grid(True)
+
+
+def draw_coverage(ax, table: pd.DataFrame, threshold: float, unit: str) -> None:
+    """Draw accuracy against the share of clips that get a prediction, and the threshold in use."""
+    rows = table[table["n"] > 0].drop_duplicates("coverage", keep="first")
+    x = 100 * rows["coverage"]
+    ax.fill_between(x, 100 * rows["low"], 100 * rows["high"], color=style.BLUE, alpha=0.2, linewidth=0)
+    ax.plot(x, 100 * rows["accuracy"], color=style.BLUE, linewidth=2)
+    used = table.iloc[int(np.argmin(np.abs(table["threshold"] - threshold)))]
+    head = f"Threshold {100 * threshold:.0f} % confidence"
+    ax.set_title(f"{head}: no {unit} gets a prediction")
+    if used["n"]:
+        covered, accuracy = 100 * used["coverage"], 100 * used["accuracy"]
+        ax.plot(covered, accuracy, "o", color="black", markersize=8)
+        every = 100 * rows.iloc[0]["accuracy"]
+        text = f"{accuracy:.0f} % of these predictions are correct,\n{every:.0f} % without a threshold"
+        ax.text(0.04, 0.05, text, transform=ax.transAxes, fontsize=9)
+        ax.set_title(f"{head}: {covered:.0f} % of {unit}s get a prediction")
+    ax.set(xlim=(0, 102), ylim=(0, 104), xlabel=f"{unit}s with a prediction, %", ylabel="accuracy, %")
+    ax.grid(True)
+
+
+def _summary(data: dict) -> list[str]:
+    """Say what the panels show, in a few lines."""
+    predictions, errors = data["answers"], data["calibration_errors"].set_index("when")["mean"]
+    wrong = predictions[~predictions["right"]]
+    lines = [f"{len(wrong):,} of {len(predictions):,} predictions are wrong."]
     if len(data["pairs"]):
         top = data["pairs"].iloc[0]
         true, predicted = (style.name_text(top[key], 14) for key in ("true", "predicted"))
-        lines.append(f"Most often {true} is taken for {predicted}:\n{top['count']} times.")
-    sure = int((wrong["confidence"] >= 0.5).sum())
-    lines.append(f"{sure:,} of the wrong ones are at least half sure.")
-    before, after = 100 * errors["before"], 100 * errors["after"]
-    lines.append(f"ECE {before:.1f} % as trained, {after:.1f} % calibrated:\nread it with the intervals.")
+        lines.append(f"Most often {true} is predicted as {predicted}:\n{top['count']} times.")
+    lines.append(
+        f"{int((wrong['confidence'] >= 0.5).sum()):,} wrong predictions have a confidence\nof at least one half."
+    )
+    lines.append(f"ECE {percent(errors['before'])} raw, {percent(errors['after'])} calibrated;\nsee the intervals.")
     return lines
 
 
-def _draw_clips(fig, rows, material: ReportData) -> None:
-    """Draw the clips that the model is surest of and wrong about, one row each."""
+def _draw_clips(fig, rows: pd.DataFrame, material: ReportData) -> None:
+    """Draw the clips of the most confident errors, one row each."""
     if rows.empty or material.dataset is None:
-        why = "No clip is answered wrongly." if rows.empty else "The dataset of these runs was not found."
-        style.write_not_run(fig.subplots(), why)
+        why = "No clip is predicted wrongly." if rows.empty else "The dataset of these runs was not found."
+        style.write_not_run(fig.subplots(), why, head="no clips")
         return
     wanted = set(rows["dataset_clip"])
     found = {clip.clip_id: clip for clip in material.dataset.clips(wanted.__contains__)}
@@ -123,16 +200,15 @@ def _draw_clips(fig, rows, material: ReportData) -> None:
         skeleton_strip(centred(clip.keypoints), synthetic=False, n=len(used), fps=clip.fps, axes=used)
         for ax in axes[len(used) :]:
             ax.remove()
-        true, answer = style.name_text(row["label"], 14), style.name_text(row["prediction"], 14)
-        text = f"{true},\ntaken for\n{answer},\n{100 * row['confidence']:.0f} % sure"
+        true, predicted = style.name_text(row["label"], 14), style.name_text(row["prediction"], 14)
+        text = f"{true},\npredicted\n{predicted},\n{100 * row['confidence']:.0f} % confident"
         axes[0].set_ylabel(text, rotation=0, ha="right", va="center", labelpad=8)
-    fig.suptitle(
-        "Surest and wrong, by the mean over seeds; each frame is centred on its bodies", x=0.008, ha="left", fontsize=11
-    )
+    fig.suptitle("Most confident errors (mean over seeds); each frame is centred on its bodies", x=0.008, ha="left",
+                 fontsize=11)  # fmt: skip
 
 
 def centred(keypoints: np.ndarray) -> np.ndarray:
-    """Move each frame so that what was seen in it lies about the origin: who walks far stays large enough to see.
+    """Move each frame so that what was seen lies about the origin, which keeps a walking body large enough to see.
 
     Parameters
     ----------
@@ -149,13 +225,3 @@ def centred(keypoints: np.ndarray) -> np.ndarray:
     middle = (np.fmin.reduce(xy, axis=1) + np.fmax.reduce(xy, axis=1)) / 2
     moved[..., :2] -= np.nan_to_num(middle)[:, None, None]
     return moved
-
-
-def _text(config: ConfigRuns, data: dict) -> str:
-    clips = "; ".join(
-        f"{row['clip_id'].removeprefix('/')}: {row['label']} taken for {row['prediction']}, {100 * row['confidence']:.0f} %"
-        for row in data["most_confident_errors"].to_dict("records")
-    )
-    lines = " ".join(line.replace("\n", " ") for line in _summary(config, data))
-    used = coverage_table(config.calibrated("test"), config.classes, thresholds=[abstain_threshold(config)]).iloc[0]
-    return f"Errors of {config.name}. {lines} {100 * used['coverage']:.0f} % get an answer. Surest and wrong: {clips}"

@@ -1,33 +1,37 @@
-"""Figure 07: what the best network's answers rest on, and whether such figures can be trusted here."""
+"""Figure 07: what the selected network's predictions rely on, and whether such attributions can be trusted here."""
 
 from typing import TYPE_CHECKING
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
 from poseemo_lib.errors import PoseemoError
-from poseemo_lib.plots.importance import feature_importance
-from poseemo_lib.plots.style import count, name_text
+from poseemo_lib.plots import marks, style
 from poseemo_lib.report.data import ReportData
 from poseemo_lib.report.figures.drawn import Drawn, not_run
+from poseemo_lib.skeleton import COCO_KEYPOINTS, EDGES, JOINT
+from poseemo_lib.text import count
 
 if TYPE_CHECKING:
     from poseemo_lib.analysis.interpretation import Interpretation
 
-TITLE = "What the best model looks at"
+TITLE = "What the selected model relies on"
+TARGETS = {"joints": "joints", "person": "person", "frames": "time span"}
+# A body seen from the front, its left at our right: x, y of the right side and the middle; the left mirrors it.
+_FRONT_POSITION = {
+    "nose": (0, -0.06), "eye": (0.14, -0.26), "ear": (0.32, -0.14), "shoulder": (0.4, 0.34), "elbow": (0.62, 0.78),
+    "wrist": (0.7, 1.22), "hip": (0.24, 1.22), "knee": (0.28, 1.82), "ankle": (0.3, 2.4),
+}  # fmt: skip
 
 
 def draw(material: ReportData) -> Drawn:
-    """Draw the importance of joints, feature types, people and time of the best config, beside its sanity checks.
-
-    Parameters
-    ----------
-    material : ReportData
+    """Draw the importance of joints, feature types, people and time for the selected config, with sanity checks.
 
     Returns
     -------
     Drawn
-        Tables: importance, similarity, counts, and recovery on synthetic data: see
+        Data: importance, similarity, counts, and recovery on synthetic data: see
         :class:`poseemo_lib.analysis.interpretation.Interpretation`.
     """
     try:
@@ -35,32 +39,17 @@ def draw(material: ReportData) -> Drawn:
     except PoseemoError as error:  # weights or clips are missing
         return not_run(TITLE, str(error))
     if found is None:
-        return not_run(TITLE, why_not(material))
+        network = f"The selected config, {material.best.name}, is not a network."
+        missing = "The dataset of these runs was not found, neither where they were made nor in data/."
+        return not_run(TITLE, missing if material.best.is_network else network)
     return draw_interpretation(found, synthetic=material.results.synthetic, leaky=bool(material.best.leaks))
 
 
 def draw_interpretation(found: "Interpretation", *, synthetic: bool, leaky: bool = False) -> Drawn:
-    """Draw what was found out about a config.
-
-    Parameters
-    ----------
-    found : Interpretation
-    synthetic, leaky : bool
-        See :func:`poseemo_lib.plots.style.note_data`.
-
-    Returns
-    -------
-    Drawn
-        See :func:`draw`.
-    """
-    fig, _ = feature_importance(
-        found.importance,
-        found.recovery,
-        title=f"{name_text(found.config)}: {headline(found.importance)}",
-        sample=sample(found),
-        synthetic=synthetic,
-        leaky=leaky,
-        attention=bool(found.importance["attention"].notna().any()),
+    """Draw what was found out about a config; `synthetic` and `leaky` as of :func:`poseemo_lib.plots.style.finish`."""
+    title = f"{style.name_text(found.config)}: {headline(found.importance)}"
+    fig = importance_figure(
+        found.importance, found.recovery, title=title, note=note(found), synthetic=synthetic, leaky=leaky
     )
     data = {"importance": found.importance, "similarity": found.similarity, "counts": pd.DataFrame([found.counts])}
     if found.recovery is not None:
@@ -68,46 +57,161 @@ def draw_interpretation(found: "Interpretation", *, synthetic: bool, leaky: bool
     return Drawn(fig, describe(found), data)
 
 
-def why_not(material: ReportData) -> str:
-    """Say why the best config cannot be looked into."""
-    if not material.best.is_network:
-        return f"The best config, {material.best.name}, is no network."
-    return "The dataset of these runs is not where they were made, nor in data/."
+@style.in_style
+def importance_figure(importance, recovery, *, title: str, note: str, synthetic: bool, leaky: bool = False):
+    """Draw the panels.
+
+    Parameters
+    ----------
+    importance : DataFrame
+        kind (joint, feature, person, time), name, drop, low, high, randomised_drop: shares, drawn as points; for time
+        also attention and even, NaN where there is none.
+    recovery : DataFrame or None
+        method, target, model (trained, randomised), precision, chance, difference, difference_low, difference_high.
+    title, note : str
+    synthetic, leaky : bool
+
+    Returns
+    -------
+    matplotlib Figure
+    """
+    fig = plt.figure(figsize=(13, 8.8), layout="constrained")
+    grid = [["joint", "body", "feature", "person"], ["joint", "body", "time", "recovery"]]
+    axes = fig.subplot_mosaic(grid, width_ratios=(1.15, 0.95, 1.2, 1.15), height_ratios=(1, 1.15))
+    parts = dict(list(importance.groupby("kind", sort=False)))
+    parts["joint"] = parts["joint"].sort_values("drop", ascending=False, kind="stable")
+    for kind, head in (("joint", "Joint (both people)"), ("feature", "Kind of feature"), ("person", "Person")):
+        names = [name.replace("_", " ") for name in parts[kind]["name"]]
+        _draw_drops(axes[kind], parts[kind], vertical=False)
+        marks.name_rows(axes[kind], names)
+        axes[kind].set(xlabel="drop of balanced accuracy, points", title=head)
+        axes[kind].grid(axis="x")
+    _draw_body(axes["body"], parts["joint"].set_index("name")["drop"])
+    _draw_times(axes["time"], parts["time"])
+    _draw_recovery(axes["recovery"], recovery)
+    style.finish(fig, title=title, note=note, synthetic=synthetic, leaky=leaky)
+    return fig
+
+
+def _draw_drops(ax, rows, *, vertical: bool) -> None:
+    """Draw falls of a score as bars with intervals, and those of random networks as grey diamonds."""
+    for i, row in enumerate(rows.to_dict("records")):
+        marks.draw_bar(ax, i, row, value="drop", colour=style.BLUE, vertical=vertical)
+        if not vertical:
+            ax.annotate(f"{round(100 * row['drop'])}", (1, i), (3, 0), xycoords=ax.get_yaxis_transform(),
+                        textcoords="offset points", va="center", fontsize=8.5)  # fmt: skip
+    null, places = 100 * rows["randomised_drop"], range(len(rows))
+    ax.plot(*((places, null) if vertical else (null, places)), "D", color=style.GREY, markersize=4.5,
+            markeredgecolor="white", markeredgewidth=0.5)  # fmt: skip
+    (ax.axhline if vertical else ax.axvline)(0, color="black", linewidth=0.8)
+
+
+def front_view() -> np.ndarray:
+    """Place the 17 joints of a body seen from the front: (17, 2), x to our right, y down."""
+    sides, places = {"left": 1, "right": -1}, []
+    for name in COCO_KEYPOINTS:
+        side, _, part = name.rpartition("_")
+        x, y = _FRONT_POSITION[part]
+        places.append((sides.get(side, 0) * x, y))
+    return np.array(places)
+
+
+def _draw_body(ax, drop) -> None:
+    """Draw the joints of a body as dots, the larger and darker the larger their drop; falls below 0 count as 0."""
+    places = front_view()
+    values = 100 * np.clip([drop[name] for name in COCO_KEYPOINTS], 0, None)
+    most = max(values.max(), 1e-9)
+    for edge in EDGES:
+        ax.plot(*places[list(edge)].T, color="#bbbbbb", linewidth=2, zorder=1, solid_capstyle="round")
+    ax.scatter(*places.T, s=25 + 320 * values / most, c=values, vmin=0, vmax=most, cmap="Blues", edgecolors="black",
+               linewidths=0.7, zorder=2)  # fmt: skip
+    for name, at in (("right_wrist", -1), ("left_wrist", 1)):
+        ax.annotate(f"{name.split('_')[0]}\nhand", places[JOINT[name]], (4 * at, -14), textcoords="offset points",
+                    va="top", ha="center", fontsize=8.5, color=style.DARK)  # fmt: skip
+    ax.text(0, 2.6, "larger and darker:\nlarger drop", ha="center", va="top", fontsize=8.5, color=style.DARK)
+    ax.set(aspect="equal", xlim=(-1, 1), ylim=(2.85, -0.5), xticks=[], yticks=[], title="The same on a body")
+    ax.spines[:].set_visible(False)
+
+
+def _draw_times(ax, rows) -> None:
+    """Draw the fall of the score by span of time, and where the attention lies."""
+    _draw_drops(ax, rows, vertical=True)
+    places = np.arange(len(rows))
+    ax.set_xticks(places, rows["name"], rotation=40, ha="right", rotation_mode="anchor")
+    ax.set(ylabel="drop, points (bars)", title="Time in the window, s")
+    ax.grid(axis="y")
+    look = {"transform": ax.transAxes, "ha": "right", "va": "top", "fontsize": 8.5, "color": style.ORANGE}
+    if rows["attention"].isna().all():
+        ax.text(0.99, 0.99, "this network has no attention", **look)
+        return
+    share, even = (100 * rows[name].to_numpy(float) for name in ("attention", "even"))
+    ax.plot(places, share, "o-", color=style.ORANGE, linewidth=1.6, markersize=4)
+    ax.plot(places, even, color=style.ORANGE, linewidth=1, linestyle="--", drawstyle="steps-mid")
+    ax.set_ylim(top=1.35 * max(share.max(), even.max(), 100 * rows["high"].max()))
+    ax.text(0.99, 0.99, "line: attention, %\ndashes: uniform attention", **look)
+
+
+def _draw_recovery(ax, recovery) -> None:
+    """Draw how well attributions find what was planted: difference from chance of trained and of random networks."""
+    ax.set_title("Recovery of the planted signal")
+    if recovery is None or recovery.empty:
+        style.write_not_run(ax, "only synthetic clips say where their emotion is")
+        return
+    order = recovery.assign(place=recovery["target"].map(list(TARGETS).index)).sort_values("place", kind="stable")
+    names = []
+    for i, ((_, target, method), rows) in enumerate(order.groupby(["place", "target", "method"], sort=False)):
+        rows = rows.rename(columns={"difference_low": "low", "difference_high": "high"}).set_index("model")
+        names.append(f"{TARGETS[target]}\n{method}")
+        for model, colour, marker, shift in (
+            ("trained", style.BLUE, "o", -0.16),
+            ("randomised", style.GREY, "D", 0.16),
+        ):
+            marks.draw_point(ax, i + shift, rows.loc[model], value="difference", colour=colour, marker=marker)
+        precision, chance = 100 * rows.loc["trained", ["precision", "chance"]].to_numpy(float)
+        ax.annotate(f"{precision:.0f} / {chance:.0f}", (1, i), (3, 0), xycoords=ax.get_yaxis_transform(),
+                    textcoords="offset points", va="center", fontsize=8.5)  # fmt: skip
+    ax.axvline(0, color="black", linewidth=0.8)
+    marks.name_rows(ax, names, fontsize=8)
+    ax.set_xlabel("precision above chance, points\nblue: trained, grey: random weights")
+    ax.grid(axis="x")
 
 
 def headline(importance: pd.DataFrame) -> str:
-    """Name the block of each kind without which most is lost, of those whose interval lies above 0."""
+    """Name the input of each kind with the largest drop, of those whose interval lies above 0."""
     sure = importance[importance["low"] > 0].sort_values("drop", ascending=False, kind="stable")
     if sure.empty:
-        return "no single block is missed beyond its interval"
+        return "permuting no single input lowers the score beyond its interval"
     top = sure.drop_duplicates("kind").to_dict("records")
     parts = [f"{_named(row['kind'], row['name'])} ({100 * row['drop']:.0f})" for row in top]
-    return f"balanced accuracy falls most, in points, without {', '.join(parts)}"
+    return f"permuting {', '.join(parts)} lowers balanced accuracy most, in points"
 
 
 def _named(kind: str, name: str) -> str:
     return f"{name} s" if kind == "time" else name.replace("_", " ")
 
 
-def sample(found: "Interpretation") -> str:
+def note(found: "Interpretation") -> str:
     """Say what the figure's numbers rest on."""
     n = found.counts
-    sizes = f"{count(n['n_clips'], n['unit'])} in {count(n['n_groups'], 'group')}, {count(n['n_seeds'], 'seed')}"
-    permuted = (
-        f"Each bar: balanced accuracy lost when that block comes from another window "
-        f"({count(n['n_repeats'], 'random order')}), with a 95 % bootstrap interval, resampled by {n['resampled_by']}"
+    sizes = [count(n[key], unit) for key, unit in (("n_clips", n["unit"]), ("n_groups", "group"), ("n_seeds", "seed"))]
+    text = (
+        f"Test set: {sizes[0]} in {sizes[1]}; {sizes[2]}. Bars: loss of balanced accuracy when that input comes from "
+        f"another window ({count(n['n_repeats'], 'random order')}). Removing an input lowers the score only if the "
+        f"model relied on it. Lines: 95 % bootstrap interval, resampled by {n['resampled_by']}. Grey: the same of "
+        "networks with random weights."
     )
-    grey = "grey: the same of networks with random weights"
     if found.recovery is None:
-        return f"{sizes}. {permuted}; {grey}."
-    most = count(int(found.recovery["n_clips"].max()), "clip")
-    check = f"precision at k against a random ranking, in {most} at most; {count(n['n_random'], 'random network')}"
-    return f"{sizes}. {permuted}; {grey}. Lower right: {check}; numbers: precision for chance, %."
+        return text
+    most, networks = int(found.recovery["n_clips"].max()), count(n["n_random"], "random network")
+    return (
+        f"{text} Lower right: precision at k against a random ranking, in at most {count(most, 'clip')}; {networks}; "
+        "numbers: precision / chance, %."
+    )
 
 
 def describe(found: "Interpretation") -> str:
-    """Word the figure: the most important blocks with their intervals, and the sanity checks."""
-    parts = [f"What {found.config} looks at ({sample(found)})"]
+    """Word the figure: the inputs with the largest drops and their intervals, and the sanity checks."""
+    parts = [f"What {found.config} relies on ({note(found)})"]
     for kind, rows in found.importance.groupby("kind", sort=False):
         top = rows.sort_values("drop", ascending=False, kind="stable").head(3)
         each = ", ".join(f"{_named(kind, row['name'])} {_interval(row, 'drop')}" for row in top.to_dict("records"))
@@ -120,9 +224,10 @@ def recovery_sentences(found: "Interpretation") -> list[str]:
     """Say how well each attribution finds what was planted, trained and with random weights; empty on other data."""
     if found.recovery is None:
         return []
-    table = found.recovery.set_index(["method", "target", "model"]).sort_index()
-    pairs = found.recovery[["method", "target"]].drop_duplicates().itertuples(index=False, name=None)
-    return [_recovery_sentence(*pair, table.loc[pair]) for pair in pairs]
+    return [
+        _recovery_sentence(method, target, rows.set_index("model"))
+        for (method, target), rows in found.recovery.groupby(["method", "target"], sort=False)
+    ]
 
 
 def _recovery_sentence(method: str, target: str, rows: pd.DataFrame) -> str:
@@ -130,19 +235,16 @@ def _recovery_sentence(method: str, target: str, rows: pd.DataFrame) -> str:
     what = {"joints": "the planted joints", "frames": "the planted span of time", "person": "the person who shows it"}
     name, _, share = method.partition(", ")
     precision, chance = (f"{100 * trained[key]:.0f} %" for key in ("precision", "chance"))
-    return (
-        f"{name.capitalize()} and {what[target]}: {share or 'precision'} {precision} where chance is {chance}, "
-        f"{_interval(trained, 'difference', 'difference_')} points above it; with random weights "
-        f"{_interval(random, 'difference', 'difference_')} points{_fixed_order(trained)}"
+    # What knowing where things usually are would find.
+    fixed = trained.get("fixed", np.nan)
+    order = (
+        f"; a fixed order for all clips, learned from other groups, finds {100 * fixed:.0f} %" if fixed == fixed else ""
     )
-
-
-def _fixed_order(row: dict) -> str:
-    """Say what knowing where things usually are would find."""
-    fixed = row.get("fixed", np.nan)
-    if not np.isfinite(fixed):
-        return ""
-    return f"; one order for all clips, learned from other groups, finds {100 * fixed:.0f} %"
+    return (
+        f"{name.capitalize()} and {what[target]}: {share or 'precision'} {precision}, chance {chance}, "
+        f"{_interval(trained, 'difference', 'difference_')} points above it; with random weights "
+        f"{_interval(random, 'difference', 'difference_')} points{order}"
+    )
 
 
 def _interval(row, name: str, ends: str = "") -> str:

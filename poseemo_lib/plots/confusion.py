@@ -1,0 +1,76 @@
+"""Confusion matrix as a heatmap."""
+
+import numpy as np
+import seaborn as sns
+
+from poseemo_lib.plots import style
+
+
+@style.in_style
+def confusion_matrix(
+    confusion, classes, *, synthetic: bool, leaky: bool = False, title: str = "", n_seeds: int = 1, unit="clip", ax=None
+):
+    """Draw the share of each true class that was predicted as each class, with counts.
+
+    Parameters
+    ----------
+    confusion : array (C, C), int
+        Rows are the true class; the sum over seeds.
+    classes : tuple of C str
+    synthetic, leaky : bool
+        See :func:`poseemo_lib.plots.style.finish`.
+    title : str
+    n_seeds : int
+        How many seeds the counts are summed over.
+    unit : str
+        What was counted.
+    ax : Axes, optional
+
+    Returns
+    -------
+    fig, ax
+    """
+    fig, ax = style.axes_or_new(ax, width=2.4 + 0.62 * len(classes), height=1.9 + 0.55 * len(classes))
+    draw_confusion(ax, confusion, classes, text="{share:.0f} %\n{count}")
+    over = "" if n_seeds == 1 else f", sum over {n_seeds} seeds"
+    ax.set(title=title, ylabel=f"true class ({unit}s{over})")
+    style.finish(fig, synthetic=synthetic, leaky=leaky)
+    return fig, ax
+
+
+def draw_confusion(ax, confusion, classes, *, text: str = "{share:.0f}", counts: bool = True, fontsize: float = 8.5):
+    """Draw a confusion matrix, coloured by the share of the true class; a class without clips is a row of dashes.
+
+    Parameters
+    ----------
+    ax : Axes
+    confusion : array (C, C), int
+        Rows are the true class.
+    classes : tuple of C str
+    text : str
+        Format of a field, of `share` (percent) and `count`.
+    counts : bool
+        Write how many of each true class there are beside its name.
+    fontsize : float
+        Smaller for many classes.
+    """
+    confusion = np.asarray(confusion)
+    n, support = len(classes), confusion.sum(1)
+    share = 100 * confusion / np.where(support, support, np.nan)[:, None]
+    texts = [[text.format(share=a, count=f"{b:,}") for a, b in zip(*row, strict=True)]
+             for row in zip(share, confusion, strict=True)]  # fmt: skip
+    names = [style.name_text(name, 14) for name in classes]
+    rows = [f"{name} ({total:,})" for name, total in zip(names, support, strict=True)] if counts else names
+    draw_heatmap(ax, share, texts, columns=names, rows=rows, fontsize=fontsize * min(1, 9 / n))
+    ax.set(xlabel="predicted class", ylabel="true class")
+
+
+def draw_heatmap(ax, percent, texts, *, columns, rows, fontsize: float) -> None:
+    """Draw percentages, (rows, columns), as blue fields with texts; NaN is a dash."""
+    sns.heatmap(percent, annot=texts, fmt="", vmin=0, vmax=100, cmap="Blues", cbar=False, linewidths=0.5, ax=ax,
+                xticklabels=columns, yticklabels=rows, annot_kws={"fontsize": fontsize})  # fmt: skip
+    for i, j in np.argwhere(~np.isfinite(percent)):
+        ax.text(j + 0.5, i + 0.5, "–", ha="center", va="center", fontsize=fontsize, color=style.DARK)
+    ax.set_xticks(ax.get_xticks(), columns, rotation=35, ha="right", rotation_mode="anchor")
+    ax.set_yticks(ax.get_yticks(), rows, rotation=0)
+    ax.tick_params(length=0)

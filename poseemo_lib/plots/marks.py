@@ -1,0 +1,125 @@
+"""What charts of scores share: a point or bar with its interval, its value, seeds, limits and reference lines."""
+
+import numpy as np
+import seaborn as sns
+
+from poseemo_lib.plots import style
+
+_OFF_LINES = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5}
+_LEVEL = 10.4  # points from one level of names above an axes to the next
+
+
+def draw_point(
+    ax, place: float, row, *, colour: str, value: str = "mean", vertical: bool = False, width: float = 1.8,
+    written: str = "", beyond: float = np.nan, **look,
+) -> None:  # fmt: skip
+    """Draw a share as a point with its interval, in percent.
+
+    Parameters
+    ----------
+    ax : Axes
+    place : float
+        On the other axis.
+    row : mapping
+        `value`, low and high, shares; NaN ends: no interval; a NaN value: "not defined".
+    colour : str
+    value : str
+        Column of the share.
+    vertical : bool
+    width : float
+        Of the interval's line, in points.
+    written : str
+        Format of the value, which is written behind all marks; empty: not written.
+    beyond : float
+        A mark farther out than the interval, as of a seed; a share.
+    **look
+        Further looks of the point, as of `ax.plot`.
+    """
+    mean, low, high = (100 * float(row[name]) for name in (value, "low", "high"))
+    if not np.isfinite(mean):
+        x, y = (place, 0.02) if vertical else (0.02, place)
+        transform = ax.get_xaxis_transform() if vertical else ax.get_yaxis_transform()
+        ax.text(x, y, "not defined", va="center", fontsize=8, bbox=_OFF_LINES, transform=transform)
+        return
+    turn = (lambda along, across: (across, along)) if vertical else (lambda along, across: (along, across))
+    ax.plot(*turn([low, high], [place, place]), color=colour, linewidth=width, solid_capstyle="butt")
+    ax.plot(*turn(mean, place), **{"marker": "o", "color": colour} | look)
+    if written:
+        align = {"ha": "center"} if vertical else {"va": "center", "bbox": _OFF_LINES}
+        ax.annotate(written.format(mean), turn(np.nanmax([mean, high, 100 * beyond]), place), turn(5, 0), fontsize=8,
+                    textcoords="offset points", **align)  # fmt: skip
+
+
+def draw_bar(ax, place: float, row, *, colour: str, value: str = "mean", hatch="", height=0.68, vertical=False, **more):
+    """Draw a share as a bar with its interval: see :func:`draw_point`."""
+    bar = {"color": colour, "alpha": 0.45, "edgecolor": colour, "linewidth": 0.8, "hatch": hatch}
+    if np.isfinite(row[value]):
+        (ax.bar if vertical else ax.barh)(place, 100 * row[value], height, **bar)
+    draw_point(ax, place, row, colour=colour, value=value, vertical=vertical, marker="", **more)
+
+
+def draw_seeds(ax, shares, places) -> None:
+    """Draw single seeds as small circles, in percent."""
+    look = {"facecolor": "white", "edgecolor": "black", "linewidth": 0.8, "size": 3.8, "jitter": False, "zorder": 3}
+    sns.stripplot(x=100 * np.asarray(shares, dtype=float), y=np.asarray(places, dtype=float), orient="h", ax=ax,
+                  native_scale=True, legend=False, **look)  # fmt: skip
+
+
+def name_rows(ax, names, bold=(), offset: float = 0, **font) -> None:
+    """Name the rows of a horizontal chart from the top, some in bold."""
+    ax.set_yticks(np.arange(len(names)) + offset, names, **font)
+    for label, strong in zip(ax.get_yticklabels(), bold, strict=False):
+        label.set_fontweight("bold" if strong else "normal")
+    ax.set_ylim(len(names) - 0.4, -0.6)
+    ax.tick_params(axis="y", length=0)
+    ax.set(xlabel="", ylabel="")
+
+
+def limit_scores(ax, shares) -> None:
+    """Leave room for the values behind the bars; no tick lies above 100 %."""
+    most = np.nanmax([*np.ravel(100 * np.asarray(shares, dtype=float)), 10])
+    ax.set_xlim(0, 1.22 * most)
+    ax.set_xticks([tick for tick in ax.get_xticks() if 0 <= tick <= min(1.22 * most, 100)])
+    ax.grid(axis="x")
+
+
+def draw_references(ax, lines, title: str, levels: int = 0) -> None:
+    """Draw vertical lines, name each on a level of its own above the axes, and put the title over them.
+
+    Parameters
+    ----------
+    ax : Axes
+        With its final limits.
+    lines : list of (share, name, colour, line style)
+    title : str
+    levels : int
+        As many levels as the panels beside it have.
+    """
+    lines = sorted(line for line in lines if np.isfinite(line[0]))
+    middle = sum(ax.get_xlim()) / 2
+    for level, (share, name, colour, dashes) in enumerate(lines):
+        ax.axvline(100 * share, color=colour, linestyle=dashes, linewidth=1.1, zorder=0.9)
+        ax.annotate(name, (100 * share, 1), (0, 2 + _LEVEL * level), xycoords=("data", "axes fraction"),
+                    textcoords="offset points", ha="left" if 100 * share < middle else "right", va="bottom", fontsize=8,
+                    color=colour)  # fmt: skip
+    ax.set_title(title, pad=6 + _LEVEL * max(levels, len(lines)))
+
+
+def baseline_lines(rows, name: str = "config") -> list[tuple[float, str, str, str]]:
+    """Return the lines of the majority baseline and of the strongest other one, for :func:`draw_references`.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        One row a baseline: `name`, is_majority, mean (a share).
+    name : str
+        Column of the names.
+    """
+    rows = rows.astype({"mean": float}).dropna(subset="mean")
+    is_majority = rows["is_majority"].astype(bool)
+    lines = [(mean, "majority", style.ORANGE, "--") for mean in rows[is_majority]["mean"]]
+    strongest = rows[~is_majority].nlargest(1, "mean")
+    return [
+        *lines,
+        *((row["mean"], style.name_text(row[name], 20), style.GREY, "-") for _, row in strongest.iterrows()),
+    ]

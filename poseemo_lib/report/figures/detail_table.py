@@ -1,0 +1,212 @@
+"""Comparison plot: every number of every config in one table."""
+
+import textwrap
+from collections.abc import Callable
+from typing import NamedTuple
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib import colormaps
+from matplotlib.ticker import EngFormatter
+
+from poseemo_lib.analysis.configs import ENSEMBLE, ConfigRuns
+from poseemo_lib.plots import style
+from poseemo_lib.report.data import ReportData
+from poseemo_lib.report.figures.drawn import Drawn, sample_of, score_of
+from poseemo_lib.text import percent
+from poseemo_lib.training.metrics import RECALL_THRESHOLD
+
+FOUND, RECALL = "classes_above_5_percent", "recall "
+OF_RUNS = ("seconds", "best_epoch")
+SCORES = ("accuracy", "balanced_accuracy", "macro_f1", "top_2_accuracy", "kappa", "mcc", "ece", FOUND)
+
+
+class Columns(NamedTuple):
+    """Columns of the table that share a title and colours: head by column, and how a value is written.
+
+    `most` has the darkest colour, 0 the lightest; None: each column by itself, on a log scale.
+    """
+
+    title: str
+    heads: dict[str, str]
+    colours: str
+    written: Callable[[float], str]
+    most: float | None
+
+
+def draw(material: ReportData) -> Drawn:
+    """Draw scores, calibration, recall of every class and cost of every config, and the configs that were not run.
+
+    Returns
+    -------
+    Drawn
+        Data: details.
+    """
+    table, missing = details(material), material.results.not_run
+    title = _title(table, material)
+    text = f"Table of {len(table)} configs. {title}. {_each(table)}" + (
+        f". Not run: {', '.join(missing)}" if missing else ""
+    )
+    return Drawn(_figure(table, missing, title, material), text, {"details": table.reset_index()})
+
+
+def details(material: ReportData) -> pd.DataFrame:
+    """Collect the numbers of every config of the study.
+
+    Returns
+    -------
+    DataFrame
+        Index config; is_baseline, is_chosen, is_apart (tested on other clips than the selected one), n_seeds; means
+        over seeds of scores (shares), of `classes_above_5_percent` and of the recall of every class, with the ends of
+        their 95 % intervals in `_low` and `_high`; n_parameters, multiply_adds (of one window); the means over runs of
+        seconds and best_epoch, with the lowest and highest of a run in `_low` and `_high`. Highest macro-F1 first,
+        those that are apart last.
+    """
+    same = {config.name for config in material.main.configs}
+    rows = [
+        {
+            "config": config.name,
+            "is_baseline": config.is_baseline,
+            "is_chosen": config.name == material.best.name,
+            "is_apart": config.name not in same,
+            "n_seeds": config.scores.n_seeds,
+            **_scores(config),
+            **_cost(config),
+        }
+        for config in material.results.configs
+    ]
+    table = pd.DataFrame(rows).set_index("config")
+    return table.sort_values(["is_apart", "macro_f1"], ascending=[True, False], kind="stable")
+
+
+def _scores(config: ConfigRuns) -> dict:
+    recall = config.scores.per_class.query("metric == 'recall'").set_index("class")
+    rows = {name: score_of(config, name) for name in SCORES}
+    # A temperature belongs to one run, and an ensemble is made of several.
+    rows["ece_calibrated"] = (
+        pd.Series(np.nan, ["mean", "low", "high"])
+        if config.architecture == ENSEMBLE
+        else config.calibrated_scores.scores.set_index("metric").loc["ece"]
+    )
+    rows |= {RECALL + name: recall.loc[name] for name in config.classes}
+    ends = {f"{name}_{end}": row[end] for name, row in rows.items() for end in ("low", "high")}
+    return {name: row["mean"] for name, row in rows.items()} | ends
+
+
+def _cost(config: ConfigRuns) -> dict[str, float]:
+    own = [] if config.architecture == ENSEMBLE else [run.record for run in config.runs if run.seed in config.seeds]
+    sizes = {"n_parameters": config.n_parameters, "multiply_adds": config.multiply_adds}
+    cost = {name: np.nan if value is None else float(value) for name, value in sizes.items()}
+    for name in OF_RUNS:
+        known = [float(record[name]) for record in own if record.get(name) is not None] or [np.nan]
+        low, high = (min(known), max(known)) if len(known) > 1 else (np.nan, np.nan)
+        cost |= {name: float(np.mean(known)), f"{name}_low": low, f"{name}_high": high}
+    return cost
+
+
+def _columns(table: pd.DataFrame, classes: tuple[str, ...]) -> list[Columns]:
+    worst = float(np.nanmax([*np.ravel(table[["ece", "ece_calibrated"]]), 0])) or 1
+    scores = {"accuracy": "accuracy", "balanced_accuracy": "balanced\naccuracy", "macro_f1": "macro-F1",
+              "top_2_accuracy": "top 2"}  # fmt: skip
+    cost = {"n_parameters": "para-\nmeters", "multiply_adds": "multiply-\nadds", "seconds": "training,\nseconds",
+            "best_epoch": "chosen\nepoch"}  # fmt: skip
+    one_digit = lambda share: f"{100 * share:.1f}"  # noqa: E731
+    return [
+        Columns("scores, %", scores, "Blues", one_digit, 1),
+        Columns("agreement beyond chance", {"kappa": "kappa", "mcc": "MCC"}, "Blues", "{:.2f}".format, 1),
+        Columns("calibration error (ECE), %", {"ece": "raw", "ece_calibrated": "cali-\nbrated"}, "Oranges", one_digit,
+                worst),
+        Columns("classes found", {FOUND: f"recall\n> {100 * RECALL_THRESHOLD:.0f} %"}, "Greens", "{:.3g}".format,
+                len(classes)),
+        Columns("recall of each class, %", {RECALL + name: style.name_text(name, 9) for name in classes}, "Greens",
+                lambda share: f"{100 * share:.0f}", 1),
+        Columns("cost and training", cost, "Greys", _short, None),
+    ]  # fmt: skip
+
+
+def _short(value: float) -> str:
+    if value >= 1000:
+        return EngFormatter(places=1, sep=" ")(value)
+    return f"{value:.0f}" if value >= 100 else f"{value:.1f}".removesuffix(".0")
+
+
+@style.in_style
+def _figure(table, missing: list[str], title: str, material: ReportData):
+    """Draw each group of columns as a heatmap of its own colours, side by side."""
+    groups = _columns(table, material.classes)
+    n_rows, n_columns = len(table) + len(missing), sum(len(group.heads) for group in groups)
+    fig, axes = plt.subplots(
+        1, len(groups), figsize=(2.6 + 0.84 * n_columns, 2.4 + 0.4 * n_rows), layout="constrained",
+        width_ratios=[len(group.heads) for group in groups],
+    )  # fmt: skip
+    for ax, group in zip(axes, groups, strict=True):
+        _draw_columns(ax, table, group, n_rows)
+    names = [style.name_text(name) + "†" * bool(apart) for name, apart in table["is_apart"].items()]
+    axes[0].set_yticks(np.arange(n_rows) + 0.5, [*names, *(f"{style.name_text(name)}: not run" for name in missing)])
+    looks = zip(table["is_chosen"], table["is_baseline"], strict=True)
+    for label, (is_chosen, is_baseline) in zip(axes[0].get_yticklabels(), looks, strict=False):
+        label.set(weight="bold" if is_chosen else "normal", style="italic" if is_baseline else "normal")
+    style.finish(fig, title=title, note=_note(table, material), synthetic=material.results.synthetic,
+                 leaky=bool(material.results.leaks))  # fmt: skip
+    return fig
+
+
+def _draw_columns(ax, table, group: Columns, n_rows: int) -> None:
+    values = table[list(group.heads)].to_numpy(float)
+    logs = np.log(np.where(values > 0, values, np.nan)) if group.most is None else values / group.most
+    if group.most is None and len(logs):
+        with np.errstate(invalid="ignore", divide="ignore"):
+            low, high = np.fmin.reduce(logs), np.fmax.reduce(logs)
+            logs = np.where(high > low, (logs - low) / (high - low), np.where(np.isfinite(values), 0, np.nan))
+    shades = np.full((n_rows, len(group.heads)), np.nan)
+    shades[: len(table)] = np.where(np.isfinite(values), np.nan_to_num(logs), np.nan)
+    sns.heatmap(shades, vmin=-0.06, vmax=1.25, cmap=colormaps[group.colours], cbar=False, linewidths=0.5, ax=ax,
+                annot=_texts(table, group, n_rows), fmt="", annot_kws={"fontsize": 8}, yticklabels=False)  # fmt: skip
+    for i, j in np.argwhere(~np.isfinite(shades[: len(table)])):
+        ax.text(j + 0.5, i + 0.5, "–", ha="center", va="center", fontsize=8, color=style.GREY)
+    ax.xaxis.tick_top()
+    ax.set_xticks(np.arange(len(group.heads)) + 0.5, group.heads.values(), fontsize=8, rotation=0)
+    ax.set_xlabel("\n".join(textwrap.wrap(group.title, 9 * len(group.heads) + 2)), fontsize=9)
+    ax.tick_params(length=0)
+
+
+def _texts(table, group: Columns, n_rows: int) -> np.ndarray:
+    """Write each value, with its interval below it where it has one."""
+    texts = np.full((n_rows, len(group.heads)), "", dtype=object)
+    for j, column in enumerate(group.heads):
+        for i, row in enumerate(table.to_dict("records")):
+            ends = [row.get(f"{column}_{end}", np.nan) for end in ("low", "high")]
+            interval = f"\n{' to '.join(map(group.written, ends))}" if np.isfinite(ends).all() else ""
+            texts[i, j] = group.written(row[column]) + interval if np.isfinite(row[column]) else ""
+    return texts
+
+
+def _title(table: pd.DataFrame, material: ReportData) -> str:
+    row, name = table.loc[material.best.name], style.name_text(material.best.name)
+    kind = "" if row["is_baseline"] else ", selected on validation,"
+    found = f"finds {row[FOUND]:.3g} of {len(material.classes)} classes"
+    return f"{name}{kind} reaches {percent(row['macro_f1'])} macro-F1 and {found}"
+
+
+def _note(table: pd.DataFrame, material: ReportData) -> str:
+    leaky = [style.name_text(config.name) for config in material.results.configs if config.leaks]
+    texts = [
+        sample_of(material.best, "Second lines", table["n_seeds"]),
+        "Values are means over seeds; under seconds and epoch: the lowest and highest of a run. Multiply-adds are of "
+        "one window. A class is found where its recall is above the threshold. Resampling raises the ECE, "
+        "so its interval may lie above it. Bold: selected on validation; italics: baselines. Colours: ECE up to the "
+        "largest here; cost and training on a log scale, each column by itself.",
+        "†: tested on other clips, not comparable." if table["is_apart"].any() else "",
+        f"Leaky split: {', '.join(leaky)}." if leaky else "",
+    ]
+    return " ".join(text for text in texts if text)
+
+
+def _each(table: pd.DataFrame) -> str:
+    return "; ".join(
+        f"{name} macro-F1 {percent(row['macro_f1'])}, accuracy {percent(row['accuracy'])}, "
+        f"{row[FOUND]:.3g} classes found"
+        for name, row in table.iterrows()
+    )

@@ -1,0 +1,305 @@
+"""Comparison plots: the variations of deep_residual (scores, then details), and its default config in detail."""
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
+
+from poseemo_lib.analysis.configs import ConfigRuns
+from poseemo_lib.analysis.results import SHOWN_METRICS, Results
+from poseemo_lib.analysis.variations import Variations, find_variations
+from poseemo_lib.plots import marks, style
+from poseemo_lib.plots.confusion import confusion_matrix, draw_heatmap
+from poseemo_lib.plots.labels import label_points
+from poseemo_lib.plots.training import draw_losses, draw_scores
+from poseemo_lib.report.alt_texts import describe_confusion
+from poseemo_lib.report.data import ReportData
+from poseemo_lib.report.figures.drawn import Drawn, finish_study, interval_text, not_run
+from poseemo_lib.report.templates import METRIC_NAMES
+from poseemo_lib.text import count, percent
+
+TITLE = "Variations of deep_residual"
+COMMAND = "No study of this dataset has deep_residual; `poseemo study parameters/studies/ablations.yaml` trains it."
+ALIKE = 0.1  # sizes that differ by a smaller share are drawn without a name: their points lie on each other
+
+
+def draw_bars(material: ReportData) -> Drawn:
+    """Draw macro-F1 of every variation of deep_residual, with single seeds and the baselines.
+
+    Returns
+    -------
+    Drawn
+        Data: variations, seeds, baselines.
+    """
+    found = find_variations(material.studies, material.best)
+    if found is None:
+        return not_run(TITLE, COMMAND)
+    table, seeds, baselines = found.score_table(), found.seed_table(), found.baseline_table()
+    rows = table.sort_values("mean", ascending=False, kind="stable")
+    each = "; ".join(f"{row['label']} {interval_text(row)}" for _, row in rows.iterrows())
+    text = f"Bars of {count(len(table), 'variation')} of deep_residual. Macro-F1 with 95 % interval: {each}"
+    if len(baselines):
+        means = zip(baselines["name"], baselines["mean"], strict=True)
+        text += f". Baselines: {'; '.join(f'{name} {percent(mean)}' for name, mean in means)}"
+    return Drawn(
+        _bars(rows, seeds, baselines, found), text, {"variations": table, "seeds": seeds, "baselines": baselines}
+    )
+
+
+@style.in_style
+def _bars(rows: pd.DataFrame, seeds: pd.DataFrame, baselines: pd.DataFrame, found: Variations):
+    fig, ax = style.axes_or_new(None, width=9.0, height=2.5 + 0.29 * len(rows))
+    highest, labels = seeds.groupby("label")["value"].max(), list(rows["label"])
+    for i, row in enumerate(rows.to_dict("records")):
+        marks.draw_bar(ax, i, row, colour=_look(row)[0], written="{:.1f}", beyond=highest[row["label"]])
+    marks.draw_seeds(ax, seeds["value"], seeds["label"].map(labels.index))
+    _name_rows(ax, rows)
+    marks.limit_scores(ax, [*rows[["mean", "high"]].to_numpy(float).ravel(), *highest])
+    plain = rows[rows["label"] == found.plain.label].iloc[0]
+    lines = [
+        (plain["mean"], style.name_text(plain["label"]), style.BLACK, ":"),
+        *marks.baseline_lines(baselines, "name"),
+    ]
+    marks.draw_references(ax, lines, "macro-F1, %")
+    finish_study(fig, found.sample, rows["n_seeds"], title=_title(rows, plain),
+                 note=f"Circles: single seeds. Black: the default config. {_note(found)}")  # fmt: skip
+    return fig
+
+
+def _title(rows: pd.DataFrame, plain) -> str:
+    changed = rows[~rows["is_plain"]]["mean"]
+    if changed.empty:
+        return f"{TITLE}: only the default config was run"
+    span = f"{100 * changed.min():.1f} to {percent(changed.max())}"
+    return f"{TITLE} reach {span} macro-F1; the default config {percent(plain['mean'])}"
+
+
+def _note(found: Variations) -> str:
+    """Say which config is the default one, what is not comparable, and that intervals are no tests."""
+    plain = found.plain
+    differs = f", which changes {', '.join(map(style.name_text, found.changes))}" if found.changes else ""
+    texts = [
+        f"The default config is {style.name_text(plain.config.name)} of {style.name_text(plain.study)}{differs}.",
+        "In brackets: the study, where several have a variation." if len({row.study for row in found.rows}) > 1 else "",
+        f"The runs are of {found.n_commits} versions of the code." if found.n_commits > 1 else "",
+        f"Left out, tested on other clips: {', '.join(map(style.name_text, found.left_out))}."
+        if found.left_out
+        else "",
+        "Overlapping intervals are no test.",
+    ]
+    return " ".join(text for text in texts if text)
+
+
+def _look(row) -> tuple[str, str]:
+    return (style.BLACK, "D") if row["is_plain"] else (style.BLUE, "o")
+
+
+def _name_rows(ax, rows: pd.DataFrame, offset: float = 0) -> None:
+    """Name the rows, the default config in bold, with the number of seeds where it is not that of most."""
+    usual = rows["n_seeds"].mode().max()
+    counts = ["" if n == usual else f", {count(n, 'seed')}" for n in rows["n_seeds"]]
+    names = [style.name_text(name, 44) + text for name, text in zip(rows["label"], counts, strict=True)]
+    marks.name_rows(ax, names, rows["is_plain"], offset, fontsize=8)
+
+
+def draw_details(material: ReportData) -> Drawn:
+    """Draw score against size, test against validation, recall of every class and the spread over seeds.
+
+    Returns
+    -------
+    Drawn
+        Data: variations, seeds, recall.
+    """
+    found = find_variations(material.studies, material.best)
+    if found is None:
+        return not_run(f"{TITLE} in detail", COMMAND)
+    table, seeds, recall = found.score_table(), found.seed_table(), found.recall_table()
+    sizes, spread = table["n_parameters"].dropna(), table["sd"].dropna()
+    text = f"{count(len(table), 'variation')} of {sizes.min():,.0f} to {sizes.max():,.0f} parameters. {_choice(table)}"
+    means = recall.groupby("class")["recall"].mean().dropna()
+    text += f". Lowest mean recall: {means.idxmin()}, {100 * means.min():.0f} %" if len(means) else ""
+    text += f". Spread over seeds: sd up to {100 * spread.max():.1f} points" if len(spread) else ""
+    return Drawn(_details(table, seeds, recall, found), text, {"variations": table, "seeds": seeds, "recall": recall})
+
+
+def _choice(table: pd.DataFrame) -> str:
+    """Say which variation validation selects, and which one scores highest on test."""
+    selected, highest = table.loc[table["validation"].idxmax()], table.loc[table["mean"].idxmax()]
+    if selected["label"] == highest["label"]:
+        return f"Validation selects {style.name_text(selected['label'])}, which is also highest on test"
+    names = [f"{style.name_text(row['label'])} ({percent(row['mean'])} on test)" for row in (selected, highest)]
+    return f"Validation selects {names[0]}; the highest on test is {names[1]}"
+
+
+@style.in_style
+def _details(table: pd.DataFrame, seeds: pd.DataFrame, recall: pd.DataFrame, found: Variations):
+    rows = table.sort_values("mean", ascending=False, kind="stable").reset_index(drop=True)
+    classes, labels = list(found.plain.config.classes), list(rows["label"])
+    fig = plt.figure(figsize=(12.0, 6.8 + 0.24 * len(rows)), layout="constrained")
+    grid = fig.add_gridspec(2, 2, height_ratios=(4.2, 1.2 + 0.24 * len(rows)), width_ratios=(6, 5))
+    size, choice, heat, spread = (fig.add_subplot(grid[place]) for place in ((0, 0), (0, 1), (1, 0), (1, 1)))
+    wide = 100 * recall.pivot(index="label", columns="class", values="recall").reindex(labels, columns=classes)
+    texts = [[f"{value:.0f}" for value in row] for row in wide.to_numpy(float)]
+    names = [style.name_text(name, 16) for name in classes]
+    draw_heatmap(heat, wide.to_numpy(float), texts, columns=names, rows=[""] * len(rows), fontsize=8)
+    _name_rows(heat, rows, 0.5)
+    heat.set(ylim=(len(rows), 0), title="Recall of each class, %")
+    _draw_spread(spread, seeds, rows)
+    named = _draw_sizes(size, rows)
+    if len(rows) < 2:
+        style.write_not_run(choice, "There is only one variation.")
+    else:
+        _draw_choice(choice, rows)
+    finish_study(fig, found.sample, rows["n_seeds"], title=_choice(table) if len(table) > 1 else f"{TITLE} in detail",
+                 note=f"Black diamonds, bold: the default config. {_note(found)}")  # fmt: skip
+    strokes = [
+        (row.n_parameters, 100 * row.low, row.n_parameters, 100 * row.high) for row in rows.dropna().itertuples()
+    ]
+    if len(named):
+        label_points(size, named["n_parameters"], 100 * named["mean"], map(style.name_text, named["label"]),
+                     colour=style.BLUE, strokes=strokes)  # fmt: skip
+    return fig
+
+
+def _draw_sizes(ax, rows: pd.DataFrame) -> pd.DataFrame:
+    """Draw score against parameters; return the rows to name: those clearly smaller or larger than the default."""
+    known = rows[rows["n_parameters"].astype(float) > 0].dropna(subset="mean")
+    ax.set_title("Score against size")
+    if len(known) < 2:
+        style.write_not_run(ax, "There is only one variation.")
+        return known.head(0)
+    for row in known.to_dict("records"):
+        colour, marker = _look(row)
+        look = {"marker": marker, "markersize": 5, "width": 0.8, "vertical": True}
+        marks.draw_point(ax, row["n_parameters"], row, colour=colour, **look)
+    ax.set_xscale("log")
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.xaxis.set_major_formatter(EngFormatter(sep=" "))
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.set_xlim(known["n_parameters"].min() / 1.7, known["n_parameters"].max() * 1.7)
+    ax.set(xlabel="parameters (log scale)", ylabel="macro-F1, %")
+    ax.grid(axis="y")
+    usual = rows[rows["is_plain"]]["n_parameters"].max()
+    return known[~((known["n_parameters"] / usual - 1).abs() < ALIKE)]
+
+
+def _draw_choice(ax, rows: pd.DataFrame) -> None:
+    """Draw test against validation, and mark what validation selects and what is highest on test."""
+    both = rows.dropna(subset=["mean", "validation"])
+    for row in both.to_dict("records"):
+        colour, marker = _look(row)
+        ax.plot(100 * row["validation"], 100 * row["mean"], marker, color=colour, markersize=5, alpha=0.8)
+    values = 100 * both[["validation", "mean"]].to_numpy(float)
+    ax.axline((values.min(), values.min()), slope=1, color="#999999", linewidth=0.8, zorder=0.5)
+    selected, highest = both.loc[both["validation"].idxmax()], both.loc[both["mean"].idxmax()]
+    ring = {"color": "#006D4F", "markersize": 13, "markerfacecolor": "none", "markeredgewidth": 1.3, "linestyle": ""}
+    ax.plot(100 * highest["validation"], 100 * highest["mean"], "o", label="highest on test", **ring)
+    ax.plot(100 * selected["validation"], 100 * selected["mean"], "*", color=style.ORANGE, markersize=13, linestyle="",
+            label="selected on validation")  # fmt: skip
+    ax.legend(loc="best")
+    ax.set(xlabel="validation macro-F1, %", ylabel="test macro-F1, %", title="Test against validation")
+    ax.grid()
+
+
+def _draw_spread(ax, seeds: pd.DataFrame, rows: pd.DataFrame) -> None:
+    labels = list(rows["label"])
+    for label, own in seeds.groupby("label"):
+        ax.hlines(labels.index(label), 100 * own["value"].min(), 100 * own["value"].max(), color="#bbbbbb", linewidth=2)
+    marks.draw_seeds(ax, seeds["value"], seeds["label"].map(labels.index))
+    texts = [f"sd {100 * sd:.1f}" if np.isfinite(sd) else "one seed" for sd in rows["sd"]]
+    marks.name_rows(ax, texts, fontsize=8)
+    ax.yaxis.tick_right()
+    ax.tick_params(length=0)
+    ax.set_ylim(len(rows) - 0.5, -0.5)
+    ax.grid(axis="x")
+    ax.set(xlabel="macro-F1 of each seed, %", title="Spread over seeds")
+
+
+def draw_default(material: ReportData) -> Drawn:
+    """Draw scores, recall of every class, learning curves and confusions of the default deep_residual.
+
+    Returns
+    -------
+    Drawn
+        Data: scores, seeds, recall, confusion, history.
+    """
+    found = find_variations(material.studies, material.best)
+    if found is None:
+        return not_run("deep_residual in detail", COMMAND)
+    config = found.plain.config
+    data = _tables(config)
+    each = ", ".join(f"{METRIC_NAMES[row['metric']]} {interval_text(row)}" for _, row in data["scores"].iterrows())
+    text = f"deep_residual, config {config.name}, {count(len(config.seeds), 'seed')}: {each}. "
+    return Drawn(_default(found, data), text + describe_confusion(config.scores.confusion, config.classes), data)
+
+
+def _tables(config: ConfigRuns) -> dict[str, pd.DataFrame]:
+    scores, per_class = config.scores.scores, config.scores.per_class
+    recall = per_class[per_class["metric"] == "recall"].rename(columns={"mean": "recall"})
+    runs = [run for run in config.runs if run.seed in config.seeds]
+    confusion = pd.DataFrame(config.scores.confusion, pd.Index(config.classes, name="true"), list(config.classes))
+    return {
+        "scores": scores[scores["metric"].isin(SHOWN_METRICS)].reset_index(drop=True),
+        "seeds": Results(Path(), [config], []).seed_scores(),
+        "recall": recall[["class", "recall", "low", "high", "support"]].reset_index(drop=True),
+        "confusion": confusion.reset_index(),
+        "history": pd.concat([run.history().assign(seed=run.seed, fold=run.fold) for run in runs], ignore_index=True),
+    }
+
+
+@style.in_style
+def _default(found: Variations, data: dict):
+    config, sample, classes = (
+        found.plain.config,
+        Results(Path(), [found.plain.config], []).sample,
+        found.plain.config.classes,
+    )
+    fig, axes = plt.subplot_mosaic(
+        [["scores", "recall", "confusion"], ["loss", "f1", "confusion"]], layout="constrained",
+        figsize=(9.6 + 0.55 * len(classes), 6.4 + 0.1 * len(classes)), width_ratios=(3, 3, 2.2 + 0.35 * len(classes)),
+    )  # fmt: skip
+    scores = data["scores"].set_index("metric").reindex(list(METRIC_NAMES))
+    for i, (_, row) in enumerate(scores.iterrows()):
+        marks.draw_bar(axes["scores"], i, row, colour=style.BLUE, written="{:.1f}")
+    own = data["seeds"][data["seeds"]["metric"].isin(scores.index)]
+    marks.draw_seeds(axes["scores"], own["value"], own["metric"].map(list(scores.index).index))
+    marks.name_rows(axes["scores"], [METRIC_NAMES[name].replace(" ", "\n") for name in scores.index])
+    marks.limit_scores(axes["scores"], scores[["mean", "high"]])
+    axes["scores"].set_title("Test scores, %")
+    recall = data["recall"].set_index("class").reindex(list(classes))
+    for i, (name, row) in enumerate(recall.iterrows()):
+        colour, hatch, _ = style.emotion_mark(name, classes)
+        marks.draw_bar(axes["recall"], i, row, value="recall", colour=colour, hatch=hatch, written="{:.1f}")
+    names = [f"{style.name_text(name, 16)} ({row['support']:.3g})" for name, row in recall.iterrows()]
+    marks.name_rows(axes["recall"], names)
+    marks.limit_scores(axes["recall"], recall[["recall", "high"]])
+    axes["recall"].set_title(f"Recall of each class, % (test {config.unit}s)")
+    _draw_training(axes["loss"], axes["f1"], config)
+    n_seeds = int(data["scores"]["n_seeds"].max())
+    confusion_matrix(config.scores.confusion, classes, synthetic=sample["synthetic"], leaky=sample["leaky"],
+                     title="Confusion matrix", n_seeds=n_seeds, unit=config.unit, ax=axes["confusion"])  # fmt: skip
+    again = [style.name_text(f"{row.study}/{row.config.name}") for row in found.rows[1:] if not row.changes]
+    note = ["Circles: single seeds. Curves: mean of the seeds, with a band over all."]
+    note += [f"Not at its default: {', '.join(map(style.name_text, found.changes))}."] if found.changes else []
+    note += [f"The same config again, not drawn: {', '.join(again)}."] if again else []
+    title = (
+        f"deep_residual (config {style.name_text(config.name)} of {style.name_text(found.plain.study)}, "
+        f"{config.n_parameters:,} parameters) reaches {percent(scores.loc['macro_f1', 'mean'])} macro-F1"
+    )
+    finish_study(fig, sample, data["scores"]["n_seeds"], title=title, note=" ".join(note))
+    return fig
+
+
+def _draw_training(loss, score, config: ConfigRuns) -> None:
+    runs = [run for run in config.runs if run.seed in config.seeds and len(run.history())]
+    if not runs:
+        for ax in (loss, score):
+            style.write_not_run(ax, "the runs have no history")
+        return
+    histories = [run.history().assign(seed=run.seed) for run in runs]
+    best = [table["epoch"] == run.record.get("best_epoch") for run, table in zip(runs, histories, strict=True)]
+    curves = pd.concat(histories, ignore_index=True).assign(is_best=pd.concat(best, ignore_index=True))
+    draw_losses(loss, curves)
+    draw_scores(score, curves, "Validation macro-F1, %")

@@ -1,0 +1,211 @@
+"""What every figure of the report keeps, whatever the study; what each shows is tested in the files beside."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import drawings as draw
+import made_studies
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+from poseemo_lib.report.data import ReportData, load_report_data
+from poseemo_lib.report.figures import CATALOGUE
+
+# Figure 07 takes networks apart: it has tests of its own.
+FIGURES = {name: one for group in CATALOGUE.values() for name, one in group.items() if name != "07_feature_importance"}
+NEED_MORE_STUDIES = ("04_ablation_study", "neutral_fix_comparison", "leakage_comparison")
+MAIN = {
+    "majority": {"architecture": "majority"},
+    "extra_trees": {"architecture": "extra_trees", "skill": 0.4},
+    "net": {"skill": 0.55},
+    "gru": {"architecture": "gru", "skill": 0.3},
+}
+ABLATION = (
+    "base",
+    "hidden_128",
+    "blocks_2",
+    "bottleneck",
+    "mean",
+    "gate",
+    "no_augmentation",
+    "only_flip",
+    "one_person",
+)
+LEAKY = {name: made_studies.LEAKAGE[name] for name in ("majority_random", "net_random")}
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_measured_speed():
+    def measured(configs):
+        return pd.DataFrame({"config": [config.name for config in configs], "ms_alone": 2.5})
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("poseemo_lib.analysis.speed.measure_speed", measured)
+        yield
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    root = tmp_path_factory.mktemp("studies")
+    made_studies.made_study(root / "main", MAIN)
+    made_studies.made_study(root / "ablations", {name: made_studies.ABLATION[name] for name in ABLATION}, seeds=(0,))
+    made_studies.made_study(root / "imbalance", made_studies.IMBALANCE)
+    made_studies.made_study(root / "leakage", made_studies.LEAKAGE, leaks=made_studies.LEAKS)
+    return root
+
+
+@pytest.fixture(scope="module")
+def whole(runs):
+    return load_report_data([runs / name for name in ("main", "ablations", "imbalance", "leakage")])
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_whole_study_has_every_figure_with_nothing_overlapping(name, whole):
+    drawn = FIGURES[name](whole)
+    assert not draw.overlapping(drawn.figure)
+    assert drawn.data and all(isinstance(table, pd.DataFrame) for table in drawn.data.values())
+    assert len(drawn.text) > 60 and "synthetic data" in draw.words(drawn.figure)
+    if not name.startswith("09"):
+        assert draw.title(drawn.figure) and (
+            "95 % " in draw.note(drawn.figure) or "interval" in draw.note(drawn.figure)
+        )
+
+
+@pytest.fixture(scope="module")
+def odd(tmp_path_factory):
+    """Materials of studies that lack something or have names that break a picture."""
+    root = tmp_path_factory.mktemp("odd")
+    baseline = {"majority": {"architecture": "majority"}}
+    names = {
+        "<b>$x_1$ & " + "y" * 60: {},
+        "q|" + "z" * 60: {"architecture": "gru"},
+        "line\nbreak": baseline["majority"],
+    }
+    made_studies.made_study(root / "odd names$ <script>", names)
+    for path in root.rglob("predictions.parquet"):  # a class without test clips
+        table = pd.read_parquet(path)
+        table[(table["split"] != "test") | (table["label"] != "fear")].to_parquet(path)
+    for fold in ("g0", "g1", "g2"):
+        values = {"split": "leave_one_group_out", "fold": fold, "score_by": "source"}
+        made_studies.made_study(root / "folds" / fold, {"net": values}, seeds=(0,))
+    made_studies.made_study(root / "bare", {"net": {"skill": 1.0}}, seeds=(0,), n_groups=2, per_group=20)
+    for path in (root / "bare").rglob("*"):  # another class, no history, no error
+        if path.name == "history.csv":
+            path.unlink()
+        elif path.name == "run.json":
+            record = json.loads(path.read_text())
+            record["classes"] = ["wave" if one == "angry" else one for one in record["classes"]]
+            path.write_text(json.dumps(record))
+        elif path.stem in ("predictions", "split"):
+            table = pd.read_parquet(path).replace({"label": {"angry": "wave"}})
+            table.rename(columns={"p_angry": "p_wave"}).to_parquet(path)
+    made_studies.made_study(root / "baseline", baseline, seeds=(0,), n_groups=1, per_group=40)
+    made_studies.made_study(root / "leak", LEAKY, leaks=made_studies.LEAKS)
+    return {folder.name: load_report_data(folder) for folder in root.iterdir()}
+
+
+@pytest.mark.parametrize("study", ["odd names$ <script>", "folds", "bare", "baseline", "leak"])
+def test_odd_studies_have_every_figure(study, odd):
+    for name, function in FIGURES.items():
+        drawn = function(odd[study])
+        if study.startswith("odd"):
+            assert not draw.overlapping(drawn.figure), name
+        else:
+            drawn.figure.draw_without_rendering()
+        assert drawn.text, name
+        if not drawn.data:
+            assert "not run" in drawn.text and "not run" in draw.words(drawn.figure), name
+        elif study == "leak":
+            assert "leaky split" in draw.words(drawn.figure), name
+        plt.close(drawn.figure)
+
+
+@pytest.mark.parametrize("name", [*NEED_MORE_STUDIES, "deep_residual_variations"])
+def test_what_was_not_run_names_the_command(name, odd):
+    drawn = FIGURES[name](odd["baseline"])
+    assert "poseemo study parameters/studies/" in drawn.text and drawn.data == {}
+
+
+@pytest.mark.parametrize("name", [name for name in FIGURES if name not in (*NEED_MORE_STUDIES, "01_data_distribution")])
+def test_a_changed_prediction_changes_what_is_drawn(name, runs, tmp_path):
+    if name == "06_training_curves":
+        pytest.skip("draws the histories")
+    other = shutil.copytree(runs / "main", tmp_path / "main")
+    before = FIGURES[name](load_report_data(other))
+    for path in other.glob("net/seed-0/predictions.parquet"):
+        table = pd.read_parquet(path)
+        table[[column for column in table if column.startswith("p_")]] = 0.0
+        table.assign(p_sad=1.0).to_parquet(path)
+    after = FIGURES[name](load_report_data(other))
+    assert after.text != before.text
+    assert any(not table.equals(after.data[key]) for key, table in before.data.items())
+
+
+def test_an_ensemble_is_drawn_where_it_has_numbers(runs):
+    material = load_report_data(runs / "main", base="net")
+    for name in ("02_architecture_comparison", "architecture_detailed_comparison", "09_summary_infographic"):
+        drawn = FIGURES[name](material)
+        assert (
+            "ensemble"
+            in drawn.data[{"0": "scores", "a": "details"}[name[0]] if name[:2] != "09" else "configs"].to_string()
+        )
+    assert "size or score unknown: ensemble" in draw.note(FIGURES["02_architecture_comparison"](material).figure)
+
+
+def test_other_configs_of_a_study_are_not_taken_for_its_own(whole):
+    """Configs that were tested on other clips are in the table of details only, last and marked."""
+    material = ReportData((whole.studies[3],))
+    drawn = FIGURES["architecture_detailed_comparison"](material)
+    labels = [label.get_text() for label in drawn.figure.axes[0].get_yticklabels()]
+    assert labels == ["net_grouped", "majority_grouped", "net_random†", "majority_random†"]
+    assert "Leaky split: majority_random, net_random." in draw.note(drawn.figure)
+    drawn = FIGURES["02_architecture_comparison"](material)
+    left = "Not comparable, tested on other clips: majority_random, net_random."
+    assert left in draw.note(drawn.figure) and left in drawn.text
+    assert set(drawn.data["scores"]["config"]) == {"majority_grouped", "net_grouped"}
+    table = FIGURES["10_improvement_timeline"](material).data["runs"]
+    assert set(table["config"]) == {"majority_grouped", "net_grouped"}
+    assert set(table[table["is_new_best"]]["config"]) == {"net_grouped"}
+
+
+def test_configs_that_were_not_run_are_rows_that_say_so(whole):
+    material = ReportData((replace(whole.results, not_run=["later"]),))
+    for name in ("02_architecture_comparison", "architecture_detailed_comparison"):
+        drawn = FIGURES[name](material)
+        assert "Not run: later" in drawn.text
+        ticks = " ".join(label.get_text() for label in drawn.figure.axes[0].get_yticklabels())
+        assert "later" in ticks and "not run" in draw.words(drawn.figure) + ticks
+
+
+def test_the_same_numbers_stand_in_all_figures(whole):
+    drawn = {name: function(whole) for name, function in FIGURES.items() if name not in NEED_MORE_STUDIES}
+    wanted = whole.best.scores.scores.set_index("metric").loc["macro_f1", "mean"]
+    name = whole.best.name
+    assert (
+        drawn["02_architecture_comparison"]
+        .data["scores"]
+        .set_index(["config", "metric"])
+        .loc[(name, "macro_f1"), "mean"]
+        == wanted
+    )
+    assert drawn["03_best_model_analysis"].data["facts"].loc["macro_f1", "value"] == wanted
+    assert drawn["05_radar_comparison"].data["values"].set_index("config").loc[name, "macro_f1"] == wanted
+    assert drawn["09_summary_infographic"].data["configs"].set_index("name").loc[name, "mean"] == wanted
+    assert drawn["architecture_detailed_comparison"].data["details"].set_index("config").loc[name, "macro_f1"] == wanted
+    assert drawn["architecture_comparison"].data["differences"].set_index("a").loc[name, "score"].iloc[0] == wanted
+    np.testing.assert_allclose(
+        drawn["10_improvement_timeline"].data["runs"].query("config == @name")["test"].mean(), wanted
+    )
+    for one in ("03_best_model_analysis", "08_error_analysis"):
+        assert drawn[one].data["pairs"]["count"].sum() == whole.best.scores.confusion.sum() - np.trace(
+            whole.best.scores.confusion
+        )
