@@ -181,14 +181,19 @@ def test_what_cannot_be_compared_is_named(tmp_path):
     assert text == "No other config was tested on the same clips as net, other, so there is no comparison for them."
 
 
-def test_few_groups_and_single_seeds_claim_nothing(tmp_path):
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        ({"n_groups": 4}, "at least 8 groups"),
+        ({"seeds": (0,)}, "several seeds"),
+        ({"n_groups": 90, "n_each": 1}, "known groups"),
+    ],
+)
+def test_few_or_unknown_groups_and_single_seeds_claim_nothing(tmp_path, more, reason):
     for name, share in (("good", 0.99), ("bad", 0.05)):
-        write_config(tmp_path / "few", name, share, n_groups=4, lr=share)
-        write_config(tmp_path / "single", name, share, seeds=(0,), lr=share)
-    for part, reason in (("few", "a claim needs at least 8 groups"), ("single", "a claim needs several seeds")):
-        results = load_results(tmp_path / part)
-        text = " ".join(told(results))
-        assert reason in text and not claims(text) and "No baseline was run" in text
+        write_config(tmp_path, name, share, lr=share, **more)
+    text = " ".join(told(load_results(tmp_path)))
+    assert f"a claim needs {reason}" in text and "No baseline was run" in text and not WORDS.findall(text)
 
 
 def test_baselines_alone_are_not_ranked(tmp_path):
@@ -197,15 +202,6 @@ def test_baselines_alone_are_not_ranked(tmp_path):
     results = load_results(tmp_path)
     assert comparisons(results).empty
     assert not claims(" ".join(told(results)))
-
-
-def test_unknown_groups_claim_nothing(tmp_path):
-    for name, share in (("good", 0.99), ("bad", 0.05)):
-        write_config(tmp_path, name, share, n_groups=90, n_each=1, lr=share)
-    results = load_results(tmp_path)
-    text = " ".join(told(results))
-    assert "a claim needs known groups" in text and not claims(text)
-    assert not WORDS.findall(text)
 
 
 def test_what_no_test_supports_is_said_by_no_text_of_a_report(study, tmp_path):
