@@ -8,7 +8,6 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Protocol
 
 import numpy as np
 
@@ -55,7 +54,7 @@ class EstimatorInfo:
         return f"{self.name} {self.model} sha256:{self.sha256}"
 
 
-class Estimator(Protocol):
+class Estimator:
     """An opened estimator; a context manager."""
 
     info: EstimatorInfo
@@ -74,6 +73,7 @@ class Estimator(Protocol):
         array (P, 17, 3), float32
             COCO-17 in pixels, confidence 0..1; not seen: NaN, NaN, 0. At most `people` people, in any order.
         """
+        raise NotImplementedError
 
     def reset(self) -> None:
         """Forget the recording so far: another one begins."""
@@ -81,9 +81,11 @@ class Estimator(Protocol):
     def close(self) -> None:
         """Free what the estimator holds."""
 
-    def __enter__(self) -> "Estimator": ...
+    def __enter__(self) -> "Estimator":
+        return self
 
-    def __exit__(self, *error) -> None: ...
+    def __exit__(self, *error) -> None:
+        self.close()
 
 
 def open_estimator(

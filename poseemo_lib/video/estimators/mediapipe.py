@@ -4,7 +4,7 @@ import os
 import sys
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from poseemo_lib.clips import mark_missing
 from poseemo_lib.errors import PoseemoError, UsageError
 from poseemo_lib.skeleton import LAYOUTS, N_KEYPOINTS
 from poseemo_lib.text import first_line
-from poseemo_lib.video.estimators import EstimatorInfo
+from poseemo_lib.video.estimators import Estimator, EstimatorInfo
 from poseemo_lib.video.estimators.model_files import check_model, fetch, hash_file
 from poseemo_lib.video.tracking import oks
 
@@ -48,7 +48,7 @@ def open_model(name: str, paths: tuple[Path, ...], *, people: int, min_confidenc
     return MediaPipeEstimator(paths[0], people=people, min_confidence=min_confidence)
 
 
-class MediaPipeEstimator:
+class MediaPipeEstimator(Estimator):
     """An opened PoseLandmarker; see :class:`poseemo_lib.video.estimators.Estimator`.
 
     A joint's confidence is visibility x presence: the model's sigmoid outputs for "not hidden" and "in the picture".
@@ -64,9 +64,14 @@ class MediaPipeEstimator:
         self._start()
 
     def _start(self) -> None:
-        vision, base = _import_mediapipe()
+        try:
+            from mediapipe.tasks.python import BaseOptions, vision
+        except ImportError:
+            raise UsageError(
+                "the estimator mediapipe wants MediaPipe, which is not installed; run `pip install 'poseemo[video]'`"
+            ) from None
         options = vision.PoseLandmarkerOptions(
-            base_options=base(model_asset_path=str(self._path), delegate=base.Delegate.CPU),
+            base_options=BaseOptions(model_asset_path=str(self._path), delegate=BaseOptions.Delegate.CPU),
             running_mode=vision.RunningMode.VIDEO,
             num_poses=self._people,
             min_pose_detection_confidence=self._threshold,
@@ -82,27 +87,19 @@ class MediaPipeEstimator:
 
     def estimate(self, rgb: np.ndarray, seconds: float) -> np.ndarray:
         """Return every person of a picture."""
-        # MediaPipe wants time stamps that rise, in whole milliseconds.
-        self._last = max(self._last + 1, round(seconds * 1000))
-        poses = self._first_ones(rgb) if self._quiet else self._detect(rgb)
-        height, width = rgb.shape[:2]
-        return _without_doubles(_keypoints(poses, width, height))
-
-    def _detect(self, rgb: np.ndarray) -> list:
         import mediapipe
 
+        # MediaPipe wants time stamps that rise, in whole milliseconds.
+        self._last = max(self._last + 1, round(seconds * 1000))
         image = mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(rgb))
         try:
-            return self._landmarker.detect_for_video(image, self._last).pose_landmarks
+            with _without_chatter() if self._quiet else nullcontext():
+                poses = self._landmarker.detect_for_video(image, self._last).pose_landmarks
         except (RuntimeError, ValueError) as error:
             raise PoseemoError(f"mediapipe failed on a picture: {first_line(error)}") from None
-
-    def _first_ones(self, rgb: np.ndarray) -> list:
-        """Detect until somebody is found, at which MediaPipe warns of its own model, once."""
-        with _without_chatter():
-            poses = self._detect(rgb)
-        self._quiet = not poses
-        return poses
+        self._quiet &= not poses  # with the first person found, MediaPipe warns of its own model, once
+        height, width = rgb.shape[:2]
+        return _without_doubles(_keypoints(poses, width, height))
 
     def reset(self) -> None:
         """Forget the recording so far; time starts again."""
@@ -115,24 +112,6 @@ class MediaPipeEstimator:
         if self._landmarker is not None:
             self._landmarker.close()
         self._landmarker = None
-
-    def __enter__(self) -> "MediaPipeEstimator":
-        """Return the estimator, open already."""
-        return self
-
-    def __exit__(self, *error) -> None:
-        """Close it."""
-        self.close()
-
-
-def _import_mediapipe() -> tuple:
-    try:
-        from mediapipe.tasks.python import BaseOptions, vision
-    except ImportError:
-        raise UsageError(
-            "the estimator mediapipe wants MediaPipe, which is not installed; run `pip install 'poseemo[video]'`"
-        ) from None
-    return vision, BaseOptions
 
 
 def _keypoints(poses: list, width: int, height: int) -> np.ndarray:

@@ -12,7 +12,7 @@ from poseemo_lib.clips import mark_missing
 from poseemo_lib.errors import PoseemoError, UsageError
 from poseemo_lib.skeleton import N_KEYPOINTS
 from poseemo_lib.text import first_line
-from poseemo_lib.video.estimators import EstimatorInfo
+from poseemo_lib.video.estimators import Estimator, EstimatorInfo
 from poseemo_lib.video.estimators.model_files import check_model, fetch, hash_file, unpack_member
 
 # What each estimator wants, in the order of the files.
@@ -65,7 +65,7 @@ def open_model(name: str, paths: tuple[Path, ...], *, people: int, min_confidenc
     return kind(paths, people=people, min_confidence=min_confidence, device=device)
 
 
-class _RTMEstimator:
+class _RTMEstimator(Estimator):
     """What RTMO and RTMPose share; each picture is estimated by itself."""
 
     name = ""
@@ -92,20 +92,9 @@ class _RTMEstimator:
         people = mark_missing(people)
         return people[(people[..., 2] > 0).any(1)]
 
-    def reset(self) -> None:
-        """Do nothing: no picture depends on another."""
-
     def close(self) -> None:
         """Free the models."""
         self._tools = ()
-
-    def __enter__(self):
-        """Return the estimator, open already."""
-        return self
-
-    def __exit__(self, *error) -> None:
-        """Close it."""
-        self.close()
 
 
 class RTMOEstimator(_RTMEstimator):
