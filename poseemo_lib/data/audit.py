@@ -98,11 +98,6 @@ class AuditReport:
         """No leak of any kind."""
         return not any(self.counts.values())
 
-    def summary(self) -> str:
-        """One line."""
-        found = [f"{kind} {self.counts[kind]}" for kind in KINDS if self.counts[kind]]
-        return f"leaks between train, val and test: {', '.join(found)}" if found else "no leak found"
-
 
 @dataclass(frozen=True)
 class _Finding:

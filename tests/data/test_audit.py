@@ -1,10 +1,10 @@
 import numpy as np
 import pandas as pd
 import pytest
+from test_dataset import write
 
 from poseemo_lib.clips import EMOTIONS, PoseClip, mark_missing
 from poseemo_lib.data.audit import KINDS, audit, read_clips
-from poseemo_lib.data.dataset import Dataset, DatasetInfo, DatasetWriter
 from poseemo_lib.data.inspecting import audit_text
 from poseemo_lib.data.near_duplicates import fit_sketch, measure_pairs, sample_sketch, track_descriptor
 from poseemo_lib.data.pose_distance import mirror_sequence, pose_distance, track_sequence
@@ -101,13 +101,6 @@ DISGUISES = {
 }
 
 
-def write(folder, clips):
-    with DatasetWriter(folder, DatasetInfo(name="test")) as writer:
-        for clip in clips:
-            writer.write(clip)
-    return Dataset(folder)
-
-
 @pytest.fixture(scope="module")
 def clean(tmp_path_factory):
     return write(tmp_path_factory.mktemp("clean") / "data", [make_clip(i) for i in range(160)])
@@ -124,7 +117,6 @@ def test_a_clean_split_has_no_leak(clean):
     report = audit(clean, make_split(clean.table(), "grouped"))
     assert report.ok and report.examples == []
     assert sum(report.n_clips.values()) == 160
-    assert report.summary() == "no leak found"
 
 
 def test_a_random_split_is_summed_up_by_group(clean):
@@ -141,7 +133,7 @@ def test_a_random_split_is_summed_up_by_group(clean):
     for leak in groups:
         assert (split[leak.clip_a], split[leak.clip_b]) == (leak.split_a, leak.split_b)
         assert shows[leak.clip_a] == shows[leak.clip_b] and shows[leak.clip_a] in leak.detail
-    assert not report.ok and f"group {report.counts['group']}" in report.summary()
+    assert not report.ok
     assert audit(clean, split.where(split == "train", None)).ok  # clips that are not used do not leak
 
 
