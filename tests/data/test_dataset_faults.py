@@ -93,16 +93,6 @@ def test_truncated_and_missing_shards_are_named_and_the_rest_is_read(tmp_path):
         list(dataset.clips())
 
 
-def test_damage_in_the_middle_of_a_shard_is_named(tmp_path):
-    dataset = write(tmp_path / "data", [make_clip(i, frames=60) for i in range(64)])
-    shard = tmp_path / "data/clips-00000.parquet"
-    content = bytearray(shard.read_bytes())
-    content[len(content) // 2 : len(content) // 2 + 4000] = bytes(4000)
-    shard.write_bytes(content)
-    faults = list(dataset.faults())
-    assert faults and all("clips-00000" in fault.file for fault in faults)
-
-
 def test_changed_clips_do_not_add_up_to_the_content_hash(tmp_path):
     dataset = write(tmp_path / "data", [make_clip(i) for i in range(4)])
     spoil(dataset, group_id=first("another show"))
