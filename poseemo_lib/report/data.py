@@ -120,7 +120,7 @@ class ReportData:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         if cores > 1 and self.dataset is not None and self.best.multiply_adds and len(self.speed):
             # Spawned: a fork of a process that has used threads can wait for ever.
-            pool = ProcessPoolExecutor(1, get_context("spawn"), initializer=_die_with_parent)
+            pool = ProcessPoolExecutor(1, get_context("spawn"), initializer=_die_with, initargs=(os.getpid(),))
             vars(self)["_begun"] = pool.submit(_interpret, self.best, self.dataset, cores - 1)
             pool.shutdown(wait=False)
 
@@ -148,10 +148,12 @@ class ReportData:
             return []
 
 
-def _die_with_parent() -> None:
+def _die_with(parent: int) -> None:
     from poseemo_lib.studies.notebook import die_with_parent
 
     die_with_parent()
+    if os.getppid() != parent:  # it died before that
+        os._exit(1)
 
 
 def _interpret(config: ConfigRuns, dataset: Dataset | None, threads: int = 0):
