@@ -20,9 +20,10 @@ class Cluster:
         self.workers = [self.worker() for _ in range(workers)]
 
     def dask(self, *arguments, **environment):
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)} | environment
         command = [sys.executable, "-m", "dask", *map(str, arguments)]
         with open(self.folder / "log", "a") as log:
-            options = {"stdout": log, "stderr": log, "cwd": self.folder, "env": os.environ | environment}
+            options = {"stdout": log, "stderr": log, "cwd": self.folder, "env": environment}
             self.processes.append(subprocess.Popen(command, **options))
         return self.processes[-1]
 

@@ -75,8 +75,7 @@ def extract(
 
     On a Dask cluster: poseemo extract CAER data/caer --cluster tcp://10.0.0.1:8786
     """
-    from poseemo_lib.studies.extraction_jobs import complete_already, extract_dataset
-    from poseemo_lib.studies.extraction_progress import Display
+    from poseemo_lib.studies.extraction import complete_already, extract_dataset
 
     labels = {"label": label, "label_pattern": label_pattern, "split": split}
     labels["label_map"] = read_pairs(label_map or [], "--label-map")
@@ -93,7 +92,7 @@ def extract(
             estimator={"name": estimator, "model": model, "people": people, "min_confidence": min_confidence,
                        "device": device},
             fps=fps, cuts=not no_cuts, jobs=jobs or 1, cluster=cluster, resources=read_amounts(resource or []),
-            source=source, licence=licence, display=Display(),
+            source=source, licence=licence, progress=True,
         )  # fmt: skip
     _tell(report, min_detected)
 
@@ -110,7 +109,7 @@ def _look(videos: Path, out: Path, labels: dict) -> None:
     import pandas as pd
 
     from poseemo_lib.data.extraction.sources import find_entries
-    from poseemo_lib.studies.extraction_jobs import check_out
+    from poseemo_lib.studies.extraction import check_out
 
     entries, unmatched = find_entries(videos, **labels)
     check_out(out)

@@ -37,7 +37,7 @@ def train(
 
     from poseemo_lib.data.recipes import ensure_dataset
     from poseemo_lib.files import read_yaml
-    from poseemo_lib.studies.run_process import execute_run_notebook
+    from poseemo_lib.studies.study import execute_run_notebook
     from poseemo_lib.training.parameters import check_parameters, describe_parameters
 
     if list_parameters:

@@ -42,8 +42,9 @@ def study(
 
     On a Dask cluster: poseemo study STUDY.yaml --cluster tcp://10.0.0.1:8786 --resource GPU=1
     """
+    from poseemo_lib.studies.engine import Engine
     from poseemo_lib.studies.plan import load_study, look_at_runs, plan_runs
-    from poseemo_lib.studies.study import LocalSlots, check_gpus, default_jobs, gpu_environments, write_plan
+    from poseemo_lib.studies.study import PACKAGES, PRELOAD, check_gpus, default_jobs, gpu_names, write_plan
 
     with stoppable(STOPPED):
         gpu_list = _numbers(gpus, "--gpus")
@@ -62,17 +63,14 @@ def study(
         todo = sum(not run.complete for run in chosen)
         say(f"{plan.name}: {len(chosen)} runs, {len(chosen) - todo} complete, {todo} to make, in {out}")
         if todo:
-            if cluster:
-                from poseemo_lib.studies.cluster import ClusterSlots
-
-                slots = ClusterSlots(cluster, out, runs[0].dataset, read_amounts(resource or []))
-            else:
-                if gpu_list:
-                    check_gpus(gpu_list, chosen)
-                places = gpu_environments(gpu_list, jobs_per_gpu) if gpu_list else [{}] * (jobs or default_jobs())
-                slots = LocalSlots(places)
-            say(slots.describe())
-            _make(runs, chosen, todo, out, slots, configs)
+            if gpu_list:
+                check_gpus(gpu_list, chosen)
+            names = gpu_names(gpu_list, jobs_per_gpu)
+            options = {"cluster": cluster, "resources": read_amounts(resource or []), "packages": PACKAGES}
+            options["preload"] = PRELOAD
+            with Engine(len(names) or jobs or default_jobs(), gpus=names, **options) as engine:
+                say(engine.describe())
+                _make(runs, chosen, todo, out, engine, configs)
         else:
             write_plan(runs, out)
         if left := sum(not run.complete for run in runs):
@@ -81,17 +79,16 @@ def study(
             say(f"{plan.name}: complete; `poseemo report {short_path(out)}` makes the report")
 
 
-def _make(runs: list, chosen: list, todo: int, out: Path, slots, configs: set[str]) -> None:
-    from poseemo_lib.studies.status import Display, failure_table
+def _make(runs: list, chosen: list, todo: int, out: Path, engine, configs: set[str]) -> None:
+    from poseemo_lib.studies.status import Display
     from poseemo_lib.studies.study import run_study
 
-    display = Display(chosen, todo)
-    try:
-        outcome = run_study(runs, out, slots, only=configs, display=display)
-    finally:
-        display.close()
+    with Display([1.0] * todo, "runs") as display:
+        outcome = run_study(runs, out, engine, only=configs, ended=lambda run, end: display.ended(run.name, end))
     if outcome.failed:
-        say(failure_table(outcome.failed))
+        say("Failed:")
+        for run, result in outcome.failed:
+            say(f"  {run.name}: {result.error}\n    notebook: {result.notebook or 'none'}")
         raise PoseemoError(
             f"{len(outcome.failed)} of {len(chosen)} runs failed (see above); the others are in {short_path(out)}, "
             "and the same command tries these again"
@@ -101,12 +98,14 @@ def _make(runs: list, chosen: list, todo: int, out: Path, slots, configs: set[st
 
 
 def _look(runs: list, fault: str, status: bool) -> None:
+    from rich.console import Console
+
     from poseemo_lib.studies.status import run_state, status_table
 
     if fault:
         say(f"{fault}; so no run can be complete")
     if status:
-        say(status_table(runs))
+        Console().print(status_table(runs))
         return
     for run in runs:
         if not run.complete:

@@ -153,7 +153,7 @@ def make_report(
         places = {"figures": str(making / "figures"), "cards": str(making)}
         studies = [str(study.root.resolve()) for study in data.studies]
         parameters = {"runs": studies, "base": data.base, **places}
-        execute_notebook(NOTEBOOK, notebook, parameters, kill_kernel=True, save_each=False)
+        execute_notebook(NOTEBOOK, notebook, parameters, save_each=False)
         (making / "report.html").write_text(to_html(notebook), encoding="utf-8")
         if pdf:
             to_pdf(making / "report.html", making / "report.pdf")

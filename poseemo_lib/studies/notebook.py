@@ -1,40 +1,21 @@
 """One guarded execution of a notebook by Papermill, in a kernel that dies with its parent."""
 
-import ctypes
 import logging
 import os
-import signal
 import sys
-import uuid
+import tempfile
 import warnings
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from poseemo_lib import errors
 from poseemo_lib.errors import PoseemoError, UsageError
 from poseemo_lib.paths import NOTEBOOKS
-from poseemo_lib.studies.scratch import scratch_folder
+from poseemo_lib.studies.kernels import ForkProvisioner, can_fork, die_with_parent
 from poseemo_lib.text import first_line, nearest
 
-if TYPE_CHECKING:
-    from poseemo_lib.studies.warm_kernels import WarmKernels
-
 KERNEL_START_ATTEMPTS = 2
-# What nbclient calls the two ways to end a kernel: ask it, and wait; kill it.
-_ENDS = {False: "graceful", True: "immediate"}
-_PR_SET_PDEATHSIG = 1
-# Loaded here: between fork and exec, where it is used, nothing may be loaded.
-_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
-
-
-def die_with_parent() -> None:
-    """Have the kernel of Linux kill this process when its parent dies, however that dies.
-
-    On other systems ipykernel's own watch of the parent does it within a second.
-    """
-    if _LIBC is not None:
-        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class NotebookError(PoseemoError):
@@ -43,9 +24,9 @@ class NotebookError(PoseemoError):
     Parameters
     ----------
     reason : str
-        What the cell said.
+        What the cell raised.
     notebook : Path, optional
-        The notebook as executed.
+        The executed notebook.
     exit_code : int
     """
 
@@ -55,12 +36,7 @@ class NotebookError(PoseemoError):
 
 
 def check_notebook(notebook: Path, parameters: dict) -> None:
-    """Refuse what Papermill would accept with a warning: unknown parameters, or a notebook without their cell.
-
-    Parameters
-    ----------
-    notebook : Path
-    parameters : dict
+    """Refuse what Papermill accepts with only a warning: unknown parameters, or a notebook without a parameters cell.
 
     Raises
     ------
@@ -72,8 +48,7 @@ def check_notebook(notebook: Path, parameters: dict) -> None:
 
     if not notebook.exists():
         raise UsageError(f"{notebook}: wanted a notebook, found none")
-    with warnings.catch_warnings(), _quiet():
-        warnings.simplefilter("ignore")
+    with _quiet():
         try:
             known = inspect_notebook(str(notebook))
         except (nbformat.reader.NotJSONError, nbformat.ValidationError) as error:
@@ -93,36 +68,35 @@ def execute_notebook(
     parameters: dict,
     *,
     show_output: bool = False,
-    kill_kernel: bool = False,
     save_each: bool = True,
-    kernels: "WarmKernels | None" = None,
+    environment: dict[str, str] | None = None,
+    abandoned: Callable[[], bool] = bool,
 ) -> None:
-    """Execute a notebook with parameters and keep it as executed, also when a cell fails.
+    """Execute a notebook with parameters, and keep the executed notebook even when a cell fails.
 
     Parameters
     ----------
     notebook : str or Path
         A path, or the name of one in `notebooks/`.
     output : str or Path
-        Where the executed notebook goes; it appears there when the execution has ended.
+        The executed notebook; it appears there once the execution has ended.
     parameters : dict
         Literals.
     show_output : bool
         Print what the cells print.
-    kill_kernel : bool
-        Kill the kernel after the last cell, which is faster than asking it to end: for notebooks that leave nothing to
-        be cleaned up.
     save_each : bool
-        Write the notebook after each cell, not only at its end: what a kernel that died had done is then kept.
-    kernels : WarmKernels, optional
-        Forks the kernel; where that fails, or without it, the kernel is started by its command.
+        Save after each cell, so that the work of a kernel that dies is kept, not only at the end.
+    environment : dict of str to str, optional
+        Variables that the kernel gets in addition to this process's own.
+    abandoned : callable
+        Asked every second whether the result is no longer wanted; the kernel is then killed.
 
     Raises
     ------
     UsageError
         See :func:`check_notebook`; no kernel was started.
     NotebookError
-        A cell failed. The message is the error's, and names the executed notebook.
+        A cell failed. The message is the cell's error, and names the executed notebook.
     PoseemoError
         The kernel did not start, or the notebook cannot be written.
     """
@@ -131,106 +105,97 @@ def execute_notebook(
     notebook, output = NOTEBOOKS / notebook, Path(output)
     check_notebook(notebook, parameters)
     temporary = output.with_name(f".tmp-{os.getpid()}-{output.name}")
+    options = {"stdout_file": sys.stdout, "stderr_file": sys.stderr} if show_output else {}
+    options |= {"request_save_on_cell_execute": save_each}
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        options = {"stdout_file": sys.stdout, "stderr_file": sys.stderr} if show_output else {}
-        options |= {"shutdown_kernel": _ENDS[kill_kernel], "request_save_on_cell_execute": save_each}
-        _execute(notebook, temporary, parameters, options, kernels)
+        _execute(notebook, temporary, parameters, options, {**os.environ, **(environment or {})}, abandoned)
         os.replace(temporary, output)
     except PapermillExecutionError as error:
-        # Our own errors say all; others need their kind.
+        # The message of an error of this library is complete; others need their kind.
         own = getattr(errors, error.ename, None)
         reason = error.evalue if own else f"{error.ename}: {error.evalue}"
-        kept = _keep_failed(temporary, output)
-        raise NotebookError(reason, kept, getattr(own, "exit_code", 1)) from None
+        raise NotebookError(reason, _keep_failed(temporary, output), getattr(own, "exit_code", 1)) from None
     except NotebookError as error:
         raise NotebookError(error.reason, _keep_failed(temporary, output)) from None
     except OSError as error:
         where = f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
         raise PoseemoError(f"{notebook.name}: {where} (working in {output.parent})") from None
     finally:
-        with suppress(OSError):  # as where the output's folder is none
+        with suppress(OSError):  # a part of the path may be a file
             temporary.unlink(missing_ok=True)
 
 
 def _keep_failed(temporary: Path, output: Path) -> Path | None:
-    """Give the executed notebook its name; None where the disk was too full for it."""
+    """Give the executed notebook its name; None where the disk was too full to write it."""
     if not temporary.exists() or not temporary.stat().st_size:
         return None
     os.replace(temporary, output)
     return output
 
 
-def _execute(notebook: Path, output: Path, parameters: dict, options: dict, kernels: "WarmKernels | None") -> None:
+def _execute(
+    notebook: Path, output: Path, parameters: dict, options: dict, environment: dict, abandoned: Callable[[], bool]
+) -> None:
     import papermill
     from jupyter_client.kernelspec import NoSuchKernel
     from nbclient.exceptions import DeadKernelError
+    from traitlets.config import Config
 
-    options |= {"kernel_name": "python3", "progress_bar": False, "cwd": str(notebook.parent)}
+    # A kernel is killed at the end, which is faster than to ask it: our notebooks leave nothing to clean up.
+    options |= {"kernel_name": "python3", "shutdown_kernel": "immediate"}
+    options |= {"cwd": str(notebook.parent), "progress_bar": False}
     # A kernel that is interrupted while it shuts down would say so on our standard error.
     options["extra_arguments"] = ["--log-level=50"]
     for attempts_left in reversed(range(KERNEL_START_ATTEMPTS)):
-        options |= {"config": _kernel_config(), "kernel_manager_class": _kernel_manager(kernels)}
-        try:
-            with warnings.catch_warnings(), _quiet():
-                warnings.simplefilter("ignore")
+        options["kernel_manager_class"] = _kernel_manager(environment, abandoned, fork=attempts_left > 0)
+        # TCP ports race between kernels that start together, and IPC's default addresses collide in one folder; here
+        # the addresses lie beside the connection file, in a folder of their own.
+        with tempfile.TemporaryDirectory(prefix="poseemo-kernel-", ignore_cleanup_errors=True) as sockets, _quiet():
+            connection = str(Path(sockets, "kernel.json"))
+            options["config"] = Config({"KernelManager": {"transport": "ipc", "connection_file": connection}})
+            try:
                 papermill.execute_notebook(str(notebook), str(output), parameters, **options)
-            return
-        except NoSuchKernel:
-            raise PoseemoError(
-                "wanted the Jupyter kernel python3, found none; run `python -m ipykernel install --sys-prefix`"
-            ) from None
-        except DeadKernelError:
-            raise NotebookError(f"{notebook.name}: the kernel died (killed, or out of memory?)") from None
-        except (TimeoutError, RuntimeError) as error:  # what a kernel that does not come up ends in
-            if not attempts_left:
-                raise PoseemoError(f"{notebook.name}: the kernel did not start: {error}") from None
-            kernels = None
+                return
+            except NoSuchKernel:
+                raise PoseemoError(
+                    "wanted the Jupyter kernel python3, found none; run `python -m ipykernel install --sys-prefix`"
+                ) from None
+            except DeadKernelError:
+                raise NotebookError(f"{notebook.name}: the kernel died (killed, or out of memory?)") from None
+            except (TimeoutError, RuntimeError) as error:  # what a kernel that does not start ends in
+                if not attempts_left:
+                    raise PoseemoError(f"{notebook.name}: the kernel did not start: {error}") from None
 
 
-def _kernel_config():
-    from traitlets.config import Config
-
-    # TCP ports race between kernels that start together, and IPC's default addresses collide in one folder; here they
-    # lie beside the connection file, whose name is unique.
-    connection = scratch_folder() / f"{uuid.uuid4().hex[:12]}.json"
-    return Config({"KernelManager": {"transport": "ipc", "connection_file": str(connection)}})
-
-
-def _kernel_manager(kernels: "WarmKernels | None"):
+def _kernel_manager(environment: dict[str, str], abandoned: Callable[[], bool], *, fork: bool) -> type:
+    """Make the class that starts and watches this execution's kernel."""
     from jupyter_client.manager import AsyncKernelManager
     from jupyter_client.provisioning import LocalProvisioner
 
-    class ForkingProvisioner(LocalProvisioner):
-        """Has a kernel forked, or started where that cannot be."""
+    class KernelManager(AsyncKernelManager):
+        async def start_kernel(self, **options) -> None:
+            class Provisioner(ForkProvisioner if fork and can_fork(self, environment) else LocalProvisioner):
+                async def poll(self) -> int | None:
+                    if self.has_process and abandoned():
+                        await self.kill()
+                    return await super().poll()
 
-        async def launch_kernel(self, cmd: list[str], **options):
-            self.process = kernels.fork(cmd, options.get("cwd") or os.getcwd(), options["env"])
-            if self.process is None:
-                return await super().launch_kernel(cmd, **options)
-            self.pid = self.pgid = self.process.pid
-            return self.connection_info
+            self.provisioner = Provisioner(kernel_spec=self.kernel_spec, parent=self)
+            await super().start_kernel(preexec_fn=die_with_parent, env=environment, **options)
 
-    class BoundKernelManager(AsyncKernelManager):
-        """Starts kernels that die with this process."""
-
-        async def _async_start_kernel(self, **options) -> None:
-            if kernels:
-                self.provisioner = ForkingProvisioner(kernel_spec=self.kernel_spec, parent=self)
-            await super()._async_start_kernel(preexec_fn=die_with_parent, **options)
-
-        start_kernel = _async_start_kernel
-
-    return BoundKernelManager
+    return KernelManager
 
 
-class _quiet:
-    """Silence Papermill's and nbclient's log."""
-
-    def __enter__(self) -> None:
-        self.logger = logging.getLogger("papermill")
-        self.level = self.logger.level
-        self.logger.setLevel(logging.CRITICAL)
-
-    def __exit__(self, *_) -> None:
-        self.logger.setLevel(self.level)
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence Papermill's log and its warnings."""
+    logger = logging.getLogger("papermill")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)

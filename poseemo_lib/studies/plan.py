@@ -15,11 +15,11 @@ from poseemo_lib.data.recipes import ensure_dataset, recipe_names
 from poseemo_lib.errors import PoseemoError, UsageError
 from poseemo_lib.files import read_yaml
 from poseemo_lib.paths import PARAMETERS, PROJECT
-from poseemo_lib.studies.run_process import has_run
 from poseemo_lib.text import nearest
 from poseemo_lib.training.parameters import RunParameters, check_parameters
-from poseemo_lib.training.run_folder import run_identity
+from poseemo_lib.training.run_folder import is_complete, run_identity
 
+KEPT_NOTEBOOK = "notebook.ipynb"
 FOLD_SPLIT = "leave_one_group_out"
 # No separators, no leading dot: a name becomes a folder that a report can find.
 NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$"
@@ -98,8 +98,8 @@ class PlannedRun:
 
     @property
     def complete(self) -> bool:
-        """Whether its folder holds it already, with its notebook."""
-        return has_run(self.folder, self.identity)
+        """Whether its folder holds the completed run, with its notebook."""
+        return is_complete(self.folder, self.identity) and (self.folder / KEPT_NOTEBOOK).exists()
 
 
 def load_study(path: str | Path) -> Study:

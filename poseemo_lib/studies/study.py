@@ -1,41 +1,75 @@
 """A study: configs x folds x seeds -> runs, in parallel, resumable, shared by the processes that are started on it.
 
-`study_plan` lists the runs; every one is an execution of `notebooks/03_train.ipynb` in a kernel of its own, made by a
-`run_process`. A run that is complete with the same code, parameters, dataset and split is not made again; one that was
-interrupted goes on from its checkpoint; one of other parameters is set aside, not overwritten.
+Each run is an execution of `notebooks/03_train.ipynb` in a kernel of its own. A run that is complete with the same
+code, parameters, dataset and split is not repeated; an interrupted one continues from its checkpoint; one with other
+parameters is set aside, not overwritten.
 """
 
 import json
 import os
 import time
-from collections import Counter, deque
-from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from glob import escape
 from pathlib import Path
-from queue import SimpleQueue
 
+from poseemo_lib.data.recipes import ensure_dataset
 from poseemo_lib.errors import PoseemoError, UsageError
 from poseemo_lib.files import write_json
-from poseemo_lib.studies.claims import GOING, is_busy, remove_leftovers
-from poseemo_lib.studies.plan import PlannedRun
-from poseemo_lib.studies.run_process import Order, Result, RunProcess
-from poseemo_lib.text import count
-from poseemo_lib.training.run_folder import STUDY_FILE, read_record
+from poseemo_lib.studies.engine import GPU_VARIABLE, Engine, Result, WorkerError, cores
+from poseemo_lib.studies.kernels import THREAD_VARIABLES
+from poseemo_lib.studies.notebook import NotebookError, execute_notebook
+from poseemo_lib.studies.plan import KEPT_NOTEBOOK, PlannedRun
+from poseemo_lib.training.parameters import RunParameters
+from poseemo_lib.training.run_folder import (
+    HELD,
+    STUDY_FILE,
+    BusyError,
+    code_hash,
+    is_busy,
+    locked,
+    numeric_versions,
+    read_record,
+)
 
-__all__ = ["LocalSlots", "Outcome", "default_jobs", "run_study", "write_plan"]
-
-GPU_VARIABLE = "CUDA_VISIBLE_DEVICES"
-# A run that its process died over this often is given up.
-ATTEMPTS = 2
-# How often to look after the runs of other processes, and to draw the progress, seconds.
+NOTEBOOK = "03_train.ipynb"
+FAILED_NOTEBOOK = "notebook-failed.ipynb"
+# Distributions whose versions must agree on a cluster, since they decide a run's numbers.
+PACKAGES = ("torch", "numpy", "numba", "scikit-learn", "papermill")
+# What prepares a local worker: see `Engine`.
+PRELOAD = ("poseemo_lib.studies.kernels",)
+# Seconds between two looks at runs that another process is working on.
 TICK = 1.0
+
+
+@dataclass(frozen=True)
+class Order:
+    """A run to make.
+
+    Parameters
+    ----------
+    run : PlannedRun
+    parameters : dict
+        All parameters of the run, with the place of the dataset, the device and the number of threads.
+    out : str
+        Folder of the study's runs.
+    code : list
+        For a cluster: see :func:`code_of`.
+    seen : str or None
+        When the run that was in the folder at the start of the study had finished.
+    """
+
+    run: PlannedRun
+    parameters: dict
+    out: str
+    code: list
+    seen: str | None = None
 
 
 @dataclass
 class Outcome:
-    """How a study ended: what was there, what was made, what failed and why."""
+    """How a study ended: which runs were complete already, were made here or elsewhere, or failed and why."""
 
     skipped: list[PlannedRun] = field(default_factory=list)
     done: list[PlannedRun] = field(default_factory=list)
@@ -43,56 +77,9 @@ class Outcome:
     failed: list[tuple[PlannedRun, Result]] = field(default_factory=list)
 
 
-class LocalSlots:
-    """Places on this machine where runs are made, each a `run_process`.
-
-    Parameters
-    ----------
-    environments : list of dict
-        One place each: the variables that its kernels get.
-    """
-
-    def __init__(self, environments: list[dict[str, str]]):
-        self.capacity = len(environments)
-        self.processes = [RunProcess() for _ in environments]
-        self._free: SimpleQueue = SimpleQueue()
-        for place in zip(self.processes, environments, strict=True):
-            self._free.put(place)
-        self._pool = ThreadPoolExecutor(self.capacity)
-
-    def describe(self) -> str:
-        """Say where the runs are made."""
-        threads = max(1, cores() // self.capacity)
-        return f"{self.capacity} at a time, {count(threads, 'thread')} each"
-
-    def submit(self, order: Order) -> Future:
-        """Have a run made in the next free place."""
-        return self._pool.submit(self._make, order)
-
-    def width(self) -> int:
-        """Count the runs that are made at a time."""
-        return self.capacity
-
-    def stop(self) -> None:
-        """Kill the processes, idle or at work."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
-        for process in self.processes:
-            process.stop()
-        self._pool.shutdown()
-
-    def _make(self, order: Order) -> Result:
-        process, environment = self._free.get()
-        parameters = dict(order.parameters)
-        parameters["threads"] = parameters["threads"] or max(1, cores() // self.capacity)
-        if GPU_VARIABLE in environment and parameters["device"] == "auto":
-            parameters["device"] = "cuda"  # without it, a GPU that cannot be used would become the CPU in silence
-        try:
-            return process.make(replace(order, parameters=parameters, environment=environment))
-        finally:
-            self._free.put((process, environment))
-
-
-def run_study(runs: list[PlannedRun], out: Path, slots, *, only: set[str] | None = None, display=None) -> Outcome:
+def run_study(
+    runs: list[PlannedRun], out: Path, engine: Engine, *, only: set[str] | None = None, ended: Callable | None = None
+) -> Outcome:
     """Make the runs that are missing.
 
     Parameters
@@ -101,12 +88,11 @@ def run_study(runs: list[PlannedRun], out: Path, slots, *, only: set[str] | None
         All runs of the study.
     out : Path
         Folder of the study's runs.
-    slots : LocalSlots or ClusterSlots
-        Where they are made.
+    engine : Engine
     only : set of str, optional
         The configs to make.
-    display : Display, optional
-        Gets each run that ended and its result, and a look at the rest now and then.
+    ended : callable, optional
+        Called with each run and its result.
 
     Returns
     -------
@@ -118,34 +104,46 @@ def run_study(runs: list[PlannedRun], out: Path, slots, *, only: set[str] | None
     PoseemoError
         No run can be made.
     """
-    outcome, missing = Outcome(), []
+    outcome = Outcome()
     chosen = [run for run in runs if only is None or run.config in only]
-    for run in chosen:
-        (outcome.skipped if run.complete else missing).append(run)
+    outcome.skipped = [run for run in chosen if run.complete]
     write_plan(runs, out)
-    for run in chosen:
-        remove_leftovers(run.folder)
-    try:
-        for run, result in _make_all(missing, slots, display):
-            if result.state == "refused":
-                raise (UsageError if result.exit_code == UsageError.exit_code else PoseemoError)(result.error)
-            if result.state == "done":
-                outcome.done.append(run)
-            elif result.state == "elsewhere":
-                outcome.elsewhere.append(run)
+    orders = [_order(run, out, engine) for run in chosen if not run.complete]
+    while orders:
+        busy = []
+        for order, result in engine.run(make_run, orders, lambda order: order.run.name):
+            if result.state == "busy":
+                busy.append(order)
+                continue
+            if result.state == "failed":
+                outcome.failed.append((order.run, result))
             else:
-                outcome.failed.append((run, result))
-            if display:
-                display.ended(run, result)
-    finally:
-        slots.stop()
-        for run in missing:
-            remove_leftovers(run.folder, GOING)
+                (outcome.done if result.state == "done" else outcome.elsewhere).append(order.run)
+            if ended:
+                ended(order.run, result)
+        while busy and all(is_busy(order.run.folder) for order in busy):
+            time.sleep(TICK)
+        orders = busy  # another process has made them, or has died
     return outcome
 
 
+def _order(run: PlannedRun, out: Path, engine: Engine) -> Order:
+    parameters = run.parameters.model_dump() | {"dataset": run.dataset}
+    if not engine.address:
+        parameters["threads"] = parameters["threads"] or engine.threads
+    if engine.gpus and parameters["device"] == "auto":
+        parameters["device"] = "cuda"  # with "auto", a GPU that cannot be used would silently become the CPU
+    seen = (read_record(run.folder) or {}).get("finished")
+    return Order(run, parameters, str(out), code_of(run.parameters) if engine.address else [], seen)
+
+
+def code_of(parameters: RunParameters) -> list:
+    """Name what must be the same wherever the runs of a study are made: the code and the versions of libraries."""
+    return [code_hash(parameters.architecture), numeric_versions()]
+
+
 def write_plan(runs: list[PlannedRun], out: Path) -> None:
-    """Note which runs a study consists of; a complete one may lie where nothing can be written.
+    """Write which runs a study consists of; a complete study may lie in a folder that cannot be written.
 
     Raises
     ------
@@ -163,48 +161,130 @@ def write_plan(runs: list[PlannedRun], out: Path) -> None:
         raise PoseemoError(f"{out}: {error.strerror}; wanted a folder to write in; choose one with --out") from None
 
 
-def _make_all(runs: list[PlannedRun], slots, display) -> Iterator[tuple[PlannedRun, Result]]:
-    """Make runs, leaving those to other processes that these are working on; yield each as it ends."""
-    waiting, left, running = deque(runs), [], {}
-    deaths: Counter = Counter()
-    # A run that fails in another process from now on is not tried here again.
-    seen = {run.name: (read_record(run.folder) or {}).get("finished") for run in runs}
-    while waiting or left or running:
-        while waiting and len(running) < slots.capacity:
-            run = waiting.popleft()
-            running[slots.submit(_order(run, seen[run.name]))] = (run, time.monotonic())
-        if not running:
-            time.sleep(TICK)
-        for future in wait(running, TICK, FIRST_COMPLETED).done:
-            run, _ = running.pop(future)
-            result = future.result()
-            deaths[run.name] += result.state == "died"
-            if result.state == "busy":
-                left.append(run)
-            elif result.state == "died" and deaths[run.name] < ATTEMPTS:
-                waiting.appendleft(run)
-            else:
-                yield run, result
-        # Those that another process has made, or died over, are ours to look at again.
-        free = [run for run in left if not is_busy(run.folder)]
-        left = [run for run in left if run not in free]
-        waiting.extend(free)
-        if display:
-            display.look([*waiting], [*running.values()], left, slots.width())
+def make_run(order: Order, abandoned: Callable[[], bool] = bool) -> str:
+    """Make the run of an order, unless another process has made it or is working on it.
+
+    Parameters
+    ----------
+    order : Order
+    abandoned : callable
+        Whether the run is no longer wanted.
+
+    Returns
+    -------
+    str
+        `done`; `elsewhere` where another process has made it; `busy` where another process is working on it.
+
+    Raises
+    ------
+    WorkerError, UsageError
+        This process can make no run of the study.
+    PoseemoError
+        The run failed.
+    """
+    run, folder, dataset = order.run, order.run.folder, order.parameters["dataset"]
+    if order.code and order.code != code_of(run.parameters):
+        raise WorkerError("has other code or versions of libraries than the client; wanted the same")
+    if not Path(order.out, STUDY_FILE).exists():
+        raise WorkerError(f"does not see {order.out}; wanted a folder that client and workers share (--out)")
+    if "://" not in dataset and not Path(dataset).exists():
+        raise WorkerError(f"does not see the dataset {dataset}; wanted a folder that client and workers share")
+    # A nanny of Dask sets one thread; a worker that has the machine to itself may set more.
+    threads = order.parameters["threads"] or int(os.environ.get("OMP_NUM_THREADS", 1))
+    try:
+        with _alone(folder):
+            if run.complete:
+                return "elsewhere"
+            record = read_record(folder) or {}
+            if record.get("status") == "failed" and record.get("finished") != order.seen:
+                notebook = folder / KEPT_NOTEBOOK
+                reason = f"{record['error']} (in another process)"
+                raise NotebookError(reason, notebook if notebook.exists() else None)
+            _execute(order.parameters | {"threads": threads}, folder, run.config, abandoned=abandoned)
+    except BusyError:
+        return "busy"
+    except OSError as error:
+        raise PoseemoError(f"{folder}: {error.strerror or error}") from None
+    if not run.complete:
+        raise PoseemoError("the code or the dataset changed meanwhile; start the study again")
+    return "done"
 
 
-def _order(run: PlannedRun, seen: str | None) -> Order:
-    parameters = run.parameters.model_dump() | {"dataset": run.dataset}
-    return Order(parameters, str(run.folder), run.config, run.identity, seen)
+def execute_run_notebook(parameters: RunParameters, folder: Path, config: str, *, show_output: bool = False) -> None:
+    """Execute the training notebook for one run; it is kept in the run's folder, also when it fails.
+
+    Parameters
+    ----------
+    parameters : RunParameters
+    folder : Path
+    config : str
+    show_output : bool
+        Print what the notebook prints.
+
+    Raises
+    ------
+    NotebookError
+        A cell failed.
+    BusyError
+        Another process is working on this run.
+    """
+    folder = Path(folder).absolute()
+    values = parameters.model_dump() | {"dataset": ensure_dataset(parameters.dataset, progress=False)}
+    with _alone(folder):
+        _execute(values, folder, config, show_output=show_output)
 
 
-def cores() -> int:
-    """Count the cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+@contextmanager
+def _alone(folder: Path):
+    """Lock a run's folder, and remove half-written files: a killed process's now, and this one's at the end."""
+    with locked(folder):
+        _remove_leftovers(folder)
+        try:
+            yield
+        finally:
+            _remove_leftovers(folder)
 
 
-def gpu_environments(gpus: list[int], jobs_per_gpu: int) -> list[dict[str, str]]:
-    """Lay runs out over GPUs: one environment a run at a time, in which its kernel sees one GPU only.
+def _remove_leftovers(folder: Path) -> None:
+    name = f".notebook-{escape(folder.name)}.ipynb"
+    for path in (*folder.glob(".tmp-*"), *folder.glob("checkpoint.tmp")):
+        path.unlink(missing_ok=True)
+    for path in (*folder.parent.glob(name), *folder.parent.glob(f".tmp-*-{name}")):
+        path.unlink(missing_ok=True)
+
+
+def _execute(
+    parameters: dict, folder: Path, config: str, *, show_output: bool = False, abandoned: Callable[[], bool] = bool
+) -> None:
+    # Beside the folder, which may be set aside meanwhile.
+    attempt = folder.parent / f".notebook-{folder.name}.ipynb"
+    before = read_record(folder) or {}
+    if before.get("status") != "complete":
+        # A failed attempt's notebook: beside the record that this attempt completes it would pass for the run's own.
+        with suppress(FileNotFoundError):
+            os.replace(folder / KEPT_NOTEBOOK, folder / FAILED_NOTEBOOK)
+    environment = {HELD: str(folder)}  # this process holds the lock of the folder for the kernel
+    if parameters["threads"]:
+        environment |= dict.fromkeys(THREAD_VARIABLES, str(parameters["threads"]))
+    options = {"show_output": show_output, "environment": environment, "abandoned": abandoned}
+    try:
+        execute_notebook(NOTEBOOK, attempt, parameters | {"out": str(folder), "config": config}, **options)
+        # A run that was complete already keeps the notebook that made it.
+        if read_record(folder)["finished"] != before.get("finished") or not (folder / KEPT_NOTEBOOK).exists():
+            os.replace(attempt, folder / KEPT_NOTEBOOK)
+        (folder / FAILED_NOTEBOOK).unlink(missing_ok=True)
+    except NotebookError as error:
+        kept = None
+        if error.notebook and not abandoned():
+            finished = (read_record(folder) or {}).get("status") == "complete"
+            kept = folder / (FAILED_NOTEBOOK if finished else KEPT_NOTEBOOK)
+            folder.mkdir(parents=True, exist_ok=True)
+            os.replace(attempt, kept)
+        raise NotebookError(error.reason, kept, error.exit_code) from None
+
+
+def gpu_names(gpus: list[int], jobs_per_gpu: int) -> list[str]:
+    """Name the GPU of each run at a time, for `CUDA_VISIBLE_DEVICES`.
 
     Parameters
     ----------
@@ -215,12 +295,11 @@ def gpu_environments(gpus: list[int], jobs_per_gpu: int) -> list[dict[str, str]]
 
     Returns
     -------
-    list of dict
+    list of str
         GPUs in turn, so that a few runs spread over all of them.
     """
     visible = [name for name in os.environ.get(GPU_VARIABLE, "").split(",") if name]
-    names = [visible[gpu] if visible else str(gpu) for gpu in gpus]
-    return [{GPU_VARIABLE: name} for _ in range(jobs_per_gpu) for name in names]
+    return [visible[gpu] if visible else str(gpu) for gpu in gpus] * jobs_per_gpu
 
 
 def check_gpus(gpus: list[int], runs: list[PlannedRun]) -> None:

@@ -18,8 +18,8 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-import filelock
 import pandas as pd
+from filelock import FileLock, Timeout
 
 from poseemo_lib import __version__
 from poseemo_lib.errors import PoseemoError, UsageError
@@ -30,6 +30,8 @@ from poseemo_lib.text import first_line
 RUN_FILE = "run.json"
 # In a study's folder: which runs it consists of.
 STUDY_FILE = "study.json"
+# Environment variable of a kernel: the run folder that the process that started it has locked for it.
+HELD = "POSEEMO_LOCKED_FOLDER"
 # Parameters that say where a run works, not what it computes.
 PLACE_PARAMETERS = ("dataset", "device", "threads")
 
@@ -120,25 +122,55 @@ def set_aside(folder: Path) -> None:
         os.replace(folder, target)
 
 
+class BusyError(PoseemoError):
+    """Another process is working on a run."""
+
+
+def _lock(folder: Path) -> FileLock:
+    """Make the lock of a run folder, which lies beside the folder, since that may be set aside while it is locked."""
+    return FileLock(folder.parent / f".lock-{folder.name}", blocking=False)
+
+
 @contextmanager
 def locked(folder: Path):
-    """Hold a run folder for this process, by a lock beside it: the folder itself may be set aside meanwhile.
+    """Lock a run folder for this process; the lock goes with the process, also when that is killed.
 
     Raises
     ------
+    BusyError
+        Another process has locked the folder.
     PoseemoError
-        Another process holds it. The lock goes with the process, also when that is killed.
+        The folder cannot be written, or its file system has no locks.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(folder.parent / f".lock-{folder.name}")
+    folder = folder.absolute()
+    if os.environ.get(HELD) == str(folder):
+        yield
+        return
     try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
-        raise PoseemoError(f"{folder}: another process is working on this run; wait for it or stop it") from None
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        lock = _lock(folder)
+        lock.acquire()
+    except Timeout:
+        raise BusyError(f"{folder}: another process is working on this run; wait for it or stop it") from None
+    except OSError as error:
+        raise PoseemoError(f"{folder.parent}: {error.strerror}; wanted a folder to write and lock in") from None
     try:
         yield
     finally:
         lock.release()
+
+
+def is_busy(folder: Path) -> bool:
+    """Tell whether a process is working on a run; leaves no file behind."""
+    lock = _lock(folder)
+    if not Path(lock.lock_file).exists():
+        return False
+    try:
+        with lock:
+            return False
+    except (Timeout, OSError):
+        return True
+>>>>>>> 559d26f (One engine for studies and extraction: Dask, filelock and rich in place of the process pools)
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,13 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from shared_videos import MODEL, SHA256, dance, needs_shared, noise, stretch, write
+from made_processes import all_gone, children_of, poseemo_command, wait_until
+from shared_videos import MODEL, dance, needs_shared, noise, stretch, write
 
 from poseemo_lib.errors import FormatError, UsageError
 
@@ -53,7 +53,7 @@ def estimator():
 
 
 def extract(src, out, **options):
-    from poseemo_lib.studies.extraction_jobs import extract_dataset
+    from poseemo_lib.studies.extraction import extract_dataset
 
     return extract_dataset(src, out, **{"name": "d", "estimator": ESTIMATOR} | options)
 
@@ -129,11 +129,10 @@ def test_a_video_without_people_shows_nobody_and_others_are_no_videos(bad_videos
 
 
 def test_a_dataset_with_what_can_be_used_and_a_word_on_the_rest(bad_videos, tmp_path):
-    with open(tmp_path / "log", "w") as log:
-        command = [sys.executable, "-m", "poseemo_lib.cli", "extract", bad_videos, "out", "--model", MODEL]
-        options = {"stdout": log, "stderr": log, "cwd": tmp_path, "env": os.environ | {"PYTHONPATH": str(ROOT)}}
-        code = subprocess.run([*map(str, command), "--people", "2", "--licence", "L"], **options).returncode
-    said = (tmp_path / "log").read_text()
+    command = poseemo_command("extract", bad_videos, "out", "--model", MODEL, "--people", 2, "--licence", "L")
+    env = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=env)
+    code, said = done.returncode, done.stdout + done.stderr
     assert code == 1 and "Traceback" not in said
     assert re.search(r"happy/noise.mp4: wanted somebody in the pictures, found nobody in any of 5", said)
     assert "poseemo: 4 of 6 videos are no clips (see above); the others are in out" in said
@@ -166,9 +165,7 @@ def test_a_dataset_with_what_can_be_used_and_a_word_on_the_rest(bad_videos, tmp_
 
 
 def test_what_cannot_be_is_refused_before_anything_is_decoded(videos, tmp_path, monkeypatch):
-    from poseemo_lib.studies import extraction_jobs
-
-    monkeypatch.setattr(extraction_jobs, "_extract", None)
+    monkeypatch.setattr("poseemo_lib.studies.extraction._extract", None)
     (tmp_path / "zero.task").touch()
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").touch()
@@ -189,28 +186,26 @@ def test_what_cannot_be_is_refused_before_anything_is_decoded(videos, tmp_path, 
     assert not (tmp_path / "o").exists()
 
 
-def test_other_settings_and_a_second_process_are_refused(tmp_path):
-    (tmp_path / "file").touch()
-    from poseemo_lib.data.extraction.store import Store
+def test_other_settings_give_other_results_and_a_second_process_is_refused(tmp_path):
+    from poseemo_lib.data.extraction.results import result_path, results_folder
     from poseemo_lib.errors import PoseemoError
 
-    def lock(**settings):
-        with Store(tmp_path, settings).locked():
+    (video := tmp_path / "v.mp4").touch()
+    with results_folder(tmp_path / "out") as folder:
+        assert result_path(folder, "v", video, {"people": 1}) != result_path(folder, "v", video, {"people": 2})
+        with pytest.raises(PoseemoError, match="another process extracts into it"), results_folder(tmp_path / "out"):
             pass
-
-    lock(people=1)
-    assert not (tmp_path / ".extract").exists()  # nothing was done
-    with Store(tmp_path, {"people": 2, "fps": None}).locked():
-        with pytest.raises(PoseemoError, match="another process extracts into it"):
-            lock(people=2, fps=None)
-        (tmp_path / ".extract" / "a.npz").touch()
-    with pytest.raises(UsageError, match="extraction with people 2; wanted the same to go on, got people 4; remove"):
-        lock(people=4, fps=None)
+    assert not (tmp_path / "out").exists()  # nothing was done
+    with results_folder(tmp_path / "out") as folder:
+        (folder / "a.npz").touch()
+        (folder / ".tmp-1-b.npz").touch()
+    with results_folder(tmp_path / "out") as folder:
+        assert [path.name for path in folder.glob("*.npz")] == ["a.npz"]  # as left by one that was killed
 
 
 def test_a_result_is_there_whole_or_not_at_all(tmp_path):
     from poseemo_lib.data.extraction.clip import Quality
-    from poseemo_lib.data.extraction.store import load_result, read_quality, save_result
+    from poseemo_lib.data.extraction.results import load_result, read_quality, save_result
     from poseemo_lib.data.formats import Recording
 
     keypoints = np.random.default_rng(0).random((3, 2, 17, 3), np.float32)
@@ -227,73 +222,22 @@ def test_a_result_is_there_whole_or_not_at_all(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_video_whose_process_dies_twice_is_given_up_and_the_others_go_on(videos, tmp_path):
-    from poseemo_lib.studies import extraction_process
-    from poseemo_lib.studies.extraction_process import VideoOrder
-    from poseemo_lib.studies.extraction_slots import LocalExtraction, make_all
-    from poseemo_lib.video.estimators import find_model
-
-    killed = []
-
-    def kill(name, share):  # as the kernel does where memory is out
-        if name == "long":
-            killed.append(share)
-            slots.processes[0].process.kill()
-
-    arguments = {"name": "mediapipe", "model": find_model("mediapipe", MODEL), "people": 1}
-
-    slots = LocalExtraction(1, kill)
-    long = write(tmp_path / "long.mp4", stretch("one_person_dance.mp4", 0, 120))
-    short = videos / "train" / "Happy" / "0001.mp4"
-    orders = [
-        VideoOrder(path.stem, str(path), str(tmp_path / f"{path.stem}.npz"), arguments, SHA256)
-        for path in (long, short)
-    ]
-    try:
-        results = {order.name: result for order, result in make_all(orders, slots)}
-    finally:
-        slots.stop()
-    assert extraction_process.TELL < 1 and len(killed) == 2 and min(killed) > 0
-    assert results["long"].state == "died" and "out of memory?" in results["long"].error
-    assert results["0001"].state == "done" and (tmp_path / "0001.npz").exists()
-    assert not (tmp_path / "long.npz").exists()
-
-
-def wait_until(condition, seconds=60):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize(("number", "said"), [(signal.SIGKILL, ""), (signal.SIGINT, "poseemo: stopped; what was done")])
 def test_an_extraction_that_is_stopped_goes_on(tmp_path, number, said):
-    import psutil
-
     needs_shared()
     for k in range(4):
         dance(tmp_path / "v" / ("happy" if k % 2 else "sad") / f"{k}.avi", 40 * k, 40)
     whole = extract(tmp_path / "v", tmp_path / "whole", jobs=2)
-    command = [
-        sys.executable,
-        "-m",
-        "poseemo_lib.cli.__main__",
-        "extract",
-        tmp_path / "v",
-        tmp_path / "out",
-        "--name",
-        "d",
-    ]
-    command = [*map(str, command), "--model", str(MODEL), "--people", "2"]
+    options = ("--name", "d", "--model", MODEL, "--people", 2)
+    command = poseemo_command("extract", tmp_path / "v", tmp_path / "out", *options)
     env = os.environ | {"PYTHONPATH": str(ROOT)}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
     results = tmp_path / "out" / ".extract"
     wait_until(lambda: len(list(results.glob("*.npz"))) == 2)
-    below = psutil.Process(process.pid).children(recursive=True)
+    below = children_of(process)
     os.kill(process.pid, number)
     error = process.communicate(timeout=20)[1]
-    assert not psutil.wait_procs(below, timeout=5)[1] and said in error and "Traceback" not in error
+    assert all_gone(below) and said in error and "Traceback" not in error
     done = {path: path.stat().st_mtime_ns for path in results.glob("*.npz")}
     assert not (tmp_path / "out" / "dataset.json").exists()
     (results / ".tmp-1-a.npz").write_text("half")  # as of a process that was killed as it wrote
