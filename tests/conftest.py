@@ -11,7 +11,7 @@ import pytest  # noqa: E402
 matplotlib.use("Agg")
 
 # They start processes, kernels and a browser: begun last, one of them would leave the other cores idle.
-LONG = ("study", "report", "notebooks", "cli", "experiment", "cluster", "parameter_files", "page", "execution")
+LONG = ("study", "report", "notebooks", "cli", "experiment", "cluster", "parameter_files", "page", "kernels", "engine")
 
 
 def pytest_collection_modifyitems(items):

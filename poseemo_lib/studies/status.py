@@ -57,7 +57,8 @@ class Display:
         """Tell about an item that ended."""
         failed = result.state == "failed"
         self.n_ended, self.n_failed, self._done = self.n_ended + 1, self.n_failed + failed, self._done + size
-        left, now = self._left(), time.monotonic()
+        now = time.monotonic()
+        left = self._left(now - self._began)
         if failed or now - self._last >= self.pause or self.n_ended == self.n_items:
             done = WORDS.get(result.state, f"done in {result.seconds:.0f} s")
             text = f"FAILED: {result.error}" if failed else done
@@ -66,11 +67,11 @@ class Display:
         rest = f", {self.n_failed} failed" if self.n_failed else ""
         self._bar.update(self._task, completed=self.n_ended, rest=rest + left)
 
-    def _left(self) -> str:
+    def _left(self, seconds: float) -> str:
         if self.n_ended == self.n_items:
             return ""
-        seconds = (time.monotonic() - self._began) * (self.size / self._done - 1)
-        return f", about {seconds / 60:.0f} min left" if seconds >= 90 else f", about {seconds:.0f} s left"
+        left = seconds * (self.size / self._done - 1)
+        return f", about {left / 60:.0f} min left" if left >= 90 else f", about {left:.0f} s left"
 
 
 def run_state(run: PlannedRun) -> str:

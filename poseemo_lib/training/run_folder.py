@@ -170,7 +170,6 @@ def is_busy(folder: Path) -> bool:
             return False
     except (Timeout, OSError):
         return True
->>>>>>> 559d26f (One engine for studies and extraction: Dask, filelock and rich in place of the process pools)
 
 
 @dataclass(frozen=True)
@@ -245,7 +244,9 @@ def _check_complete(path: Path, record: dict) -> None:
     missing = [name for name, kind in kinds.items() if not isinstance(record.get(name), kind)]
     missing += [f"parameters.{name}" for name in ("seed", "fold", "architecture") if name not in record["parameters"]]
     if not missing:
-        missing += [f"dataset.{name}" for name in ("name", "content_hash", "synthetic") if name not in record["dataset"]]
+        missing += [
+            f"dataset.{name}" for name in ("name", "content_hash", "synthetic") if name not in record["dataset"]
+        ]
     missing += [name for name in ("started", "finished") if not _is_time(record.get(name))]
     if missing:
         raise PoseemoError(

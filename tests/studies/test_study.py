@@ -406,13 +406,11 @@ class Terminal(io.StringIO):
 
 @pytest.mark.parametrize("terminal", [False, True])
 def test_lines_where_there_is_no_terminal_and_a_bar_where_there_is_one(monkeypatch, terminal):
-    times = iter([0.0, *(20.0 * k for k in range(1, 9))])
-    monkeypatch.setattr("poseemo_lib.studies.status.time.monotonic", lambda: next(times))
+    times = iter([0.0, 20.0, 40.0, 60.0])
+    monkeypatch.setattr("poseemo_lib.studies.status.time", SimpleNamespace(monotonic=lambda: next(times)))
     monkeypatch.setenv("TERM", "xterm")
     out = Terminal() if terminal else io.StringIO()
     with Display([1.0, 1.0, 2.0], "runs", file=out) as display:
-        monkeypatch.undo()
-        monkeypatch.setattr("poseemo_lib.studies.status.time.monotonic", lambda: next(times))
         display.ended("a seed 0", Result("done", seconds=20.0))
         display.ended("a seed 1", Result("failed", "no [space]"))
         display.ended("b seed 0", Result("elsewhere"), 2.0)
