@@ -139,7 +139,7 @@ class Engine:
                 raise PoseemoError(f"--cluster: {self.address}: no Dask scheduler answers there: {text}") from None
         self._stack.callback(client.close, timeout=PATIENCE)
         with warnings.catch_warnings():
-            warnings.simplefilter("error")
+            warnings.simplefilter("error", UserWarning)
             try:
                 client.get_versions(check=True, packages=list(packages))
             except (UserWarning, ValueError) as error:

@@ -52,10 +52,10 @@ class VideoOrder:
     name : str
         The clip's id.
     path : str
-    videos : str
-        The folder or list that it was found in.
     result : str
         File for the result.
+    videos : str
+        The folder or list that it was found in.
     estimator : dict
         Arguments of `open_estimator`.
     sha256 : str
@@ -68,8 +68,8 @@ class VideoOrder:
 
     name: str
     path: str
-    videos: str
     result: str
+    videos: str
     estimator: dict
     sha256: str
     code: str
@@ -136,7 +136,9 @@ def extract_dataset(
     PoseemoError
         `out` cannot be written, another process extracts into it, or the cluster cannot do it.
     """
-    src, out = Path(videos), _local(out)
+    if "://" in str(out):
+        raise UsageError(f"{out}: wanted a folder on a file system, got a URL; copy the dataset there when it is done")
+    src, out = Path(videos), Path(out).absolute()
     labels = {"label": label, "label_pattern": label_pattern, "label_map": dict(label_map or {}), "split": split}
     entries, unmatched = find_entries(src, **labels)
     check_out(out)
@@ -157,20 +159,10 @@ def extract_dataset(
         todo = [one for one in report.videos if not one.fault and read_quality(paths[one.entry.name]) is None]
         report.done_before = len(paths) - len(todo)
         if todo:
-            orders = [
-                VideoOrder(
-                    one.entry.name,
-                    str(one.entry.path.absolute()),
-                    str(src.absolute()),
-                    str(paths[one.entry.name]),
-                    arguments,
-                    about.sha256,
-                    settings["code"],
-                    fps,
-                    cuts,
-                )
-                for one in todo
-            ]
+            shared = {"videos": str(src.absolute()), "estimator": arguments, "sha256": about.sha256}
+            shared |= {"code": settings["code"], "fps": fps, "cuts": cuts}
+            entries = [one.entry for one in todo]
+            orders = [VideoOrder(one.name, str(one.path.absolute()), str(paths[one.name]), **shared) for one in entries]
             packages = PACKAGES[arguments["name"]]
             with Engine(jobs, cluster=cluster, resources=dict(resources or {}), packages=packages) as engine:
                 _extract(report, orders, engine, about.running(), progress)
@@ -247,12 +239,6 @@ def extract_one(order: VideoOrder, abandoned: Callable[[], bool] = bool) -> str:
     except OSError as error:  # a full disk is so for all videos
         raise WorkerError(f"{Path(order.result).parent}: cannot write: {error.strerror or error}") from None
     return "done"
-
-
-def _local(out) -> Path:
-    if "://" in str(out):
-        raise UsageError(f"{out}: wanted a folder on a file system, got a URL; copy the dataset there when it is done")
-    return Path(out).absolute()
 
 
 def _result_paths(report: ExtractionReport, folder: Path, settings: dict) -> dict[str, Path]:

@@ -65,18 +65,7 @@ class Study(BaseModel):
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """One run of a study.
-
-    Parameters
-    ----------
-    config : str
-    parameters : RunParameters
-    folder : Path
-    identity : str
-        Empty where the dataset is missing.
-    dataset : str
-        Where the dataset is.
-    """
+    """One run of a study; without its dataset `identity` and `dataset`, the place of it, are empty."""
 
     config: str
     parameters: RunParameters

@@ -35,8 +35,8 @@ from poseemo_lib.training.run_folder import (
 
 NOTEBOOK = "03_train.ipynb"
 FAILED_NOTEBOOK = "notebook-failed.ipynb"
-# Distributions whose versions must agree on a cluster, since they decide a run's numbers.
-PACKAGES = ("torch", "numpy", "numba", "scikit-learn", "papermill")
+# Distributions whose versions must agree on a cluster. Of torch any build of a version will do: see `code_of`.
+PACKAGES = ("numba", "scikit-learn", "papermill")
 # What prepares a local worker: see `Engine`.
 PRELOAD = ("poseemo_lib.studies.kernels",)
 # Seconds between two looks at runs that another process is working on.

@@ -140,7 +140,7 @@ def test_a_worker_that_cannot_extract_says_why(videos, tmp_path):
 
     arguments = {"name": "mediapipe", "model": str(MODEL), "people": 2}
     video, result = videos / "sad" / "0.avi", tmp_path / "a.npz"
-    order = VideoOrder("a", str(video), str(videos), str(result), arguments, SHA256, code_hash())
+    order = VideoOrder("a", str(video), str(result), str(videos), arguments, SHA256, code_hash())
     for changes, said in [
         ({"code": "other"}, "the code for extraction differs from the client's"),
         ({"videos": "/no/where"}, "does not see the videos /no/where; wanted a folder that client and workers share"),

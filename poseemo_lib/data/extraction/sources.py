@@ -112,20 +112,12 @@ def _match(paths: list[Path], src: Path, pattern: str | None, label_map: Mapping
 
 def _named(entries: list[Entry]) -> list[Entry]:
     """Give entries that are alike but for the suffix their full names, and refuse a video that comes twice."""
-    twice = [path for path, n in Counter(entry.path for entry in entries).items() if n > 1]
-    if twice:
-        raise UsageError(f"{twice[0]}: wanted each video once, got it {_times(entries, twice[0])} times")
+    for path, n in Counter(entry.path for entry in entries).items():
+        if n > 1:
+            raise UsageError(f"{path}: wanted each video once, got it {n} times")
     names = Counter(entry.name for entry in entries)
-    return [_with_suffix(entry) if names[entry.name] > 1 else entry for entry in entries]
-
-
-def _times(entries: list[Entry], path: Path) -> int:
-    return sum(entry.path == path for entry in entries)
-
-
-def _with_suffix(entry: Entry) -> Entry:
     # The source and the group stay: two encodings of one recording must not straddle a split.
-    return replace(entry, name=entry.name + entry.path.suffix)
+    return [replace(one, name=one.name + one.path.suffix) if names[one.name] > 1 else one for one in entries]
 
 
 def _read_list(src: Path, label_map: Mapping[str, str], split: str | None) -> list[Entry]:
@@ -135,21 +127,16 @@ def _read_list(src: Path, label_map: Mapping[str, str], split: str | None) -> li
             raise UsageError(
                 f"{src}: line {number}: wanted a path and a label, got {' '.join(filter(None, row.values()))!r}"
             )
-    found = [
-        Found(src.parent / row["path"], row["path"], _name(row), label=row["label"], split=row.get("split") or None)
-        for _, row in rows
-    ]
-    entries, _ = match_found(found, None, label_map, split)
-    return [_with_groups(entry, row) for entry, (_, row) in zip(entries, rows, strict=True)]
-
-
-def _name(row: dict[str, str]) -> str:
-    return Path(row["path"]).with_suffix("").as_posix()
-
-
-def _with_groups(entry: Entry, row: dict[str, str]) -> Entry:
-    source = row.get("source") or entry.source_id
-    return replace(entry, source_id=source, group_id=row.get("group") or source)
+    found = []
+    for _, row in rows:
+        name = Path(row["path"]).with_suffix("").as_posix()
+        told = {"label": row["label"], "split": row.get("split") or None}
+        found.append(Found(src.parent / row["path"], row["path"], name, **told))
+    entries = []
+    for entry, (_, row) in zip(match_found(found, None, label_map, split)[0], rows, strict=True):
+        source = row.get("source") or entry.source_id
+        entries.append(replace(entry, source_id=source, group_id=row.get("group") or source))
+    return entries
 
 
 def _rows(src: Path) -> list[tuple[int, dict[str, str]]]:
