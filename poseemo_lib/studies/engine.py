@@ -24,6 +24,8 @@ DIED = "the worker process died twice (killed, or out of memory?)"
 LOST = "lost the Dask scheduler; finished work is kept, and the same command continues"
 # Seconds to wait for a scheduler that does not answer, and for the workers to stop.
 PATIENCE = 10
+# Seconds between two looks at the workers, and until those of this machine must have started again.
+TICK, START = 1.0, 120
 # Of a LocalCluster: a dead worker's task is repeated once, a worker may fork kernels, and these inherit no settings of
 # Dask's own.
 CONFIG = {
@@ -188,31 +190,29 @@ class Engine:
         import distributed
 
         waiting, order_of = deque(orders), {}
-        done = distributed.as_completed(loop=self.client.loop)
         # A cluster gets all of them, so that one that adapts to its load sees it; a free local worker gets the next.
         width = len(waiting) if self.address else self.jobs
-
-        def submit() -> None:
-            order = waiting.popleft()
-            options = {
-                "key": f"{name(order)}-{uuid.uuid4().hex[:8]}",
-                "pure": False,
-                "resources": self.resources or None,
-            }
-            future = self.client.submit(_carry_out, function, order, self.gpus, bool(self.address), **options)
-            order_of[future] = order
-            done.add(future)
-
-        for _ in range(min(width, len(waiting))):
-            submit()
-        for future in done:
-            if (result := _result(future)) is None:
-                done.add(future)
+        seen = time.monotonic()
+        while waiting or order_of:
+            while waiting and len(order_of) < width:
+                order = waiting.popleft()
+                task = _carry_out, function, order, self.gpus, bool(self.address)
+                key = f"{name(order)}-{uuid.uuid4().hex[:8]}"
+                order_of[self.client.submit(*task, key=key, pure=False, resources=self.resources or None)] = order
+            try:
+                with self.client.as_current():
+                    ended = distributed.wait(list(order_of), timeout=TICK, return_when="FIRST_COMPLETED").done
+            except TimeoutError:
+                if self.address or self.client.scheduler_info()["workers"]:
+                    seen = time.monotonic()
+                elif time.monotonic() - seen > START:
+                    raise PoseemoError("the worker processes have died and could not be started again") from None
                 continue
-            order = order_of.pop(future)
-            if waiting:
-                submit()
-            yield order, result
+            except distributed.CancelledError:
+                raise PoseemoError(LOST) from None
+            for future in ended:
+                if (result := _result(future)) is not None:
+                    yield order_of.pop(future), result
 
 
 def quiet() -> None:

@@ -1,5 +1,6 @@
 """Videos -> dataset: every video once, several at a time, resumable; then the dataset in one go, in a fixed order."""
 
+import atexit
 import os
 import shutil
 import threading
@@ -194,8 +195,14 @@ def complete_already(videos: str | Path, out: str | Path) -> DatasetInfo | None:
     return info if same and info.complete else None
 
 
-# An estimator for each thread of a worker, which is kept from video to video.
-_kept = threading.local()
+# Thread of a worker -> arguments and estimator, which is kept from video to video.
+_opened: dict[int, tuple] = {}
+
+
+@atexit.register
+def _close() -> None:
+    for _, estimator in _opened.values():
+        estimator.close()
 
 
 def extract_one(order: VideoOrder, abandoned: Callable[[], bool] = bool) -> str:
@@ -224,16 +231,18 @@ def extract_one(order: VideoOrder, abandoned: Callable[[], bool] = bool) -> str:
     for what, path in (("videos", order.videos), ("folder", str(Path(order.result).parent))):
         if not Path(path).exists():
             raise WorkerError(f"does not see the {what} {path}; wanted a folder that client and workers share")
-    if getattr(_kept, "arguments", None) != order.estimator:
-        _kept.estimator, _kept.arguments = open_estimator(**order.estimator), order.estimator
-    if (there := _kept.estimator.info.sha256) != order.sha256:
+    thread = threading.get_ident()
+    if thread not in _opened or _opened[thread][0] != order.estimator:
+        _opened[thread] = order.estimator, open_estimator(**order.estimator)
+    estimator = _opened[thread][1]
+    if (there := estimator.info.sha256) != order.sha256:
         raise WorkerError(f"the model file differs: wanted sha256 {order.sha256[:12]}, got {there[:12]}")
 
     def look(*_) -> None:
         if abandoned():
             raise PoseemoError("stopped")
 
-    found = extract_video(order.path, _kept.estimator, fps=order.fps, cuts=order.cuts, progress=look)
+    found = extract_video(order.path, estimator, fps=order.fps, cuts=order.cuts, progress=look)
     try:
         save_result(Path(order.result), *found)
     except OSError as error:  # a full disk is so for all videos

