@@ -17,12 +17,7 @@ N_THRESHOLDS = 101
 
 
 def reliability_table(
-    predictions: Predictions,
-    classes: tuple[str, ...],
-    *,
-    n_bins: int = ECE_BINS,
-    n_bootstrap: int = 2000,
-    seed: int = 0,
+    predictions: Predictions, classes: tuple[str, ...], *, n_bootstrap: int = 2000, seed: int = 0
 ) -> pd.DataFrame:
     """Compare confidence with accuracy, in bins of equal width: those of the expected calibration error.
 
@@ -34,12 +29,12 @@ def reliability_table(
     """
     table = predictions_table(predictions, classes)
     groups = draw_groups(table, n_bootstrap, seed)
-    bins = confidence_bins(table["confidence"].to_numpy(), n_bins)
+    bins = confidence_bins(table["confidence"].to_numpy())
     n, right, confidence = (
-        groups.sums(table, values, bins, n_bins)
+        groups.sums(table, values, bins, ECE_BINS)
         for values in (np.ones(len(table)), table["right"], table["confidence"])
     )
-    edges = np.linspace(0, 1, n_bins + 1)
+    edges = np.linspace(0, 1, ECE_BINS + 1)
     counts = {"n": n.sum(0).astype(int), "n_groups": (n > 0).sum(0), "confidence": _share(confidence.sum(0), n.sum(0))}
     return pd.DataFrame({"from": edges[:-1], "to": edges[1:], **counts, **_accuracy(groups, right, n)})
 
