@@ -22,24 +22,12 @@ def write_run(
     """Write one complete run; `tables` is split -> predictions table."""
     folder.mkdir(parents=True)
     write_table(folder / "predictions.parquet", pd.concat(tables.values(), ignore_index=True))
-    values = {
-        "architecture": architecture,
-        "seed": seed,
-        "fold": fold,
-        "score_by": "clip",
-        "dataset": "d",
-        **parameters,
-    }
+    values = {"architecture": architecture, "seed": seed, "fold": fold, "score_by": "clip", "dataset": "d"} | parameters
     record = {
-        "status": "complete",
-        "config": config,
-        "identity": str(folder),
-        "parameters": values,
-        "classes": list(CLASSES),
-        "leaks": leaks or {},
-        "clips": {"train": 10, "val": 5, "test": 5},
+        "status": "complete", "config": config, "identity": str(folder), "parameters": values,
+        "classes": list(CLASSES), "leaks": leaks or {}, "clips": {"train": 10, "val": 5, "test": 5},
         "dataset": {"content_hash": "h", "synthetic": synthetic, "name": "d"},
-    }
+    }  # fmt: skip
     write_json(folder / "run.json", record)
 
 

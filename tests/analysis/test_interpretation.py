@@ -152,31 +152,24 @@ class TestInterpretation:
         assert found.recovery is None and found.counts["n_seeds"] == 1 and found.counts["n_random"] == 3
         assert set(found.similarity["compared"]) == {"trained and randomised"}
 
-    @pytest.mark.parametrize("score_by", ["clip", "source"])
-    def test_folds_and_recordings_are_pooled(self, score_by, tiny, tmp_path):
+    def test_folds_and_recordings_are_pooled(self, tiny, tmp_path):
         dataset = Dataset(tiny)
         folds = sorted(dataset.table()["group_id"].unique())[:3]
-        shared = {"split": "leave_one_group_out", "architecture": "conv1d", "score_by": score_by}
+        shared = {"split": "leave_one_group_out", "architecture": "conv1d", "score_by": "source"}
         for number, fold in enumerate(folds):
             write_run(tmp_path / "net" / f"fold-{number}" / "seed-0", "net", dataset, fold=fold, **shared)
         (config,) = load_results(tmp_path).configs
         found = interpret(config, dataset)
         in_test = dataset.table().query("group_id in @folds")
-        wanted = in_test["clip_id" if score_by == "clip" else "source_id"].nunique()
-        assert found.counts["n_clips"] == wanted and found.counts["n_groups"] == 3
-        assert found.counts["unit"] == {"clip": "clip", "source": "recording"}[score_by]
+        assert (found.counts["unit"], found.counts["n_clips"]) == ("recording", in_test["source_id"].nunique())
+        assert found.counts["n_groups"] == 3
         assert found.importance["attention"].isna().all() and found.counts["n_random"] == 3
 
 
 class TestPlayer:
     def test_right_ones_of_each_class_then_wrong_ones(self):
-        answers = pd.DataFrame(
-            {
-                "label": [0, 0, 1, 1, 2, 2],
-                "prediction": [0, 0, 1, 0, 1, 0],
-                "confidence": [0.5, 0.9, 0.4, 0.8, 0.6, 0.7],
-            }
-        )
+        rows = {"label": [0, 0, 1, 1, 2, 2], "prediction": [0, 0, 1, 0, 1, 0]}
+        answers = pd.DataFrame(rows | {"confidence": [0.5, 0.9, 0.4, 0.8, 0.6, 0.7]})
         assert list(choose_clips(answers, 6).index) == [1, 2, 3, 5, 4]
         assert list(choose_clips(answers, 3).index) == [1, 2, 3]
         assert list(choose_clips(answers[:3], 6).index) == [1, 2]

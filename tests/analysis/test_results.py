@@ -24,14 +24,7 @@ def write_run(folder, config, labels, predicted, *, architecture="deep_residual"
         table[f"p_{name}"] = np.where(np.array(predicted) == name, 0.9, 0.05)
     both = pd.concat([table.assign(split="val"), table.assign(split="test")])
     both.to_parquet(folder / "predictions.parquet")
-    values = {
-        "architecture": architecture,
-        "seed": seed,
-        "fold": fold,
-        "score_by": "clip",
-        "dataset": "d",
-        **parameters,
-    }
+    values = {"architecture": architecture, "seed": seed, "fold": fold, "score_by": "clip", "dataset": "d"} | parameters
     record = {
         "status": "complete", "config": config, "identity": f"{config}{seed}{fold}{parameters}", "parameters": values,
         "classes": CLASSES, "leaks": {}, "dataset": {"content_hash": "h", "synthetic": False, "name": "d"},
@@ -146,12 +139,8 @@ def test_sizes_are_those_of_the_models(tmp_path):
 
 
 def test_ranks_take_the_tests_of_all_pairs(tmp_path):
-    configs = {
-        "good": {"skill": 0.9},
-        "twin": {"skill": 0.9},
-        "bad": {"skill": 0.1},
-        "majority": {"architecture": "majority"},
-    }
+    configs = {name: {"skill": skill} for name, skill in (("good", 0.9), ("twin", 0.9), ("bad", 0.1))}
+    configs["majority"] = {"architecture": "majority"}
     results = load_results(made_studies.made_study(tmp_path, configs, seeds=(0, 1, 2)))
     tests = comparisons(results, n_bootstrap=500)
     ranks = results.ranks(tests).set_index("config")
