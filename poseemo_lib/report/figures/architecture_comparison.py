@@ -12,7 +12,7 @@ from poseemo_lib.analysis.results import SHOWN_METRICS
 from poseemo_lib.plots import marks, style
 from poseemo_lib.plots.labels import label_points
 from poseemo_lib.report.data import ReportData
-from poseemo_lib.report.figures.drawn import Drawn, finish_study, interval_text, score_of
+from poseemo_lib.report.figures.drawn import Drawn, finish_study, interval_text
 from poseemo_lib.report.templates import METRIC_NAMES
 from poseemo_lib.text import count, percent
 
@@ -174,7 +174,7 @@ def _title(material: ReportData) -> str:
     """Say which config was selected, its score, and which networks differ significantly."""
     best, tests = material.best, material.tests[material.tests["family"] == "networks"]
     kind = "selected on validation" if best.is_network else "the baseline with the highest validation score"
-    text = f"{style.name_text(best.name)}, {kind}, reaches {percent(score_of(best)['mean'])} macro-F1"
+    text = f"{style.name_text(best.name)}, {kind}, reaches {percent(best.scores.score('macro_f1')['mean'])} macro-F1"
     if len(tests) == 1:
         row = tests.iloc[0]
         verb = "differ" if row["significant"] else "do not differ"

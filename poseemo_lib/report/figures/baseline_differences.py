@@ -8,7 +8,7 @@ from poseemo_lib.analysis.configs import ConfigRuns
 from poseemo_lib.analysis.statistics import ALPHA, MIN_GROUPS, compare_configs
 from poseemo_lib.plots import marks, style
 from poseemo_lib.report.data import ReportData
-from poseemo_lib.report.figures.drawn import Drawn, not_run, score_of
+from poseemo_lib.report.figures.drawn import Drawn, not_run
 from poseemo_lib.text import count
 
 TITLE = "Networks against baselines"
@@ -36,7 +36,7 @@ def held_against(configs: list[ConfigRuns]) -> dict[str, ConfigRuns]:
     """Choose the baselines to compare with: majority, and of the others the one with the highest test score."""
     others = [config for config in configs if config.is_baseline and not config.is_majority]
     majority = [config for config in configs if config.is_majority]
-    strongest = sorted(others, key=lambda config: -score_of(config)["mean"])
+    strongest = sorted(others, key=lambda config: -config.scores.score("macro_f1")["mean"])
     return {kind: found[0] for kind, found in (("majority", majority), ("strongest other", strongest)) if found}
 
 
@@ -50,7 +50,7 @@ def difference_table(material: ReportData, n_bootstrap: int = 10_000) -> pd.Data
         score and is_chosen of the network; the network with the highest score first.
     """
     configs = material.main.configs
-    scores = {config.name: float(score_of(config)["mean"]) for config in configs if config.is_network}
+    scores = {config.name: float(config.scores.score("macro_f1")["mean"]) for config in configs if config.is_network}
     names = sorted(scores, key=scores.get, reverse=True)
     baselines = [config.name for config in held_against(configs).values()]
     table = compare_configs(

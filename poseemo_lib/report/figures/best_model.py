@@ -12,7 +12,7 @@ from poseemo_lib.plots import marks, style
 from poseemo_lib.plots.confusion import draw_confusion
 from poseemo_lib.report.alt_texts import describe_confusion
 from poseemo_lib.report.data import ReportData
-from poseemo_lib.report.figures.drawn import Drawn, sample_of, score_of
+from poseemo_lib.report.figures.drawn import Drawn, sample_of
 from poseemo_lib.text import count
 
 SHOWN = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "macro_f1": "macro-F1"}
@@ -56,7 +56,7 @@ def facts_of(material: ReportData) -> pd.DataFrame:
     ece = calibration_errors(config).add_prefix("ece_", axis=0)
     majority = next((other for other in material.main.configs if other.is_majority), None)
     known = {
-        **{f"majority_{name}": np.nan if majority is None else score_of(majority, name)["mean"] for name in SHOWN},
+        **{f"majority_{name}": np.nan if majority is None else majority.scores.score(name)["mean"] for name in SHOWN},
         "chance": config.chance,
         "parameters": np.nan if config.n_parameters is None else config.n_parameters,
         "seeds": len(config.seeds),
@@ -179,8 +179,9 @@ def _title(config: ConfigRuns) -> str:
     """Say how much is correct, and the classes of the highest and lowest recall."""
     recall = config.scores.per_class.query("metric == 'recall'").set_index("class")["mean"].dropna()
     ends = [f"{style.name_text(name, 16)} ({100 * recall[name]:.0f} %)" for name in (recall.idxmax(), recall.idxmin())]
+    accuracy = 100 * config.scores.score("accuracy")["mean"]
     return (
         f"{style.name_text(config.name)}, selected on validation, is correct on "
-        f"{100 * score_of(config, 'accuracy')['mean']:.1f} % of test {config.unit}s; recall is highest for {ends[0]}, "
+        f"{accuracy:.1f} % of test {config.unit}s; recall is highest for {ends[0]}, "
         f"lowest for {ends[1]}"
     )

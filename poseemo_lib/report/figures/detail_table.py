@@ -14,7 +14,7 @@ from matplotlib.ticker import EngFormatter
 from poseemo_lib.analysis.configs import ENSEMBLE, ConfigRuns
 from poseemo_lib.plots import style
 from poseemo_lib.report.data import ReportData
-from poseemo_lib.report.figures.drawn import Drawn, sample_of, score_of
+from poseemo_lib.report.figures.drawn import Drawn, sample_of
 from poseemo_lib.text import percent
 from poseemo_lib.training.metrics import RECALL_THRESHOLD
 
@@ -83,12 +83,12 @@ def details(material: ReportData) -> pd.DataFrame:
 
 def _scores(config: ConfigRuns) -> dict:
     recall = config.scores.per_class.query("metric == 'recall'").set_index("class")
-    rows = {name: score_of(config, name) for name in SCORES}
+    rows = {name: config.scores.score(name) for name in SCORES}
     # A temperature belongs to one run, and an ensemble is made of several.
     rows["ece_calibrated"] = (
         pd.Series(np.nan, ["mean", "low", "high"])
         if config.architecture == ENSEMBLE
-        else config.calibrated_scores.scores.set_index("metric").loc["ece"]
+        else config.calibrated_scores.score("ece")
     )
     rows |= {RECALL + name: recall.loc[name] for name in config.classes}
     ends = {f"{name}_{end}": row[end] for name, row in rows.items() for end in ("low", "high")}

@@ -36,11 +36,6 @@ def not_run(title: str, why: str) -> Drawn:
     return Drawn(fig, f"{title}: not run. {why}", {})
 
 
-def score_of(config: ConfigRuns, metric: str = "macro_f1") -> pd.Series:
-    """Return the mean of a score over seeds and its interval: mean, low, high, sd, n_seeds."""
-    return config.scores.scores.set_index("metric").loc[metric]
-
-
 def interval_text(row, value: str = "mean") -> str:
     """Write a share of a row with its interval: `62.7 % [58.1, 66.0]`."""
     return with_interval(row[value], row["low"], row["high"])

@@ -160,8 +160,7 @@ def _draw_recovery(ax, recovery) -> None:
     order = recovery.assign(place=recovery["target"].map(list(TARGETS).index)).sort_values("place", kind="stable")
     names = []
     for i, ((_, target, method), rows) in enumerate(order.groupby(["place", "target", "method"], sort=False)):
-        rows = rows.drop(columns=["low", "high"], errors="ignore").set_index("model")
-        rows = rows.rename(columns={"difference_low": "low", "difference_high": "high"})
+        rows = rows.assign(low=rows["difference_low"], high=rows["difference_high"]).set_index("model")
         names.append(f"{TARGETS[target]}\n{method}")
         for model, colour, marker, shift in (
             ("trained", style.BLUE, "o", -0.16),

@@ -10,7 +10,7 @@ from poseemo_lib.analysis.configs import ConfigRuns
 from poseemo_lib.analysis.speed import machine
 from poseemo_lib.plots import style
 from poseemo_lib.report.data import ReportData
-from poseemo_lib.report.figures.drawn import Drawn, not_run, sample_of, score_of
+from poseemo_lib.report.figures.drawn import Drawn, not_run, sample_of
 
 # Name, title, and how a value is written.
 SHARES = {
@@ -95,10 +95,10 @@ def values_of(configs: list[ConfigRuns], speed: pd.DataFrame) -> pd.DataFrame:
     for config in configs:
         shares = config.predicted_shares
         rows[config.name] = {
-            "accuracy": score_of(config, "accuracy")["mean"],
-            "macro_f1": score_of(config)["mean"],
+            "accuracy": config.scores.score("accuracy")["mean"],
+            "macro_f1": config.scores.score("macro_f1")["mean"],
             "class_balance": 1 - (shares["predicted"] - shares["true"]).abs().sum() / 2,
-            "calibration": 1 - config.calibrated_scores.scores.set_index("metric").loc["ece", "mean"],
+            "calibration": 1 - config.calibrated_scores.score("ece")["mean"],
             "ms_alone": speed[config.name],
             "n_parameters": np.nan if config.n_parameters is None else config.n_parameters,
         }
@@ -109,8 +109,8 @@ def intervals_of(configs: list[ConfigRuns]) -> pd.DataFrame:
     """Collect the 95 % intervals: config, axis (accuracy, macro_f1, calibration), low, high."""
     rows = []
     for config in configs:
-        ends = {name: score_of(config, name)[["low", "high"]] for name in ("accuracy", "macro_f1")}
-        low, high = config.calibrated_scores.scores.set_index("metric").loc["ece", ["low", "high"]]
+        ends = {name: config.scores.score(name)[["low", "high"]] for name in ("accuracy", "macro_f1")}
+        low, high = config.calibrated_scores.score("ece")[["low", "high"]]
         ends["calibration"] = (1 - high, 1 - low)
         rows += [{"config": config.name, "axis": name, "low": a, "high": b} for name, (a, b) in ends.items()]
     return pd.DataFrame(rows)

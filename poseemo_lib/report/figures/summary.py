@@ -13,7 +13,7 @@ from poseemo_lib.plots import style
 from poseemo_lib.plots.style import name_text
 from poseemo_lib.report.comparisons import comparisons
 from poseemo_lib.report.data import ReportData
-from poseemo_lib.report.figures.drawn import Drawn, sample_of, score_of
+from poseemo_lib.report.figures.drawn import Drawn, sample_of
 from poseemo_lib.report.figures.factors import corrections, leak_pair
 from poseemo_lib.report.figures.poster import Panel, Tile, Words, draw_poster
 from poseemo_lib.report.findings import groups_known
@@ -183,7 +183,7 @@ def _tiles(material: ReportData) -> list[Tile]:
 
 
 def _tile(config: ConfigRuns, metric: str, owner: str, is_chosen: bool) -> Tile:
-    row = score_of(config, metric)
+    row = config.scores.score(metric)
     interval = f"95 % interval {100 * row['low']:.1f} to {100 * row['high']:.1f}"
     note = interval if np.isfinite(row["low"]) else "no interval: too few groups"
     return Tile(owner, TILE_METRICS[metric], percent(row["mean"]), note, is_chosen)
@@ -267,7 +267,7 @@ def _test(row: dict) -> str:
 
 
 def _limits(config: ConfigRuns) -> list[str]:
-    wrong = percent(1 - score_of(config, "accuracy")["mean"])
+    wrong = percent(1 - config.scores.score("accuracy")["mean"])
     return [
         sentence("feeling"),
         f"Judge nobody by it: it is wrong on {wrong} of test {config.unit}s, and nothing was measured on other people, "
