@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from multiprocessing import forkserver
 
 from jupyter_client.manager import KernelManager
@@ -42,17 +43,14 @@ def dask_setup(worker) -> None:
     global _threads
     if sys.platform == "linux":  # nothing tells a kernel elsewhere that its server has gone
         _CONTEXT.set_forkserver_preload(["poseemo_lib.studies.preload"])
-        _threads = _threads_of(os.environ)
+        _threads = [os.environ.get(name) for name in THREAD_VARIABLES]
         forkserver.ensure_running()
 
 
-def can_fork(manager: KernelManager, environment: dict[str, str]) -> bool:
+def can_fork(manager: KernelManager, environment: Mapping[str, str]) -> bool:
     """Tell whether the server can fork this kernel."""
-    return _threads == _threads_of(environment) and manager.format_kernel_cmd()[:3] == COMMAND
-
-
-def _threads_of(environment) -> list[str | None]:
-    return [environment.get(name) for name in THREAD_VARIABLES]
+    threads = [environment.get(name) for name in THREAD_VARIABLES]
+    return _threads == threads and manager.format_kernel_cmd()[: len(COMMAND)] == COMMAND
 
 
 class ForkProvisioner(KernelProvisionerBase):

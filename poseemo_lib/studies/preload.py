@@ -5,7 +5,6 @@ from poseemo_lib.studies.kernels import die_with_parent
 
 die_with_parent()
 
-import gc
 import os
 import warnings
 
@@ -30,6 +29,3 @@ with warnings.catch_warnings():
     import poseemo_lib.plots
     import poseemo_lib.training.baselines
     import poseemo_lib.training.run
-
-gc.collect()
-gc.freeze()  # so that kernels share these pages
