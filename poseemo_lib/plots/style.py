@@ -118,6 +118,8 @@ def finish(fig: Figure, *, title: str = "", note: str = "", synthetic: bool, lea
     synthetic, leaky : bool
         Neither: no mark. Marked once, however often this is called.
     """
+    if not isinstance(fig, Figure):  # a part of a figure, which is finished as a whole
+        return
     width, height = fig.get_size_inches()
     marks = ", ".join(text for text, wanted in ((SYNTHETIC_TEXT, synthetic), (LEAKY_TEXT, leaky)) if wanted)
     if title:
