@@ -110,13 +110,12 @@ class Results:
 
     def seed_scores(self) -> pd.DataFrame:
         """Scores of every seed by itself: config, seed, metric, value."""
-        rows = [
-            {"config": config.name, "seed": seed, "metric": name, "value": scores.score(name)["mean"]}
-            for config in self.configs
-            for seed, table in config.predictions("test").items()
-            for scores in [config_scores({seed: table}, config.classes, n_bootstrap=1)]
-            for name in SHOWN_METRICS
-        ]
+        rows = []
+        for config in self.configs:
+            for seed, table in config.predictions("test").items():
+                scores = config_scores({seed: table}, config.classes, n_bootstrap=1)
+                row = {"config": config.name, "seed": seed}
+                rows += [row | {"metric": name, "value": scores.score(name)["mean"]} for name in SHOWN_METRICS]
         return pd.DataFrame(rows)
 
     def ranks(self, tests: pd.DataFrame) -> pd.DataFrame:

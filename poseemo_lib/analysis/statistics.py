@@ -210,11 +210,11 @@ def compare_apart(
     dict
         A row for :func:`adjusted`, without McNemar's test, with the clips and groups of the smaller test split.
     """
-    one, other = (
-        resample(predictions, classes, metric, groups, name in fixed)
-        for (name, predictions), draws in zip((a, b), (seed, seed + 1), strict=True)
-        for groups in [draw_groups(mean_over_seeds(predictions, classes, name), n_bootstrap, draws)]
-    )
+    sides = []
+    for (name, predictions), draws in zip((a, b), (seed, seed + 1), strict=True):
+        groups = draw_groups(mean_over_seeds(predictions, classes, name), n_bootstrap, draws)
+        sides.append(resample(predictions, classes, metric, groups, name in fixed))
+    one, other = sides
     row = _compare(one, other, [one.drawn, other.drawn], (one, other))
     row |= {"n_a_only": None, "n_b_only": None, "p_mcnemar": np.nan, "paired": False}
     return {"a": a[0], "b": b[0], "metric": metric, **row}
