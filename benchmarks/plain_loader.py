@@ -52,7 +52,8 @@ class PlainClips(Dataset):
         mask = position <= len(clip) - 1
         window = augment(gather(clip, position[mask]), self.how, self.rng, self.n_frames)
         real = torch.ones(1, len(window), dtype=torch.bool)
-        features = to_features(torch.from_numpy(np.ascontiguousarray(window))[None], real, self.fps, self.positions)[0].numpy()
+        keypoints = torch.from_numpy(np.ascontiguousarray(window))[None]
+        features = to_features(keypoints, real, self.fps, self.positions)[0].numpy()
         padded = np.zeros((self.n_frames, features.shape[1]), np.float32)
         padded[mask] = features
         return padded, mask

@@ -51,7 +51,7 @@ class PreparedClips:
 def prepare_clips(
     clips: Iterable[PoseClip], classes: tuple[str, ...], how: Preparation, device: torch.device | str = "cpu"
 ) -> PreparedClips:
-    """Prepare clips, at least one, by `features.preparation` and stack them on the device; `classes` gives the labels."""
+    """Prepare clips, at least one, by `features.preparation`, number their labels, and stack them on the device."""
     arrays, clip_ids, labels = [], [], []
     for clip in clips:
         arrays.append(prepare(clip.keypoints, clip.fps, clip.width, clip.height, how))
