@@ -21,7 +21,7 @@ def flip(keypoints: Tensor, chosen: Tensor) -> Tensor:
 
 
 def scale_rotate(keypoints: Tensor, factor: Tensor, angle: Tensor) -> Tensor:
-    """Scale by a factor (B,) and rotate by an angle (B,), radians clockwise in the picture, about the mean of the joints."""
+    """Scale by a factor (B,) and rotate by an angle (B,), radians clockwise, about the mean of the joints."""
     cos, sin = _per_clip(torch.cos(angle) * factor, ends=1), _per_clip(torch.sin(angle) * factor, ends=1)
     # In double precision, so that the order of the sum does not show.
     mean = torch.nan_to_num(keypoints[..., :2].flatten(1, 3).double().nanmean(1)).to(keypoints.dtype)

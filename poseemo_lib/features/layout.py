@@ -6,6 +6,6 @@ from poseemo_lib.skeleton import MAX_PEOPLE, N_KEYPOINTS
 CHANNEL_NAMES = ("x", "y", "confidence", "vx", "vy", "ax", "ay")
 N_FEATURES = MAX_PEOPLE * N_KEYPOINTS * len(CHANNEL_NAMES)
 
-# Velocities are in units a second, accelerations in 50 units a second squared. An estimator's jitter of 1 % of the torso
-# is then about 0.3 in both, less than a lively gesture's speed of 1, and no kind of feature dominates the others.
+# Velocities are in units a second, accelerations in 50 units a second squared. An estimator's jitter of 1 % of the
+# torso is then about 0.3 in both, less than a lively gesture's speed of 1, and no kind of feature dominates the others.
 ACCELERATION_UNIT = 50.0

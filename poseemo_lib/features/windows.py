@@ -42,7 +42,7 @@ class Window:
 def raw_length(n_frames: int, model_fps: float, fps: float) -> int:
     """Count the frames of a recording at `fps` that become a window of `n_frames` frames at `model_fps`.
 
-    That is the smallest T with floor((T - 1) * model_fps / fps) + 1 >= n_frames, rounded as `preparation.resample` does.
+    That is the smallest T with floor((T - 1) * model_fps / fps) + 1 >= n_frames, rounded as in `preparation.resample`.
     """
     step = fps / model_fps
     length = max(1, ceil((n_frames - 1) * step) - 1)

@@ -11,8 +11,8 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from poseemo_lib.errors import UsageError
 from poseemo_lib.models.dropout import dropout
 
-# ONNX's gates among torch's: input, output, forget, cell of input, forget, cell, output (LSTM); update, reset, hidden of
-# reset, update, new (GRU).
+# Places of ONNX's gates among torch's. LSTM: input, output, forget, cell of input, forget, cell, output; GRU: update,
+# reset, hidden of reset, update, new.
 _ONNX_GATES = {nn.LSTM: (0, 3, 1, 2), nn.GRU: (1, 0, 2)}
 
 
