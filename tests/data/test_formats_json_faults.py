@@ -32,7 +32,7 @@ FAULTS = [
     (alphapose, [entry("0.jpg") | {"keypoints": [[1, 2, 3]] * 17}], "wanted numbers, got a list of 3"),
     (alphapose, [entry("0.jpg") | {"keypoints": [NAN] * 51}], "wanted a person in at least one frame"),
     (alphapose, [entry("a_1.jpg"), entry("a_01.png")], "one image for each frame number"),
-    (alphapose, [entry("a_1.jpg"), entry("a_1700000000.jpg")], "frame numbers in the names"),
+    (alphapose, [entry("a_1.jpg"), entry("a_1700000000.jpg")], "wanted frame numbers"),
     (coco, [entry("0.jpg")], "COCO's images and annotations, got a list of 1; .* alphapose"),
     (coco, faulty(images=[]), "wanted images for all annotations"),
     (coco, faulty(images=[3]), "images: a list of 1 that are not all objects"),

@@ -108,7 +108,7 @@ def test_faulty_recordings_are_named(tmp_path):
         openpose.read(tmp_path / "empty")
     write(tmp_path / "stamps", 0, person())
     write(tmp_path / "stamps", 1_700_000_000, person())
-    with pytest.raises(FormatError, match="frame numbers in the names"):
+    with pytest.raises(FormatError, match="wanted frame numbers"):
         openpose.read(tmp_path / "stamps")
     write(tmp_path / "twice", 1, person()).rename(tmp_path / "twice" / "clip_01_keypoints.json")
     write(tmp_path / "twice", 1, person())

@@ -14,11 +14,7 @@ from poseemo_lib.errors import FormatError, UsageError
 
 # `walk_000012` is frame 12 of `walk`. More than 18 digits are not a frame number.
 _NUMBERED = re.compile(r"(?P<clip>.*?)[_\-. ]?(?P<frame>[0-9]{0,18})", re.DOTALL)
-# An ending begins with a letter: `clip.000012` has none.
-_ENDING = re.compile(r"\.[A-Za-z]\w*$")
-# More missing frames than this for each one given are a sign that the numbers are not frame numbers.
-_MOST_SPREAD = 100
-# Tracks of many people of a long video would need a slot each in every frame; more slots than these are not laid out.
+# A track needs a slot in every frame: with more slots than these, tracks are not used, and people are linked anew.
 _MOST_SLOTS = 4_000_000
 
 
@@ -41,8 +37,8 @@ def split_number(name: str) -> tuple[str, int | None]:
 
 
 def without_ending(name: str) -> str:
-    """Return the name of a picture without its ending, such as `.jpg`."""
-    return _ENDING.sub("", name)
+    """Return the name of a picture without its ending, which begins with a letter: `clip.000012` has none."""
+    return re.sub(r"\.[A-Za-z]\w*$", "", name)
 
 
 def _clip(path: Path, ending: str) -> str:
@@ -50,21 +46,10 @@ def _clip(path: Path, ending: str) -> str:
 
 
 def find_frames(src, ending: str, wanted: Callable[[Path], bool] = Path.is_file) -> list[Path]:
-    """List the recordings of which every frame is a file.
+    """List the recordings under a folder of which every frame is a file; a single frame is a recording of its own.
 
-    Parameters
-    ----------
-    src : str or Path
-        A folder, or one frame, which is a recording of its own.
-    ending : str
-        What the names end with after the frame's number, in lower case.
-    wanted : callable
-        Which of the files count.
-
-    Returns
-    -------
-    list of Path
-        A folder that holds the frames of one recording, or folder / name where it holds those of several.
+    Names end with the frame's number and `ending`, in lower case; `wanted` says which files count. A recording is the
+    folder of its frames, or folder / name where the folder holds the frames of several.
     """
     files = [path for path in files_under(src, ending) if wanted(path)]
     if Path(src).is_file():
@@ -79,10 +64,7 @@ def find_frames(src, ending: str, wanted: Callable[[Path], bool] = Path.is_file)
 def frame_files(path: Path, ending: str, wanted: Callable[[Path], bool] = Path.is_file) -> dict[int, Path]:
     """Return the files of a recording that :func:`find_frames` found, by frame number; none where there are none.
 
-    Raises
-    ------
-    FormatError
-        They are of several recordings, two have one number, or the numbers are not frame numbers.
+    FormatError where they are of several recordings, two have one number, or the numbers are not frame numbers.
     """
     folder = path if path.is_dir() else path.parent
     files = [path] if path.is_file() else folder.glob("*")
@@ -101,12 +83,12 @@ def frame_files(path: Path, ending: str, wanted: Callable[[Path], bool] = Path.i
     return frames
 
 
-def check_spread(frames: Iterable[int], where) -> None:
-    """Raise :class:`FormatError` where numbers are too far apart to be those of frames."""
+def check_spread(frames: Iterable[int], where, most: int = 100) -> None:
+    """Raise :class:`FormatError` where numbers are more than `most` apart on average: they are not those of frames."""
     frames = set(frames)
     spread = max(frames) - min(frames) + 1
-    if spread > _MOST_SPREAD * len(frames):
-        raise FormatError(f"{where}: wanted frame numbers in the names, got {len(frames)} frames over {spread} numbers")
+    if spread > most * len(frames) or min(frames) < 0:
+        raise FormatError(f"{where}: wanted frame numbers, got {len(frames)} frames over {spread} numbers")
 
 
 def arrange(
@@ -117,19 +99,16 @@ def arrange(
     Parameters
     ----------
     poses : array (N, 17, 3), float32
-        Of all frames, in the file's order; people of whom nothing was seen are left out.
+        People of all frames, in the file's order; those of whom nothing was seen are left out.
     frames : array (N,), int
         0 to n_frames - 1.
     ids : sequence of N, optional
-        Who each is, comparable with each other. They count where no frame has one of them twice.
-    n_frames : int
-    where : str or Path
-        The file, for messages.
+        Who each person is; used where no frame has one of them twice.
 
     Returns
     -------
     keypoints : array (T, P, 17, 3), float32
-        At least one joint is seen, else FormatError.
+        FormatError where nobody is seen in any frame.
     tracked : bool
         Whether a slot is one person, in the order of the ids; else people fill the slots in the file's order.
     """
@@ -137,10 +116,11 @@ def arrange(
     poses, frames = poses[seen], np.asarray(frames)[seen]
     slots = None if ids is None else _track_slots(np.asarray(ids)[seen], frames, n_frames)
     tracked = slots is not None
-    if slots is None:
-        slots = _order_in_frame(frames)
-    keypoints = np.full((n_frames, max(slots, default=0) + 1, 17, 3), np.nan, np.float32)
-    keypoints[..., 2] = 0
+    if not tracked:  # the place of each among the people of its frame
+        order = np.argsort(frames, kind="stable")
+        slots = np.empty(len(frames), np.int64)
+        slots[order] = np.arange(len(frames)) - np.searchsorted(frames[order], frames[order])
+    keypoints = np.full((n_frames, max(slots, default=0) + 1, 17, 3), [np.nan, np.nan, 0], np.float32)
     keypoints[frames, slots] = poses
     check_seen(keypoints, where)
     return keypoints, tracked
@@ -150,13 +130,6 @@ def _track_slots(ids: np.ndarray, frames: np.ndarray, n_frames: int) -> np.ndarr
     names, slots = np.unique(ids, return_inverse=True)
     once = len(np.unique(frames * len(names) + slots)) == len(slots)
     return slots if once and n_frames * len(names) <= _MOST_SLOTS else None
-
-
-def _order_in_frame(frames: np.ndarray) -> np.ndarray:
-    order = np.argsort(frames, kind="stable")
-    slots = np.empty(len(frames), np.int64)
-    slots[order] = np.arange(len(frames)) - np.searchsorted(frames[order], frames[order])
-    return slots
 
 
 def seen_people(recording: Recording) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -22,10 +22,11 @@ from typing import Literal
 
 import numpy as np
 
-from poseemo_lib.clips import EMOTIONS, SPLITS, mark_missing
+from poseemo_lib.clips import EMOTIONS, SPLITS
 from poseemo_lib.data.formats import Recording
+from poseemo_lib.data.formats.frames import mark_poses
 from poseemo_lib.data.formats.plain_pickle import as_array, load_plain
-from poseemo_lib.data.formats.shared import Fps, Side, check_seen, in_words, make_recording, with_options
+from poseemo_lib.data.formats.shared import Fps, Side, in_words, make_recording, with_options
 from poseemo_lib.errors import FormatError, UsageError
 from poseemo_lib.skeleton import JOINT_NAMES, to_coco17
 
@@ -72,23 +73,17 @@ def read(
     annotations, splits, known = _contents(load_plain(path), path)
     split_of = _split_table(splits, protocol, path)
     names = list(classes) if classes is not None else known
-    left, recordings = Path(path).stat().st_size, []
+    recordings = []
     for i, annotation in enumerate(annotations):
         name = _name(annotation, f"{path}: annotation {i}")
         where = f"{path}: {name if name.isprintable() else repr(name)}"
-        keypoints, used = _keypoints(annotation, layout, where)
-        # One array may be named many times: what is copied out must not outgrow what is there.
-        if (left := left - used) < 0:
-            raise FormatError(f"{where}: its arrays and those before claim more than the file holds")
-        told = {"fps": annotation.get("fps"), "label": _label(annotation.get("label"), names, where)}
+        keypoints = _keypoints(annotation, layout, where)
+        label = _label(annotation.get("label"), names, where)
+        told = {"fps": annotation.get("fps"), "label": label, "split": split_of.get(name)}
         size = _size(annotation.get("img_shape"), where) or (width, height)
-        own = annotation.get("tracked")
-        told["split"] = split_of.get(name)
-        recordings.append(
-            make_recording(
-                keypoints, where, fps, *size, told, tracked=own if isinstance(own, bool) else tracked, name=name
-            )
-        )
+        told_tracked = annotation.get("tracked")
+        known = told_tracked if isinstance(told_tracked, bool) else tracked
+        recordings.append(make_recording(keypoints, where, fps, *size, told, tracked=known, name=name))
     return recordings
 
 
@@ -149,8 +144,8 @@ def _name(annotation, where: str) -> str:
     return name
 
 
-def _keypoints(annotation: dict, layout: str | None, where: str) -> tuple[np.ndarray, int]:
-    """Return keypoints (T, M, 17, 3) and the bytes that they took in the file."""
+def _keypoints(annotation: dict, layout: str | None, where: str) -> np.ndarray:
+    """Return keypoints (T, M, 17, 3)."""
     xy, score = as_array(annotation.get("keypoint")), as_array(annotation.get("keypoint_score"))
     if xy is None:
         more = ", which keeps its keypoints in another file" if "raw_file" in annotation else ""
@@ -164,18 +159,8 @@ def _keypoints(annotation: dict, layout: str | None, where: str) -> tuple[np.nda
     frames = annotation.get("total_frames", xy.shape[1])
     if frames != xy.shape[1]:
         raise FormatError(f"{where}: wanted total_frames as in keypoint, {xy.shape[1]}, got {in_words(frames)}")
-    joints = _coco17(_with_score(xy, score), layout, where)
-    check_seen(joints, where)
-    return joints, xy.nbytes + (0 if score is None else score.nbytes)
-
-
-def _with_score(xy: np.ndarray, score: np.ndarray | None) -> np.ndarray:
-    """Return (T, M, V, 3); without scores what is not at 0, 0 has confidence 1."""
-    out = np.empty((*xy.shape[:3], 3), np.float32)
-    with np.errstate(over="ignore"):
-        out[..., :2] = xy
-        out[..., 2] = (xy != 0).any(-1) if score is None else score
-    return mark_missing(out.swapaxes(0, 1))
+    score = (xy != 0).any(-1) if score is None else score  # without scores, what is not at 0, 0 has confidence 1
+    return _coco17(mark_poses(np.concatenate([xy, score[..., None]], -1).swapaxes(0, 1)), layout, where)
 
 
 def _coco17(keypoints: np.ndarray, layout: str | None, where: str) -> np.ndarray:

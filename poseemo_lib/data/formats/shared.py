@@ -20,8 +20,6 @@ from poseemo_lib.errors import FormatError, UsageError
 # The options that nearly every format has: frames per second, and the size of the picture in pixels.
 Fps = Annotated[float, Field(ge=1, le=1000)] | None
 Side = Annotated[int, Field(ge=1)] | None
-# Bytes of the arrays in one file, unpacked: 10 million poses. A small packed file can claim any size.
-LARGEST = 2**31
 
 
 def with_options(function: Callable) -> Callable:
@@ -31,19 +29,16 @@ def with_options(function: Callable) -> Callable:
 
     @functools.wraps(function)
     def checked(*args, **options):
-        return function(*args, **{key: _validated(key, hints[key], value) for key, value in options.items()})
+        for key, value in options.items():
+            try:
+                options[key] = hints[key].validate_python(value)
+            except ValidationError as error:
+                # "Input should be a valid number, unable to parse string as a number" -> "a valid number"
+                texts = [re.sub("^Input (should be )?|, (unable|got) .*", "", one["msg"]) for one in error.errors()]
+                raise UsageError(f"{key}: should be {' or '.join(dict.fromkeys(texts))}, got {value!r}") from None
+        return function(*args, **options)
 
     return checked
-
-
-def _validated(option: str, hint: TypeAdapter, value):
-    try:
-        return hint.validate_python(value)
-    except ValidationError as error:
-        # "Input should be a valid number, unable to parse string as a number" -> "a valid number"
-        texts = [re.sub("^Input |, (unable|got) .*", "", one["msg"]) for one in error.errors()]
-        wanted = " or ".join(dict.fromkeys(text.removeprefix("should be ") for text in texts))
-        raise UsageError(f"{option}: should be {wanted}, got {value!r}") from None
 
 
 @contextmanager
@@ -106,26 +101,10 @@ def check_seen(keypoints: np.ndarray, where) -> None:
 def make_recording(
     keypoints: np.ndarray, where, fps: Fps, width: Side, height: Side, told: Mapping | None = None, **more
 ) -> Recording:
-    """Make a recording from its keypoints, the options, and what the file says.
+    """Make a recording from keypoints (T, P, 17, 3), the options, and what the file says.
 
-    Parameters
-    ----------
-    keypoints : array (T, P, 17, 3), float32
-        COCO-17 keypoints in pixels.
-    where : str or Path
-        The file, for messages.
-    fps, width, height
-        The options of the format.
-    told : mapping, optional
-        What the file says: ``fps``, ``width``, ``height``, ``label`` and ``split``, each of which may be missing or
-        None.
-    **more
-        Other fields of :class:`~poseemo_lib.data.formats.Recording`.
-
-    Raises
-    ------
-    FormatError
-        Nobody is seen in any frame, or the file says something that cannot be.
+    `told` may hold the file's ``fps``, ``width``, ``height``, ``label`` and ``split``; `more` are other fields of the
+    recording. FormatError where nobody is seen in any frame, or the file says something that cannot be.
     """
     check_seen(keypoints, where)
     told = told or {}

@@ -10,16 +10,15 @@ sleap-io is BSD-3-Clause.
 import numpy as np
 
 from poseemo_lib.data.formats import Recording
+from poseemo_lib.data.formats.frames import check_spread
 from poseemo_lib.data.formats.names import pick_named
-from poseemo_lib.data.formats.shared import LARGEST, Fps, Side, check_seen, extra, make_recording, with_options
+from poseemo_lib.data.formats.shared import Fps, Side, extra, make_recording, with_options
 from poseemo_lib.errors import FormatError
 from poseemo_lib.skeleton import COCO_KEYPOINTS, EDGES
 from poseemo_lib.text import first_line
 
 SUFFIX = ".slp"
 LOST = "label and split, and slots in which nobody is ever seen"
-# More frames than this for each labelled one are a sign of damage.
-_MOST_SPREAD = 1000
 
 
 @with_options
@@ -44,28 +43,17 @@ def read(path, *, fps: Fps = None, width: Side = None, height: Side = None) -> l
 
 def _load(path):
     with extra("sleap-io"):
-        import h5py
         import sleap_io
     try:
-        with h5py.File(path) as file:
-            names = [name for name in ("frames", "instances", "points", "pred_points") if name in file]
-            claimed = sum(file[name].nbytes for name in names)
-    except (OSError, AttributeError, RuntimeError, KeyError) as error:
-        raise FormatError(f"{path}: cannot be read as SLEAP's HDF5: {first_line(error)}") from None
-    if "frames" not in names or claimed > LARGEST:
-        raise FormatError(f"{path}: wanted SLEAP's frames of at most {LARGEST} bytes, got {claimed}")
-    try:
         return sleap_io.load_slp(str(path), open_videos=False)
-    except Exception as error:  # a damaged file fails in any part of sleap-io
+    except Exception as error:  # a damaged file fails in any part of HDF5 and sleap-io
         raise FormatError(f"{path}: not a sound SLEAP file: {first_line(error)}") from None
 
 
 def _keypoints(labels, video, path) -> tuple[np.ndarray, bool]:
     """Return keypoints (T, P, 17, 3) and whether each slot is one person."""
     frames = labels.find(video)
-    index = [int(frame.frame_idx) for frame in frames]
-    if min(index) < 0 or max(index) + 1 > _MOST_SPREAD * len(index):
-        raise FormatError(f"{path}: wanted frame numbers, got {len(index)} frames from {min(index)} to {max(index)}")
+    check_spread([0, *(int(frame.frame_idx) for frame in frames)], path, most=1000)
     instances = [instance for frame in frames for instance in frame]
     if len({tuple(instance.skeleton.node_names) for instance in instances}) > 1:
         raise FormatError(f"{path}: wanted one skeleton for all people, got several")
@@ -77,7 +65,6 @@ def _keypoints(labels, video, path) -> tuple[np.ndarray, bool]:
     except Exception as error:
         raise FormatError(f"{path}: not a sound SLEAP file: {first_line(error)}") from None
     keypoints = pick_named(found, instances[0].skeleton.node_names, path)
-    check_seen(keypoints, path)
     return keypoints[:, (keypoints[..., 2] > 0).any((0, 2))], tracked
 
 
