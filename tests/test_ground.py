@@ -81,8 +81,6 @@ def test_the_files_that_come_first_are_there():
 
 NOT_IMPORTED = {  # run as commands, or loaded by name
     "jupyterlab": "make lab",
-    "ipykernel": "the kernel of the notebooks",
-    "pyarrow": "",
     "import-linter": "make lint",
     "ruff": "make lint",
     "nbstripout": "make lint",
