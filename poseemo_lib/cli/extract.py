@@ -11,7 +11,7 @@ from poseemo_lib.errors import PoseemoError, UsageError
 from poseemo_lib.text import count
 
 app = typer.Typer()
-LEFT = "what was done is kept, the same command goes on"
+LEFT = "finished work is kept, and the same command continues"
 
 
 @app.command()
@@ -21,14 +21,18 @@ def extract(
     estimator: Annotated[str, typer.Option(help="mediapipe, rtmo or rtmpose.")] = "mediapipe",
     model: Annotated[
         str | None,
-        typer.Option(metavar="FILE", help="Its model file (rtmpose: DETECTOR,POSE); default: fetched once."),
+        typer.Option(
+            metavar="FILE", help="Model file of the estimator (rtmpose: DETECTOR,POSE); default: downloaded once."
+        ),
     ] = None,
-    people: Annotated[int, typer.Option(min=1, help="Look for so many people in a picture, at most.")] = 4,
+    people: Annotated[int, typer.Option(min=1, help="Most people to look for in a picture.")] = 4,
     min_confidence: Annotated[
-        float, typer.Option(min=0, max=1, help="Count as a person what the estimator is so sure of.")
+        float, typer.Option(min=0, max=1, help="Least confidence at which the estimator reports a person.")
     ] = 0.5,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, mps; mediapipe runs on the cpu.")] = "cpu",
-    fps: Annotated[float | None, typer.Option(help="Frames a second, where a video has more; default: all.")] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 or mps; mediapipe runs on the CPU.")] = "cpu",
+    fps: Annotated[
+        float | None, typer.Option(help="Use at most this many frames a second; default: all frames.")
+    ] = None,
     no_cuts: Annotated[bool, typer.Option("--no-cuts", help="Do not look for scene cuts.")] = False,
     label: Annotated[str | None, typer.Option(help="Label of all videos.")] = None,
     label_pattern: Annotated[
@@ -38,34 +42,35 @@ def extract(
             "(?P<group>...), (?P<source>...), (?P<split>...); default: a folder per class, the split above it."
         ),
     ] = None,
-    label_map: Annotated[
-        list[str] | None, typer.Option(help="WORD=CLASS, e.g. joy=happy; give it once a word.")
-    ] = None,
-    split: Annotated[str | None, typer.Option(help="Split of all videos whose path tells none.")] = None,
+    label_map: Annotated[list[str] | None, typer.Option(help="WORD=CLASS, e.g. joy=happy; repeatable.")] = None,
+    split: Annotated[str | None, typer.Option(help="Split of all videos whose path does not name one.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the dataset; default: the folder's.")] = None,
     source: Annotated[str, typer.Option(help="Where the videos come from.")] = "",
-    licence: Annotated[str, typer.Option(help="Their licence.")] = "",
-    jobs: Annotated[int | None, typer.Option(min=1, help="Videos at a time on this machine; default: 1.")] = None,
+    licence: Annotated[str, typer.Option(help="Licence of the videos.")] = "",
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Videos at the same time on this machine; default: 1.")
+    ] = None,
     cluster: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="A Dask scheduler whose workers extract (docs/cluster.md).")
+        str | None, typer.Option(metavar="ADDRESS", help="Address of a Dask scheduler (docs/cluster.md).")
     ] = None,
     resource: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=N", help="What a video takes of a Dask worker, e.g. GPU=1.")
+        list[str] | None, typer.Option(metavar="NAME=N", help="Worker resources that a video needs, e.g. GPU=1.")
     ] = None,
     min_detected: Annotated[
-        float, typer.Option(min=0, max=1, help="Name videos with people in a smaller share of frames; they are kept.")
+        float,
+        typer.Option(min=0, max=1, help="Report videos that show people in a smaller share of frames (they are kept)."),
     ] = 0.1,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be extracted and stop.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would be extracted and exit.")] = False,
 ) -> None:
-    r"""Turn videos into a dataset, one clip a video: its one or two main people.
+    r"""Turn videos into a dataset: one clip per video, with its one or two main people.
 
-    Each finished video is kept at once: after Ctrl-C, a crash or a power cut the same command goes on. A video that
-    is broken or shows nobody is named at the end; the others are written. OUT/quality.csv says how well people were
-    seen in each.
+    Finished videos are kept: after Ctrl-C, a crash or a power cut the same command continues. A video that is broken or
+    shows nobody is reported at the end, and the others are written. OUT/quality.csv lists how well people were detected
+    in each video.
 
     Example: poseemo extract CAER data/caer --jobs 4
 
-    That is CAER (train|validation|test/Class/*.avi), or any folder per class.
+    This reads CAER's layout (train|validation|test/Class/*.avi), or any layout with one folder per class.
 
     Class in the file's name: poseemo extract clips data/mine --label-pattern '(?P<group>\w+)_(?P<label>\w+)\.mp4'
 

@@ -1,4 +1,4 @@
-"""The command that makes a study's runs."""
+"""The command that runs a study."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,32 +9,32 @@ from poseemo_lib.cli.shared import read_amounts, say, short_path, stoppable
 from poseemo_lib.errors import PoseemoError, UsageError
 
 app = typer.Typer()
-STOPPED = "what was done is kept, the same command goes on"
+STOPPED = "finished work is kept, and the same command continues"
 
 
 @app.command()
 def study(
-    file: Annotated[Path, typer.Argument(help="A study, e.g. parameters/studies/demo.yaml.")],
+    file: Annotated[Path, typer.Argument(help="A study file, e.g. parameters/studies/demo.yaml.")],
     out: Annotated[Path | None, typer.Option(help="Folder of the runs; default: runs/<name of the study>.")] = None,
     jobs: Annotated[
-        int | None, typer.Option(min=1, help="Runs at a time; default: one a core, one with a GPU.")
+        int | None, typer.Option(min=1, help="Runs at the same time; default: one per core, or one on a GPU.")
     ] = None,
-    gpus: Annotated[str | None, typer.Option(help="GPUs to use, e.g. 0,1; each run sees one of them only.")] = None,
-    jobs_per_gpu: Annotated[int, typer.Option(min=1, help="Runs at a time on each of --gpus.")] = 1,
+    gpus: Annotated[str | None, typer.Option(help="GPUs to use, e.g. 0,1; each run uses one of them.")] = None,
+    jobs_per_gpu: Annotated[int, typer.Option(min=1, help="Runs at the same time on each GPU.")] = 1,
     cluster: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="A Dask scheduler that makes the runs (docs/cluster.md).")
+        str | None, typer.Option(metavar="ADDRESS", help="Address of a Dask scheduler (docs/cluster.md).")
     ] = None,
     resource: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=N", help="What a run takes of a Dask worker, e.g. GPU=1.")
+        list[str] | None, typer.Option(metavar="NAME=N", help="Worker resources that a run needs, e.g. GPU=1.")
     ] = None,
-    only: Annotated[str | None, typer.Option(metavar="CONFIG[,CONFIG]", help="Make the runs of these configs.")] = None,
-    status: Annotated[bool, typer.Option("--status", help="Print how far it is and stop.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Name the runs that would be made and stop.")] = False,
+    only: Annotated[str | None, typer.Option(metavar="CONFIG[,CONFIG]", help="Run only these configs.")] = None,
+    status: Annotated[bool, typer.Option("--status", help="Show the state of every run and exit.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List the missing runs and exit.")] = False,
 ) -> None:
-    """Make the runs of a study that are not there yet; goes on where it was stopped.
+    """Run a study: train every config with every seed. The same command resumes an interrupted study.
 
-    Made again is only what has other code, parameters or data. A run that fails keeps its notebook, and the
-    others go on. Processes that are started on one study, here or on hosts that share its folder, share its runs.
+    A complete run is repeated only if its code, parameters or data changed. A failed run keeps its notebook, and the
+    others continue. Several processes, also on hosts that share the folder, can work on one study together.
 
     Example: poseemo study parameters/studies/demo.yaml --jobs 2
 

@@ -73,7 +73,7 @@ def test_a_stopped_study_leaves_nothing_on_the_workers(tiny, tmp_path, cluster, 
     said = process.communicate(timeout=30)[1]
     assert below and all_gone(below, 10)
     if number == signal.SIGINT:
-        assert process.returncode == 130 and said.startswith("poseemo: stopped; what was done is kept")
+        assert process.returncode == 130 and said.startswith("poseemo: stopped; finished work is kept")
     wait_until(lambda: not [*out.rglob(".notebook-*"), *out.rglob(".tmp-*")], seconds=10)
 
 

@@ -163,7 +163,7 @@ def test_a_look_at_a_study_makes_nothing(history):
 def test_ctrl_c_stops_at_once_and_leaves_nothing_half_written(history):
     code, said, left = history["interrupted"]
     assert code == 130 and not left
-    assert said.strip().splitlines()[-1] == "poseemo: stopped; what was done is kept, the same command goes on"
+    assert said.strip().splitlines()[-1] == "poseemo: stopped; finished work is kept, and the same command continues"
     assert "Traceback" not in said
 
 
