@@ -220,7 +220,7 @@ def test_a_result_is_there_whole_or_not_at_all(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("number", "said"), [(signal.SIGKILL, ""), (signal.SIGINT, "poseemo: stopped; what was done")])
+@pytest.mark.parametrize(("number", "said"), [(signal.SIGKILL, ""), (signal.SIGINT, "poseemo: stopped; finished work")])
 def test_an_extraction_that_is_stopped_goes_on(tmp_path, number, said):
     needs_shared()
     for k in range(4):
