@@ -55,7 +55,7 @@ def small_run(tiny, tmp_path_factory):
 def few_draws(request):
     """Draw fewer groups where figures and cards are tested, not statistics, which take most of the time."""
     name = request.module.__name__
-    if not name.startswith(("test_figures_", "test_cards")):
+    if not name.startswith(("test_figures_", "test_cards", "test_findings")):
         yield
         return
     from functools import partial

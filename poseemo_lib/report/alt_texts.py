@@ -15,23 +15,22 @@ def describe_confusion(confusion: np.ndarray, classes: tuple[str, ...]) -> str:
 
 
 def describe_confusions(confusions: dict[str, np.ndarray], classes: tuple[str, ...]) -> str:
-    """Word the confusion matrices of several configs, of which one at a time is shown, first the first."""
+    """Word the confusion matrices of several configs, of which one at a time is shown."""
     name, first = next(iter(confusions.items()))
-    return (
-        f"Confusion matrices of {len(confusions)} configs, one at a time. {name}: {describe_confusion(first, classes)}"
-    )
+    shown = describe_confusion(first, classes)
+    return f"Confusion matrices of {len(confusions)} configs, one at a time. {name}: {shown}"
 
 
 def describe_runs(table: pd.DataFrame) -> str:
-    """Word the networks' runs as lines: how many, and the one with the highest validation score."""
+    """Word a chart of the networks' runs: how many, and the one with the highest validation score."""
     table = table.dropna(subset="n_parameters")
     if table.empty:
         return "No run of a network"
     best = table.loc[table["val_macro_f1"].idxmax()]
-    scores = f"{100 * best['val_macro_f1']:.1f} % there and {100 * best['test_macro_f1']:.1f} % on test"
+    run = f"{best['config']}, seed {best['seed']}; {100 * best['test_macro_f1']:.1f} % on test"
     return (
-        f"{len(table)} runs of {table['config'].nunique()} configs, one line each. Highest on validation: "
-        f"{best['config']}, seed {best['seed']}, macro-F1 {scores}"
+        f"{len(table)} runs of {table['config'].nunique()} configs, one line each. Highest validation macro-F1: "
+        f"{100 * best['val_macro_f1']:.1f} % ({run})"
     )
 
 

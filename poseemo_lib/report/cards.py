@@ -1,7 +1,7 @@
 """Model card and dataset card in Markdown, made from runs and dataset alone; their texts are in `templates/`."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
@@ -139,25 +139,13 @@ def dataset_card(data: ReportData) -> str:
 def split_table(config: ConfigRuns) -> pd.DataFrame:
     """Count the clips of every class, the groups and the recordings in each split of a config.
 
-    Parameters
-    ----------
-    config : ConfigRuns
-
-    Returns
-    -------
-    DataFrame
-        Index: the classes, `all clips`, `groups`, `recordings`; columns train, val, test; texts: a number, or the
-        smallest and the largest where folds differ.
+    Index: the classes, `all clips`, `groups`, `recordings`; columns train, val, test. A cell is a text: a number, or
+    the smallest and the largest if folds differ.
     """
     folds = [_split_counts(run.split(), config.classes) for run in config.runs if run.seed == min(config.seeds)]
     low, high = (getattr(np, name)([fold.to_numpy() for fold in folds], axis=0) for name in ("min", "max"))
-    texts = [[_span(pair) for pair in zip(*rows, strict=True)] for rows in zip(low, high, strict=True)]
-    return pd.DataFrame(texts, index=folds[0].index, columns=folds[0].columns)
-
-
-def _span(pair: Sequence[int]) -> str:
-    low, high = pair
-    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+    span = np.vectorize(lambda least, most: f"{least:,}" if least == most else f"{least:,} to {most:,}")
+    return pd.DataFrame(span(low, high), index=folds[0].index, columns=folds[0].columns)
 
 
 def _split_counts(split: pd.DataFrame, classes: tuple[str, ...]) -> pd.DataFrame:
@@ -182,9 +170,8 @@ def _label_rows(clips: pd.DataFrame, classes: tuple[str, ...]) -> list[list[str]
     rows = []
     for name in classes:
         own = clips[clips["label"] == name]
-        n_groups, n_recordings = own["group_id"].nunique(), own["source_id"].nunique()
-        share = percent(len(own) / max(len(clips), 1))
-        rows.append([name, f"{len(own):,}", share, f"{n_groups:,}", f"{n_recordings:,}"])
+        distinct = [f"{own[column].nunique():,}" for column in ("group_id", "source_id")]
+        rows.append([name, f"{len(own):,}", percent(len(own) / max(len(clips), 1)), *distinct])
     return rows
 
 
@@ -206,22 +193,7 @@ def _content(dataset: Dataset, clips: pd.DataFrame) -> dict:
 
 
 def missing_joints(dataset: Dataset) -> pd.Series:
-    """Share of the frames of each person in which a joint is missing.
-
-    Parameters
-    ----------
-    dataset : Dataset
-
-    Returns
-    -------
-    Series
-        Joint -> share; NaN without a frame.
-
-    Raises
-    ------
-    DatasetError
-        A shard is missing or damaged.
-    """
+    """Return for each joint the share of frames, over all people, in which it is missing; NaN without a frame."""
     seen, n = np.zeros(len(COCO_KEYPOINTS)), 0
     for _, batch in dataset.batches(("keypoints",)):
         values = batch.column("keypoints").flatten().to_numpy(zero_copy_only=False).reshape(-1, len(COCO_KEYPOINTS), 3)

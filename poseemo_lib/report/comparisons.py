@@ -13,7 +13,7 @@ from poseemo_lib.analysis.factors import split_groups, split_name
 from poseemo_lib.analysis.results import Results
 from poseemo_lib.analysis.statistics import adjusted, compare_apart, compare_configs
 
-# Two splits have two test parts; macro-F1 would change with their class frequencies alone.
+# Two splits have different test clips; macro-F1 would change with their class frequencies alone.
 SPLITS_METRIC = "balanced_accuracy"
 
 
@@ -22,29 +22,23 @@ def comparisons(
 ) -> pd.DataFrame:
     """Make the comparisons that a study calls for.
 
-    Parameters
-    ----------
-    results : Results
-    base : str, optional
-        Name of a config. With it, every other config tested on the same clips is compared with it, and nothing else but
-        splits: a few planned comparisons find more than all pairs do.
-    metric, n_bootstrap
-        See :func:`poseemo_lib.analysis.statistics.compare_configs`. Splits are compared by balanced accuracy.
+    With `base`, the name of a config, every other config tested on the same clips is compared with it, and nothing else
+    but splits: a few planned comparisons find more than all pairs do. Splits are compared by balanced accuracy.
 
     Returns
     -------
     DataFrame
-        As of `compare_configs`, with the columns family ("baselines", "networks", "base", "splits") and clips (number
-        of the part in `Results.parts()`; -1 for "splits").
+        As of :func:`poseemo_lib.analysis.statistics.compare_configs`, with the columns family ("baselines", "networks",
+        "base", "splits") and clips (place in `Results.parts()`; -1 for "splits").
 
     Raises
     ------
     UsageError
-        There is no config called `base`.
+        No config is called `base`.
     """
     configs = {config.name: config for config in results.configs}
     if base is not None:
-        base = results[base].name  # raises where there is none
+        base = results[base].name  # raises if there is none
     predictions = {name: config.predictions("test") for name, config in configs.items()}
     how = {"fixed": {name for name, config in configs.items() if has_no_seeds(config)}, "n_bootstrap": n_bootstrap}
     tables = []
@@ -61,19 +55,9 @@ def comparisons(
 
 
 def with_baselines(part: Results, tests: pd.DataFrame) -> pd.DataFrame:
-    """Compare the selected network with each baseline that was tested on the same clips.
+    """Compare the selected network (`a`) with each baseline among configs that were tested on the same clips.
 
-    Parameters
-    ----------
-    part : Results
-        Configs that were tested on the same clips.
-    tests : DataFrame
-        From :func:`comparisons`; its rows are taken where it has them, which it does not where there is a base.
-
-    Returns
-    -------
-    DataFrame
-        As of :func:`comparisons`, `a` the selected network; empty without a baseline.
+    Rows of `tests`, from :func:`comparisons`, are reused; with a base it has none of these.
     """
     best = part.best()
     planned = tests[(tests["family"] == "baselines") & (tests["a"] == best.name)]

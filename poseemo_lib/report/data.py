@@ -24,14 +24,10 @@ from poseemo_lib.report.comparisons import comparisons, with_baselines
 
 @dataclass(frozen=True)
 class ReportData:
-    """Studies and what a report needs of them, each made once and when it is asked for.
+    """Studies and what a report needs from them, each computed once, when it is asked for.
 
-    Parameters
-    ----------
-    studies : tuple of Results
-        The report is about the first. The others may add an ablation, regimes against class imbalance, or a leak.
-    base : str
-        Name of a config that every other one is compared with; empty: what the study calls for.
+    The report is about the first study; the others may add an ablation, regimes against class imbalance, or a leak.
+    `base` names a config that every other one is compared with; empty: the comparisons that the study calls for.
     """
 
     studies: tuple[Results, ...]
@@ -39,7 +35,7 @@ class ReportData:
 
     @property
     def results(self) -> Results:
-        """The study that the report is about, all of its configs."""
+        """The study that the report is about."""
         return self.studies[0]
 
     @property
@@ -75,17 +71,17 @@ class ReportData:
 
     @cached_property
     def ablation(self) -> tuple[Results, pd.DataFrame]:
-        """The first study with an ablation, and its table, maybe empty."""
+        """The first study with an ablation, and its table, which may be empty."""
         return self._first(lambda study: factors.ablation_table(study, tests=self._tests_of(study)))
 
     @cached_property
     def imbalance(self) -> tuple[Results, pd.DataFrame]:
-        """The first study with regimes against class imbalance, and its table, maybe empty."""
+        """The first study with regimes against class imbalance, and its table, which may be empty."""
         return self._first(factors.imbalance_table)
 
     @cached_property
     def leakage(self) -> tuple[Results, pd.DataFrame]:
-        """The first study with one model under several splits, and its table, maybe empty."""
+        """The first study with one model under several splits, and its table, which may be empty."""
         return self._first(lambda study: factors.leakage_table(study)[0])
 
     def _first(self, table: Callable[[Results], pd.DataFrame]) -> tuple[Results, pd.DataFrame]:
@@ -102,7 +98,7 @@ class ReportData:
 
     @cached_property
     def dataset(self) -> Dataset | None:
-        """The dataset of the best config; None where it is not found."""
+        """The dataset of the best config; None if it is not found."""
         return find_dataset(self.best.runs[0].record)
 
     @cached_property
@@ -113,10 +109,7 @@ class ReportData:
         return measure_speed([config for config in self.main.configs if config.is_network])
 
     def begin(self) -> None:
-        """Start `interpretation`, which takes longest, in a process on another core, where there is one.
-
-        Speed is measured before, while nothing else runs.
-        """
+        """Start `interpretation`, which takes longest, in a process on another core; speed is measured before."""
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         if cores > 1 and self.dataset is not None and self.best.multiply_adds and len(self.speed):
             # Spawned: a fork of a process that has used threads can wait for ever.
@@ -133,13 +126,13 @@ class ReportData:
         try:
             if begun := vars(self).get("_begun"):
                 return begun.result()
-        except BrokenProcessPool:  # it was killed, or there was not enough memory for both
+        except BrokenProcessPool:  # it was killed, perhaps for want of memory
             pass
         return _interpret(self.best, self.dataset)
 
     @cached_property
     def clips_to_play(self) -> list:
-        """Clips for the player; none where files are missing: `interpretation` raises why, and figure 07 says it."""
+        """Clips for the player; none if files are missing, for which figure 07 gives the reason."""
         from poseemo_lib.analysis.interpretation import player_clips
 
         try:
@@ -167,23 +160,12 @@ def _interpret(config: ConfigRuns, dataset: Dataset | None, threads: int = 0):
 
 
 def load_report_data(runs: str | Path | Sequence[str | Path], base: str = "") -> ReportData:
-    """Read one or more studies.
-
-    Parameters
-    ----------
-    runs : str, Path or sequence of them
-        Folders of runs; the report is about the first.
-    base : str
-        See :class:`ReportData`. With it the ensemble of the three best networks is one more config.
-
-    Returns
-    -------
-    ReportData
+    """Read one or more studies, folders of runs; with a `base` the ensemble of the three best networks is added.
 
     Raises
     ------
     UsageError
-        A folder has no runs, or there is no config called `base`.
+        A folder has no runs, or no config is called `base`.
     PoseemoError
         No run of a folder is complete.
     """

@@ -17,10 +17,10 @@ from poseemo_lib.report.data import ReportData
 from poseemo_lib.report.templates import Markup, render, sentence
 from poseemo_lib.training.calibration import TEMPERATURE_RANGE
 
-NO_RANKS = "No ranks: they need at least two networks, and a test of every pair of them."
+NO_RANKS = "No ranks: they need at least two networks and a test of every pair."
 MOST_PAIRS = 12
 MOST_INPUTS = 3
-# A temperature this near to an end of its range, as a share of it, counts as being there.
+# Within this share of an end of its range, a temperature counts as being at that end.
 AT_END = 0.1
 KIND_NAMES = {"joint": "joints", "feature": "kinds of feature", "person": "people", "time": "time spans (seconds)"}
 
@@ -100,19 +100,9 @@ def against_chance(part: Results) -> str:
 
 
 def higher_on_test(part: Results, tests: pd.DataFrame) -> str:
-    """Name the config that scores highest on the test split, if validation selected another one.
+    """Name the config with the highest test score among configs tested on the same clips; empty if it was selected.
 
-    Parameters
-    ----------
-    part : Results
-        Configs that were tested on the same clips.
-    tests : DataFrame
-        From :func:`poseemo_lib.report.comparisons.comparisons`; a pair that it lacks is tested here.
-
-    Returns
-    -------
-    str
-        Empty where no score is higher.
+    A pair that `tests`, from :func:`poseemo_lib.report.comparisons.comparisons`, lacks is tested here.
     """
     best = part.best().name
     scores = {config.name: _scores(config)["macro_f1"]["mean"] for config in part.configs}
@@ -142,14 +132,14 @@ def findings(data: ReportData) -> str:
         synthetic=results.synthetic,
         leaky=[config.name for config in results.configs if config.leaks],
         alone=[config.name for config in results.configs if config.name not in {*tests["a"], *tests["b"]}],
-        parts=[_part(results, own) for number, own in tests.groupby("clips") if number >= 0],
+        parts=[_of_part(results, own) for number, own in tests.groupby("clips") if number >= 0],
         splits=splits,
         min_groups=MIN_GROUPS,
         most_pairs=MOST_PAIRS,
     )
 
 
-def _part(results: Results, tests: pd.DataFrame) -> dict:
+def _of_part(results: Results, tests: pd.DataFrame) -> dict:
     """Sort the comparisons among configs that were tested on the same clips, for the template `findings`."""
     rows = {family: tests[tests["family"] == family].to_dict("records") for family in ("baselines", "base", "networks")}
     baselines, networks = rows["baselines"], rows["networks"]
@@ -187,10 +177,8 @@ def selection(data: ReportData) -> str:
     """Say how the best config and its epochs were selected."""
     best = data.best
     epochs = [run.record["best_epoch"] for run in best.runs if run.record.get("best_epoch")]
-    values = best.parameters
-    return sentence(
-        "selection", best.name, best.validation_macro_f1, epochs, values.get("epochs"), values.get("choose_after")
-    )
+    limits = (best.parameters.get(name) for name in ("epochs", "choose_after"))
+    return sentence("selection", best.name, best.validation_macro_f1, epochs, *limits)
 
 
 def caution(data: ReportData) -> str:
@@ -209,7 +197,7 @@ def found_by_audit(leaks: dict[str, int]) -> str:
 
 
 def shared_by_splits(config: ConfigRuns) -> str:
-    """Say whether train, validation and test of a config can share a show, an actor or content."""
+    """Say whether the splits of a config can share a show, an actor or content."""
     return sentence("shared", config.leaks, groups_known(config))
 
 

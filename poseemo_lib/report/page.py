@@ -21,29 +21,10 @@ PRINT_SECONDS = 180
 LEVELS = ("h2", "h3")
 # What HTML made from Markdown may hold; anything else is shown as text.
 TAGS = [
-    *(
-        "h1",
-        "h2",
-        "h3",
-        "h4",
-        "h5",
-        "h6",
-        "p",
-        "div",
-        "span",
-        "a",
-        "img",
-        "b",
-        "strong",
-        "i",
-        "em",
-        "del",
-        "sub",
-        "sup",
-    ),
-    *("code", "pre", "blockquote", "ul", "ol", "li", "br", "hr", "details", "summary"),
-    *("table", "caption", "thead", "tbody", "tr", "th", "td"),
-]
+    "h1", "h2", "h3", "h4", "h5", "h6", "p", "div", "span", "a", "img", "b", "strong", "i", "em", "del", "sub", "sup",
+    "code", "pre", "blockquote", "ul", "ol", "li", "br", "hr", "details", "summary",
+    "table", "caption", "thead", "tbody", "tr", "th", "td",
+]  # fmt: skip
 ATTRIBUTES = {"*": ["class"], "a": ["href", "title"], "img": ["src", "alt", "title"], "th": ["style"], "td": ["style"]}
 # Filled in last: nbconvert parses and rewrites the page, and would do so with megabytes of plotly.js.
 _MARKS = {name: f"<!--poseemo-{name}-->" for name in ("contents", "plotly", "script")}
@@ -85,37 +66,33 @@ class Contents:
 
     def to_html(self) -> str:
         """Write the headings as a list of links; those of the second level are marked by a class."""
-        items = (
-            f'<li class="{level}"><a href="#{anchor}">{html.escape(text)}</a></li>'
-            for level, anchor, text in self.headings
-        )
+        items = (f'<li class="{level}"><a href="#{anchor}">{html.escape(text)}</a></li>'
+                 for level, anchor, text in self.headings)  # fmt: skip
         return f"<ol>{''.join(items)}</ol>"
 
 
 def to_html(notebook: Path) -> str:
     """Convert an executed notebook to one HTML page that fetches nothing when it is read.
 
-    Code is included and hidden; plotly.js is included once, where a figure needs it; markup in Markdown that could run
+    Code is included and hidden; plotly.js is included once, if a figure needs it; markup in Markdown that could run
     is shown as text.
-
-    Parameters
-    ----------
-    notebook : Path
-
-    Returns
-    -------
-    str
     """
     import nbformat
+    from plotly.offline import get_plotlyjs
 
     node = nbformat.read(notebook, as_version=4)
     contents = Contents()
-    resources = {"metadata": {"name": _title(node) or Path(notebook).stem}, **_MARKS}
+    title = re.search(r"^# +(.+)$", "\n".join(c.source for c in node.cells if c.cell_type == "markdown"), re.MULTILINE)
+    resources = {"metadata": {"name": title[1].strip() if title else Path(notebook).stem}, **_MARKS}
     page = _exporter(contents).from_notebook_node(node, resources)[0]
     before, after = page.split(_MARKS["contents"], 1)
-    # The last of each mark is ours, whatever the notebook says.
-    after = _replace_last(after, _MARKS["script"], _script((TEMPLATES / "poseemo" / "page.js").read_text("utf-8")))
-    after = _replace_last(after, _MARKS["plotly"], _script(_plotly_js()) if _has_plotly(node) else "")
+    has_plotly = any(PLOTLY in output.get("data", {}) for cell in node.cells for output in cell.get("outputs", []))
+    scripts = {
+        "script": (TEMPLATES / "poseemo" / "page.js").read_text("utf-8"),
+        "plotly": get_plotlyjs() if has_plotly else "",
+    }
+    for name, script in scripts.items():  # the last of each mark is ours, whatever the notebook says
+        after = (f"<script>{script}</script>" if script else "").join(after.rsplit(_MARKS[name], 1))
     return before + contents.to_html() + after
 
 
@@ -139,41 +116,10 @@ def _exporter(contents: Contents):
     return exporter
 
 
-def _title(node) -> str | None:
-    """Find the first top heading of a notebook."""
-    for cell in node.cells:
-        if cell.cell_type == "markdown" and (found := re.search(r"^# +(.+)$", cell.source, re.MULTILINE)):
-            return found[1].strip()
-    return None
-
-
-def _has_plotly(node) -> bool:
-    return any(PLOTLY in output.get("data", {}) for cell in node.cells for output in cell.get("outputs", []))
-
-
-def _replace_last(text: str, mark: str, new: str) -> str:
-    return new.join(text.rsplit(mark, 1))
-
-
-def _script(text: str) -> str:
-    return f"<script>{text}</script>"
-
-
-def _plotly_js() -> str:
-    from plotly.offline import get_plotlyjs
-
-    return get_plotlyjs()
-
-
 def show_plotly(fig, text: str) -> None:
-    """Show an interactive figure: in JupyterLab, and in the page made from the notebook.
+    """Show a plotly figure in JupyterLab and in the page; `text` describes it for those who cannot see it.
 
-    Parameters
-    ----------
-    fig : plotly Figure
-        `layout.meta["min_width"]` (pixels), where given, is kept on narrow screens: the figure scrolls in its box.
-    text : str
-        What it shows, with its numbers, for those who cannot see it.
+    On a screen narrower than `layout.meta["min_width"]` (pixels) the figure scrolls in its box.
     """
     import json
 
@@ -185,18 +131,10 @@ def show_plotly(fig, text: str) -> None:
 
 
 def sortable_table(table: pd.DataFrame, caption: str):
-    """Make a table whose columns sort on a click in the page; in JupyterLab it stays as it is.
+    """Make a table, as IPython's HTML, whose columns sort on a click in the page; JupyterLab does not sort it.
 
-    Parameters
-    ----------
-    table : DataFrame
-        Shown as text, all of it escaped. A column of texts that begin with a number, as `62.7 ± 4.0`, sorts by it
-        and stands at the right. The index is shown where it has a meaning.
-    caption : str
-
-    Returns
-    -------
-    IPython.display.HTML
+    All text is escaped. A column of texts that begin with a number, as `62.7 ± 4.0`, is sorted by it and aligned right.
+    The index is shown unless it only counts the rows.
     """
     from IPython.display import HTML
 
@@ -228,18 +166,7 @@ def _column_numbers(column: pd.Series) -> list[float | None] | None:
 
 
 def leading_number(value: object) -> float | None:
-    """Return the number that a value is, or that its text begins with.
-
-    Parameters
-    ----------
-    value : object
-        `62.7`, `"62.7 ± 4.0 [58.1, 66.0]"`, `"1,204"`, `"< 0.001"`.
-
-    Returns
-    -------
-    float or None
-        None where there is none.
-    """
+    """Return the number that a value is or begins with: `62.7`, `"62.7 ± 4.0 [58, 66]"`, `"1,204"`, `"< 0.001"`."""
     if isinstance(value, bool) or pd.isna(value):
         return None
     if isinstance(value, int | float):
@@ -249,53 +176,35 @@ def leading_number(value: object) -> float | None:
 
 
 def find_browser() -> str | None:
-    """Path of Chromium or Chrome, or None where there is none."""
+    """Path of Chromium or Chrome, or None."""
     return next((path for name in BROWSERS if (path := shutil.which(name))), None)
 
 
 def wanted_browser() -> str:
-    """Path of Chromium or Chrome; raises PoseemoError where there is none."""
+    """Path of Chromium or Chrome; raises PoseemoError if there is none."""
     browser = find_browser()
     if browser is None:
-        raise PoseemoError("a PDF wants Chromium or Chrome, found none; install it (Debian: apt-get install chromium)")
+        raise PoseemoError("a PDF needs Chromium or Chrome, found neither (Debian: apt-get install chromium)")
     return browser
 
 
 def to_pdf(page: Path, pdf: Path) -> None:
-    """Print a page to a PDF, as its rules for print say, with Chromium or Chrome.
-
-    Parameters
-    ----------
-    page : Path
-        HTML file.
-    pdf : Path
-        Written only when the print is whole.
-
-    Raises
-    ------
-    PoseemoError
-        There is no browser, or it made no PDF.
-    """
+    """Print an HTML page to a PDF with Chromium or Chrome; raises PoseemoError if there is none or it fails."""
     browser = wanted_browser()
     page, pdf = Path(page).resolve(), Path(pdf).resolve()
     with tempfile.TemporaryDirectory(dir=pdf.parent, prefix=".pdf-", ignore_cleanup_errors=True) as folder:
         made = Path(folder) / "page.pdf"
-        said = _print(browser, page, made, Path(folder) / "profile")
+        command = [
+            browser, "--headless", "--disable-gpu", "--no-pdf-header-footer", "--generate-pdf-document-outline",
+            "--window-size=720,1000", f"--user-data-dir={folder}/profile", f"--print-to-pdf={made}",
+        ]  # fmt: skip
+        if hasattr(os, "geteuid") and os.geteuid() == 0:
+            command.append("--no-sandbox")
+        try:
+            done = subprocess.run([*command, page.as_uri()], capture_output=True, text=True, timeout=PRINT_SECONDS)
+            said = done.stderr.strip()[-300:]
+        except subprocess.TimeoutExpired:
+            said = f"it took longer than {PRINT_SECONDS} s"
         if not made.exists() or not made.read_bytes().startswith(b"%PDF"):
-            raise PoseemoError(f"{page}: {browser} made no PDF: {said.strip()[-300:] or 'it said nothing'}")
+            raise PoseemoError(f"{page}: {browser} made no PDF: {said or 'no message'}")
         os.replace(made, pdf)
-
-
-def _print(browser: str, page: Path, pdf: Path, profile: Path) -> str:
-    """Run the browser; returns what it said."""
-    command = [
-        browser, "--headless", "--disable-gpu", "--no-pdf-header-footer", "--generate-pdf-document-outline",
-        "--window-size=720,1000", f"--user-data-dir={profile}", f"--print-to-pdf={pdf}",
-    ]  # fmt: skip
-    if hasattr(os, "geteuid") and os.geteuid() == 0:
-        command.append("--no-sandbox")
-    try:
-        done = subprocess.run([*command, page.as_uri()], capture_output=True, text=True, timeout=PRINT_SECONDS)
-    except subprocess.TimeoutExpired:
-        return f"it took longer than {PRINT_SECONDS} s"
-    return done.stderr

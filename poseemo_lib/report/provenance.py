@@ -19,22 +19,14 @@ from poseemo_lib.training.parameters import RunParameters
 # Digits of a hash that are written, and values of one kind.
 DIGITS, MOST = 12, 20
 SECONDS_AN_HOUR = 3600
+NOT_RECORDED = "not recorded"
 
 
 def provenance(data: ReportData) -> dict[str, str]:
-    """Collect what made the runs of all studies.
-
-    Parameters
-    ----------
-    data : ReportData
-
-    Returns
-    -------
-    dict of str
-        Name -> text, not escaped: runs, dataset, hashes, splits, versions, devices, hours, dates, and the commands that
-        make the runs and the report again. What a run did not record is "not recorded".
-    """
+    """Collect what made the runs of all studies, and the commands that repeat them: name -> text, not escaped."""
     records = [run.record for study in data.studies for run in study.runs]
+    seconds, starts, ends = ([record[name] for record in records if name in record]
+                             for name in ("seconds", "started", "finished"))  # fmt: skip
     return {
         "runs": "; ".join(_runs(study) for study in data.studies),
         "dataset": _values(one["dataset"]["name"] + " (synthetic)" * one["dataset"]["synthetic"] for one in records),
@@ -45,8 +37,8 @@ def provenance(data: ReportData) -> dict[str, str]:
         "commit": _values(_commit(record.get("commit", "")) for record in records),
         "torch": _values(record.get("torch_version", "") for record in records),
         "device": _values(record.get("device", "") for record in records),
-        "hours of all runs": _hours(records),
-        "first start, last end": _dates(records),
+        "hours of all runs": f"{sum(seconds) / SECONDS_AN_HOUR:.2f}" if seconds else NOT_RECORDED,
+        "first start, last end": f"{min(starts)} to {max(ends)}" if starts and ends else NOT_RECORDED,
         "to repeat the runs": "; ".join(_study_command(study) for study in data.studies),
         "to repeat the report": _report_command(data),
     }
@@ -64,7 +56,7 @@ def _runs(study: Results) -> str:
 
 def _values(values: Iterable[str]) -> str:
     """Name every value once; the first few of many."""
-    return listed(sorted({value for value in values if value}), MOST) or "not recorded"
+    return listed(sorted({value for value in values if value}), MOST) or NOT_RECORDED
 
 
 def _split(parameters: dict) -> str:
@@ -78,19 +70,8 @@ def _commit(text: str) -> str:
     return commit[:DIGITS] + changed + rest
 
 
-def _hours(records: list[dict]) -> str:
-    seconds = [record["seconds"] for record in records if "seconds" in record]
-    return f"{sum(seconds) / SECONDS_AN_HOUR:.2f}" if seconds else "not recorded"
-
-
-def _dates(records: list[dict]) -> str:
-    starts = [record["started"] for record in records if "started" in record]
-    ends = [record["finished"] for record in records if "finished" in record]
-    return f"{min(starts)} to {max(ends)}" if starts and ends else "not recorded"
-
-
 def _study_command(study: Results) -> str:
-    """Name the command that makes a study's runs, where a study file has the same configs and seeds."""
+    """Name the command that makes a study's runs, if a study file has the same configs and seeds."""
     folder = _short(study.root)
     for path in sorted((PARAMETERS / "studies").glob("*.yaml")):
         if _is_of(study, path):
@@ -103,7 +84,7 @@ def _study_command(study: Results) -> str:
 
 
 def _is_of(study: Results, path: Path) -> bool:
-    """Whether a study file has the study's dataset, configs and seeds (some may be missing), with these parameters."""
+    """Whether a study file has the study's dataset, configs, seeds (some may be missing) and parameters."""
     try:
         plan = load_study(path)
         configs = {config.name: config for config in study.configs if config.architecture != ENSEMBLE}
@@ -130,6 +111,6 @@ def _report_command(data: ReportData) -> str:
 
 
 def _short(path: Path) -> str:
-    """Write a path relative to the project where it is below it."""
+    """Write a path relative to the project if it is below it."""
     path = Path(path).resolve()
     return path.relative_to(PROJECT).as_posix() if path.is_relative_to(PROJECT) else str(path)

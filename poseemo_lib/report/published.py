@@ -6,7 +6,6 @@ clips as independent. Clips of one show are not, and the true intervals are wide
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -32,14 +31,6 @@ NEEDS_DATA = "no: needs CAER"
 OVERLAP, APART, NOT_RUN = "yes: the intervals overlap", "no: the intervals do not overlap", "no: not run on CAER"
 
 
-@dataclass(frozen=True)
-class Fault:
-    """Something that was wrong with the published study, and what is done about it here."""
-
-    wrong: str
-    ours: str
-
-
 @cache
 def published() -> dict:
     """Read the content of `published.yaml`."""
@@ -47,13 +38,7 @@ def published() -> dict:
 
 
 def correct_count(percent: str, n: int) -> int:
-    """Find how many of n clips were right, from a percentage with the decimals as printed.
-
-    Raises
-    ------
-    PoseemoError
-        No count, or more than one, rounds to it.
-    """
+    """Find how many of n clips were right, from a percentage as printed; raises where not exactly one count fits."""
     decimals = len(percent.partition(".")[2])
     found = [count for count in range(n + 1) if f"{100 * count / n:.{decimals}f}" == percent]
     if len(found) != 1:
@@ -79,7 +64,7 @@ def published_numbers() -> pd.DataFrame:
     DataFrame
         kind, name; published: accuracy, 0 to 1; correct, n: clips; published_low, published_high: Wilson's 95 %
         interval; p: one-sided, exact binomial; p_holm: after Holm's correction for all rows; above: p_holm < 0.05;
-        recalled: classes with a recall above 5 %, NaN where not printed.
+        recalled: classes with a recall above 5 %, NaN if not printed.
     """
     clips = class_counts()["test"]
     n, floor = int(clips.sum()), clips[published()["majority"]] / clips.sum()
@@ -104,34 +89,27 @@ def side_by_side(studies: Sequence[Results]) -> pd.DataFrame:
     That is a config with the architecture, the hyper-parameters and the handling of rare classes of our parameter file
     for the network; of several, the one that differs least besides. Configs with leaks are left out.
 
-    Parameters
-    ----------
-    studies : sequence of Results
-
     Returns
     -------
     DataFrame
         The columns of :func:`published_numbers`, and of our config: config, study, accuracy, low, high (0 to 1, 95 %
         interval), unit, majority_share (share of the largest class in our test split), dataset, synthetic, differs_in
-        (names of what else differs from the parameter file); empty or NaN where there is no such config. And
-        reproduced: yes or no, and why.
+        (names of what else differs from the parameter file); empty or NaN if there is no such config. And reproduced:
+        yes or no, and why.
     """
     # Regimes for rare classes are only comparable within one study.
     rare = next((study for study in studies if imbalance_configs(study)), None)
-    ordered = {
-        kind: sorted(studies, key=lambda study: kind != RARE or study is not rare) for kind in published()["accuracies"]
-    }
-    configs = {
-        kind: [
-            (study, config, settings(config))
-            for study in ordered[kind]
-            for config in study.configs
-            if config.is_network and not config.leaks
-        ]
-        for kind in ordered
-    }
-    entries = [(kind, entry) for kind, group in published()["accuracies"].items() for entry in group]
-    ours = pd.DataFrame([_our_row(_same_network(entry, configs[kind])) for kind, entry in entries], columns=OURS)
+    configs = [
+        (study, config, settings(config))
+        for study in studies
+        for config in study.configs
+        if config.is_network and not config.leaks
+    ]
+    ours = []
+    for kind, entries in published()["accuracies"].items():
+        ordered = sorted(configs, key=lambda one: one[0] is not rare) if kind == RARE else configs
+        ours += [_our_row(_same_network(entry, ordered)) for entry in entries]
+    ours = pd.DataFrame(ours, columns=OURS)
     table = published_numbers().join(ours)
     has_caer = any(_is_caer(study.runs[0].record["dataset"]) for study in studies)
     return table.assign(reproduced=[_reproduced(row, has_caer) for row in table.to_dict("records")])
@@ -143,12 +121,8 @@ def _same_network(entry: Mapping, configs: list[tuple[Results, ConfigRuns, dict]
     found = []
     for study, config, own in configs:
         differing = differing_factors(_filled_in(wanted, own, not_stated), own)
-        decisive = {
-            "architecture",
-            IMBALANCE,
-            *(name.removeprefix("model.") for name in own if name.startswith("model.")),
-        }
-        if not differing & decisive:
+        hyper_parameters = {name.removeprefix("model.") for name in own if name.startswith("model.")}
+        if not differing & {"architecture", IMBALANCE, *hyper_parameters}:
             found.append((len(differing), len(differing_factors(wanted, own)), study, config, differing))
     # The first of equals: `min` keeps the order of the studies.
     return min(found, key=lambda one: one[:2])[2:] if found else None
@@ -196,45 +170,41 @@ def _reproduced(row: Mapping, has_caer: bool) -> str:
 
 def format_side_by_side(table: pd.DataFrame) -> pd.DataFrame:
     """Lay :func:`side_by_side` out for reading, in percent."""
-    rows = table.to_dict("records")
-
-    def ours(text) -> list[str]:
-        return [text(row) if row["config"] else "not run" for row in rows]
-
-    columns = {
-        "of": table["kind"],
-        "published as": table["name"],
-        "published accuracy": [_interval(row, "published", "published_low", "published_high") for row in rows],
-        "p against always neutral": table["p"].map(format_p),
-        "p after Holm": table["p_holm"].map(format_p),
-        "our config": ours(lambda row: f"{row['config']} ({row['study']})"),
-        "our accuracy": ours(lambda row: _interval(row, "accuracy", "low", "high")),
-        "ours differs in": ours(lambda row: row["differs_in"]),
-        "largest class in our test split": ours(lambda row: f"{100 * row['majority_share']:.1f}"),
-        "ours measured on": ours(_measured_on),
-        "reproduced": table["reproduced"],
-    }
-    return pd.DataFrame(columns)
+    rows = []
+    for row in table.to_dict("records"):
+        unit = f" by {row['unit']}" if row["unit"] != "clip" else ""
+        ours = {
+            "our config": f"{row['config']} ({row['study']})",
+            "our accuracy": _interval(row, "accuracy", "low", "high"),
+            "our config differs in": row["differs_in"],
+            "largest class in our test split": f"{100 * row['majority_share']:.1f}",
+            "our data": f"{row['dataset']}{unit}, {'synthetic' if row['synthetic'] else 'real'}",
+        }
+        rows.append({
+            "table": row["kind"],
+            "published as": row["name"],
+            "published accuracy": _interval(row, "published", "published_low", "published_high"),
+            "p, against always neutral": format_p(row["p"]),
+            "p, after Holm": format_p(row["p_holm"]),
+            **(ours if row["config"] else dict.fromkeys(ours, "not run")),
+            "reproduced": row["reproduced"],
+        })  # fmt: skip
+    return pd.DataFrame(rows)
 
 
 def _interval(row: Mapping, value: str, low: str, high: str) -> str:
     return f"{100 * row[value]:.1f} [{100 * row[low]:.1f}, {100 * row[high]:.1f}]"
 
 
-def _measured_on(row: Mapping) -> str:
-    unit = f" by {row['unit']}" if row["unit"] != "clip" else ""
-    return f"{row['dataset']}{unit}, {'synthetic' if row['synthetic'] else 'real'}"
-
-
 def summary(table: pd.DataFrame) -> str:
-    """Say in one line which numbers of :func:`side_by_side` are significant, and which could be reproduced."""
+    """Say which numbers of :func:`side_by_side` are significant and which could be reproduced."""
     highest = table.loc[table["published"].idxmax()]
     clips, majority = class_counts()["test"], published()["majority"]
     floor, n = int(clips[majority]), int(clips.sum())
     text = (
-        f"Significantly above always predicting {majority} ({floor}/{n} = {100 * floor / n:.1f} %), after Holm's "
-        f"correction: {int(table['above'].sum())} of {len(table)} published accuracies. The highest, "
-        f"{highest['name']} with {_interval(highest, 'published', 'published_low', 'published_high')} %, has "
+        f"After Holm's correction, {int(table['above'].sum())} of {len(table)} published accuracies are significantly "
+        f"above that of always predicting {majority} ({floor}/{n} = {100 * floor / n:.1f} %). The highest, "
+        f'{_interval(highest, "published", "published_low", "published_high")} % for "{highest["name"]}", has '
         f"p = {highest['p']:.2f} before that correction. "
     )
     if (table["reproduced"] == NEEDS_DATA).all():
@@ -246,14 +216,8 @@ def summary(table: pd.DataFrame) -> str:
     )
 
 
-def what_was_wrong() -> list[Fault]:
-    """List the faults of the published study, as plain text with numbers computed from the printed ones."""
-    numbers = _fault_numbers()
-    return [Fault(one["wrong"].format(**numbers), one["ours"]) for one in published()["what_was_wrong"]]
-
-
-def _fault_numbers() -> dict:
-    """Compute the numbers that the list of faults names; percentages."""
+def what_was_wrong() -> list[tuple[str, str]]:
+    """List the faults of the published study, their numbers computed from the printed ones, and what is done here."""
     table, printed = published_numbers(), published()
     highest = table.loc[table["name"] == printed["highest"]["of"]].iloc[0]
     # One network was printed twice, among the architectures and among the ablations.
@@ -265,13 +229,15 @@ def _fault_numbers() -> dict:
     scores = {name: 100 * float(value) for name, value in scores_from_confusion(confusion).items()}
     n, majority = int(table["n"].iloc[0]), printed["majority"]
     floor = int(class_counts()["test"][majority])
-    return {
+    numbers = {
         "n": n, "majority": majority, "majority_correct": floor, "majority_share": 100 * floor / n,
         "highest_correct": highest["correct"], "highest": 100 * highest["published"], "highest_p": highest["p"],
         "highest_low": 100 * highest["published_low"], "highest_high": 100 * highest["published_high"],
-        "highest_macro_f1": printed["highest"]["macro_f1"], "neutral_answers": printed["highest"]["neutral_answers"],
+        "highest_macro_f1": printed["highest"]["macro_f1"],
+        "neutral_predictions": printed["highest"]["neutral_predictions"],
         "highest_balanced_accuracy": printed["highest"]["balanced_accuracy"],
         "confusion_correct": int(confusion.trace()), "confusion_accuracy": scores["accuracy"],
         "confusion_balanced": scores["balanced_accuracy"], "bug": rare[0], "fix": rare[1],
         "standard_high": percent[twice].max(), "standard_low": percent[twice].min(),
     }  # fmt: skip
+    return [(one["wrong"].format(**numbers), one["ours"]) for one in printed["what_was_wrong"]]

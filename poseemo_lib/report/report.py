@@ -16,12 +16,7 @@ NOTEBOOK = "07_report.ipynb"
 class Figures:
     """Draw the figures of a report in a notebook, each with a text for those who cannot see it, and keep them.
 
-    Parameters
-    ----------
-    data : ReportData
-    folder : str or Path
-        Where `report_figures/`, `comparison_plots/` and `more_figures/` go, with a PNG (300 dpi), an SVG and the drawn
-        tables as CSV for each figure; empty: nowhere.
+    In `folder`, unless it is empty, every figure is kept as PNG (300 dpi), SVG and the drawn tables as CSV.
     """
 
     def __init__(self, data: ReportData, folder: str | Path = ""):
@@ -29,13 +24,7 @@ class Figures:
         self.folder = Path(folder) if folder else None
 
     def __call__(self, name: str) -> None:
-        """Draw, keep and show one figure.
-
-        Parameters
-        ----------
-        name : str
-            A name of :data:`poseemo_lib.report.figures.CATALOGUE`.
-        """
+        """Draw, keep and show the figure with this name in :data:`poseemo_lib.report.figures.CATALOGUE`."""
         from poseemo_lib.report.figures import CATALOGUE
 
         kinds = {one: (kind, draw) for kind, figures in CATALOGUE.items() for one, draw in figures.items()}
@@ -46,18 +35,7 @@ class Figures:
         self.show(figure, name, text, tables, kind)
 
     def show(self, figure, name: str, text: str, tables: dict | None = None, kind: str = "report_figures") -> None:
-        """Keep and show a figure that is drawn already.
-
-        Parameters
-        ----------
-        figure : matplotlib Figure
-            Closed afterwards, so that the notebook does not show it again.
-        name, text : str
-            Of its files, and what it shows with its numbers.
-        tables : dict of DataFrame
-            What it draws.
-        kind : {"report_figures", "comparison_plots", "more_figures"}
-        """
+        """Keep and show a figure that is drawn already; it is closed, so that the notebook does not show it again."""
         import matplotlib.pyplot as plt
         from IPython.display import display
 
@@ -68,17 +46,9 @@ class Figures:
 
 
 def save_figure(figure, path: Path, text: str, tables: dict) -> None:
-    """Save a figure as PNG (300 dpi) and SVG, and its tables as `<name>-<table>.csv`.
+    """Save a figure as PNG (300 dpi) and SVG, and its tables as `<name>-<table>.csv`; `path` has no suffix.
 
-    Parameters
-    ----------
-    figure : matplotlib Figure
-        Its layout stays as it is found for the PNG, which takes as long as to draw; the SVG follows it.
-    path : Path
-        Without a suffix.
-    text : str
-        Kept in both pictures.
-    tables : dict of DataFrame
+    The layout is computed once, for the PNG. Both pictures contain the text.
     """
     import matplotlib.pyplot as plt
 
@@ -94,7 +64,7 @@ def save_figure(figure, path: Path, text: str, tables: dict) -> None:
 
 
 def write_cards(data: ReportData, folder: str | Path) -> None:
-    """Write `model_card.md` and `dataset_card.md`; an empty folder name: nowhere."""
+    """Write `model_card.md` and `dataset_card.md`, unless the folder's name is empty."""
     from poseemo_lib.report.cards import dataset_card, model_card
 
     if folder:
@@ -119,12 +89,12 @@ def make_report(
         Folders of runs. The report is about the first; the others may add an ablation, regimes against uneven
         classes, or a leak.
     out : str or Path
-        Folder of the report: `report.html`, `report.ipynb` as executed, `model_card.md`, `dataset_card.md`.
+        Folder for `report.html`, `report.ipynb` as executed, `model_card.md` and `dataset_card.md`.
     base : str
         Name of a config: every other one, and the ensemble of the best three networks, is compared with it. Empty: the
         comparisons that the study's parameters call for.
     figures : str or Path
-        Folder of the figures; empty: `figures/` in `out`.
+        Folder for the figures; empty: `figures/` in `out`.
     pdf : bool
         Also print the page to `report.pdf`.
 
@@ -136,9 +106,9 @@ def make_report(
     Raises
     ------
     UsageError
-        There are no runs, or no config called `base`.
+        There are no runs, or no config is called `base`.
     PoseemoError
-        None is complete, the notebook failed, or there is no browser to print with.
+        No run is complete, the notebook failed, or there is no browser to print with.
     """
     from poseemo_lib.report.page import to_html, to_pdf, wanted_browser
 
@@ -150,16 +120,16 @@ def make_report(
     making = _new_folder(out, figures)
     try:
         notebook = making / "report.ipynb"
-        places = {"figures": str(making / "figures"), "cards": str(making)}
         studies = [str(study.root.resolve()) for study in data.studies]
-        parameters = {"runs": studies, "base": data.base, **places}
+        parameters = {"runs": studies, "base": data.base, "figures": str(making / "figures"), "cards": str(making)}
         execute_notebook(NOTEBOOK, notebook, parameters, save_each=False)
         (making / "report.html").write_text(to_html(notebook), encoding="utf-8")
         if pdf:
             to_pdf(making / "report.html", making / "report.pdf")
         _put_in_place(making, out, figures)
-    except NotebookError as error:
-        raise NotebookError(error.reason, _keep(error.notebook, out), error.exit_code) from None
+    except NotebookError as error:  # the notebook is kept, beside the report of before
+        kept = error.notebook and Path(shutil.move(error.notebook, out / "report-failed.ipynb"))
+        raise NotebookError(error.reason, kept, error.exit_code) from None
     except OSError as error:
         raise PoseemoError(f"{error.filename or out}: {error.strerror or error}; the report was not made") from None
     finally:
@@ -168,31 +138,22 @@ def make_report(
 
 
 def _new_folder(out: Path, figures: Path) -> Path:
-    """Make the folder in which a report is made, so that one that fails leaves the one before as it was."""
+    """Make a folder to make the report in, so that a report that fails leaves the previous one unchanged."""
     try:
         figures.mkdir(parents=True, exist_ok=True)
         out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=figures):
             return Path(tempfile.mkdtemp(prefix=".making-", dir=out))
     except OSError as error:
-        place = error.filename or out
-        raise UsageError(
-            f"{place}: wanted a folder to write the report to, got {error.strerror}; choose another"
-        ) from None
+        wanted = f"{error.filename or out}: wanted a folder to write the report to"
+        raise UsageError(f"{wanted}, got {error.strerror}; choose another") from None
 
 
 def _put_in_place(making: Path, out: Path, figures: Path) -> None:
-    """Move the parts of a report to their places, over those of the one before."""
+    """Move the files of a report to their places, over those of the previous report."""
     for kind in sorted((making / "figures").iterdir()):
         shutil.rmtree(figures / kind.name, ignore_errors=True)
         shutil.move(kind, figures / kind.name)
-    (out / "report.pdf").unlink(missing_ok=True)  # that of the page before
+    (out / "report.pdf").unlink(missing_ok=True)
     for file in sorted(path for path in making.iterdir() if path.is_file()):
         os.replace(file, out / file.name)
-
-
-def _keep(notebook: Path | None, out: Path) -> Path | None:
-    """Keep a notebook that failed, beside the report of before."""
-    if notebook is None:
-        return None
-    return Path(shutil.move(notebook, out / "report-failed.ipynb"))

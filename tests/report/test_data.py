@@ -32,7 +32,7 @@ def test_other_studies_add_what_the_first_does_not_have(runs):
     assert data.leakage[0].root == runs / "leakage" and data.ablation[1].empty
 
 
-def test_a_base_is_held_against_every_config_and_an_unknown_one_is_named(runs):
+def test_a_base_is_compared_with_every_config_and_an_unknown_one_is_named(runs):
     data = load_report_data(runs / "imbalance", "focal")
     assert data.compared_with == "focal" and set(data.tests["b"]) == {"focal"}
     assert "ensemble of 3" in [config.name for config in data.results.configs]
@@ -50,14 +50,9 @@ def test_only_what_was_tested_on_the_same_clips_is_compared(runs):
 
 def test_a_config_without_runs_is_named(runs, tmp_path):
     root = shutil.copytree(runs / "two", tmp_path / "two")
-    planned = [
-        {
-            "config": path.parents[1].name,
-            "identity": json.loads(path.read_text())["identity"],
-            "folder": str(path.parent),
-        }
-        for path in sorted(root.rglob("run.json"))
-    ]
+    records = {path: json.loads(path.read_text()) for path in sorted(root.rglob("run.json"))}
+    planned = [{name: one[name] for name in ("config", "identity")} | {"folder": str(path.parent)}
+               for path, one in records.items()]  # fmt: skip
     (root / "study.json").write_text(json.dumps({"runs": planned}))
     assert load_results(root).not_run == []
     shutil.rmtree(root / "net" / "seed-0")
@@ -84,7 +79,7 @@ def test_the_dataset_is_the_one_of_the_runs_or_none(tiny, tmp_path):
     assert find_dataset(load_results(runs)["net"].runs[0].record) is None
 
 
-def test_what_takes_longest_is_done_in_a_process_and_made_up_for_if_that_dies(monkeypatch):
+def test_interpretation_runs_here_if_its_process_dies(monkeypatch):
     class Broken:
         def result(self):
             raise BrokenProcessPool

@@ -1,4 +1,4 @@
-"""Calibration, importance, limits and provenance in words: numbers from the runs, names from data as text."""
+"""Opening, calibration, importance, limits and provenance in words: numbers from the runs, claims from the tests."""
 
 import json
 import re
@@ -9,14 +9,21 @@ import made_studies
 import numpy as np
 import pandas as pd
 import pytest
-from made_runs import write_config
+from made_runs import make_table, write_config, write_run
 
+from poseemo_lib.analysis.results import load_results
 from poseemo_lib.report import findings, provenance
+from poseemo_lib.report.comparisons import comparisons
 from poseemo_lib.report.data import load_report_data
 from poseemo_lib.training.calibration import scale_probabilities
 from poseemo_lib.training.metrics import expected_calibration_error
 
-CONFIGS = {"floor": {"architecture": "majority"}, "good": {"skill": 0.8}}
+CONFIGS = {
+    "floor": {"architecture": "majority"},
+    "guess": {"architecture": "stratified", "skill": 0.05},
+    "good": {"skill": 0.8},
+    "poor": {"architecture": "gru", "skill": 0.1},
+}
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +34,172 @@ def root(tmp_path_factory):
 @pytest.fixture(scope="module")
 def data(root):
     return load_report_data(root)
+
+
+@pytest.fixture(scope="module")
+def text(data):
+    return findings.opening(data)
+
+
+def opening(root, configs, **more):
+    return findings.opening(load_report_data(made_studies.made_study(root, configs, **more)))
+
+
+def accuracy(root, config, seeds=(0, 1)):
+    """Diagonal over total, by hand, mean over seeds."""
+    shares = []
+    for seed in seeds:
+        table = pd.read_parquet(root / config / f"seed-{seed}" / "predictions.parquet").query("split == 'test'")
+        predicted = table.filter(regex="^p_").idxmax(axis=1).str.removeprefix("p_")
+        shares.append((predicted == table["label"]).mean())
+    return np.mean(shares)
+
+
+def test_it_says_what_was_done_and_how_often_the_model_is_wrong(root, text):
+    first = text.split("\n\n")[0]
+    assert first.startswith("2 networks and 2 baselines were trained to recognise 7 emotions from body pose, on 144 ")
+    assert f"The selected model is wrong on {100 * (1 - accuracy(root, 'good')):.1f} % of test clips." in first
+
+
+def test_its_scores_are_those_of_the_predictions_and_change_with_them(root, data, text, tmp_path):
+    for metric, row in data.best.scores.scores.set_index("metric").iterrows():
+        if metric in ("macro_f1", "balanced_accuracy", "accuracy"):
+            assert f"{100 * row['mean']:.1f} % [{100 * row['low']:.1f}, {100 * row['high']:.1f}]" in text
+    assert f"most frequent class gives an accuracy of {100 * accuracy(root, 'floor', [0]):.1f} %" in text
+    changed = shutil.copytree(root, tmp_path / "study")
+    path = changed / "good" / "seed-0" / "predictions.parquet"
+    table = pd.read_parquet(path)
+    first = table.index[table["split"] == "test"][:20]
+    columns = [name for name in table if name.startswith("p_")]
+    table.loc[first, columns] = np.roll(table.loc[first, columns].to_numpy(), 1, axis=1)
+    table.to_parquet(path)
+    other = load_report_data(changed)
+    assert f"Its accuracy is {100 * accuracy(changed, 'good'):.1f} % [" in findings.opening(other) != text
+    assert findings.calibration(other) != findings.calibration(data)
+
+
+def test_it_warns_first_and_is_short(text):
+    lines = text.split("\n\n")
+    assert "Synthetic data" in lines[1] and lines[2].startswith("**good**, selected by validation from 2 networks")
+    assert len(lines) == 6 and all(len(line) < 330 for line in lines)
+    assert "means over 2 seeds, with 95 % bootstrap intervals resampled by group (144 clips in 12 groups)" in lines[-1]
+
+
+def test_only_what_the_tests_support_is_claimed(data, text):
+    tests = data.baseline_tests.set_index("b")
+    assert set(tests.index) == {"floor", "guess"} and set(tests["a"]) == {"good"} and tests["significant"].all()
+    for name, row in tests.iterrows():
+        points = f"{100 * row['difference']:+.1f} points [{100 * row['low']:+.1f}, {100 * row['high']:+.1f}]"
+        assert f"**good** has a significantly higher macro-F1 than **{name}** ({points}, p < 0.001 after Holm's" in text
+    assert re.findall(r"\b(higher|lower|better|worse|above|below)\b", text) == ["higher", "higher"]
+    score = data.results["guess"].scores.scores.set_index("metric").loc["macro_f1", "mean"]
+    assert f"The strongest other baseline is guess, with a macro-F1 of {100 * score:.1f} %." in text
+
+
+def test_a_base_changes_nothing_in_it(root, data, text):
+    held = load_report_data(root, "guess")
+    assert set(held.tests["family"]) == {"base"}
+    for name in ("difference", "low", "high", "p_holm"):
+        assert list(held.baseline_tests[name]) == pytest.approx(list(data.baseline_tests[name]))
+    assert findings.opening(held).split("\n\n")[2:] == text.split("\n\n")[2:]
+
+
+def test_what_a_study_lacks_is_said(tmp_path):
+    baselines = opening(tmp_path / "baselines", {name: CONFIGS[name] for name in ("floor", "guess")})
+    assert "from 2 baselines (this study has no network)" in baselines and "most frequent class" in baselines
+    assert "significantly" not in baselines
+    alone = opening(tmp_path / "alone", {"net": {"skill": 0.9}})
+    assert "**net**, the only network, reaches" in alone and "The majority baseline was not run." in alone
+    assert "is significantly above chance (+" in alone and "strongest" not in alone
+
+
+def test_leaks_are_said_and_clean_configs_are_the_result(tmp_path):
+    configs = {"net": {"split": "random", "allow_leak": True}}
+    configs["floor"] = configs["net"] | {"architecture": "majority"}
+    text = opening(tmp_path / "all", configs, leaks=made_studies.LEAKS)
+    found = "12 recordings, 30 groups, 8 families of copies shared between splits"
+    assert f"These runs were allowed to train on a split with leaks ({found})" in text
+    assert all(line.startswith("Leaky split, inflated score: ") for line in text.split("\n\n")[3:-1])
+    some = opening(tmp_path / "some", made_studies.LEAKAGE, leaks=made_studies.LEAKS)
+    assert "Some runs (majority_random, net_random) were" in some and "inflated score:" not in some
+    assert "**net_grouped** has a significantly higher macro-F1 than **majority_grouped**" in some
+
+
+def test_missing_runs_are_named_but_not_all_of_them(root, tmp_path):
+    copy = shutil.copytree(root, tmp_path / "study")
+    planned = [{"config": "net", "identity": str(i), "folder": f"<net>/seed-{i}"} for i in range(9)]
+    one = json.loads((copy / "good" / "seed-0" / "run.json").read_text())
+    planned.append({"config": "good", "identity": one["identity"], "folder": "good/seed-0"})
+    (copy / "study.json").write_text(json.dumps({"runs": planned}))
+    text = findings.opening(load_report_data(copy))
+    assert "left out: &lt;net&gt;/seed-0, &lt;net&gt;/seed-1, &lt;net&gt;/seed-2 and 6 more." in text
+
+
+def test_folds_recordings_and_absent_classes_are_said(tmp_path):
+    for architecture, name in (("gru", "net"), ("majority", "floor")):
+        for fold in range(8):
+            labels = np.random.default_rng(fold).integers(0, 3, 6).repeat(2)  # two clips a recording
+            table = make_table(labels, labels if name == "net" else labels * 0, f"g{fold}", prefix=f"f{fold}-")
+            table["source_id"] = [f"f{fold}-{number // 2}" for number in range(12)]
+            parts = {part: table.assign(split=part) for part in ("val", "test")}
+            write_run(tmp_path / name / f"fold-{fold}" / "seed-0", name, parts, architecture=architecture,
+                      fold=f"g{fold}", score_by="source")  # fmt: skip
+    data = load_report_data(tmp_path)
+    text = findings.opening(data)
+    assert "in 8 folds that each hold out one group" in text and "tested on 48 recordings in 8 groups" in text
+    assert "of the test recordings get a prediction" in findings.calibration(data)
+    assert "Selecting a config by its validation scores therefore uses all groups" in findings.caution(data)
+
+
+@pytest.fixture(scope="module")
+def lucky_root(tmp_path_factory):
+    """Validation prefers `first`; `lucky` and `<other>` are ahead on test, `lucky` by far."""
+    root = tmp_path_factory.mktemp("study")
+    shares = {"first": (0.5, 0.95), "lucky": (0.95, 0.4), "<other>": (0.7, 0.3), "last": (0.1, 0.1)}
+    for name, (share, val_share) in shares.items():
+        write_config(root, name, share, val_share=val_share)
+    return root
+
+
+def test_the_highest_score_on_test_is_named_with_its_test(lucky_root):
+    data = load_report_data(lucky_root)
+    score = data.main["lucky"].scores.scores.set_index("metric").loc["macro_f1", "mean"]
+    own = data.best.scores.scores.set_index("metric").loc["macro_f1", "mean"]
+    text = findings.higher_on_test(data.main, data.tests)
+    numbers = f"macro-F1 {100 * score:.1f} %, {100 * (score - own):+.1f} points ["
+    assert text.startswith(f"**lucky** scores higher on the test split ({numbers}")
+    assert "significant: p < 0.001 after Holm's correction for 6 comparisons), as does 1 other config." in text
+    assert text in findings.opening(data)
+    held = comparisons(data.results, "last", n_bootstrap=200)  # a pair that was not planned is tested
+    assert "after Holm's correction for 3 comparisons" in findings.higher_on_test(data.main, held)
+
+
+def test_a_higher_score_of_one_seed_is_no_claim_and_a_baseline_counts(tmp_path):
+    write_config(tmp_path / "one", "first", 0.5, val_share=0.95, seeds=[0])
+    write_config(tmp_path / "one", "<b>", 0.95, val_share=0.4, seeds=[0])
+    results = load_results(tmp_path / "one")
+    text = findings.higher_on_test(results, comparisons(results, n_bootstrap=200))
+    assert "**&lt;b&gt;** scores higher" in text and "no claim: a claim needs several seeds)" in text
+    configs = {"trees": {"architecture": "extra_trees", "skill": 0.9}, "net": {"skill": 0.4}}
+    results = load_results(made_studies.made_study(tmp_path / "study", configs))
+    text = findings.higher_on_test(results, comparisons(results, n_bootstrap=200))
+    assert text.startswith("**trees** scores higher") and results.best().name == "net"
+
+
+@pytest.mark.parametrize(
+    ("share", "more", "words"),
+    [
+        (0.9, {}, "is significantly above chance (+"),
+        (0.0, {}, "is significantly below chance (-"),
+        (1 / 3, {}, "does not differ significantly from chance ("),
+        (0.9, {"n_groups": 7}, "No difference from chance is claimed for its balanced accuracy: a claim needs at"),
+        (0.9, {"seeds": [0]}, "a claim needs several seeds"),
+        (0.9, {"n_groups": 90, "n_each": 1}, "a claim needs known groups"),
+    ],
+)
+def test_above_chance_takes_a_test_and_groups_and_seeds(tmp_path, share, more, words):
+    write_config(tmp_path, "a", share, **more)
+    assert words in findings.against_chance(load_results(tmp_path))
 
 
 def test_calibration_is_that_of_the_test_split(data):
@@ -92,9 +265,8 @@ def test_the_limits_say_what_must_be_said(data, tmp_path):
 def test_names_from_data_stay_text(root, tmp_path):
     copy = shutil.copytree(root, tmp_path / "study")
     for path in copy.rglob("run.json"):
-        path.write_text(
-            path.read_text().replace('"config": "good"', '"config": "<script>"').replace('"made"', '"<b>|"')
-        )
+        text = path.read_text().replace('"config": "good"', '"config": "<script>"')
+        path.write_text(text.replace('"made"', '"<b>|"'))
     odd = load_report_data(copy)
     texts = [findings.opening(odd), findings.findings(odd), findings.calibration(odd), findings.limits(odd)]
     for text in [*texts, provenance.provenance_table(odd)]:
@@ -105,8 +277,8 @@ def test_provenance_adds_up_the_runs_of_all_studies(root, tmp_path):
     other = made_studies.made_study(tmp_path / "other", {"one": {}}, seeds=[0])
     data = load_report_data([root, other])
     facts = provenance.provenance(data)
-    assert facts["runs"] == "study: 4 complete; other: 1 complete" and facts["dataset"] == "made (synthetic)"
-    assert facts["hours of all runs"] == f"{5 / 3600:.2f}" and facts["device"] == "cpu" and facts["split"] == "grouped"
+    assert facts["runs"] == "study: 8 complete; other: 1 complete" and facts["dataset"] == "made (synthetic)"
+    assert facts["hours of all runs"] == f"{9 / 3600:.2f}" and facts["device"] == "cpu" and facts["split"] == "grouped"
     assert facts["first start, last end"] == "2026-01-01T00:00:00+00:00 to 2026-01-01T00:00:01+00:00"
     assert f"<code>poseemo report {root.resolve()} {other.resolve()}</code>" in provenance.provenance_table(data)
     assert facts["to repeat the runs"].count("no study file") == 2
