@@ -1,4 +1,4 @@
-"""What a warm kernel has imported before it starts; importing this module computes nothing and starts no thread."""
+"""What a warm kernel has imported and compiled before it starts; importing this module starts no thread."""
 
 # ruff: noqa: E402, F401, I001
 from poseemo_lib.studies.kernels import die_with_parent
@@ -29,3 +29,15 @@ with warnings.catch_warnings():
     import poseemo_lib.plots
     import poseemo_lib.training.baselines
     import poseemo_lib.training.run
+
+# One batch of two empty frames has Numba load the compiled loops, which takes longer than most imports.
+import torch
+
+from poseemo_lib.features.augmentation import Augmentation
+from poseemo_lib.training import batching
+
+_clips = batching.PreparedClips(
+    torch.full((2, 2, 17, 3), torch.nan), torch.tensor([0]), torch.tensor([2]), torch.tensor([0]), [""], 25.0, "person"
+)
+_how = Augmentation(flip=1, scale=0.1, rotation=1, noise=0.1, time_warp=0.1, joint_dropout=0.5, slot_swap=1)
+batching.training_batch(_clips, torch.tensor([0]), 2, _how, torch.Generator())
