@@ -3,7 +3,7 @@
 Every person's track is described by a sketch of 32 numbers: the start of a cosine series over time of each joint's
 position, relative to the track's own centre and spread. Place, size and frame rate do not change it, noise changes it
 little, and mirroring only changes some of its signs. So similar tracks are neighbours in a k-d tree, and only
-neighbours are measured with :func:`poseemo_lib.data.pose_distance.pose_distance`.
+neighbours are measured with :func:`pose_distance`.
 """
 
 from collections.abc import Iterator
@@ -15,23 +15,22 @@ import pandas as pd
 
 from poseemo_lib.clips import PoseClip
 from poseemo_lib.data.dataset import ROW_GROUP_CLIPS, Dataset
-from poseemo_lib.data.pose_distance import (
-    LEAST_SPREAD,
-    MIN_FRAMES,
-    MIN_SEEN,
-    mirror_sequence,
-    pose_distance,
-    track_sequence,
-)
-from poseemo_lib.skeleton import N_KEYPOINTS
+from poseemo_lib.skeleton import FLIP_ORDER, N_KEYPOINTS, torso_length
 
 SKETCH_SIZE = 32
 SKETCH_RADIUS = 0.1
 NEIGHBOURS = 6
 MAX_CANDIDATES = 10_000
+RATE = 25.0
+MAX_SECONDS = 10
+MAX_LAG_SECONDS = 1.0
+MIN_FRAMES = 12
+MIN_SEEN = 84  # joints over all frames: 7 joints in 12 frames
+LEAST_SPREAD = 1e-3  # pixels; less is a point, not a body
 _COSINES = 3
 _SAMPLE_ROW_GROUPS = 32
 _QUERY_ROWS = 8192
+_MIRROR = np.array([-1, 1], dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -50,32 +49,33 @@ class Tracks:
         return cls(*map(np.concatenate, columns))
 
 
-def track_descriptor(keypoints: np.ndarray) -> np.ndarray | None:
-    """Describe a person's track by three cosine coefficients of each joint's path.
+def _centre_and_spread(keypoints: np.ndarray) -> tuple[np.ndarray, float] | None:
+    """Mean place of the joints seen in a track, and their distance from it; None where too little is seen."""
+    xy = keypoints[..., :2]
+    xy = xy[np.isfinite(xy[..., 0])]
+    if len(keypoints) < MIN_FRAMES or len(xy) < MIN_SEEN:
+        return None
+    centre = xy.mean(0)
+    spread = np.sqrt(np.square(xy - centre).sum(-1).mean())
+    return (centre, spread) if spread >= LEAST_SPREAD else None
 
-    Parameters
-    ----------
-    keypoints : array (T, 17, 3)
-        x, y, confidence; not seen: NaN.
+
+def track_descriptor(keypoints: np.ndarray) -> np.ndarray | None:
+    """Describe a person's track (T, 17, 3) by three cosine coefficients of each joint's path.
 
     Returns
     -------
     array (102,), float32, or None
         3 coefficients x 17 joints x (x, y), scaled so that distances between descriptors are root mean squares over the
-        joints. A joint seen in few frames counts little. None as for `track_sequence`.
+        joints. A joint seen in few frames counts little. None as for :func:`track_sequence`.
     """
-    xy = keypoints[..., :2]
-    seen = np.isfinite(xy[..., 0])
-    n_seen = seen.sum()
-    if len(xy) < MIN_FRAMES or n_seen < MIN_SEEN:
+    if (found := _centre_and_spread(keypoints)) is None:
         return None
-    centre = np.einsum("tkc->c", np.where(seen[..., None], xy, 0)) / n_seen
-    centred = np.where(seen[..., None], xy - centre, 0)
-    spread = np.sqrt(np.vdot(centred, centred) / n_seen)
-    if spread < LEAST_SPREAD:
-        return None
-    scale = seen.mean(0).max() * spread * np.sqrt(N_KEYPOINTS) * len(xy)
-    return (_cosine_basis(len(xy)) @ (centred.reshape(len(xy), -1) / scale)).astype(np.float32).ravel()
+    (centre, spread), n_frames = found, len(keypoints)
+    seen = np.isfinite(keypoints[..., 0])
+    centred = np.where(seen[..., None], keypoints[..., :2] - centre, 0)
+    scale = seen.mean(0).max() * spread * np.sqrt(N_KEYPOINTS) * n_frames
+    return (_cosine_basis(n_frames) @ (centred.reshape(n_frames, -1) / scale)).astype(np.float32).ravel()
 
 
 @lru_cache(maxsize=1024)
@@ -112,16 +112,10 @@ def sample_sketch(dataset: Dataset) -> tuple[np.ndarray, np.ndarray] | None:
 
 
 def fit_sketch(descriptors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Find the directions in which tracks differ most, apart for what mirroring keeps and what it reverses.
+    """Find the directions in which tracks differ most, separately for what mirroring keeps and what it reverses.
 
-    Parameters
-    ----------
-    descriptors : array (N, 102)
-
-    Returns
-    -------
-    (array (102, 32), array (32,))
-        Orthonormal directions, so that distances only shrink, and their signs under mirroring, 1 or -1.
+    From descriptors (N, 102). Returns orthonormal directions (102, 32), so that distances only shrink, and their signs
+    under mirroring (32,), 1 or -1.
     """
     shaped = descriptors.reshape(-1, _COSINES, N_KEYPOINTS, 2)
     mirrored = mirror_sequence(shaped).reshape(descriptors.shape)
@@ -135,15 +129,9 @@ def fit_sketch(descriptors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def neighbour_pairs(sketches: np.ndarray, signs: np.ndarray, splits: np.ndarray) -> tuple[pd.DataFrame, float]:
-    """Find the pairs of tracks in different splits whose sketches are near, mirrored too.
+    """Find the pairs of tracks in different splits whose sketches are near each other, mirrored or not.
 
-    Parameters
-    ----------
-    sketches : array (N, 32)
-    signs : array (32,)
-        From :func:`fit_sketch`.
-    splits : array (N,), int
-        0 train, 1 validation, 2 test.
+    `sketches` is (N, 32), `signs` (32,) comes from :func:`fit_sketch`, `splits` (N,) is 0 train, 1 validation, 2 test.
 
     Returns
     -------
@@ -182,11 +170,7 @@ def _nearest(pairs: pd.DataFrame, radius: float) -> tuple[pd.DataFrame, float]:
 
 
 def measure_pairs(dataset: Dataset, tracks: Tracks, pairs: pd.DataFrame) -> np.ndarray:
-    """Read the tracks of candidate pairs again and compare them with `pose_distance`.
-
-    `pairs` has a and b, entries of `tracks`, and mirrored: whether b is mirrored first. Returns (P, 2): distances in
-    torso lengths and correlations of the movements.
-    """
+    """Read the tracks of candidate pairs again and compare them with :func:`pose_distance`: (P, 2)."""
     # In one pass: candidates lie all over the dataset, so a second pass would read about as much again.
     sequences = _sequences(dataset, tracks, np.unique(pairs[["a", "b"]]))
     results = np.empty((len(pairs), 2))
@@ -205,3 +189,108 @@ def _sequences(dataset: Dataset, tracks: Tracks, wanted: np.ndarray) -> dict[int
         for person in range(clip.n_people)
         if (row, person) in entries
     }
+
+
+def track_sequence(keypoints: np.ndarray, fps: float) -> np.ndarray | None:
+    """Bring a person's track (T, 17, 3) to 25 frames a second, centre it and divide it by its spread.
+
+    Returns
+    -------
+    array (T', 17, 2), float32, or None
+        At most 10 seconds, averaged over five frames to reduce the estimator's noise; NaN where not seen. None for a
+        track with fewer than 12 frames or 84 joints.
+    """
+    if (found := _centre_and_spread(keypoints)) is None:
+        return None
+    (centre, spread), xy = found, keypoints[..., :2]
+    n_out = int(min((len(xy) - 1) / fps, MAX_SECONDS) * RATE + 1e-6) + 1
+    position = np.arange(n_out) * (fps / RATE)
+    before = np.minimum(position.astype(int), len(xy) - 1)
+    share = (position - before)[:, None, None]
+    # A frame that is hit exactly does not need the next one to be seen.
+    after = np.where(share[:, 0, 0] < 1e-3, before, np.minimum(before + 1, len(xy) - 1))
+    out = xy[before] * (1 - share) + xy[after] * share
+    return _smooth((out - centre) / spread).astype(np.float32)
+
+
+def _smooth(sequence: np.ndarray) -> np.ndarray:
+    """Average over five frames, as far as they are seen; what is missing stays missing."""
+    from scipy.ndimage import uniform_filter1d
+
+    seen = np.isfinite(sequence)
+    total = uniform_filter1d(np.where(seen, sequence, 0), 5, axis=0, mode="constant")
+    share = uniform_filter1d(seen.astype(float), 5, axis=0, mode="constant")
+    return np.where(seen, total / np.maximum(share, 0.1), np.nan)
+
+
+def mirror_sequence(sequence: np.ndarray) -> np.ndarray:
+    """Mirror a centred track (..., 17, 2): x changes its sign, left and right change places."""
+    return sequence[..., FLIP_ORDER, :] * _MIRROR
+
+
+def pose_distance(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
+    """Compare two tracks (T, 17, 2) of :func:`track_sequence` as movements.
+
+    One is moved, scaled (least squares) and shifted in time by up to a second onto the other.
+
+    Returns
+    -------
+    (float, float)
+        The mean distance of the joints seen in both, in torso lengths of `a` (in its spread where no torso is seen);
+        and the correlation of the movements (positions less each joint's mean), which distinguishes a copy from
+        another body that stands still in a similar pose. (inf, 0) where the two share less than half of what the
+        smaller one shows.
+    """
+    lag = _best_lag(a, b)
+    if lag is None:
+        return np.inf, 0.0
+    first, last = max(0, lag), min(len(a), len(b) + lag)
+    one, two = a[first:last], b[first - lag : last - lag]
+    both = (np.isfinite(one[..., 0]) & np.isfinite(two[..., 0]))[..., None]
+    one, two = _centred(one, both, (0, 1)), _centred(two, both, (0, 1))
+    scale = (one * two).sum() / max(np.square(two).sum(), 1e-12)
+    distance = np.sqrt(np.square(one - scale * two).sum(-1)).sum() / both.sum()
+    torso = torso_length(a)
+    moved, moved_too = _centred(one, both, 0), _centred(two, both, 0)
+    power = np.sqrt(np.square(moved).sum() * np.square(moved_too).sum())
+    return float(distance / (torso if torso > 0 else 1)), float((moved * moved_too).sum() / max(power, 1e-12))
+
+
+def _centred(sequence: np.ndarray, seen: np.ndarray, axis) -> np.ndarray:
+    """Subtract the mean of what is seen, (T, 17, 1), over some axes; the rest becomes 0."""
+    filled = np.where(seen, sequence, 0)
+    mean = filled.sum(axis, keepdims=True) / np.maximum(seen.sum(axis, keepdims=True), 1)
+    return (filled - mean) * seen
+
+
+def _best_lag(a: np.ndarray, b: np.ndarray) -> int | None:
+    """Find how many frames after `a` the track `b` starts where they fit best, in least squares over move and scale."""
+    size = 2 ** int(np.ceil(np.log2(len(a) + len(b))))
+    seen_a, power_a, x_a, y_a = _spectra(a, size)
+    seen_b, power_b, x_b, y_b = _spectra(b, size).conj()
+    # Sums over the overlapping frames, for every lag at once, as cross-correlations.
+    cross = [
+        seen_a * seen_b, power_a * seen_b, seen_a * power_b, x_a * x_b + y_a * y_b,
+        x_a * seen_b, y_a * seen_b, seen_a * x_b, seen_a * y_b,
+    ]  # fmt: skip
+    longest = min(int(MAX_LAG_SECONDS * RATE), len(a) - 1, len(b) - 1)
+    lags = np.arange(-longest, longest + 1)
+    n, aa, bb, ab, ax, ay, bx, by = np.fft.irfft([one.sum(1) for one in cross], size)[:, lags % size]
+    safe_n = np.maximum(n, 1)
+    aa = aa - (ax**2 + ay**2) / safe_n
+    bb = bb - (bx**2 + by**2) / safe_n
+    ab = ab - (ax * bx + ay * by) / safe_n
+    residual = (aa - np.maximum(ab, 0) ** 2 / np.maximum(bb, 1e-9)) / safe_n
+    least = max(MIN_SEEN, 0.5 * min(np.isfinite(a[..., 0]).sum(), np.isfinite(b[..., 0]).sum()))
+    residual = np.where(np.round(n) >= least, residual, np.inf)
+    best = int(residual.argmin())
+    return int(lags[best]) if np.isfinite(residual[best]) else None
+
+
+def _spectra(sequence: np.ndarray, size: int) -> np.ndarray:
+    """Fourier transforms over time of what is seen, the squared positions, x and y: (4, W, 17)."""
+    seen = np.isfinite(sequence[..., 0])
+    x, y = np.moveaxis(np.where(seen[..., None], sequence, 0), -1, 0)
+    # One transform for all 68 series; single precision, twice as fast, is enough to choose a lag.
+    series = np.concatenate([seen.astype(np.float32), x**2 + y**2, x, y], axis=1)
+    return np.fft.rfft(series, size, axis=0).reshape(-1, 4, N_KEYPOINTS).swapaxes(0, 1)

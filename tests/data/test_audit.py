@@ -6,8 +6,15 @@ from test_dataset import write
 from poseemo_lib.clips import EMOTIONS, PoseClip, mark_missing
 from poseemo_lib.data.audit import KINDS, audit, read_clips
 from poseemo_lib.data.inspecting import audit_text
-from poseemo_lib.data.near_duplicates import fit_sketch, measure_pairs, sample_sketch, track_descriptor
-from poseemo_lib.data.pose_distance import mirror_sequence, pose_distance, track_sequence
+from poseemo_lib.data.near_duplicates import (
+    fit_sketch,
+    measure_pairs,
+    mirror_sequence,
+    pose_distance,
+    sample_sketch,
+    track_descriptor,
+    track_sequence,
+)
 from poseemo_lib.data.splits import make_split
 from poseemo_lib.errors import UsageError
 from poseemo_lib.skeleton import FLIP_ORDER, torso_length
