@@ -144,8 +144,7 @@ def check_clip(
     clip: PoseClip, classes: tuple[str, ...] | None = None, where: str = "", synthetic: bool = True
 ) -> PoseClip:
     """Return the clip, or raise a ClipError with every fault that it has; `where` is the file that it came from."""
-    faults = clip_faults(clip, classes, synthetic)
-    if faults:
+    if faults := clip_faults(clip, classes, synthetic):
         place = f"{where}: " if where else ""
         raise ClipError(f"{place}clip {clip.clip_id!r}: " + "; ".join(faults))
     return clip

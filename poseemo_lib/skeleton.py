@@ -25,7 +25,6 @@ LEFT_RIGHT_PAIRS = tuple(
     (JOINT[name], JOINT[name.replace("left_", "right_")]) for name in COCO_KEYPOINTS if name.startswith("left_")
 )
 
-
 # keypoints[..., FLIP_ORDER, :] swaps left and right.
 _OTHER_SIDE = {a: b for pair in LEFT_RIGHT_PAIRS for a, b in (pair, pair[::-1])}
 FLIP_ORDER = tuple(_OTHER_SIDE.get(joint, joint) for joint in range(N_KEYPOINTS))
@@ -126,17 +125,9 @@ MOCAP_JOINTS = {
 
 
 def to_coco17(keypoints: np.ndarray, layout: str) -> np.ndarray:
-    """Pick the COCO-17 keypoints out of another layout.
+    """Pick the COCO-17 keypoints (..., 17, C) out of keypoints (..., J, C) of another of the :data:`LAYOUTS`.
 
-    Parameters
-    ----------
-    keypoints : array (..., J, C)
-        In the order of `layout`, a key of :data:`LAYOUTS`; C is x, y and, where there are more, confidence.
-
-    Returns
-    -------
-    array (..., 17, C)
-        A new array. A joint that the layout lacks is missing: x = y = NaN, confidence 0.
+    C is x, y and, where given, confidence. A joint that the layout lacks is missing: x = y = NaN, confidence 0.
     """
     _check_joints(keypoints, len(JOINT_NAMES[layout]), layout)
     order = np.array(LAYOUTS[layout])
@@ -180,18 +171,10 @@ TORSO_PER_SHOULDER_WIDTH = 1.25
 
 
 def torso_length(keypoints: np.ndarray) -> np.ndarray:
-    """Measure each person's torso over some frames: the unit of size in this library.
+    """Measure each person's torso over some frames, the unit of size in this library: (T, ..., 17, 2 or more) -> (...).
 
-    Parameters
-    ----------
-    keypoints : array (T, ..., 17, 2 or more)
-        x and y in any unit; NaN where missing.
-
-    Returns
-    -------
-    array (...)
-        The median distance between the midpoints of shoulders and hips. Without hips, 1.25 times the 0.9 quantile of
-        the shoulder width, which is the width of a body that faces the camera; without shoulders, NaN.
+    It is the median distance between the midpoints of shoulders and hips. Without hips, it is 1.25 times the 0.9
+    quantile of the shoulder width, which is the width of a body that faces the camera; without shoulders, NaN.
     """
     left, right = keypoints[..., JOINT["left_shoulder"], :2], keypoints[..., JOINT["right_shoulder"], :2]
     hips = (keypoints[..., JOINT["left_hip"], :2] + keypoints[..., JOINT["right_hip"], :2]) / 2

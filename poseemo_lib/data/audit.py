@@ -5,7 +5,7 @@ Five kinds of leak between train, val and test are looked for:
 - `source`: clips of one recording in two splits.
 - `group`: clips of one show, scene or actor in two splits.
 - `exact`: the same keypoints, bit for bit, in two splits.
-- `augmented`: a changed copy of a clip in another split than its source or siblings, or a copy in val or test at all.
+- `augmented`: a changed copy of a clip in another split than its source or siblings, or any copy in val or test.
 - `near`: the same movement twice. Two people's tracks, moved, scaled, mirrored or not, and shifted by up to a second
   onto each other, are at most 0.03 torso lengths apart (mean over the joints seen in both, noise averaged over 0.2 s)
   and their movements correlate by 0.9 or more.
@@ -24,7 +24,7 @@ framings differ; among clips that are all alike the search for neighbours grows 
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
@@ -34,7 +34,6 @@ from poseemo_lib.clips import SPLITS, PoseClip
 from poseemo_lib.data.blocks import family_roots
 from poseemo_lib.data.dataset import ROW_GROUP_CLIPS, Dataset
 from poseemo_lib.data.near_duplicates import (
-    SKETCH_RADIUS,
     Tracks,
     measure_pairs,
     neighbour_pairs,
@@ -68,30 +67,14 @@ class Leak:
 
 @dataclass(frozen=True)
 class AuditReport:
-    """What the audit found.
+    """What the audit found; the keys of `counts` and `held_out` are the :data:`KINDS` of leaks."""
 
-    Parameters
-    ----------
-    n_clips : dict
-        "train", "val", "test" -> number of clips.
-    counts : dict
-        Kind -> number of leaks: recordings, groups, sets of equal clips, families of copies, pairs of near clips.
-    held_out : dict
-        Kind -> number of validation and test clips that the leaks touch.
-    examples : list of Leak
-        The first few of each kind.
-    compared : int
-        How many candidate pairs were measured for `near`.
-    search_radius : float
-        Candidates were taken up to this distance of their sketches; below 0.1, there were too many to measure all.
-    """
-
-    n_clips: dict[str, int]
-    counts: dict[str, int]
-    held_out: dict[str, int]
-    examples: list[Leak] = field(default_factory=list)
-    compared: int = 0
-    search_radius: float = SKETCH_RADIUS
+    n_clips: dict[str, int]  # of train, val and test
+    counts: dict[str, int]  # recordings, groups, sets of equal clips, families of copies, pairs of near clips
+    held_out: dict[str, int]  # validation and test clips that the leaks touch
+    examples: list[Leak]  # the first few of each kind
+    compared: int  # candidate pairs measured for `near`
+    search_radius: float  # largest distance of candidates' sketches; below 0.1, there were too many to measure all
 
     @property
     def ok(self) -> bool:
@@ -111,16 +94,7 @@ class _Finding:
 def audit(dataset: Dataset, split: pd.Series) -> AuditReport:
     """Look for leaks between train, val and test; the module says which.
 
-    Parameters
-    ----------
-    dataset : Dataset
-    split : Series
-        "train", "val", "test" or missing by clip_id, as :func:`poseemo_lib.data.splits.make_split` returns it.
-        Clips that it does not name are not used.
-
-    Returns
-    -------
-    AuditReport
+    `split` is as :func:`poseemo_lib.data.splits.make_split` returns it; clips that it does not name are not used.
 
     Raises
     ------
@@ -150,13 +124,9 @@ def audit(dataset: Dataset, split: pd.Series) -> AuditReport:
 def read_clips(dataset: Dataset, split: pd.Series, directions: np.ndarray | None) -> tuple[pd.DataFrame, Tracks]:
     """Read every clip once and keep of it what the audit compares; sketch tracks along `directions` where given.
 
-    Returns
-    -------
-    clips : DataFrame
-        In the order of the dataset: split (0 train, 1 val, 2 test, -1 not used), clip, source, group, copied_from and
-        exact (the keypoints) as 64-bit hashes, and copied. Two of a million names have the same hash with a chance of
-        1 in 37 million.
-    tracks : Tracks
+    `clips`, in the order of the dataset, has split (0 train, 1 val, 2 test, -1 not used), copied, and as 64-bit hashes
+    clip, source, group, copied_from and exact (the keypoints). Two of a million names have the same hash with a chance
+    of 1 in 37 million.
     """
     names, numbers = _check_split(split)
     parts, tracks, first, stream = [], [], 0, dataset.clips()

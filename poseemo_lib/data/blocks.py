@@ -18,18 +18,7 @@ _RESTARTS = 8
 
 
 def connected_blocks(table: pd.DataFrame) -> np.ndarray:
-    """Give the clips of each block a number of their own.
-
-    Parameters
-    ----------
-    table : DataFrame
-        N rows with clip_id, source_id, group_id and augmented_from.
-
-    Returns
-    -------
-    array (N,), int
-        Equal numbers: one block.
-    """
+    """Give the clips of each block a number of their own: (N,)."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
@@ -49,20 +38,9 @@ def connected_blocks(table: pd.DataFrame) -> np.ndarray:
 def family_roots(clip_ids, augmented_from, copied) -> np.ndarray:
     """Follow every augmented copy back to the clip that it was first made from.
 
-    Parameters
-    ----------
-    clip_ids : sequence of N values
-        Unique.
-    augmented_from : sequence of N values
-        The clip_id of the source; read for copies only.
-    copied : array (N,), bool
-        Which clips are copies.
-
-    Returns
-    -------
-    array (N,), int
-        The row of the first source; the clip's own row where it is not a copy; a number of N or more, equal for
-        siblings, where that source is not among the clips.
+    From N unique clip_ids, those of their sources (read for copies only) and which clips are copies. Returns the row of
+    the first source (N,); the clip's own row where it is not a copy; a number of N or more, equal for siblings, where
+    that source is not among the clips.
     """
     n = len(clip_ids)
     parent = np.arange(n)
@@ -81,25 +59,10 @@ def family_roots(clip_ids, augmented_from, copied) -> np.ndarray:
 
 
 def deal_blocks(labels: np.ndarray, blocks: np.ndarray, fractions, rng: np.random.Generator) -> np.ndarray:
-    """Deal whole blocks to the splits: close to the fractions, every class in every split where possible.
+    """Deal whole blocks to the splits, close to the fractions and, where possible, with every class in each.
 
-    Parameters
-    ----------
-    labels : array (N,), int
-    blocks : array (N,), int
-    fractions : tuple of float
-        Train, validation, test.
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    array (N,), int
-        0 train, 1 validation, 2 test.
-
-    Raises
-    ------
-    DatasetError
-        There are fewer than three blocks.
+    From labels and blocks (N,), int; returns 0 train, 1 validation, 2 test (N,). Fewer than three blocks raise a
+    DatasetError.
     """
     blocks = pd.factorize(blocks)[0]
     if blocks.max() < 2:
@@ -186,20 +149,10 @@ def _exchanges(splits: np.ndarray, counts: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def take_validation(splits: np.ndarray, labels, blocks, fraction: float, orders: Iterable[np.ndarray]) -> None:
-    """Move whole blocks from train to validation, in place.
+    """Move whole blocks with about a fraction of the training clips to validation, in place in `splits` (N,).
 
-    Parameters
-    ----------
-    splits, labels, blocks : array (N,), int
-    fraction : float
-        Share of the training clips to move.
-    orders : iterable of int arrays
-        Orders of all blocks; the first ones of the best order move. The best leaves every class in both splits.
-
-    Raises
-    ------
-    DatasetError
-        There are fewer than two blocks to train on.
+    Each of `orders` is an order of all blocks; the first blocks of the best one move. The best leaves every class in
+    both splits. Fewer than two blocks to train on raise a DatasetError.
     """
     train = np.flatnonzero(splits == TRAIN)
     counts = class_counts(labels[train], blocks[train])

@@ -59,19 +59,9 @@ def draw_change(clip: PoseClip, kinds: tuple[str, ...], rng: np.random.Generator
 
 
 def change_clip(clip: PoseClip, change: Change, partner: PoseClip | None = None) -> np.ndarray:
-    """Make a copy of a clip.
+    """Make the keypoints (T, M, 17, 3) of a copy of a clip.
 
-    Parameters
-    ----------
-    clip : PoseClip
-    change : Change
-    partner : PoseClip, optional
-        The clip that it is mixed with, of as many people; needed where the change has a weight.
-
-    Returns
-    -------
-    array (T, M, 17, 3), float32
-        Pixels and confidence, NaN, NaN, 0 where not seen.
+    `partner`, needed where the change has a weight, is the clip that it is mixed with, of as many people.
     """
     out = clip.keypoints.astype(np.float64)
     origin, unit = body_frame(out)
@@ -145,20 +135,10 @@ def interpolate(keypoints: np.ndarray, other: np.ndarray, weight: float) -> np.n
 
 
 def time_warp(keypoints: np.ndarray, bend: float) -> np.ndarray:
-    """Let the speed change linearly from 1 - bend to 1 + bend over a clip, which keeps its length.
+    """Let the speed change linearly from 1 - bend to 1 + bend over a clip (T, M, K, 3), which keeps its length.
 
     Frame k of the result is frame k - bend k (1 - k / (T - 1)) of the clip. A joint is seen where the nearest frame
     sees it, so as much is missing as before. A steady motion is exact except within half a frame of a gap or an end.
-
-    Parameters
-    ----------
-    keypoints : array (T, M, K, 3)
-    bend : float
-        More than -1 and less than 1.
-
-    Returns
-    -------
-    array (T, M, K, 3)
     """
     frame = np.arange(len(keypoints))
     position = frame * (1 - bend * (1 - frame / max(len(keypoints) - 1, 1)))

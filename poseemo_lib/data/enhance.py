@@ -69,20 +69,15 @@ def enhance_dataset(
         Without augmented copies.
     out : str or Path
         Folder or fsspec URL of the new dataset.
-    name : str
     split : {"official", "grouped", "neighbours"}, optional
         Which clips train; by default the dataset's own split where it has one, otherwise `grouped`. It becomes the
         official split of the new dataset.
-    seed : int
-        Of the split and the copies.
     target : float
         More than 0, at most 1: the share of the largest class's training clips that every class is brought to.
     most : int
-        Copies a clip, at most; a class may stay below its target by that.
+        Largest number of copies of a clip; it may keep a class below its target.
     kinds : sequence of str
         Of :data:`poseemo_lib.data.copies.KINDS`; each copy has one to three of them.
-    progress : bool
-        Show a progress bar, in a terminal only.
 
     Raises
     ------
@@ -200,10 +195,6 @@ def _write(dataset: Dataset, writer: DatasetWriter, plan: _Plan, seed: int, kind
     return pd.Series(copies, dtype=int)
 
 
-def _copy_id(clip_id: str, number: int) -> str:
-    return f"{clip_id}~copy-{number + 1:02d}"
-
-
 def make_copies(clip: PoseClip, partners: list[PoseClip | None], seed: int, kinds: tuple[str, ...]) -> list[PoseClip]:
     """Make the copies of one training clip, one for each partner that it may be mixed with (or None).
 
@@ -220,7 +211,7 @@ def make_copies(clip: PoseClip, partners: list[PoseClip | None], seed: int, kind
             change = draw_change(clip, possible, _rng(seed, clip.clip_id, number, attempt))
             keypoints = change_clip(clip, change, partner)
             if keeps_enough(keypoints, clip.keypoints):
-                names = {"clip_id": _copy_id(clip.clip_id, number), "augmented_from": clip.clip_id}
+                names = {"clip_id": f"{clip.clip_id}~copy-{number + 1:02d}", "augmented_from": clip.clip_id}
                 copies.append(clip.with_(keypoints=keypoints, split=SPLITS[0], origin="augmented", **names))
                 break
     return copies

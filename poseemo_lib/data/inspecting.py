@@ -31,24 +31,8 @@ def inspect_dataset(
 ) -> tuple[str, bool]:
     """Describe a dataset, list its faults and audit a split.
 
-    Parameters
-    ----------
-    dataset : Dataset
-    method : str, optional
-        The split to audit, see :func:`poseemo_lib.data.splits.make_split`; by default the dataset's own where it has
-        one, otherwise `grouped`.
-    seed, fold
-        Of the split.
-
-    Returns
-    -------
-    (str, bool)
-        Lines of text, and whether there is neither a fault nor a leak.
-
-    Raises
-    ------
-    UsageError
-        An unknown method or fold.
+    The split is made by :func:`poseemo_lib.data.splits.make_split`; by default it is the dataset's own where there is
+    one, otherwise `grouped`. Returns lines of text, and whether there is neither a fault nor a leak.
     """
     clips, faults, n_faults = [], [], 0
     seen, frames_of_people = np.zeros(N_KEYPOINTS, dtype=np.int64), 0

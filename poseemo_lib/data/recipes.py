@@ -2,6 +2,7 @@
 
 import inspect
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import yaml
@@ -25,18 +26,8 @@ def recipe_names() -> list[str]:
 def ensure_dataset(dataset: str, *, progress: bool = True) -> str:
     """Find a dataset; where it has a recipe and is not there, make it first.
 
-    Parameters
-    ----------
-    dataset : str
-        A folder or fsspec URL, or the name of a recipe, also written `data/<name>`. A dataset at that path in the
-        working directory takes precedence over a recipe of that name.
-    progress : bool
-        Show a progress bar while making it.
-
-    Returns
-    -------
-    str
-        Where it is.
+    `dataset` is a folder, an fsspec URL, or the name of a recipe, also written `data/<name>`. A dataset at that path in
+    the working directory takes precedence over a recipe of that name. Returns where it is.
 
     Raises
     ------
@@ -103,13 +94,6 @@ def make_dataset(recipe: dict, folder: Path, name: str, *, progress: bool = True
 
     The recipe has a `command` (synth, import or enhance) and the arguments of `write_synthetic_dataset`,
     `import_dataset` or `enhance_dataset`; the dataset to enhance is made first where it has a recipe.
-
-    Raises
-    ------
-    UsageError
-        The recipe has an unknown command or argument.
-    PoseemoError
-        Recordings are faulty; the others were written.
     """
     from poseemo_lib.data.enhance import enhance_dataset
     from poseemo_lib.data.importing import import_dataset
@@ -137,16 +121,10 @@ def make_dataset(recipe: dict, folder: Path, name: str, *, progress: bool = True
 
 
 def find_dataset(record: dict) -> Dataset | None:
-    """Find the dataset of a run, given its `run.json`: where it was then, or in the project's `data/`.
-
-    It has the same content hash; None where there is none. Nothing is made or downloaded.
-    """
-    places = [record["parameters"]["dataset"], *sorted((PROJECT / "data").glob("*"))]
-    for place in places:
-        try:
+    """Find the dataset with the content hash in a run's `run.json`: where it was then, or in the project's `data/`."""
+    for place in (record["parameters"]["dataset"], *sorted((PROJECT / "data").glob("*"))):
+        with suppress(PoseemoError):
             dataset = Dataset(resolve(place))
-        except PoseemoError:
-            continue
-        if dataset.info.content_hash == record["dataset"]["content_hash"]:
-            return dataset
+            if dataset.info.content_hash == record["dataset"]["content_hash"]:
+                return dataset
     return None

@@ -58,12 +58,12 @@ def make_split(
     ----------
     table : DataFrame
         What :meth:`poseemo_lib.data.dataset.Dataset.table` returns.
-    method : {"official", "grouped", "leave_one_group_out", "neighbours", "random"}
-    seed : int
+    method : str
+        One of :data:`METHODS`.
     fractions : tuple of float
         Train, validation, test; met as far as the sizes of the blocks allow.
     fold : str, optional
-        For `leave_one_group_out`: the group_id to test, see :func:`fold_names`.
+        For `leave_one_group_out`: the group_id to test.
 
     Returns
     -------
@@ -189,22 +189,10 @@ def _leave_out(rows: pd.DataFrame, blocks: np.ndarray, fold: str, rng) -> np.nda
 
 
 def split_neighbours(rows: pd.DataFrame, blocks: np.ndarray, fractions, rng: np.random.Generator) -> np.ndarray:
-    """Deal blocks of neighbouring clip numbers to train, validation and test.
+    """Deal blocks of neighbouring clip numbers to train 0, validation 1 and test 2; -1 within `GUARD` of a later split.
 
-    Parameters
-    ----------
-    rows : DataFrame
-        N clips with clip_id, label (codes) and augmented_from.
-    blocks : array (N,), int
-        Known blocks; they are not cut but join the blocks of neighbours that they touch.
-    fractions : tuple of float
-        Train, validation, test, before clips near a border are left out.
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    array (N,), int
-        0 train, 1 validation, 2 test, -1 not used: within `GUARD` of a block of a later split.
+    `rows` has clip_id, label (codes) and augmented_from. Known `blocks` (N,) are not cut but join the blocks of
+    neighbours that they touch. The fractions hold before clips near a border are left out.
     """
     place = number_places(rows)
     bins = _bin(place)

@@ -108,9 +108,9 @@ def test_what_cannot_be_meant_is_refused(tmp_path):
         find_entries(tmp_path)
     touch(tmp_path, "a.mp4")
     for src in (tmp_path, tmp_path / "a.mp4"):
-        with pytest.raises(UsageError, match="labels: wanted a folder per class, .*; say --label CLASS"):
+        with pytest.raises(UsageError, match="labels: wanted a folder per class, .*; give --label CLASS"):
             find_entries(src)
-    with pytest.raises(UsageError, match="--label: says the label of all videos"):
+    with pytest.raises(UsageError, match="--label: gives the label of all videos"):
         find_entries(tmp_path, label="happy", label_pattern="(?P<label>a)")
     (tmp_path / "l.csv").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UsageError, match="wanted a list of videos as text"):

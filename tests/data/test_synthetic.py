@@ -142,15 +142,12 @@ def local_clips():
     return list(generate_clips(400, seed=2, signal=3, cues="local"))
 
 
-def test_local_cues_move_the_head_or_one_limb(local_clips):
+def test_a_local_cue_moves_the_head_or_one_limb_whatever_the_class(local_clips):
     places = Counter(planted.joints for _, planted in local_clips if planted)
     assert set(places) == {HEAD} | ARMS_AND_LEGS
     n = places.total()
     assert 0.13 < places[HEAD] / n < 0.27 and max(places[place] for place in ARMS_AND_LEGS) / n < 0.17
     assert all(len(planted.cues) == 1 for _, planted in local_clips if planted)
-
-
-def test_the_place_of_a_local_cue_tells_nothing_of_the_class(local_clips):
     for label in set(EMOTIONS) - {"neutral"}:
         moved = [planted.joints for _, planted in local_clips if planted and planted.label == label]
         assert {joints[-1].removeprefix("left_").removeprefix("right_") for joints in moved} == {
@@ -170,14 +167,8 @@ def test_local_cues_take_less_time_and_are_in_either_slot(local_clips):
 
 def test_local_cues_are_in_the_record_and_the_default_is_not(tmp_path):
     default = write_synthetic_dataset(tmp_path / "a", 12).recipe
-    assert default == {
-        "generator": "poseemo_lib.data.synthetic",
-        "n_clips": 12,
-        "seed": 0,
-        "signal": 1.0,
-        "n_groups": 10,
-        "two_people": 0.5,
-    }
+    settings = {"n_clips": 12, "seed": 0, "signal": 1.0, "n_groups": 10, "two_people": 0.5}
+    assert default == {"generator": "poseemo_lib.data.synthetic", **settings}
     local = write_synthetic_dataset(tmp_path / "b", 12, cues="local").recipe
     assert local == default | {"cues": "local"}
 
@@ -191,7 +182,7 @@ def labels_of(settings: SyntheticSettings) -> tuple[list[str], list[int]]:
     return labels, [place.group for place in places]
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_class_proportions_are_those_of_the_reference(seed):
     labels, _ = labels_of(SyntheticSettings(1000, seed=seed))
     counts = Counter(labels)
@@ -219,9 +210,7 @@ def test_scenes_hold_one_to_four_clips_of_one_cast(clips):
     "wrong, message",
     [
         ({"n_clips": 0}, "n_clips: wanted a whole number of 1 or more, got 0"),
-        ({"n_clips": True}, "n_clips: wanted a whole number of 1 or more, got True"),
         ({"seed": -1}, "seed: wanted a whole number of 0 or more, got -1"),
-        ({"signal": -0.1}, "signal: wanted a number from 0 to 100, got -0.1"),
         ({"signal": float("nan")}, "signal: wanted a number from 0 to 100, got nan"),
         ({"n_groups": 11}, "n_groups: wanted a whole number from 1 to 10, got 11"),
         ({"two_people": 1.1}, "two_people: wanted a number from 0 to 1, got 1.1"),
@@ -231,13 +220,6 @@ def test_scenes_hold_one_to_four_clips_of_one_cast(clips):
 def test_wrong_settings_are_named_at_once(wrong, message):
     with pytest.raises(UsageError, match=message):
         generate_clips(**{"n_clips": 10} | wrong)
-
-
-def test_a_clip_that_does_not_exist_is_refused():
-    with pytest.raises(UsageError, match="index: wanted 0 to 9, got 10"):
-        synthetic_clip(SyntheticSettings(10), 10)
-    with pytest.raises(UsageError, match="label: wanted one of angry.*got 'joy'"):
-        synthetic_clip(SyntheticSettings(10), 0, "joy")
 
 
 # On disk
@@ -303,5 +285,3 @@ def test_planted_errors_are_named(tmp_path):
     (tmp_path / PLANTED_FILE).write_bytes(b"no parquet")
     with pytest.raises(DatasetError, match="truncated or damaged"):
         read_planted(tmp_path)
-    with pytest.raises(UsageError, match="foo://x: .*Protocol not known"):
-        read_planted("foo://x")

@@ -16,21 +16,9 @@ RULES = 2
 def noted(dataset: Dataset, kind: str, of: str, compute: Callable[[], dict]) -> dict:
     """Read what is noted about a dataset; where nothing is, compute and note it.
 
-    Parameters
-    ----------
-    dataset : Dataset
-    kind : str
-        "audit" or "statistics".
-    of : str
-        SHA-256 of the split or the clips that the note is about.
-    compute : callable
-        Returns the content, as of JSON.
-
-    Returns
-    -------
-    dict
-        The content. A note counts for one content hash, for the files as they are (size and time) and for one version
-        of the library; a damaged note does not count.
+    `kind` is "audit" or "statistics", `of` the SHA-256 of the split or the clips that the note is about. A note counts
+    for one content hash, for the files as they are (size and time) and for one version of the library; a damaged note
+    does not count.
     """
     folder = Path(dataset.root)
     states = ((path.name, path.stat()) for path in sorted(folder.glob("*.parquet")))

@@ -31,16 +31,9 @@ _READ_TYPES = {"keypoints": pa.list_(pa.float32())}
 
 
 class Dataset:
-    """Read a dataset.
+    """Read a dataset: a folder, any fsspec URL, or a path of the fsspec file system `fs`.
 
-    Parameters
-    ----------
-    url : str or Path
-        The folder, or any fsspec URL.
-    fs : fsspec filesystem, optional
-        The one that `url` is a path of.
-    allow_incomplete : bool
-        Open a dataset whose writer did not finish.
+    With `allow_incomplete`, also one whose writer did not finish.
 
     Raises
     ------
@@ -122,56 +115,30 @@ class Dataset:
                         start += batch.num_rows
                 start = stop
 
-    def batches(self, columns: tuple[str, ...] | None = None) -> Iterator[tuple[str, pa.RecordBatch]]:
-        """Stream the rows, all columns or some, as (shard path, pyarrow.RecordBatch), one row group at a time.
-
-        Raises
-        ------
-        DatasetError
-            A shard is missing, truncated or damaged.
-        """
-        for name in self.info.shards:
-            for _, batch in self._shard_batches(name, columns or SCHEMA.names):
-                yield f"{self.root}/{name}", batch
-
     def table(self):
         """Everything but the keypoints, as a pandas DataFrame in the order of the dataset."""
-        batches = [batch for _, batch in self.batches(METADATA_COLUMNS)]
+        shards = (self._shard_batches(name, METADATA_COLUMNS) for name in self.info.shards)
+        batches = [batch for shard in shards for _, batch in shard]
         schema = pa.schema([(name, SCHEMA.field(name).type) for name in METADATA_COLUMNS])
         return pa.Table.from_batches(batches, schema=schema).to_pandas()
 
     def clips(self, where=None) -> Iterator[PoseClip]:
-        """Stream the clips, each checked.
-
-        Parameters
-        ----------
-        where : callable, optional
-            Takes a clip_id and returns whether the clip is wanted.
+        """Stream the clips, each checked, or those whose clip_id `where` accepts.
 
         Raises
         ------
-        DatasetError
-            A shard is damaged.
-        ClipError
-            A clip is faulty; the message names the shard and the clip.
+        DatasetError, ClipError
+            A shard is damaged, or a clip is faulty.
         """
-        for path, batch in self.batches():
-            for clip in to_clips(batch, path):
-                if where is None or where(clip.clip_id):
-                    yield self._sound(clip, path)
+        for name in self.info.shards:
+            path = f"{self.root}/{name}"
+            for _, batch in self._shard_batches(name, SCHEMA.names):
+                for clip in to_clips(batch, path):
+                    if where is None or where(clip.clip_id):
+                        yield self._sound(clip, path)
 
     def take(self, rows) -> Iterator[tuple[int, PoseClip]]:
-        """Stream the clips of some rows in the order of the dataset; row groups without one of them are not read.
-
-        Parameters
-        ----------
-        rows : sequence of int
-            Row numbers, 0 to `len(dataset)` - 1, as in :meth:`table`.
-
-        Yields
-        ------
-        (row number, PoseClip)
-        """
+        """Stream (row, clip) for some rows of :meth:`table`, in its order; other row groups are not read."""
         rows = np.unique(np.asarray(rows, dtype=np.int64))
         first = 0
         for name, n_clips in self.info.shards.items():

@@ -21,15 +21,7 @@ QUANTILES = {"low": 0.05, "median": 0.5, "high": 0.95}
 
 
 def measure_clip(keypoints: np.ndarray, fps: float, height: int) -> dict[str, float]:
-    """Measure one clip, or one window.
-
-    Parameters
-    ----------
-    keypoints : array (T, M, 17, 3)
-        Pixels and confidence, as stored: before any cleaning.
-    fps : float
-    height : int
-        Of the picture, pixels.
+    """Measure one clip or window (T, M, 17, 3), in pixels as stored, before any cleaning.
 
     Returns
     -------
@@ -60,11 +52,8 @@ def measure_clip(keypoints: np.ndarray, fps: float, height: int) -> dict[str, fl
 def summarise(measured: Iterable[dict[str, float]]) -> dict:
     """Sum up the results of :func:`measure_clip`.
 
-    Returns
-    -------
-    dict
-        n_clips; and `measures`: for each measure that any clip has low, median and high (5, 50 and 95 %) over the clips
-        and n, how many have it.
+    Returns n_clips; and `measures`: for each measure that any clip has, low, median and high (5, 50 and 95 %) over the
+    clips and n, how many have it.
     """
     rows = list(measured)
     measures = {}

@@ -31,22 +31,12 @@ _TEMPORARY = ".tmp-"
 
 
 class DatasetWriter:
-    """Write clips one by one into a new dataset; use it in a `with` statement.
+    """Write clips one by one into a new dataset, a folder or any fsspec URL; use it in a `with` statement.
 
     A faulty clip raises without harm to the others: what was written before is kept and stays readable, also when the
     `with` block ends in an error. A writer that is killed loses the shard that it had not finished; where a clip is
-    costly to make, use small shards.
-
-    Parameters
-    ----------
-    url : str or Path
-        The folder, or any fsspec URL.
-    info : DatasetInfo
-        Name, classes, source and so on; the counts and the hash are filled in here.
-    shard_clips : int
-        Clips a shard.
-    resume : bool
-        Continue a dataset that an earlier writer did not complete; :meth:`written` knows what is there.
+    costly to make, use small shards. The counts and the hash of `info` are filled in here. With `resume`, a dataset
+    that an earlier writer did not complete is continued; :meth:`written` knows what is there.
 
     Raises
     ------
@@ -114,13 +104,8 @@ class DatasetWriter:
     def write(self, clip: PoseClip, where: str = "") -> None:
         """Check and add one clip; `where` is the file that it came from, for messages.
 
-        Raises
-        ------
-        ClipError
-            The clip is faulty, its `clip_id` is taken, or it is synthetic and the dataset does not say so. Nothing was
-            added.
-        DatasetError
-            The disk is full, or the folder is gone.
+        A ClipError says that nothing was added: the clip is faulty, its `clip_id` is taken, or it is synthetic and the
+        dataset does not say so. A DatasetError says that the folder cannot be written to.
         """
         check_clip(clip, self.info.classes, where, self.info.synthetic)
         if self.written(clip.clip_id):

@@ -18,58 +18,33 @@ UNSURE = 0.1
 
 @dataclass(frozen=True)
 class Quality:
-    """How well the people of a video were seen.
+    """How well the people of a video were seen."""
 
-    Parameters
-    ----------
-    fps : float
-        Of the keypoints.
-    width, height : int
-        Size of the picture as shown, in pixels.
-    frames : int
-    seconds : float
-    detected : float
-        Share of the frames with somebody in them.
-    people : float
-        Mean number of people in those frames, all that the estimator found.
-    two_people : float
-        Share of the frames in which both main people were seen.
-    missing : dict of str to float
-        Part of the body -> share of its joints that were not seen, or with a confidence below `UNSURE`, of the main
-        people in the frames with them.
-    cuts : tuple of int
-        First frames of new scenes.
-    repeated : float
-        Share of the frames that repeat the picture before.
-    damage : str
-        What the decoder said where the video ends early or is broken; empty for a sound one.
-    """
-
-    fps: float
-    width: int
+    fps: float  # of the keypoints
+    width: int  # of the picture as shown, pixels
     height: int
     frames: int
     seconds: float
-    detected: float
-    people: float
-    two_people: float
+    detected: float  # share of the frames with somebody in them
+    people: float  # mean number of people in those frames, all that the estimator found
+    two_people: float  # share of the frames in which both main people were seen
+    # Part of the body -> share of its joints not seen, or with a confidence below UNSURE, in a main person's frames.
     missing: dict[str, float]
-    cuts: tuple[int, ...]
-    repeated: float
-    damage: str = ""
+    cuts: tuple[int, ...]  # first frames of new scenes
+    repeated: float  # share of the frames that repeat the picture before
+    damage: str = ""  # what the decoder said where the video ends early or is broken
 
 
 def extract_video(
     path, estimator, *, fps: float | None = None, cuts: bool = True, progress: Callable | None = None
 ) -> tuple[Recording, Quality]:
-    """Estimate every person of every picture, and follow the main one or two.
+    """Estimate every person in every picture of a video, and follow the main one or two.
 
     Parameters
     ----------
     path : str or Path
-        A video.
     estimator : Estimator
-        See :func:`poseemo_lib.video.estimators.open_estimator`; it is reset first, and at each cut.
+        It is reset first, and at each cut.
     fps : float, optional
         Frames per second, where the video has more.
     cuts : bool
@@ -80,9 +55,8 @@ def extract_video(
     Returns
     -------
     recording : Recording
-        Keypoints (T, M, 17, 3) in pixels, M = 1 or 2, tracked. (T, 1, 17, 3) of missing ones where nobody was seen.
+        Keypoints (T, M, 17, 3) in pixels, M = 1 or 2, tracked; (T, 1, 17, 3), all missing, where nobody was seen.
     quality : Quality
-        `detected` is 0 where nobody was seen; such a video is no clip.
 
     Raises
     ------

@@ -5,9 +5,7 @@ Its name is made of the clip's id, the video's size and time of change, and the 
 extracted again.
 """
 
-import csv
 import hashlib
-import io
 import json
 import shutil
 import zipfile
@@ -17,6 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from filelock import FileLock, Timeout
 
 from poseemo_lib.data.dataset import DatasetInfo
@@ -42,25 +41,13 @@ class VideoReport:
 
 @dataclass
 class ExtractionReport:
-    """What an extraction did.
-
-    Parameters
-    ----------
-    out : Path
-    info : DatasetInfo or None
-        The dataset that was written.
-    videos : list of VideoReport
-    unmatched : list of str
-        Videos without a known label.
-    done_before : int
-        Videos that an earlier call had finished.
-    """
+    """What an extraction did."""
 
     out: Path
-    info: DatasetInfo | None = None
+    info: DatasetInfo | None = None  # of the dataset that was written
     videos: list[VideoReport] = field(default_factory=list)
-    unmatched: list[str] = field(default_factory=list)
-    done_before: int = 0
+    unmatched: list[str] = field(default_factory=list)  # videos without a known label
+    done_before: int = 0  # videos that an earlier call had finished
 
     @property
     def used(self) -> list[VideoReport]:
@@ -86,12 +73,8 @@ def write_quality(report: ExtractionReport) -> None:
             values |= {"cuts": len(values["cuts"])} | {f"missing_{part}": share for part, share in missing.items()}
             row |= {key: round(value, 4) if isinstance(value, float) else value for key, value in values.items()}
         rows.append(row)
-    text = io.StringIO()
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(report.out / QUALITY_FILE, text.getvalue())
+    # As objects, so that whole numbers stay whole where another video has none.
+    write_text(report.out / QUALITY_FILE, pd.DataFrame(rows, dtype=object).to_csv(index=False, lineterminator="\n"))
 
 
 def code_hash() -> str:
@@ -104,17 +87,10 @@ def code_hash() -> str:
 
 @contextmanager
 def results_folder(out: Path):
-    """Lock the folder of results for this process, and remove what a killed one has left half-written.
+    """Lock and yield the folder of results, without what a killed process has left half-written.
 
-    Yields
-    ------
-    Path
-        The folder; it is removed at the end where it holds no result.
-
-    Raises
-    ------
-    PoseemoError
-        Another process extracts into `out`, or it cannot be written.
+    It is removed at the end where it holds no result. A PoseemoError says that another process extracts into `out`, or
+    that it cannot be written to.
     """
     folder = out / FOLDER
     try:
@@ -137,22 +113,7 @@ def results_folder(out: Path):
 
 
 def result_path(folder: Path, name: str, video: Path, settings: dict) -> Path:
-    """Name the file of a video's result.
-
-    Parameters
-    ----------
-    folder : Path
-    name : str
-        The clip's id.
-    video : Path
-    settings : dict
-        All that decides the keypoints.
-
-    Raises
-    ------
-    OSError
-        The video is not there.
-    """
+    """Name the file of a video's result by the clip's id, the video and the settings that decide the keypoints."""
     about = video.stat()
     key = json.dumps([name, about.st_size, about.st_mtime_ns, settings], sort_keys=True)
     return folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.npz"
@@ -165,13 +126,7 @@ def save_result(path: Path, recording: Recording, quality: Quality) -> None:
 
 
 def load_result(path: Path) -> tuple[Recording, Quality]:
-    """Read a result.
-
-    Raises
-    ------
-    FormatError
-        The file is gone or damaged.
-    """
+    """Read a result; a FormatError says that the file is gone or damaged."""
     with _opened(path) as content:
         quality = _quality(content)
         return Recording(content["keypoints"], quality.fps, quality.width, quality.height), quality

@@ -20,17 +20,7 @@ NOUNS = {"anger": "angry", "happiness": "happy", "sadness": "sad"}
 
 
 def find_videos(src: Path) -> list[Path]:
-    """List the videos below a folder in the order of their paths, without hidden ones; or the one file.
-
-    Parameters
-    ----------
-    src : Path
-
-    Raises
-    ------
-    UsageError
-        There is no such place, or no video in it.
-    """
+    """List the videos below a folder in the order of their paths, without hidden ones; or the one file."""
     if not src.exists():
         raise UsageError(f"{src}: wanted videos, found neither a file nor a folder of that name")
     if src.is_file():
@@ -80,31 +70,26 @@ def find_entries(
         There are no videos, or a label, split, pattern or list is faulty.
     """
     if label is not None and label_pattern is not None:
-        raise UsageError("--label: says the label of all videos; leave --label-pattern out")
+        raise UsageError("--label: gives the label of all videos; leave --label-pattern out")
     label_map = NOUNS | {word.lower(): emotion for word, emotion in (label_map or {}).items()}
     if src.is_file() and src.suffix.lower() in LIST_SUFFIXES:
         if label is not None or label_pattern is not None:
-            raise UsageError(f"{src}: a list says the labels; leave --label and --label-pattern out")
+            raise UsageError(f"{src}: a list gives the labels; leave --label and --label-pattern out")
         return _named(_read_list(src, label_map, split)), []
     paths = find_videos(src)
     if label is not None:
-        labelled = [_found(path, src, label) for path in paths]
+        labelled = [replace(find_path(path, src), label=label) for path in paths]
         entries, unmatched = match_found(labelled, None, label_map, split)
     else:
         entries, unmatched = _match(paths, src, label_pattern, label_map, split)
     return _named(entries), unmatched
 
 
-def _found(path: Path, src: Path, label: str) -> Found:
-    found = find_path(path, src)
-    return replace(found, name=path.stem if path == src else found.name, label=label)
-
-
 def _match(paths: list[Path], src: Path, pattern: str | None, label_map: Mapping, split: str | None):
     if pattern is None and not any("/" in path.relative_to(src).as_posix() for path in paths):
         where = f"{src} is one" if src.is_file() else f"{paths[0]} lies in none below {src}"
         raise UsageError(
-            f"labels: wanted a folder per class, {where}; say --label CLASS for all videos, give --label-pattern, or "
+            f"labels: wanted a folder per class, {where}; give --label CLASS for all videos, give --label-pattern, or "
             "name a list of paths and labels instead"
         )
     return match_found([find_path(path, src) for path in paths], pattern or FOLDERS, label_map, split)
@@ -121,18 +106,15 @@ def _named(entries: list[Entry]) -> list[Entry]:
 
 
 def _read_list(src: Path, label_map: Mapping[str, str], split: str | None) -> list[Entry]:
-    rows = _rows(src)
+    rows, found, entries = _rows(src), [], []
     for number, row in rows:
         if not (row.get("path") and row.get("label")):
             raise UsageError(
                 f"{src}: line {number}: wanted a path and a label, got {' '.join(filter(None, row.values()))!r}"
             )
-    found = []
-    for _, row in rows:
         name = Path(row["path"]).with_suffix("").as_posix()
-        told = {"label": row["label"], "split": row.get("split") or None}
-        found.append(Found(src.parent / row["path"], row["path"], name, **told))
-    entries = []
+        known = {"label": row["label"], "split": row.get("split") or None}
+        found.append(Found(src.parent / row["path"], row["path"], name, **known))
     for entry, (_, row) in zip(match_found(found, None, label_map, split)[0], rows, strict=True):
         source = row.get("source") or entry.source_id
         entries.append(replace(entry, source_id=source, group_id=row.get("group") or source))

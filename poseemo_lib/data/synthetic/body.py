@@ -130,21 +130,10 @@ def _orientations(pose: np.ndarray) -> np.ndarray:
 
 
 def joint_positions(pose: np.ndarray, root: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """Compute joint positions from joint angles.
+    """Compute joint positions (T, M, 17, 3), in metres and COCO-17 order, from joint angles.
 
-    Parameters
-    ----------
-    pose : array (T, M, A)
-        Degrees, in the order of :data:`ANGLES`. Elbows and knees below 0 count as 0.
-    root : array (T, M, 3)
-        Middle of the hips, in metres.
-    lengths : array (M, len(BONES))
-        Limb lengths in metres; `head` is the body height that the face is scaled with.
-
-    Returns
-    -------
-    array (T, M, 17, 3)
-        Metres, in COCO-17 order.
+    `pose` (T, M, A) is in degrees, in the order of :data:`ANGLES`; elbows and knees below 0 count as 0. `root`
+    (T, M, 3) is the middle of the hips, `lengths` (M, len(BONES)) the limbs' in metres; `head` is the body height.
     """
     pose = pose.copy()
     pose[..., _HINGES] = np.maximum(pose[..., _HINGES], 0)

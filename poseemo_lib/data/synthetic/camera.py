@@ -29,24 +29,10 @@ def see(
 ) -> np.ndarray:
     """Film the joints and estimate their keypoints.
 
-    What is drawn does not depend on `joints`, so a joint that moves differently changes no other joint.
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-    joints : array (T, M, 17, 3)
-        Positions in metres.
-    facing : array (T, M)
-        Direction that the hips face, in degrees from the camera.
-    seconds : array (T,)
-        Time of each frame.
-    scene : Scene
-    show : Show
-
-    Returns
-    -------
-    array (T, M, 17, 3), float32
-        x and y in pixels and confidence; NaN, NaN, 0 where a joint is outside the picture, hidden or missed.
+    From joints (T, M, 17, 3) in metres, the direction that the hips face (T, M), in degrees from the camera, and the
+    time of each frame (T,). Returns pixels and confidence (T, M, 17, 3); NaN, NaN, 0 where a joint is outside the
+    picture, hidden or missed. The random draws do not depend on `joints`, so a joint that moves differently changes no
+    other joint.
     """
     xy, pixels_per_metre = _film(rng, joints, seconds, scene, show)
     confidence = _confidence(rng, joints, facing, scene, show)

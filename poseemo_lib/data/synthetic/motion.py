@@ -28,14 +28,10 @@ _BREATH_DEGREES = np.array([-0.6, 1.2, 1.2])
 
 
 def natural_motion(rng: np.random.Generator, seconds: np.ndarray, scene: Scene) -> tuple[np.ndarray, np.ndarray]:
-    """Draw how the people of a scene move without any emotion.
+    """Draw how the people of a scene move without any emotion, at the times `seconds` (T,).
 
-    Returns
-    -------
-    motion : array (T, M, A)
-        Joint angles in degrees about each person's own bearing (`scene.pose`), at the times `seconds` (T,).
-    root : array (T, M, 3)
-        Middle of the hips, in metres.
+    Returns the joint angles (T, M, A), in degrees about each person's own bearing (`scene.pose`), and the middle of the
+    hips (T, M, 3), in metres.
     """
     n_people = len(scene.heights)
     time = seconds[:, None] * scene.tempo  # (T, M)
