@@ -1,7 +1,7 @@
 """AlphaPose's results: one JSON list of everybody in every frame, as COCO's keypoint results.
 
 Each entry has ``image_id``, ``category_id``, ``keypoints`` (x, y, confidence of every joint), ``score`` and, from the
-tracker, ``idx``. The number of joints tells the layout: COCO-17, Halpe-26, or the body of Halpe-136 or COCO-WholeBody's
+tracker, ``idx``. The number of joints gives the layout: COCO-17, Halpe-26, or the body of Halpe-136 or COCO-WholeBody's
 133, which begin with those two. COCO's keypoint results (MMPose, Detectron, Ultralytics) are the same list without
 ``idx``.
 
@@ -16,6 +16,7 @@ Sources: AlphaPose's `doc/output.md` and `write_json` (Fang et al. 2022, "AlphaP
 
 import json
 import re
+from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
@@ -59,14 +60,16 @@ def read_results(content, path, fps: Fps, width: Side, height: Side) -> list[Rec
     if not isinstance(content, list) or not content:
         raise FormatError(f"{path}: wanted a list of results with image_id and keypoints, got {in_words(content)}")
     poses = _stack([_keypoints(entry, f"{path}: entry {i}") for i, entry in enumerate(content)], path)
-    images, ids = [entry["image_id"] for entry in content], _ids(content)
+    ids = [_first(entry.get("idx")) for entry in content]
     recordings = []
-    groups = _by_clip(images, path)
+    groups = _by_clip([entry["image_id"] for entry in content], path)
     for clip, (rows, frames) in groups.items():
         where = path if len(groups) == 1 else f"{path}: {clip}"
         check_spread(frames, where)
-        first = 0 if _from_video(images[rows[0]]) else frames.min()
-        own = None if ids is None else ids[rows]
+        # The frames of a video are named `0.jpg`, `1.jpg`, ...
+        from_video = re.fullmatch(r"(0|[1-9][0-9]*)\.jpg", str(content[rows[0]]["image_id"]))
+        first = 0 if from_video else frames.min()
+        own = [ids[row] for row in rows] if any(ids) else None
         keypoints, tracked = arrange(poses[rows], frames - first, own, frames.max() - first + 1, where)
         name = clip if len(groups) > 1 else None
         recordings.append(make_recording(keypoints, where, fps, width, height, tracked=tracked, name=name))
@@ -94,18 +97,10 @@ def _stack(values: list[np.ndarray], path) -> np.ndarray:
     return to_coco17(mark_poses(body), layout)
 
 
-def _ids(content: list[dict]) -> np.ndarray | None:
-    """Return the track ids (N,), or none where somebody has none or they say nothing."""
-    ids = [_first(entry.get("idx")) for entry in content]
-    if any(type(each) not in (int, float) or not abs(each) < 2**53 for each in ids) or not any(ids):
-        return None
-    return np.array(ids, np.float64)
-
-
 def _first(value):
-    """Return the first number: merged detections have a list of ids, in a list each."""
-    while isinstance(value, list) and value:
-        value = value[0]
+    """Return the first id: merged detections have a list of ids, in a list each."""
+    while isinstance(value, list):
+        value = value[0] if value else None
     return value
 
 
@@ -114,18 +109,11 @@ def _by_clip(images: list, path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     split = {image: split_number(without_ending(str(image))) for image in images}
     if len({(clip, number or 0) for clip, number in split.values()}) < len(split):
         raise FormatError(f"{path}: wanted one image for each frame number, got two of one number")
-    groups: dict[str, tuple[list, list]] = {}
+    groups = defaultdict(list)
     for row, image in enumerate(images):
         clip, number = split[image]
-        rows, frames = groups.setdefault(clip, ([], []))
-        rows.append(row)
-        frames.append(number or 0)
-    return {clip: (np.array(rows), np.array(frames)) for clip, (rows, frames) in groups.items()}
-
-
-def _from_video(image) -> bool:
-    """Tell whether an image has the name that AlphaPose gives to the frames of a video."""
-    return isinstance(image, str) and re.fullmatch(r"(0|[1-9][0-9]*)\.jpg", image) is not None
+        groups[clip].append((row, number or 0))
+    return {clip: tuple(np.array(found).T) for clip, found in groups.items()}
 
 
 @with_options

@@ -3,16 +3,14 @@
 What a BVH file leaves open, and what is done here:
 
 - Rotation channels multiply in the order in which the file lists them: ``Zrotation Xrotation Yrotation`` is
-  R = Rz Rx Ry. A joint's translation happens in its parent's frame, before its own rotation, wherever its position
-  channels stand in the list.
-- A position channel replaces that component of OFFSET (``positions="replace"``). So write the Bandai-Namco files,
-  where every joint has six channels and all but the root's and the hips' repeat OFFSET to within 1e-5, and so write
-  exporters whose root has the OFFSET of its first frame. ``positions="add"`` is for files that hold displacements.
-- There is no unit. Cameras stand relative to the size of the body, so none is needed.
+  R = Rz Rx Ry. A joint's translation is in its parent's frame, before its own rotation, wherever its position channels
+  stand in the list.
+- A position channel replaces that component of OFFSET (``positions="replace"``), as in the Bandai-Namco files, where
+  every joint has six channels and most repeat OFFSET. ``positions="add"`` is for files that hold displacements.
+- There is no unit. None is needed: cameras stand relative to the size of the body.
 - The vertical axis is y by convention, and z in some files; see :func:`poseemo_lib.data.formats.cameras.to_y_up`.
 
-The nose is the joint at the base of the skull (``Head``), as a stand-in: such skeletons have none. Eyes and ears are
-missing.
+The joint at the base of the skull (``Head``) stands in for the nose. Eyes and ears are missing.
 """
 
 import re
@@ -41,9 +39,6 @@ _TOKEN = re.compile(
     re.IGNORECASE,
 )
 _HEADER = re.compile(r"\s*Frames\s*:\s*(?P<frames>\S+)\s+Frame\s+Time\s*:\s*(?P<time>\S+)", re.IGNORECASE)
-# Larger numbers are damage, and would overflow further on.
-_LARGEST = 1e9
-
 _PREFIX = re.compile(r"^(?:.*:|mixamorig\d*_?)")
 
 
@@ -73,24 +68,27 @@ def parse_bvh(path) -> Motion:
     if header is None:
         raise FormatError(f"{path}: truncated: wanted MOTION, Frames and Frame Time after the hierarchy, found none")
     names, parents, offsets, channels = _parse_hierarchy(parts[0], path)
-    n_frames, frame_time = (_number(header[key], key, path) for key in ("frames", "time"))
+    n_frames, frame_time = _numbers(header.groups(), "Frames and Frame Time", path)
     if n_frames < 1 or n_frames % 1 or frame_time <= 0:
-        raise FormatError(
-            f"{path}: wanted one frame or more and a frame time above 0, got Frames {header['frames']} and "
-            f"Frame Time {header['time']}"
-        )
-    values = _parse_values(parts[1][header.end() :], int(n_frames), sum(map(len, channels)), path)
-    return Motion(names, parents, offsets, channels, values, frame_time)
+        raise FormatError(f"{path}: wanted one frame or more and a frame time above 0, got {header[0].strip()!r}")
+    values, n_channels = parts[1][header.end() :].split(), sum(map(len, channels))
+    # Frames may be wrapped over lines: only the total must fit.
+    if len(values) != n_frames * n_channels:
+        wanted = f"{n_frames:g} frames of {n_channels} numbers, one for each channel"
+        raise FormatError(f"{path}: truncated or damaged motion: wanted {wanted}, got {len(values)} numbers")
+    values = _numbers(values, "motion", path).reshape(-1, n_channels)
+    return Motion(names, parents, offsets, channels, values, float(frame_time))
 
 
-def _number(text: str, what: str, path) -> float:
+def _numbers(texts: Sequence[str], what: str, path) -> np.ndarray:
     try:
-        value = float(text)
-    except ValueError:
-        value = np.nan
-    if not abs(value) < _LARGEST:
-        raise FormatError(f"{path}: {what}: wanted a number, got {text!r}")
-    return value
+        values = np.array(texts, dtype=np.float64)
+        fault = None if (np.abs(values) < 1e9).all() else "a value that is not finite or above 1e9"
+    except ValueError as error:
+        fault = str(error)
+    if fault:
+        raise FormatError(f"{path}: {what}: wanted numbers, got {fault}")
+    return values
 
 
 def _parse_hierarchy(text: str, path):
@@ -110,62 +108,23 @@ def _parse_hierarchy(text: str, path):
             open_joints.pop()
         elif token["offset"]:
             name = names[open_joints[-1]]
-            offsets[open_joints[-1]] = [_number(n, f"OFFSET of {name}", path) for n in token["offset"].split()]
+            offsets[open_joints[-1]] = _numbers(token["offset"].split(), f"OFFSET of {name}", path)
         else:
-            channels[open_joints[-1]] = _check_channels(token, names[open_joints[-1]], path)
+            found, name = tuple(token["channels"].lower().split()), names[open_joints[-1]]
+            if len(found) != int(token["count"]):
+                raise FormatError(f"{path}: joint {name}: wanted {token['count']} channels, got {len(found)} names")
+            channels[open_joints[-1]] = found
     if open_joints or not names or text[end:].strip():
         raise FormatError(f"{path}: damaged hierarchy: {len(open_joints)} joints are not closed by a brace")
-    if None in offsets:
-        raise FormatError(f"{path}: damaged hierarchy: joint {names[offsets.index(None)]} has no OFFSET")
+    if lost := [name for name, offset in zip(names, offsets, strict=True) if offset is None]:
+        raise FormatError(f"{path}: damaged hierarchy: joint {lost[0]} has no OFFSET")
     return tuple(names), tuple(parents), np.array(offsets), tuple(channels)
 
 
-def _check_channels(token: re.Match, name: str, path) -> tuple[str, ...]:
-    channels = tuple(token["channels"].lower().split())
-    if len(channels) != int(token["count"]):
-        raise FormatError(f"{path}: joint {name}: wanted {token['count']} channels, got {len(channels)} names")
-    if len(set(channels)) != len(channels):
-        raise FormatError(f"{path}: joint {name}: wanted each channel once, got {' '.join(channels)}")
-    return channels
-
-
-def _parse_values(text: str, n_frames: int, n_channels: int, path) -> np.ndarray:
-    numbers = text.split()
-    # Frames may be wrapped over lines: only the total must fit.
-    if len(numbers) != n_frames * n_channels:
-        raise FormatError(f"{path}: {_count_fault(text, n_frames, n_channels)}")
-    try:
-        values = np.array(numbers, dtype=np.float64).reshape(n_frames, n_channels)
-        fault = None if (np.abs(values) < _LARGEST).all() else "a value that is not finite or above 1e9"
-    except ValueError as error:
-        fault = str(error)
-    if fault:
-        raise FormatError(f"{path}: motion: wanted numbers, got {fault}")
-    return values
-
-
-def _count_fault(text: str, n_frames: int, n_channels: int) -> str:
-    counts = [len(line.split()) for line in text.splitlines() if line.strip()]
-    odd = next((i for i, count in enumerate(counts) if count != n_channels), None)
-    lines = f"wanted {n_frames} frames of {n_channels} numbers, one for each channel, got {len(counts)} lines"
-    if len(counts) < n_frames:
-        lines = f"truncated motion: {lines}"
-    return lines if odd is None else f"{lines}, of which number {odd + 1} has {counts[odd]} numbers"
-
-
 def joint_positions(motion: Motion, positions: str = "replace") -> np.ndarray:
-    """Forward kinematics: where every joint is in every frame.
+    """Compute where every joint is in every frame (T, J, 3), in the file's unit and axes, by forward kinematics.
 
-    Parameters
-    ----------
-    motion : Motion
-    positions : {"replace", "add"}
-        Whether a position channel replaces that component of the joint's OFFSET or is added to it.
-
-    Returns
-    -------
-    array (T, J, 3)
-        In the file's unit and axes.
+    `positions` says whether a position channel replaces that component of the joint's OFFSET or is added to it.
     """
     from scipy.spatial.transform import Rotation
 
@@ -204,13 +163,8 @@ def _look_up(names: Sequence[str], preset: Mapping[str, Sequence[str]]) -> dict[
 def map_joints(names: Sequence[str], joint_map: str | Mapping[str, str | Sequence[str]] = "auto") -> dict[str, int]:
     """Find the COCO-17 keypoints among a file's joints: keypoint -> index into `names`.
 
-    Parameters
-    ----------
-    names : sequence of str
-        The file's joints.
-    joint_map : str or mapping
-        A key of :data:`poseemo_lib.skeleton.MOCAP_JOINTS`; ``auto`` for the one that finds the most; or COCO keypoint
-        -> joint name(s), which may leave keypoints out.
+    `joint_map` is a key of :data:`poseemo_lib.skeleton.MOCAP_JOINTS`; ``auto`` for the one that finds the most; or
+    COCO keypoint -> joint name(s), which may leave keypoints out.
 
     Raises
     ------
@@ -219,27 +173,22 @@ def map_joints(names: Sequence[str], joint_map: str | Mapping[str, str | Sequenc
     UsageError
         There is no such preset, or a key of the mapping is not a COCO keypoint.
     """
-    maps = _joint_maps(joint_map)
+    if isinstance(joint_map, str):
+        if joint_map not in ("auto", *MOCAP_JOINTS):
+            raise UsageError(f"joint map: wanted auto, {', '.join(MOCAP_JOINTS)} or a mapping, got {joint_map!r}")
+        maps = MOCAP_JOINTS if joint_map == "auto" else {joint_map: MOCAP_JOINTS[joint_map]}
+    else:
+        unknown = ", ".join(key for key in joint_map if key not in JOINT)
+        if unknown or not joint_map:
+            wanted = f"keys among {', '.join(COCO_KEYPOINTS)}"
+            raise UsageError(f"joint map: wanted {wanted}, got {unknown or 'none'}")
+        maps = {"own": {key: [value] if isinstance(value, str) else value for key, value in joint_map.items()}}
     name, found = max(((key, _look_up(names, preset)) for key, preset in maps.items()), key=lambda item: len(item[1]))
     lost = [f"{key} ({' or '.join(maps[name][key])})" for key in maps[name] if key not in found]
     if lost:
         own = ", ".join(joint for joint in names if not joint.endswith("_end"))
         raise FormatError(f"joint map {name!r}: no joint for {', '.join(lost)}; the file's joints are {own}")
     return found
-
-
-def _joint_maps(joint_map: str | Mapping) -> dict[str, Mapping[str, Sequence[str]]]:
-    """Return the maps to try by name, or raise :class:`UsageError`; see :func:`map_joints`."""
-    if isinstance(joint_map, str):
-        if joint_map not in ("auto", *MOCAP_JOINTS):
-            raise UsageError(f"joint map: wanted auto, {', '.join(MOCAP_JOINTS)} or a mapping, got {joint_map!r}")
-        return MOCAP_JOINTS if joint_map == "auto" else {joint_map: MOCAP_JOINTS[joint_map]}
-    unknown = [key for key in joint_map if key not in JOINT]
-    if unknown or not joint_map:
-        raise UsageError(
-            f"joint map: wanted keys among {', '.join(COCO_KEYPOINTS)}, got {', '.join(unknown) or 'none'}"
-        )
-    return {"own": {key: [value] if isinstance(value, str) else value for key, value in joint_map.items()}}
 
 
 def _all_within(low: float, high: float):
@@ -265,21 +214,10 @@ def read(
 ) -> list[Recording]:
     """Read a BVH file as seen by virtual cameras: a recording of one person for each view, ``@view0``, ``@view1``, ...
 
-    Parameters
-    ----------
-    path : str or Path
-    joint_map : str or mapping
-        See :func:`map_joints`.
-    positions : {"replace", "add"}
-        See :func:`joint_positions`.
-    up : {"auto", "x", "y", "z", "-x", "-y", "-z"}
-        See :func:`poseemo_lib.data.formats.cameras.to_y_up`.
-    views, heights, fovs, jitter, width, height, follow
-        See :func:`poseemo_lib.data.formats.cameras.place_cameras`.
-    seed : int
-        The cameras follow from the seed and the file's name alone.
+    For `joint_map` see :func:`map_joints`, for `positions` :func:`joint_positions`, for `up`
+    :func:`~poseemo_lib.data.formats.cameras.to_y_up`, and for the cameras, which follow from the seed and the file's
+    name alone, :func:`~poseemo_lib.data.formats.cameras.place_cameras`.
     """
-    _joint_maps(joint_map)
     motion = parse_bvh(path)
     try:
         joints = map_joints(motion.names, joint_map)

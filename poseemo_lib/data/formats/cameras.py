@@ -23,12 +23,9 @@ _UP = np.array([0.0, 1.0, 0.0])
 def to_y_up(points: np.ndarray, up: str = "auto") -> np.ndarray:
     """Turn space so that y is up, without mirroring it.
 
-    Parameters
-    ----------
-    points : array (T, 17, 3)
-    up : {"auto", "x", "y", "z", "-x", "-y", "-z"}
-        The axis that points up. ``auto`` takes the one nearest to the median direction from the ankles to the head,
-        and y where these joints are missing; for a body that mostly lies, give the axis.
+    `points` are (T, 17, 3). `up` is the axis that points up, such as ``z`` or ``-y``; ``auto`` takes the one nearest to
+    the median direction from the ankles to the head, and y where these joints are missing. For a body that mostly
+    lies, give the axis.
     """
     if up == "auto":
         body = np.median(points[:, JOINT["nose"]] - points[:, [JOINT["left_ankle"], JOINT["right_ankle"]]].mean(1), 0)
@@ -49,11 +46,6 @@ class Camera:
     width: int  # pixels
     height: int
 
-    @property
-    def focal(self) -> float:
-        """Focal length in pixels: height / 2 / tan(fov / 2)."""
-        return self.height / 2 / np.tan(np.radians(self.fov) / 2)
-
 
 def _view(points: np.ndarray, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
     """Return pixels (T, J, 2) and depths (T, J) along the optical axis."""
@@ -62,7 +54,8 @@ def _view(points: np.ndarray, camera: Camera) -> tuple[np.ndarray, np.ndarray]:
     axes = np.stack([right, -np.cross(right, forward), forward], 1)  # (T or 1, 3, 3): right, down, forward
     seen_from = (points - camera.position) @ axes.swapaxes(1, 2)
     depth = np.where(seen_from[..., 2] > 0, seen_from[..., 2], np.nan)
-    pixels = camera.focal * seen_from[..., :2] / depth[..., None] + (camera.width / 2, camera.height / 2)
+    focal = camera.height / 2 / np.tan(np.radians(camera.fov) / 2)  # pixels
+    pixels = focal * seen_from[..., :2] / depth[..., None] + (camera.width / 2, camera.height / 2)
     return pixels, depth
 
 
@@ -103,24 +96,13 @@ def place_cameras(
     ----------
     points : array (T, 17, 3)
         COCO-17 positions, y up. NaN: missing.
-    views : int
-        Number of cameras, N.
     heights : float or sequence of float
         Height of the cameras above the lowest joint, in body heights (0.95-quantile over frames of the vertical
-        extent of the joints), 0 to 100. One number: all cameras; two: drawn uniformly between them; more: used in turn.
+        extent of the joints). One number: all cameras; two: drawn uniformly between them; more: used in turn.
     fovs : float or sequence of float
-        Vertical fields of view in degrees, 1 to 150; given like `heights`.
-    jitter : float
-        Degrees, 0 to 180.
+        Vertical fields of view in degrees; given like `heights`.
     width, height : int
         Size of the picture in pixels.
-    follow : bool
-        Turn to keep the hips centred.
-    rng : numpy Generator
-
-    Returns
-    -------
-    list of Camera
 
     Raises
     ------
@@ -139,7 +121,7 @@ def place_cameras(
     levels = low[1] + body * _draw(heights, views, rng)
     angles = _draw(fovs, views, rng)
     return [
-        _stand_back(points, target, azimuth, level, body, fov=float(fov), width=width, height=height)
+        _stand_back(points, target, azimuth, level, body, (float(fov), width, height))
         for azimuth, level, fov in zip(azimuths, levels, angles, strict=True)
     ]
 
@@ -151,13 +133,13 @@ def _draw(values: float | Sequence[float], count: int, rng: np.random.Generator)
     return np.resize(values, count)
 
 
-def _stand_back(points, target, azimuth, level, body, **lens) -> Camera:
+def _stand_back(points, target, azimuth, level, body, lens) -> Camera:
     """Move a camera away from the target until the picture holds every point."""
     outwards = np.array([np.sin(azimuth), 0, np.cos(azimuth)])
     start = target.reshape(-1, 3).mean(0) * (1, 0, 1) + (0, level, 0)
 
     def camera(distance: float) -> Camera:
-        return Camera(start + distance * outwards, target, **lens)
+        return Camera(start + distance * outwards, target, *lens)
 
     near = far = 0.5 * body
     while not _frames(points, camera(far)):

@@ -4,15 +4,14 @@ Joints are found by the names in ``categories[].keypoints``, not by their order:
 `head_bottom`, COCO's the left eye. Joints that the file does not name are missing.
 
 Recordings. Images with a ``vid_id`` or ``video_id`` are frames of that video. Of the others, those that share folder
-and name up to a number are frames of one recording where they have one size and their numbers lie close, 30 apart on
-average at most; else each image is a recording of one frame. Frames are numbered by the names of the images, else by
-``frame_id``. ``track_id`` says who is who. Crowds (``iscrowd``) and annotations without keypoints are left out, and so
-are recordings in which nobody is annotated.
+and name up to a number are frames of one recording if they have one size and their numbers are at most 30 apart on
+average; else each image is a recording of one frame. Frames are numbered by the names of the images, else by
+``frame_id``; ``track_id`` tells people apart. Crowds (``iscrowd``), annotations without keypoints and recordings in
+which nobody is annotated are left out.
 
 Confidence. The visibility v is 0, 1 or 2 in COCO: not labelled, labelled and hidden, seen. It becomes 0, 0.5 and 1. In
-a file without any 2, such as PoseTrack's, 1 means labelled: confidence 1. Where an annotation has a list ``scores`` of
-one number a joint (PoseTrack), the labelled joints have these as confidence. Other numbers in place of v are
-confidences.
+a file without any 2, such as PoseTrack's, 1 means labelled: confidence 1. If an annotation has a list ``scores`` of one
+number a joint (PoseTrack), these are the confidence of its labelled joints. Other numbers instead of v are confidences.
 
 Written: PoseTrack's layout with COCO's joints, v = 2, the confidence in ``scores``, and a list ``videos`` with frame
 rate, label and split.
@@ -23,7 +22,6 @@ Sources: COCO's data format page (Lin et al. 2014, "Microsoft COCO"); Andriluka 
 import json
 from collections import defaultdict
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
@@ -50,13 +48,7 @@ from poseemo_lib.skeleton import COCO_KEYPOINTS, EDGES
 SUFFIX = ".json"
 LOST = "slots in which nobody is ever seen"
 MANY = True
-_MOST_APART = 30
-
-
-class _Group(NamedTuple):
-    name: str
-    images: list[dict]
-    frames: list[int]
+_MOST_APART = 30  # numbers of the frames of one recording, on average
 
 
 @with_options
@@ -67,17 +59,26 @@ def read(path, *, fps: Fps = None, width: Side = None, height: Side = None) -> l
     category, names = _joints(content, path)
     people = [a for a in annotations if "keypoints" in a and not a.get("iscrowd") and a.get("category_id") == category]
     poses = _poses(people, names, path)
-    rows = _rows_by_image(people, images, path)
-    videos = content.get("videos") if isinstance(content.get("videos"), list) else []
-    videos = {_key(video): video for video in videos if isinstance(video, dict)}
-    groups = [group for group in _groups(images, path) if any(rows.get(_key(image)) for image in group.images)]
-    if not (poses[..., 2] > 0).any() or not groups:
+    rows = _rows_by_image(people, poses, images, path)
+    videos = {str(video.get("id")): video for video in content.get("videos") or [] if isinstance(video, dict)}
+    groups = [(name, frames) for name, frames in _groups(images, path) if any(_rows(rows, i) for i in frames.values())]
+    if not groups:
         raise FormatError(f"{path}: wanted a person in at least one image, got none in {len(images)} images")
-    return [
-        _recording(group, rows, people, poses, videos.get(group.name, {}), fps, width, height, len(groups) > 1, path)
-        for group in groups
-        if (poses[[row for image in group.images for row in rows.get(_key(image), [])]][..., 2] > 0).any()
-    ]
+    recordings = []
+    for name, frames in groups:
+        where, first = f"{path}: {name}" if len(groups) > 1 else path, min(frames)
+        found = [(frame - first, row) for frame, image in frames.items() for row in _rows(rows, image)]
+        at, own = np.array(found).T
+        ids = [people[row].get("track_id") for row in own]
+        keypoints, tracked = arrange(poses[own], at, ids, max(frames) - first + 1, where)
+        video = videos.get(name, {})
+        told = {"fps": video.get("fps")} | {side: _side(frames, side, where) for side in ("width", "height")}
+        # Only poseemo writes these two; others may mean something else by them.
+        told |= {"label": video["label"]} if isinstance(video.get("label"), str) else {}
+        told |= {"split": video["split"]} if video.get("split") in SPLITS else {}
+        own_name = name if len(groups) > 1 else None
+        recordings.append(make_recording(keypoints, where, fps, width, height, told, tracked=tracked, name=own_name))
+    return recordings
 
 
 def _table(content, key: str, path) -> list[dict]:
@@ -91,9 +92,7 @@ def _table(content, key: str, path) -> list[dict]:
 
 def _joints(content: dict, path) -> tuple[int, list[str]]:
     """Return the id of the person category and the names of its joints."""
-    listed = content.get("categories")
-    listed = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
-    listed = [each for each in listed if isinstance(each.get("keypoints"), list) and each["keypoints"]]
+    listed = [each for each in content.get("categories") or [] if isinstance(each, dict) and each.get("keypoints")]
     listed = [each for each in listed if each.get("name") == "person"] or listed
     if len(listed) != 1:
         raise FormatError(f"{path}: wanted the joints' names in categories[].keypoints, got them {len(listed)} times")
@@ -123,32 +122,29 @@ def _exactly(values, wanted: int, where: str) -> np.ndarray:
     return array
 
 
-def _key(image: dict) -> str:
-    """Return the id of an image or video as a text: files disagree on whether it is a number."""
-    return str(image.get("id"))
-
-
-def _rows_by_image(people: list[dict], images: list[dict], path) -> dict[str, list[int]]:
-    known = {_key(image) for image in images}
+def _rows_by_image(people: list[dict], poses: np.ndarray, images: list[dict], path) -> dict[str, list[int]]:
+    """Id of an image, as a text since files disagree on its type -> rows of the people seen in it."""
+    known = {str(image.get("id")) for image in images}
     if len(known) < len(images):
         raise FormatError(f"{path}: wanted an id of its own for each image, got {len(known)} for {len(images)} images")
     rows = defaultdict(list)
-    for row, person in enumerate(people):
-        rows[str(person.get("image_id"))].append(row)
-    lost = sorted(set(rows) - known)
-    if lost:
+    for row in np.flatnonzero((poses[..., 2] > 0).any(-1)).tolist():
+        rows[str(people[row].get("image_id"))].append(row)
+    if lost := sorted(set(rows) - known):
         raise FormatError(f"{path}: wanted images for all annotations, got none with the id {lost[0][:60]}")
     return rows
 
 
-def _groups(images: list[dict], path) -> list[_Group]:
-    """Sort images into recordings."""
-    shared: dict[tuple, list[dict]] = {}
+def _rows(rows: dict[str, list[int]], image: dict) -> list[int]:
+    return rows.get(str(image.get("id")), [])
+
+
+def _groups(images: list[dict], path) -> list[tuple[str, dict[int, dict]]]:
+    """Sort images into recordings: name, and images by frame number."""
+    shared = defaultdict(list)
     for image in images:
         video = image.get("vid_id", image.get("video_id"))
-        shared.setdefault(
-            ("name", split_number(_stem(image))[0]) if video is None else ("video", str(video)), []
-        ).append(image)
+        shared[("name", split_number(_stem(image))[0]) if video is None else ("video", str(video))].append(image)
     groups = []
     for (kind, name), members in shared.items():
         frames = _frame_numbers(members)
@@ -156,11 +152,11 @@ def _groups(images: list[dict], path) -> list[_Group]:
             if frames is None:
                 raise FormatError(f"{path}: video {name}: wanted a frame number of its own for each image")
             check_spread(frames, f"{path}: video {name}")
-            groups.append(_Group(name, members, frames))
+            groups.append((name, dict(zip(frames, members, strict=True))))
         elif frames is not None and _is_sequence(members, frames):
-            groups.append(_Group(name.strip("/") or "images", members, frames))
+            groups.append((name.strip("/") or "images", dict(zip(frames, members, strict=True))))
         else:
-            groups += [_Group(_stem(image), [image], [0]) for image in members]
+            groups += [(_stem(image), {0: image}) for image in members]
     return groups
 
 
@@ -182,27 +178,8 @@ def _is_sequence(images: list[dict], frames: list[int]) -> bool:
     return close and len(images) > 1 and len({str((image.get("width"), image.get("height"))) for image in images}) == 1
 
 
-def _recording(
-    group: _Group, rows: dict, people: list[dict], poses: np.ndarray, video: dict, fps, width, height, named: bool, path
-) -> Recording:
-    where = f"{path}: {group.name}" if named else path
-    first = min(group.frames)
-    listed = [(frame - first, row) for image, frame in zip(group.images, group.frames, strict=True)
-              for row in rows.get(_key(image), [])]  # fmt: skip
-    frames, own = np.array(listed).T
-    ids = [people[row].get("track_id") for row in own]
-    ids = ids if all(type(each) is int and abs(each) < 2**62 for each in ids) else None
-    keypoints, tracked = arrange(poses[own], frames, ids, max(group.frames) - first + 1, where)
-    told = {"fps": video.get("fps"), "width": _side(group, "width", where), "height": _side(group, "height", where)}
-    # Only poseemo writes these two; others may mean something else by them.
-    label, split = video.get("label"), video.get("split")
-    told |= {"label": label if isinstance(label, str) else None, "split": split if split in SPLITS else None}
-    name = group.name if named else None
-    return make_recording(keypoints, where, fps, width, height, told, tracked=tracked, name=name)
-
-
-def _side(group: _Group, side: str, where):
-    found = {str(image.get(side)): image.get(side) for image in group.images}
+def _side(frames: dict[int, dict], side: str, where):
+    found = {str(image.get(side)): image.get(side) for image in frames.values()}
     if len(found) > 1:
         raise FormatError(f"{where}: wanted images of one {side}, got {', '.join(sorted(found)[:3])}")
     return found.popitem()[1]
@@ -211,31 +188,21 @@ def _side(group: _Group, side: str, where):
 @with_options
 def write(recordings: list[Recording], path) -> None:
     """Write recordings into one JSON file."""
-    skeleton = [[a + 1, b + 1] for a, b in EDGES]
-    person = {
-        "supercategory": "person",
-        "id": 1,
-        "name": "person",
-        "keypoints": [*COCO_KEYPOINTS],
-        "skeleton": skeleton,
-    }
+    person = {"supercategory": "person", "id": 1, "name": "person", "keypoints": [*COCO_KEYPOINTS]}
+    person |= {"skeleton": [[a + 1, b + 1] for a, b in EDGES]}
     content = {"categories": [person], "videos": [], "images": [], "annotations": []}
     for name, recording in zip(unique_names(recordings), recordings, strict=True):
-        _add(content, recording, name)
+        size = {"width": recording.width, "height": recording.height}
+        told = {key: getattr(recording, key) for key in ("label", "split") if getattr(recording, key)}
+        content["videos"].append({"id": name, "fps": recording.fps} | size | told)
+        start, n_frames = len(content["images"]) + 1, len(recording.keypoints)
+        content["images"] += [
+            {"id": start + i, "file_name": f"images/{name}/{i:06d}.jpg", "vid_id": name, "frame_id": i}
+            | {"is_labeled": True, "nframes": n_frames, **size}
+            for i in range(n_frames)
+        ]
+        content["annotations"] += _annotations(recording, start, len(content["annotations"]) + 1)
     write_text(Path(path), json.dumps(content))
-
-
-def _add(content: dict, recording: Recording, name: str) -> None:
-    size = {"width": recording.width, "height": recording.height}
-    told = {key: getattr(recording, key) for key in ("label", "split") if getattr(recording, key)}
-    content["videos"].append({"id": name, "fps": recording.fps} | size | told)
-    start, n_frames = len(content["images"]) + 1, len(recording.keypoints)
-    content["images"] += [
-        {"id": start + i, "file_name": f"images/{name}/{i:06d}.jpg", "vid_id": name, "frame_id": i, "is_labeled": True}
-        | {"nframes": n_frames, **size}
-        for i in range(n_frames)
-    ]
-    content["annotations"] += _annotations(recording, start, len(content["annotations"]) + 1)
 
 
 def _annotations(recording: Recording, first_image: int, first: int) -> list[dict]:

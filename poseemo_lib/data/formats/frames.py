@@ -103,7 +103,7 @@ def arrange(
     frames : array (N,), int
         0 to n_frames - 1.
     ids : sequence of N, optional
-        Who each person is; used where no frame has one of them twice.
+        Who each person is; used where all are numbers, and no frame has one of them twice.
 
     Returns
     -------
@@ -127,6 +127,8 @@ def arrange(
 
 
 def _track_slots(ids: np.ndarray, frames: np.ndarray, n_frames: int) -> np.ndarray | None:
+    if ids.dtype.kind not in "if" or not np.isfinite(ids).all():
+        return None
     names, slots = np.unique(ids, return_inverse=True)
     once = len(np.unique(frames * len(names) + slots)) == len(slots)
     return slots if once and n_frames * len(names) <= _MOST_SLOTS else None

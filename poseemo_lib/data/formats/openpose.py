@@ -1,8 +1,8 @@
-"""OpenPose's `*_keypoints.json`, one file a frame: BODY_25 and COCO-18, told apart by the number of values.
+"""OpenPose's `*_keypoints.json`, one file a frame: BODY_25 and COCO-18, which differ in the number of values.
 
 The files of one folder that share a name up to the frame number are one recording. Numbers that are left out are frames
 in which nobody was seen. Neither the frame rate nor the size of the picture is in the files. Hands and faces are not
-used. `person_id`, -1 where OpenPose did not track, counts where everybody in the recording has one.
+used. `person_id`, -1 where OpenPose did not track, is used if everybody in the recording has one.
 
 Written: BODY_25. Its neck and middle of the hips are the middles of shoulders and hips; the feet are missing.
 
@@ -47,14 +47,9 @@ def find(src) -> list[Path]:
 
 @with_options
 def read(path, *, fps: Fps = 25.0, width: Side = None, height: Side = None) -> list[Recording]:
-    """Read the frames of one recording: a list of one.
+    """Read the frames of one recording, a folder of frames, folder / name (see :func:`find`) or a frame: a list of one.
 
-    Parameters
-    ----------
-    path : str or Path
-        A folder of frames, folder / name (see :func:`find`), or a single frame.
-    fps, width, height
-        The size differs between recordings where it is not given: give it wherever positions are divided by it.
+    Give `width` and `height` where positions are divided by the size: the smallest picture differs between recordings.
     """
     path = Path(path)
     files = frame_files(path, _ENDING)
@@ -62,7 +57,7 @@ def read(path, *, fps: Fps = 25.0, width: Side = None, height: Side = None) -> l
         raise FormatError(f"{path}: wanted files named *{_ENDING}, found none")
     first, last = min(files), max(files)
     found = {number: _read_people(file) for number, file in files.items()}
-    ids = [person for _, people in found.values() for person in people]
+    ids = [person for _, own in found.values() for person in own]
     keypoints, tracked = arrange(
         np.concatenate([poses for poses, _ in found.values()]),
         np.repeat(np.array(list(found)) - first, [len(poses) for poses, _ in found.values()]),
@@ -78,14 +73,12 @@ def read(path, *, fps: Fps = 25.0, width: Side = None, height: Side = None) -> l
 def _read_people(path) -> tuple[np.ndarray, list[int]]:
     """Return the people of one frame of whom something was seen, (P, 17, 3), and their ids."""
     content = load_json(path)
-    people = content.get("people") if isinstance(content, dict) else None
-    if not isinstance(people, list):
-        got = in_words(content if people is None else people)
-        raise FormatError(f"{path}: wanted OpenPose's list of people, got {got}")
+    people = content.get("people") if isinstance(content, dict) else content
+    if not isinstance(people, list) or isinstance(content, list):
+        raise FormatError(f"{path}: wanted OpenPose's list of people, got {in_words(people)}")
     poses = [_pose(person, f"{path}: person {i}") for i, person in enumerate(people)]
     kept = [i for i, pose in enumerate(poses) if (pose[:, 2] > 0).any()]
-    found = np.stack([poses[i] for i in kept]) if kept else np.empty((0, 17, 3), np.float32)
-    return found, [_person_id(people[i]) for i in kept]
+    return np.array([poses[i] for i in kept]).reshape(-1, 17, 3), [_person_id(people[i]) for i in kept]
 
 
 def _pose(person, where: str) -> np.ndarray:
@@ -99,7 +92,7 @@ def _pose(person, where: str) -> np.ndarray:
 def _person_id(person: dict) -> int:
     value = person.get("person_id")
     value = value[0] if isinstance(value, list) and value else value
-    return value if type(value) is int and 0 <= value < 2**62 else -1
+    return value if type(value) is int else -1
 
 
 @with_options

@@ -1,13 +1,12 @@
 """Ultralytics' pose results, of models with COCO's 17 joints: `labels/*.txt`, `Results.to_json()`, `predictions.json`.
 
-- Labels (``save_txt=True``, and the datasets to train on): one file a frame, `walk_12.txt`; one line a person:
-  class, box, (x, y, v) of each joint, and then, where they were saved, the confidence of the box and the track's id.
-  All is divided by the size of the picture, so width and height have to be given. A last column that holds nothing but
-  whole numbers of 1 or more in all files is the track's id. v is the joint's confidence; in files for training, which
-  are known by a v of 2, it is 0, 1 or 2: not labelled, hidden, seen, and becomes 0, 0.5 and 1. Where there is no v,
-  joints have confidence 1.
-- `Results.to_json()`: one file a frame with a list of people, or one file with a list of these lists. Pixels; of
-  ``normalize=True``, which has none above 1, width and height have to be given.
+- Labels (``save_txt=True``, and the datasets to train on): one file a frame, `walk_12.txt`; one line a person: class,
+  box, (x, y, v) of each joint, and then, if they were saved, the confidence of the box and the track's id. All are
+  shares of the picture, so width and height have to be given. A last column of whole numbers of 1 or more in all files
+  is the track's id. v is the joint's confidence, or 1 if it is missing; in files for training, which have a v of 2
+  somewhere, it is 0, 1 or 2: not labelled, hidden, seen, and becomes 0, 0.5 and 1.
+- `Results.to_json()`: one file a frame with a list of people, or one file with a list of these lists. In pixels; with
+  ``normalize=True``, which gives nothing above 1, width and height have to be given.
 - `predictions.json` (``save_json=True``): COCO's keypoint results, see :mod:`poseemo_lib.data.formats.alphapose`.
 
 A joint at exactly 0, 0 was not seen: so Ultralytics writes joints of low confidence. Frames without a file are frames
@@ -74,56 +73,53 @@ def _is_label(path: Path) -> bool:
 
 def _is_frame(path: Path) -> bool:
     """Tell whether a JSON file is one frame by how it begins: a list of people, not of frames or of results."""
-    try:
-        with path.open("rb") as file:
-            start = file.read(4096)
-    except OSError:
+    if not path.is_file():
         return False
+    with path.open("rb") as file:
+        start = file.read(4096)
     return re.match(rb"\s*\[\s*(\{|\]\s*$)", start) is not None and b'"image_id"' not in start
 
 
 @with_options
 def read(path, *, fps: Fps = 25.0, width: Side = None, height: Side = None) -> list[Recording]:
-    """Read the frames of one recording, or one JSON file.
-
-    Parameters
-    ----------
-    path : str or Path
-        What :func:`find` gives, or a single frame.
-    fps, width, height
-        Labels, and results that were normalised, need the size.
+    """Read what :func:`find` gives, or a single frame.
 
     Returns
     -------
     list of Recording
         One; of `predictions.json` one for each name that images share up to a number.
+
+    Raises
+    ------
+    UsageError
+        Places are shares of the picture, and its size is not given.
     """
-    path = Path(path)
+    path, shares = Path(path), False
     if path.is_file() and path.name.lower().endswith(_JSON):
         content = load_json(path)
         if isinstance(content, list) and content and isinstance(content[0], dict) and "image_id" in content[0]:
             return read_results(content, path, fps, width, height)
         frames = {i: (people, f"{path}: frame {i}") for i, people in enumerate(_frames_of(content, path))}
-        poses, ids, shares = _from_json(frames)
+        poses, ids = _from_json(frames)
     elif files := frame_files(path, _LABELS, _is_label):
         poses, ids = _from_labels(files, path)
         shares = True
     elif files := frame_files(path, _JSON, _is_frame):
-        frames = {i: (_frames_of(load_json(file), file)[0], str(file)) for i, file in files.items()}
-        poses, ids, shares = _from_json(frames)
+        poses, ids = _from_json({i: (_frames_of(load_json(file), file)[0], str(file)) for i, file in files.items()})
     else:
         raise FormatError(f"{path}: wanted labels (*{_LABELS}) or results (*{_JSON}), found none")
-    first, n_frames = min(poses, default=0), max(poses, default=0) - min(poses, default=0) + 1
-    frames = np.repeat(np.array(list(poses), np.int64) - first, [len(each) for each in poses.values()])
+    first, last = min(poses, default=0), max(poses, default=0)
+    at = np.repeat(np.array(list(poses), np.int64) - first, [len(each) for each in poses.values()])
     people = np.concatenate([np.empty((0, 17, 3)), *poses.values()])
-    if shares:
+    places = people[..., :2]
+    if shares or ((places > 0).any() and not (places > 1).any()):
         if not (width and height):
             raise UsageError(
                 f"{path}: x and y are shares of the picture, not pixels: give the options width and height"
             )
-        people[..., :2] *= (width, height)
-    people[(people[..., :2] == 0).all(-1)] = 0
-    keypoints, tracked = arrange(mark_poses(people), frames, ids, n_frames, path)
+        places *= (width, height)
+    people[(places == 0).all(-1)] = 0
+    keypoints, tracked = arrange(mark_poses(people), at, ids, last - first + 1, path)
     return [make_recording(keypoints, path, fps, width, height, tracked=tracked)]
 
 
@@ -137,7 +133,7 @@ def _frames_of(content, path) -> list[list]:
 
 
 def _person(person, where: str) -> tuple[np.ndarray, int | None]:
-    """Return the values (17, 3) of a person and the track's id."""
+    """Return the values (17, 3) of a person, and the track's id or None."""
     found = person.get("keypoints") if isinstance(person, dict) else None
     if not isinstance(found, dict) or not {"x", "y"} <= set(found):
         got = ", ".join(map(str, person)) if isinstance(person, dict) else in_words(person)
@@ -150,21 +146,18 @@ def _person(person, where: str) -> tuple[np.ndarray, int | None]:
         raise FormatError(f"{where}: wanted 17 joints in x, y and visible, got {got}")
     values = np.ones((17, 3))
     values[:, : len(columns)] = np.stack(columns, 1)
-    track = person.get("track_id")
-    return values, track if type(track) is int and abs(track) < 2**62 else None
+    return values, person.get("track_id")
 
 
-def _from_json(frames: dict[int, tuple[list, str]]) -> tuple[dict[int, np.ndarray], list | None, bool]:
-    """Return the poses (P, 17, 3) of each frame, the ids of all, and whether places are shares of the picture."""
+def _from_json(frames: dict[int, tuple[list, str]]) -> tuple[dict[int, np.ndarray], list]:
+    """Return the poses (P, 17, 3) of each frame, and the ids of all people."""
     people = {i: [_person(person, where) for person in listed] for i, (listed, where) in frames.items()}
     poses = {i: np.array([values for values, _ in each]).reshape(-1, 17, 3) for i, each in people.items()}
-    ids = [track for each in people.values() for _, track in each]
-    places = np.concatenate([np.empty((0, 17, 3)), *poses.values()])[..., :2]
-    return poses, None if None in ids else ids, bool((places > 0).any() and not (places > 1).any())
+    return poses, [track for each in people.values() for _, track in each]
 
 
 def _from_labels(files: dict[int, Path], path) -> tuple[dict[int, np.ndarray], np.ndarray | None]:
-    """Return the poses (P, 17, 3) of each frame, in shares of the picture, and the ids of all."""
+    """Return the poses (P, 17, 3) of each frame, in shares of the picture, and the ids of all people."""
     tables = {number: _label_table(file) for number, file in files.items()}
     counts = {table.shape[1]: files[number].name for number, table in tables.items() if len(table)}
     if len(counts) > 1:
@@ -201,21 +194,10 @@ def _label_table(file: Path) -> np.ndarray:
 
 @with_options
 def write(recordings: list[Recording], path) -> None:
-    """Write one recording.
+    """Write one recording into a `.json` file, as `to_json()` of all frames, or else into a folder of label files.
 
-    Parameters
-    ----------
-    recordings : list of Recording
-        One.
-    path : str or Path
-        A name that ends in `.json`: one file with the list of what `to_json()` gives a frame. Else a folder of label
-        files, made where it is missing; frames are numbered from 1, and those in which nobody is seen have an empty
-        file.
-
-    Raises
-    ------
-    UsageError
-        The folder holds text files already.
+    Labels are numbered from 1; a frame in which nobody is seen has an empty file. UsageError where the folder holds
+    text files already.
     """
     [recording], path = recordings, Path(path)
     frames, slots, poses = seen_people(recording)
@@ -246,7 +228,7 @@ def _json_people(poses: np.ndarray, ids: np.ndarray | None, recording: Recording
 
 
 def _label_lines(poses: np.ndarray, ids: np.ndarray | None, recording: Recording) -> list[str]:
-    """Write people as lines; 9 digits of a part of the picture give back a float32 number of pixels exactly."""
+    """Write people as lines; 9 digits of a share of the picture give back a float32 number of pixels exactly."""
     size = np.array([recording.width, recording.height], np.float64)
     box = boxes(poses).astype(np.float64)
     centre = (box[:, :2] + box[:, 2:] / 2) / size
