@@ -20,25 +20,13 @@ from poseemo_lib.video.tracking import choose_main, main_people
 
 @dataclass
 class ImportReport:
-    """What an import did.
+    """What an import did."""
 
-    Parameters
-    ----------
-    info : DatasetInfo
-        What was written.
-    recordings, clips : Counter
-        Label -> number of recordings read and of clips in the dataset; a recording has one clip a view.
-    unmatched : list of str
-        Recordings without a label: the pattern does not match their path.
-    faults : list of str
-        Recordings and clips that could not be used, with the reason.
-    """
-
-    info: DatasetInfo | None = None
-    recordings: Counter = field(default_factory=Counter)
-    clips: Counter = field(default_factory=Counter)
-    unmatched: list[str] = field(default_factory=list)
-    faults: list[str] = field(default_factory=list)
+    info: DatasetInfo | None = None  # what was written
+    recordings: Counter = field(default_factory=Counter)  # label -> number of recordings read
+    clips: Counter = field(default_factory=Counter)  # label -> number of clips in the dataset, one a view
+    unmatched: list[str] = field(default_factory=list)  # recordings without a label
+    faults: list[str] = field(default_factory=list)  # recordings and clips that could not be used, and why
 
 
 def to_main_people(recording: Recording) -> Recording:
@@ -68,8 +56,9 @@ def import_dataset(
 ) -> ImportReport:
     r"""Turn keypoint files into a dataset.
 
-    A recording or clip that is faulty is reported and left out; the others are written. An import that was interrupted
-    goes on with the same call.
+    A faulty recording or clip is reported and left out; the others are written. The same call continues an import that
+    was interrupted. The dataset's classes are the labels that occur, in the order of
+    :data:`poseemo_lib.clips.EMOTIONS`.
 
     Parameters
     ----------
@@ -79,31 +68,22 @@ def import_dataset(
         A folder of recordings, or one recording.
     out : str or Path
         The dataset's folder, or any fsspec URL.
-    name : str
-        The dataset's name.
     label_pattern : str, optional
-        Regular expression, searched in each recording's path relative to `src`, or in path / name of one in a file
-        that holds several (name alone where `src` is that file). Its named groups: ``label``, and where the path has
-        them ``group`` (what must not straddle a split; else the source), ``source`` (the recording that it was cut
-        from; else the path without suffix) and ``split``. An example:
+        Regular expression, searched in each recording's path relative to `src`; if a file holds several recordings, in
+        path / name (name alone if `src` is that file). Its named groups: ``label``, and if the path has them ``group``
+        (what must not straddle a split; default: the source), ``source`` (the recording that it was cut from; default:
+        the path without suffix) and ``split``. An example:
         ``(?P<split>train|test)/(?P<label>\w+)/(?P<source>\w+)_\d+``. Without it, or without a group ``label`` or
-        ``split`` in it, the label or split in the file counts.
+        ``split`` in it, the label or split in the file is used.
     label_map : mapping, optional
-        Label in a path or file -> one of :data:`poseemo_lib.clips.EMOTIONS`. Labels that are classes already need no
-        entry. Upper and lower case are the same.
+        Label in a path or file, in upper or lower case -> one of :data:`poseemo_lib.clips.EMOTIONS`. Labels that are
+        classes already need no entry.
     split : str, optional
-        The official split of all recordings of which neither path nor file says it.
+        The official split of all recordings for which neither path nor file gives one.
     options : mapping, optional
         Options of the format's ``read``.
-    source, licence : str
-        Where the recordings come from, and their licence.
     progress : bool
         Show a progress bar, in a terminal only.
-
-    Returns
-    -------
-    ImportReport
-        The dataset's classes are the labels that occur, in the order of :data:`poseemo_lib.clips.EMOTIONS`.
 
     Raises
     ------
@@ -118,8 +98,9 @@ def import_dataset(
     check_options(format, reader_options(format), options)
     report = ImportReport()
     kept: dict[Path, list[Recording]] = {}
-    if _paths_give_labels(format, label_pattern):
-        found = [find_path(path, src) for path in paths]
+    many = getattr(load_reader(format), "MANY", False)
+    if label_pattern is not None and "label" in compile_pattern(label_pattern).groupindex and not many:
+        found = [find_path(path, src) for path in paths]  # the paths alone give every label
     else:
         found = _look_inside(format, paths, src, options, report, kept)
     entries, report.unmatched = match_found(found, label_pattern, label_map, split)
@@ -148,16 +129,8 @@ def import_dataset(
     return report
 
 
-def _paths_give_labels(format: str, label_pattern: str | None) -> bool:
-    """Tell whether the paths alone give every label: then nothing has to be read for it."""
-    many = getattr(load_reader(format), "MANY", False)
-    return label_pattern is not None and "label" in compile_pattern(label_pattern).groupindex and not many
-
-
-def _look_inside(
-    format: str, paths: list[Path], src: Path, options: dict, report: ImportReport, kept: dict
-) -> list[Found]:
-    """Read every file for the labels in it; `kept` gets what a single file holds, which would be read twice."""
+def _look_inside(format: str, paths, src: Path, options: dict, report: ImportReport, kept: dict) -> list[Found]:
+    """Read every file for the labels in it; `kept` gets the content of a single file, so it is read only once."""
     found: dict[tuple, Found] = {}
     for path in paths:
         try:

@@ -20,27 +20,13 @@ _GROUPS = ("label", "group", "source", "split")
 
 @dataclass(frozen=True)
 class Found:
-    """A recording that was found, and what its file says of it.
+    """A recording that was found, and what its file says of it."""
 
-    Parameters
-    ----------
-    path : Path
-        Its file or folder.
-    text : str
-        What the pattern is searched in.
-    name : str
-        The name for its clips.
-    inside : str, optional
-        Its name in a file that holds several.
-    label, split : str, optional
-        What the file says.
-    """
-
-    path: Path
-    text: str
-    name: str
-    inside: str | None = None
-    label: str | None = None
+    path: Path  # its file or folder
+    text: str  # what the pattern is searched in
+    name: str  # for its clips
+    inside: str | None = None  # its name in a file that holds several
+    label: str | None = None  # what the file says
     split: str | None = None
 
 
@@ -94,45 +80,31 @@ def match_found(
 ) -> tuple[list[Entry], list[str]]:
     """Take label, group, source and split of recordings from their names, else from what their files say.
 
-    Parameters
-    ----------
-    found : list of Found
-    label_pattern, label_map, split
-        See :func:`poseemo_lib.data.importing.import_dataset`.
-
-    Returns
-    -------
-    entries : list of Entry
-    unmatched : list of str
-        Names that the pattern does not match, or recordings without a label.
-
-    Raises
-    ------
-    UsageError
-        The pattern is faulty or matches nothing, or a label or split is unknown.
+    For the arguments see :func:`poseemo_lib.data.importing.import_dataset`. Returns the entries, and the recordings
+    without a label. UsageError where the pattern is faulty or matches nothing, or a label or split is unknown.
     """
     pattern = compile_pattern(label_pattern) if label_pattern is not None else re.compile("")
-    matches = {i: match for i, one in enumerate(found) if (match := pattern.search(one.text))}
-    labels = {i: label for i, match in matches.items() if (label := _group(match, "label") or found[i].label)}
-    if not labels:
+    matches = [(one, match.groupdict()) for one in found if (match := pattern.search(one.text))]
+    told = [(one, groups, label) for one, groups in matches if (label := groups.get("label") or one.label)]
+    if not told:
         examples = ", ".join([one.text for one in found][:3])
         if label_pattern is None or matches and "label" not in pattern.groupindex:
             raise UsageError(f"wanted --label-pattern with (?P<label>...): the files hold no labels ({examples})")
         raise UsageError(f"--label-pattern {label_pattern!r} matches none of {len(found)} paths, such as {examples}")
-    label_of = _label_table(set(labels.values()), label_map)
-    splits = {i: _group(matches[i], "split") or found[i].split or split for i in labels}
-    split_of = _split_table(set(splits.values()) - {None})
+    label_of = _label_table({label for _, _, label in told}, label_map)
+    splits = [groups.get("split") or one.split or split for one, groups, _ in told]
+    split_of = _split_table(set(splits) - {None})
     entries = []
-    for i, label in labels.items():
-        source = _group(matches[i], "source") or found[i].name
-        group = _group(matches[i], "group") or source
-        name, inside = found[i].name, found[i].inside
-        entries.append(Entry(found[i].path, name, label_of[label], source, group, split_of.get(splits[i]), inside))
-    return entries, [one.text for i, one in enumerate(found) if i not in labels]
+    for (one, groups, label), own in zip(told, splits, strict=True):
+        source = groups.get("source") or one.name
+        group = groups.get("group") or source
+        entries.append(Entry(one.path, one.name, label_of[label], source, group, split_of.get(own), one.inside))
+    labelled = {(one.path, one.text) for one, _, _ in told}
+    return entries, [one.text for one in found if (one.path, one.text) not in labelled]
 
 
 def compile_pattern(label_pattern: str) -> re.Pattern:
-    """Return the pattern; UsageError where it is faulty or has other named groups than those that count."""
+    """Compile the pattern; UsageError where it is faulty or has other named groups than the four."""
     try:
         pattern = re.compile(label_pattern)
     except re.error as error:
@@ -143,10 +115,6 @@ def compile_pattern(label_pattern: str) -> re.Pattern:
             f"beside it, got {', '.join(pattern.groupindex) or 'no named group'}"
         )
     return pattern
-
-
-def _group(match: re.Match, name: str) -> str | None:
-    return match.groupdict().get(name) or None
 
 
 def _label_table(labels: set[str], label_map: Mapping[str, str]) -> dict[str, str]:

@@ -2,20 +2,19 @@
 
 Read first `npz` (the shortest format) and `shared` (what all formats use). A format is a module with
 
-- ``read(path, *, option=default, ...) -> list of Recording``: the recordings in a file, or in a folder of frames; one
-  that was seen from several cameras, or several, each with a ``name``. A faulty file is a
-  :class:`~poseemo_lib.errors.FormatError`, a wrong option a :class:`~poseemo_lib.errors.UsageError`.
-- ``find(src) -> list of Path``, only where a recording is not simply a file with one of the endings below.
+- ``read(path, *, option=default, ...) -> list of Recording``: the recordings in a file, or in a folder of frames: one,
+  or its views, or several, each with a ``name``. A faulty file is a :class:`~poseemo_lib.errors.FormatError`, a wrong
+  option a :class:`~poseemo_lib.errors.UsageError`.
+- ``find(src) -> list of Path``, only if a recording is not simply a file with one of the endings below.
 
 and, unless it is only read,
 
 - ``write(recordings, path, *, option=default, ...)``: `recordings` is a list of one, unless the module says ``MANY``.
-  Joints that were not seen are written as the format's own missing value.
 - ``SUFFIX``: how the file's name ends; empty for a folder of frames.
-- ``LOST``: what the format cannot hold, in words; empty where reading gives back exactly what was written.
+- ``LOST``: what the format cannot hold, in words; empty if reading gives back exactly what was written.
 
-The options ``fps``, ``width`` and ``height`` replace what the file says. Where neither says it, the rate is 25 frames
-per second, and the picture is the smallest one that holds every joint that was seen.
+The options ``fps``, ``width`` and ``height`` replace what the file says. If neither gives them, the rate is 25 frames
+per second, and the picture is the smallest that holds every joint seen.
 
 To add a format: write the module, and add its line to :data:`READERS`.
 """
@@ -51,37 +50,19 @@ WRITERS = tuple(name for name in READERS if name != "bvh")
 
 @dataclass(frozen=True)
 class Recording:
-    """One recording from one viewpoint.
+    """One recording from one viewpoint."""
 
-    Parameters
-    ----------
-    keypoints : array (T, P, 17, 3), float32
-        COCO-17 keypoints of P people, in pixels with confidence. Not seen: x = y = NaN, confidence 0.
-    fps : float
-        Frames per second.
-    width, height : int
-        Size of the picture in pixels.
-    suffix : str
-        Tells the views of one file apart, such as ``@view3``; empty for a single view.
-    tracked : bool
-        Whether slot p is the same person in every frame. Most pose estimators list people in any order: false.
-    label : str, optional
-        The file's own label.
-    split : {"train", "val", "test"}, optional
-        The file's own split.
-    name : str, optional
-        Tells the recordings of one file apart, where it holds several.
-    """
-
-    keypoints: np.ndarray
+    keypoints: (
+        np.ndarray
+    )  # (T, P, 17, 3), float32: COCO-17 of P people, in pixels with confidence; missing: NaN, NaN, 0
     fps: float
-    width: int
+    width: int  # of the picture, pixels
     height: int
-    suffix: str = ""
-    tracked: bool = True
-    label: str | None = None
-    split: str | None = None
-    name: str | None = None
+    suffix: str = ""  # of the view, if a file has several, such as `@view3`
+    tracked: bool = True  # slot p is the same person in every frame; most pose estimators list people in any order
+    label: str | None = None  # the file's own
+    split: str | None = None  # the file's own: train, val or test
+    name: str | None = None  # of the recording, if a file holds several
 
 
 def load_reader(name: str) -> ModuleType:
@@ -107,7 +88,7 @@ def options_of(function: Callable) -> dict:
 
 
 def reader_options(name: str) -> dict:
-    """Return the options for reading a format with their defaults: option name -> default."""
+    """Return the options for reading a format with their defaults."""
     return options_of(load_reader(name).read)
 
 
@@ -119,13 +100,7 @@ def check_options(format: str, known: Mapping, given: Mapping) -> None:
 
 
 def find_files(format: str, src: str | Path) -> list[Path]:
-    """List the files of a format under a folder, or the one file: sorted, one path a recording or container.
-
-    Raises
-    ------
-    UsageError
-        There is no such file or folder, or it holds no file of the format.
-    """
+    """List the files of a format under a folder, or the one file, sorted; UsageError where there are none."""
     src, module = Path(src), load_reader(format)
     if not src.exists():
         raise UsageError(f"{src}: wanted a file or folder, found none")

@@ -25,7 +25,6 @@ from pathlib import Path
 
 import numpy as np
 
-from poseemo_lib.clips import SPLITS
 from poseemo_lib.data.formats import Recording
 from poseemo_lib.data.formats.frames import (
     arrange,
@@ -40,7 +39,16 @@ from poseemo_lib.data.formats.frames import (
     without_ending,
 )
 from poseemo_lib.data.formats.names import match_names, pick_named
-from poseemo_lib.data.formats.shared import Fps, Side, in_words, load_json, make_recording, numbers, with_options
+from poseemo_lib.data.formats.shared import (
+    Fps,
+    Side,
+    in_words,
+    load_json,
+    make_recording,
+    numbers,
+    own_told,
+    with_options,
+)
 from poseemo_lib.errors import FormatError
 from poseemo_lib.files import write_text
 from poseemo_lib.skeleton import COCO_KEYPOINTS, EDGES
@@ -72,10 +80,8 @@ def read(path, *, fps: Fps = None, width: Side = None, height: Side = None) -> l
         ids = [people[row].get("track_id") for row in own]
         keypoints, tracked = arrange(poses[own], at, ids, max(frames) - first + 1, where)
         video = videos.get(name, {})
-        told = {"fps": video.get("fps")} | {side: _side(frames, side, where) for side in ("width", "height")}
-        # Only poseemo writes these two; others may mean something else by them.
-        told |= {"label": video["label"]} if isinstance(video.get("label"), str) else {}
-        told |= {"split": video["split"]} if video.get("split") in SPLITS else {}
+        told = {"fps": video.get("fps"), **{side: _side(frames, side, where) for side in ("width", "height")}}
+        told |= own_told(video)
         own_name = name if len(groups) > 1 else None
         recordings.append(make_recording(keypoints, where, fps, width, height, told, tracked=tracked, name=own_name))
     return recordings

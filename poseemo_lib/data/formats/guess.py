@@ -16,19 +16,10 @@ _FRAMES = "_keypoints.json"
 
 
 def guess(path: str | Path) -> str:
-    """Tell what a file or folder is.
+    """Tell what a file or folder is: `video`, `dataset` or a key of :data:`poseemo_lib.data.formats.READERS`.
 
-    A folder is of the one kind that its files are; files of kinds that are not read do not count. Where a file's name
-    does not tell its format, the first file with that ending is opened.
-
-    Parameters
-    ----------
-    path : str or Path
-
-    Returns
-    -------
-    str
-        `video`, `dataset` or a key of :data:`poseemo_lib.data.formats.READERS`.
+    A folder is of the one kind that its files are; files of unknown kinds are ignored. If an ending does not decide
+    the format, the first file with that ending is opened.
 
     Raises
     ------
@@ -43,15 +34,15 @@ def guess(path: str | Path) -> str:
     if (place / INFO_FILE).exists() or (place.suffix == ".parquet" and (place.parent / INFO_FILE).exists()):
         return DATASET
     files = [place] if place.is_file() else sorted(p for p in place.rglob("*") if p.is_file() and p.name[0] != ".")
-    if not files:
-        raise UsageError(f"{path}: wanted a video, a keypoint file or folder, or a dataset, got an empty folder")
     if any(file.name.lower().endswith(tuple(VIDEO_SUFFIXES)) for file in files):
         return VIDEO
     firsts = {_ending(file): file for file in reversed(files)}
     found = sorted({name for file in firsts.values() if (name := _format_of(file))})
     if len(found) != 1:
-        got = f"one that could be {' or '.join(found)}" if found else "one of an unknown format"
-        raise UsageError(f"{path}: wanted a video, a keypoint file or a dataset, got {got}; say --format NAME")
+        got = (
+            f"one that could be {' or '.join(found)}" if found else "an unknown format" if files else "an empty folder"
+        )
+        raise UsageError(f"{path}: wanted a video, a keypoint file or a dataset, got {got}; give --format NAME")
     return found[0]
 
 

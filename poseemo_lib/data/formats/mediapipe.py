@@ -1,11 +1,9 @@
 """Arrays of MediaPipe's 33 pose landmarks, in a `.npy` or `.npz` that somebody saved.
 
 The array is (T, 33, C) or (T, P, 33, C), C = 3 to 5: x, y, z, visibility, presence; three columns may be x, y,
-visibility. Confidence is visibility times presence, as with `poseemo extract`; without either it is 1. A landmark at
-exactly 0, 0 was not seen. x and y are shares of the picture (as MediaPipe gives them) or pixels.
-
-In a `.npz` the array is the one named ``landmarks``, or the only one of such a shape; ``fps``, ``width`` and ``height``
-beside it are used.
+visibility. Confidence is visibility times presence, as with `poseemo extract`, or 1 without either. A landmark at
+exactly 0, 0 was not seen. x and y are shares of the picture (as MediaPipe gives them) or pixels. A `.npz` holds the
+array as ``landmarks``, or as the only one of such a shape, and may hold ``fps``, ``width`` and ``height``.
 
 Written: `.npz` with ``landmarks`` (T, P, 33, 4) in pixels, the 16 landmarks that COCO-17 lacks and z as NaN, and those
 three.
@@ -45,18 +43,9 @@ def read(
 ) -> list[Recording]:
     """Read one file: a list of one recording.
 
-    Parameters
-    ----------
-    path : str or Path
-    units : {"auto", "parts", "pixels"}
-        Whether x and y are shares of the picture, which needs its size, or pixels; `auto`: shares where all are within
-        ±3.
-    third : {"auto", "z", "visibility"}
-        What the last of three columns is; `auto`: visibility where all are 0 to 1.
-    tracked : bool
-        Whether a slot is the same person in every frame, where there are several.
-    fps, width, height
-        Instead of the file's; shares of the picture need the size.
+    `units`: x and y are shares of the picture (``parts``), which needs its size, or pixels; ``auto``: shares if all are
+    within ±3. `third`: what the last of three columns is; ``auto``: visibility if all are 0 to 1. `tracked`: of
+    several people, each keeps one slot.
     """
     arrays = load_arrays(path)
     keypoints = mark_missing(to_coco17(_landmarks(_pick(arrays, path), third), "blazepose33"))
@@ -73,7 +62,12 @@ def read(
 
 def _pick(arrays: dict[str, np.ndarray], path) -> np.ndarray:
     """Return the landmarks (T, P, 33, C)."""
-    fitting = {name: array for name, array in arrays.items() if _fits(array)}
+    fitting = {
+        name: array
+        for name, array in arrays.items()
+        if array.ndim in (3, 4) and array.shape[-2] == _LANDMARKS and 3 <= array.shape[-1] <= 5
+        if array.dtype.kind in "fiu" and array.size
+    }
     found = fitting.get("landmarks", next(iter(fitting.values())) if len(fitting) == 1 else None)
     if found is None:
         got = ", ".join(f"{name or 'an array'} {array.shape} {array.dtype}" for name, array in arrays.items())
@@ -82,11 +76,6 @@ def _pick(arrays: dict[str, np.ndarray], path) -> np.ndarray:
             f"got {len(fitting)} such in {got or 'no arrays'}"
         )
     return found[:, None] if found.ndim == 3 else found
-
-
-def _fits(array: np.ndarray) -> bool:
-    shaped = array.ndim in (3, 4) and array.shape[-2] == _LANDMARKS and 3 <= array.shape[-1] <= 5
-    return shaped and array.dtype.kind in "fiu" and 0 not in array.shape
 
 
 def _landmarks(found: np.ndarray, third: str) -> np.ndarray:

@@ -13,10 +13,10 @@ Source: `movement.validators.datasets.ValidPosesInputs` of movement 0.15 (BSD-3-
 
 import numpy as np
 
-from poseemo_lib.clips import SPLITS, mark_missing
+from poseemo_lib.clips import mark_missing
 from poseemo_lib.data.formats import Recording
 from poseemo_lib.data.formats.names import pick_named
-from poseemo_lib.data.formats.shared import Fps, Side, extra, make_recording, with_options
+from poseemo_lib.data.formats.shared import Fps, Side, extra, make_recording, own_told, with_options
 from poseemo_lib.errors import FormatError
 from poseemo_lib.skeleton import COCO_KEYPOINTS
 from poseemo_lib.text import first_line
@@ -25,22 +25,19 @@ SUFFIX = ".nc"
 LOST = ""
 _DIMENSIONS = ("time", "space", "keypoints", "individuals")
 _SINGULAR = {"keypoint": "keypoints", "individual": "individuals"}
-_MOST = {"fps": 1000, "width": 100_000, "height": 100_000}
-# More frames than this for each one given are a sign that the times are not times.
-_MOST_SPREAD = 100
+_MOST_SPREAD = 100  # frames for each one given: more are a sign that the times are not times
 
 
 @with_options
 def read(path, *, fps: Fps = None, width: Side = None, height: Side = None) -> list[Recording]:
     """Read one file: a list of one recording. Times that are left out are frames in which nobody was seen.
 
-    `fps` counts only where the file does not say it, since the file's times follow from its rate; `width` and `height`
-    count before the file's, which only poseemo writes.
+    `fps` is used only where the file does not say it, since the file's times follow from its rate; `width` and
+    `height` replace the file's, which only poseemo writes.
     """
     dataset = _load(path)
-    told = {key: _number(dataset.attrs.get(key), most) for key, most in _MOST.items()}
-    label, split = (dataset.attrs.get(key) for key in ("label", "split"))
-    told |= {"label": label if isinstance(label, str) and label else None, "split": split if split in SPLITS else None}
+    told = {key: _number(dataset.attrs.get(key)) for key in ("fps", "width", "height")}
+    told |= own_told(dataset.attrs)
     fps = told["fps"] or fps or 25.0
     values = np.concatenate([_values(dataset, "position"), _confidence(dataset, path)], -1)
     keypoints = _in_time(mark_missing(values), dataset, fps, path)
@@ -94,14 +91,11 @@ def _values(dataset, name: str) -> np.ndarray:
 
 
 def _confidence(dataset, path) -> np.ndarray:
-    shape = tuple(dataset.sizes[dim] for dim in ("time", "individuals", "keypoints"))
-    if "confidence" in dataset:
-        found = _values(dataset, "confidence")
-        if found.shape[:3] != shape or found.dtype.kind not in "fiu":
-            raise FormatError(f"{path}: confidence: wanted numbers {shape}, got {found.dtype} {found.shape[:3]}")
-        if not np.isnan(found).all():
-            return found
-    return np.ones((*shape, 1))
+    shape = (*(dataset.sizes[dim] for dim in ("time", "individuals", "keypoints")), 1)
+    found = _values(dataset, "confidence") if "confidence" in dataset else np.full(shape, np.nan)
+    if found.shape != shape or found.dtype.kind not in "fiu":
+        raise FormatError(f"{path}: confidence: wanted numbers {shape[:3]}, got {found.dtype} {found.shape[:3]}")
+    return np.ones(shape) if np.isnan(found).all() else found
 
 
 def _in_time(keypoints: np.ndarray, dataset, rate: float, path) -> np.ndarray:
@@ -120,13 +114,12 @@ def _in_time(keypoints: np.ndarray, dataset, rate: float, path) -> np.ndarray:
     return out
 
 
-def _number(value, most: float) -> float | None:
-    """Return an attribute that is a number in its range, or none."""
+def _number(value) -> float | None:
+    """Return an attribute that is a number of 1 or more, or None."""
     try:
-        value = float(value)
+        return float(value) if float(value) >= 1 else None
     except (TypeError, ValueError):
         return None
-    return value if 1 <= value <= most else None
 
 
 @with_options

@@ -22,10 +22,7 @@ _FEWEST = 5
 
 
 def joint_index(name: str) -> int | None:
-    """Return the number of the COCO keypoint that a name stands for, or None.
-
-    The name may be in any case, with any separators, the side before or after the body part.
-    """
+    """Return the number of the COCO keypoint that a name stands for, in any case and order of its words, or None."""
     words = [word.lower() for word in _WORD.findall(str(name).rpartition(":")[2])]
     if len(words) == 1 and (together := _RUN_TOGETHER.fullmatch(words[0])):
         words = [word for word in together.groups() if word]
@@ -39,10 +36,7 @@ def joint_index(name: str) -> int | None:
 def match_names(names: Sequence[str], where) -> dict[int, int]:
     """Find the COCO keypoints among the joints of a file: number of the keypoint -> place in `names`.
 
-    Raises
-    ------
-    FormatError
-        Two names stand for one joint, or they are not a person's: both shoulders and at least five joints.
+    FormatError where two names stand for one joint, or both shoulders and five joints in all are not there.
     """
     found: dict[int, int] = {}
     for place, name in enumerate(names):
@@ -61,21 +55,7 @@ def match_names(names: Sequence[str], where) -> dict[int, int]:
 
 
 def pick_named(keypoints: np.ndarray, names: Sequence[str], where) -> np.ndarray:
-    """Pick the COCO-17 keypoints by name.
-
-    Parameters
-    ----------
-    keypoints : array (..., J, 3)
-        x, y, confidence of the joints in `names`.
-    names : sequence of str
-    where : str or Path
-        The file, for messages.
-
-    Returns
-    -------
-    array (..., 17, 3), float32
-        Joints that the file does not have are missing.
-    """
+    """Pick the COCO-17 keypoints (..., 17, 3), float32, from those of the joints in `names` (..., J, 3)."""
     found = match_names(names, where)
     out = np.zeros((*keypoints.shape[:-2], len(COCO_KEYPOINTS), 3), np.float32)
     out[..., list(found), :] = keypoints[..., list(found.values()), :]

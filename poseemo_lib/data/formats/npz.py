@@ -37,7 +37,7 @@ def _keypoints(found: np.ndarray | None, others: dict, path) -> np.ndarray:
     if found is None:
         raise FormatError(f"{path}: wanted an array named keypoints, got {', '.join(others) or 'none of our arrays'}")
     people = found[:, None] if found.ndim == 3 else found
-    if people.dtype.kind not in "fiu" or people.ndim != 4 or people.shape[2:] != (17, 3) or 0 in people.shape:
+    if people.dtype.kind not in "fiu" or people.ndim != 4 or people.shape[2:] != (17, 3) or not people.size:
         got = f"{found.dtype} of {found.shape}"
         raise FormatError(f"{path}: keypoints: wanted numbers of the shape (frames, people, 17, 3), got {got}")
     if (largest := np.nanmax(people[..., 2], initial=0)) > 2:  # some tools give a little more than 1; percent are wrong

@@ -11,7 +11,7 @@ Written: version 0.2, one component `BODY` with COCO's names.
 pose-format is MIT.
 """
 
-import struct
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -36,20 +36,12 @@ _LARGEST_SIDE = 65535
 
 @with_options
 def read(path, *, tracked: bool = False, fps: Fps = None, width: Side = None, height: Side = None) -> list[Recording]:
-    """Read one file: a list of one recording.
-
-    Parameters
-    ----------
-    path : str or Path
-    tracked : bool
-        Whether a slot is the same person in every frame, where there are several.
-    fps, width, height
-        Instead of the file's.
-    """
-    header, body = _load(path)
+    """Read one file: a list of one recording. `tracked`: of several people, each keeps one slot."""
+    pose = _load(path)
+    header, body = pose.header, pose.body
     first, names = _body_component(header, path)
-    values = np.ma.getdata(body.data)[:, :, first : first + len(names), :2]
-    joined = np.concatenate([values, body.confidence[:, :, first : first + len(names), None]], -1)
+    joints = slice(first, first + len(names))
+    joined = np.concatenate([np.ma.getdata(body.data)[:, :, joints, :2], body.confidence[:, :, joints, None]], -1)
     keypoints = pick_named(mark_missing(joined), names, path)
     check_seen(keypoints, path)
     if np.nanmax(np.abs(keypoints[..., :2])) <= 2:
@@ -69,33 +61,28 @@ def _load(path):
     try:
         PoseHeaderCache.clear_cache()
         pose = Pose.read(data)
-    except (struct.error, ValueError, TypeError, KeyError, IndexError, ArithmeticError, MemoryError) as error:
-        raise FormatError(f"{path}: truncated, damaged or not a .pose file: {first_line(error)}") from None
     except NotImplementedError:
         raise FormatError(f"{path}: wanted a .pose file of version 0.0 to 0.2, got another or another file") from None
+    except Exception as error:  # a damaged file fails in any part of pose-format
+        raise FormatError(f"{path}: truncated, damaged or not a .pose file: {first_line(error)}") from None
     if pose.body.data.ndim != 4 or 0 in pose.body.data.shape:
         raise FormatError(f"{path}: wanted frames with people, got {pose.body.data.shape}")
-    return pose.header, pose.body
+    return pose
 
 
 def _body_component(header, path) -> tuple[int, list[str]]:
     """Return where the component of the body starts, and its joints' names."""
     first = 0
     for component in header.components:
-        if component.name not in _NOT_IN_PIXELS and _is_body(component.points):
-            return first, component.points
+        if component.name not in _NOT_IN_PIXELS:
+            with suppress(FormatError):
+                match_names(component.points, path)
+                return first, component.points
         first += len(component.points)
     names = ", ".join(component.name for component in header.components)
     raise FormatError(
         f"{path}: wanted a component with the joints of a body (left_shoulder, ...), got {names or 'none'}"
     )
-
-
-def _is_body(names: list[str]) -> bool:
-    try:
-        return bool(match_names(names, ""))
-    except FormatError:
-        return False
 
 
 @with_options

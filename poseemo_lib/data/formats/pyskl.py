@@ -59,16 +59,16 @@ def read(
     classes : sequence of str, optional
         What the labels 0, 1, ... stand for. Without it and without such a list in the file, the numbers are the labels.
     protocol : str, optional
-        Which official split counts where the file has several, such as `xsub` for `xsub_train` and `xsub_val`; `none`
-        for no split.
+        Which official split to use if the file has several, such as `xsub` for `xsub_train` and `xsub_val`; `none` for
+        no split.
     layout : str, optional
-        Key of :data:`poseemo_lib.skeleton.LAYOUTS`; default: by the number of joints, where it tells.
+        Key of :data:`poseemo_lib.skeleton.LAYOUTS`; default: by the number of joints, if only one has it.
     tracked : bool
-        Whether a slot is one person throughout, where the file does not say it.
+        Whether a slot is one person throughout, if the file does not say it.
     fps : float, optional
         Instead of the file's, which only poseemo writes.
     width, height : int, optional
-        Where ``img_shape`` does not say it.
+        If ``img_shape`` does not give them.
     """
     annotations, splits, known = _contents(load_plain(path), path)
     split_of = _split_table(splits, protocol, path)
@@ -89,26 +89,25 @@ def read(
 
 def _contents(content, path) -> tuple[list, dict, list[str] | None]:
     """Return annotations, splits and class names."""
-    if isinstance(content, list | tuple):
+    if isinstance(content, list):
         content = {"annotations": content}
     annotations = content.get("annotations") if isinstance(content, dict) else None
-    if not isinstance(annotations, list | tuple):
-        keys = ", ".join(map(in_words, list(content)[:6])) if isinstance(content, dict) else ""
-        got = f"the keys {keys}" if keys else in_words(content)
-        raise FormatError(f"{path}: wanted PYSKL's dict with split and annotations, got {got}")
+    if not isinstance(annotations, list):
+        got = f"the keys {', '.join(map(in_words, content))}" if isinstance(content, dict) else in_words(content)
+        raise FormatError(f"{path}: wanted PYSKL's dict with split and annotations, got {got[:200]}")
     if not annotations:
         raise FormatError(f"{path}: wanted annotations, got none")
-    splits, names = content.get("split") or {}, content.get("classes")
+    splits = content.get("split") or {}
     if not isinstance(splits, dict):
         raise FormatError(f"{path}: split: wanted a dict of lists, got {in_words(splits)}")
-    return annotations, splits, names if isinstance(names, list) and all(isinstance(n, str) for n in names) else None
+    return annotations, splits, content.get("classes")
 
 
 def _split_table(splits: dict, protocol: str | None, path) -> dict[str, str]:
     """Name -> train, val or test, by the one protocol that counts."""
     by_protocol: dict[str, dict[str, str]] = {}
     for key in splits:
-        if isinstance(key, str) and (found := _SPLIT.fullmatch(key)):
+        if found := _SPLIT.fullmatch(str(key)):
             by_protocol.setdefault(found["before"] + found["after"], {})[key] = found["split"].lower()
     if protocol == "none" or not (by_protocol or protocol):
         return {}
@@ -129,10 +128,10 @@ def _split_table(splits: dict, protocol: str | None, path) -> dict[str, str]:
 
 def _texts(values, where: str) -> list[str]:
     array = as_array(values, "U")
-    values = array.ravel().tolist() if array is not None else values
+    values = values if array is None else array.tolist()
     if not isinstance(values, list | tuple) or not all(isinstance(value, str) for value in values):
         raise FormatError(f"{where}: wanted a list of names, got something else")
-    return list(values)
+    return values
 
 
 def _name(annotation, where: str) -> str:
@@ -150,10 +149,10 @@ def _keypoints(annotation: dict, layout: str | None, where: str) -> np.ndarray:
     if xy is None:
         more = ", which keeps its keypoints in another file" if "raw_file" in annotation else ""
         raise FormatError(f"{where}: wanted an array under keypoint, got one without{more}")
-    if xy.ndim != 4 or 0 in xy.shape or xy.shape[3] not in (2, 3):
-        raise FormatError(f"{where}: keypoint: wanted (people, frames, joints, 2), got {xy.shape}")
-    if xy.shape[3] == 3:
+    if xy.ndim == 4 and xy.shape[3] == 3:
         raise FormatError(f"{where}: wanted 2D keypoints, got 3D ones: no camera has seen them; take the 2D file")
+    if xy.ndim != 4 or 0 in xy.shape or xy.shape[3] != 2:
+        raise FormatError(f"{where}: keypoint: wanted (people, frames, joints, 2), got {xy.shape}")
     if score is not None and score.shape != xy.shape[:3]:
         raise FormatError(f"{where}: keypoint_score: wanted {xy.shape[:3]}, got {score.shape}")
     frames = annotation.get("total_frames", xy.shape[1])

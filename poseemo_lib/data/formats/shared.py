@@ -118,6 +118,12 @@ def make_recording(
     return Recording(keypoints, float(fps), int(width), int(height), **told, **more)
 
 
+def own_told(said: Mapping) -> dict:
+    """Return label and split as poseemo notes them; other programs may mean something else by these words."""
+    label, split = said.get("label"), said.get("split")
+    return {"label": label if isinstance(label, str) else None, "split": split if split in SPLITS else None}
+
+
 def told_number(told: Mapping, key: str, where, most: int = 100_000) -> float | None:
     """Return a number that a file says, or None; FormatError where it is not 1 to `most`."""
     value = told.get(key)
