@@ -39,10 +39,9 @@ def guess(path: str | Path) -> str:
     firsts = {_ending(file): file for file in reversed(files)}
     found = sorted({name for file in firsts.values() if (name := _format_of(file))})
     if len(found) != 1:
-        got = (
-            f"one that could be {' or '.join(found)}" if found else "an unknown format" if files else "an empty folder"
-        )
-        raise UsageError(f"{path}: wanted a video, a keypoint file or a dataset, got {got}; give --format NAME")
+        unknown = "one of an unknown format" if files else "an empty folder"
+        got = f"one that could be {' or '.join(found)}" if found else unknown
+        raise UsageError(f"{path}: wanted a video, a keypoint file or a dataset, got {got}; say --format NAME")
     return found[0]
 
 
