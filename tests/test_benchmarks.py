@@ -52,16 +52,6 @@ def test_a_subject_gives_a_table_of_pairs_and_the_same_as_json(subject, wanted, 
     assert len({line.count("|") for line in lines}) == 1 and set(lines[1]) == {"|", "-"}
 
 
-@pytest.mark.slow
-def test_the_machine_is_described_without_its_name_and_places(tmp_path):
-    import platform
-
-    out = tmp_path / "cpu.json"
-    assert run_bench("--only", "input_path", "--out", out).returncode == 0
-    text = out.read_text()
-    assert platform.node() not in text and str(Path.home()) not in text and str(tmp_path) not in text
-
-
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -23,7 +23,7 @@ def flip(keypoints: Tensor, chosen: Tensor) -> Tensor:
 def scale_rotate(keypoints: Tensor, factor: Tensor, angle: Tensor) -> Tensor:
     """Scale by a factor (B,) and rotate by an angle (B,), radians clockwise, about the mean of the joints."""
     cos, sin = _per_clip(torch.cos(angle) * factor, ends=1), _per_clip(torch.sin(angle) * factor, ends=1)
-    # In double precision, so that the order of the sum does not show.
+    # In double precision, so that the order of the sum does not matter.
     mean = torch.nan_to_num(keypoints[..., :2].flatten(1, 3).double().nanmean(1)).to(keypoints.dtype)
     centre = _per_clip(mean, ends=1)
     x, y = (keypoints[..., :2] - centre).unbind(-1)
@@ -43,13 +43,9 @@ def drop_joints(keypoints: Tensor, dropped: Tensor) -> Tensor:
 
 
 def swap_people(keypoints: Tensor, chosen: Tensor) -> Tensor:
-    """Exchange the person slots of the chosen clips."""
-    return torch.where(_per_clip(chosen), keypoints.flip(2), keypoints)
-
-
-def has_everybody(keypoints: Tensor) -> Tensor:
-    """Tell which clips have a seen joint of every person: (B, T, M, K, 3) -> (B,)."""
-    return (keypoints[..., 2] > 0).any(3).any(1).all(1)
+    """Exchange the person slots of the chosen clips (B,) in which every person has a seen joint."""
+    everybody = (keypoints[..., 2] > 0).any(3).any(1).all(1)
+    return torch.where(_per_clip(chosen & everybody), keypoints.flip(2), keypoints)
 
 
 def _per_clip(values: Tensor, ends: int = 0) -> Tensor:
@@ -59,24 +55,10 @@ def _per_clip(values: Tensor, ends: int = 0) -> Tensor:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How much of each; 0 leaves a step out.
+    """How much of each step, as in `parameters.RunParameters`; 0 leaves it out.
 
-    Parameters
-    ----------
-    flip : float
-        Probability of mirroring a clip.
-    scale : float
-        Factor drawn from 1 - scale to 1 + scale.
-    rotation : float
-        Angle drawn from -rotation to rotation, degrees.
-    noise : float
-        Standard deviation of Gaussian noise, in normalised units.
-    time_warp : float
-        Speeds at the two ends of a window drawn from 1 / (1 + time_warp) to 1 + time_warp (applied while cropping).
-    joint_dropout : float
-        Probability that a joint is missing through the window.
-    slot_swap : float
-        Probability of exchanging two people. A lone person stays in the first slot, as in the dataset.
+    `time_warp` is applied while cropping (`batching.crop_positions`), everything else here. With `slot_swap` a lone
+    person stays in the first slot, as in the dataset.
     """
 
     flip: float = 0.0
@@ -90,19 +72,7 @@ class Augmentation:
 
 @dataclass(frozen=True)
 class Draws:
-    """What was drawn for each clip of a batch; None: that step is left out.
-
-    Parameters
-    ----------
-    flipped : bool tensor (B,)
-    factor, angle : tensor (B,)
-        See :func:`scale_rotate`.
-    noise : tensor (B, T, M, K, 2)
-        Displacement, normalised units.
-    hidden : bool tensor (B, M, K)
-        Joints that are missing through the window.
-    swapped : bool tensor (B,)
-    """
+    """What was drawn for each clip of a batch, with the shapes that the steps take; None: that step is left out."""
 
     flipped: Tensor | None = None
     factor: Tensor | None = None
@@ -113,28 +83,25 @@ class Draws:
 
 
 def draw(how: Augmentation, shape: tuple[int, int, int, int], generator: torch.Generator) -> Draws:
-    """Draw the settings of a batch of shape (B, T, M, K) from one generator, on its device.
-
-    `time_warp` is not used here: it happens while cropping (`batching.crop_positions`).
-    """
+    """Draw the settings of a batch of shape (B, T, M, K) from one generator, on its device."""
     n_clips, _, n_people, n_joints = shape
 
     def uniform(*shape):
         return torch.rand(shape, generator=generator, device=generator.device)
 
-    flipped = factor = angle = noise = hidden = swapped = None
+    draws = {}
     if how.flip:
-        flipped = uniform(n_clips) < how.flip
+        draws["flipped"] = uniform(n_clips) < how.flip
     if how.scale or how.rotation:
-        factor = 1 + how.scale * (2 * uniform(n_clips) - 1)
-        angle = math.radians(how.rotation) * (2 * uniform(n_clips) - 1)
+        draws["factor"] = 1 + how.scale * (2 * uniform(n_clips) - 1)
+        draws["angle"] = math.radians(how.rotation) * (2 * uniform(n_clips) - 1)
     if how.noise:
-        noise = torch.randn((*shape, 2), generator=generator, device=generator.device).mul_(how.noise)
+        draws["noise"] = torch.randn((*shape, 2), generator=generator, device=generator.device).mul_(how.noise)
     if how.joint_dropout:
-        hidden = uniform(n_clips, n_people, n_joints) < how.joint_dropout
+        draws["hidden"] = uniform(n_clips, n_people, n_joints) < how.joint_dropout
     if how.slot_swap:
-        swapped = uniform(n_clips) < how.slot_swap
-    return Draws(flipped, factor, angle, noise, hidden, swapped)
+        draws["swapped"] = uniform(n_clips) < how.slot_swap
+    return Draws(**draws)
 
 
 def augment_as(keypoints: Tensor, draws: Draws) -> Tensor:
@@ -148,7 +115,7 @@ def augment_as(keypoints: Tensor, draws: Draws) -> Tensor:
     if draws.hidden is not None:
         keypoints = drop_joints(keypoints, draws.hidden)
     if draws.swapped is not None:
-        keypoints = swap_people(keypoints, draws.swapped & has_everybody(keypoints))
+        keypoints = swap_people(keypoints, draws.swapped)
     return keypoints
 
 

@@ -1,9 +1,8 @@
-"""Windows and their features on a CPU: loops compiled by Numba, which imports no torch.
+"""Windows and their features on a CPU by loops that Numba compiles; imports no torch.
 
-It does what `batching.gather_windows`, `augmentation.augment_as` and `tensor_features.to_features` do, operation by
-operation (tests/features/test_window_features.py holds them equal), in a fifth of the time of tensor operations, each
-of which goes through the memory once more. Numba compiles in seconds at the first call and keeps the result on disk.
-
+They equal `batching.gather_windows`, `augmentation.augment_as` and `tensor_features.to_features`, operation by
+operation (tests/features/test_features.py), in a fifth of the time. Numba compiles at the first call and keeps the
+result on disk.
 Windows are float32 arrays (B, T, M, K, 3): x, y, confidence; missing, and padding: NaN, NaN, 0.
 """
 
@@ -21,10 +20,10 @@ _ZERO, _NAN = np.float32(0), np.float32(np.nan)
 
 
 def compiled(function: Callable) -> Callable:
-    """Compile a function at its first call, and keep the result on disk where there is a place for it.
+    """Compile a function at its first call, and keep the result on disk where that can be written.
 
-    No `fastmath`: sums stay in the order in which they are written, and a product and a sum are two roundings, so that
-    the numbers are those of the same operations on tensors. Skeletons are arguments: a kept result would keep globals.
+    Without `fastmath` the order of operations is kept, and with it the numbers of the same operations on tensors.
+    Skeletons are arguments, because a kept result would also keep the globals that it was compiled with.
     """
     options = {"nogil": True, "error_model": "numpy"}
     try:
@@ -36,7 +35,7 @@ def compiled(function: Callable) -> Callable:
 def gather_windows(
     keypoints: np.ndarray, starts: np.ndarray, lengths: np.ndarray, position: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Cut windows out of stacked clips by linear interpolation.
+    """Cut windows out of stacked clips by linear interpolation: windows (B, T, M, K, 3) and the mask (B, T).
 
     Parameters
     ----------
@@ -47,25 +46,18 @@ def gather_windows(
     position : float64 array (B, T)
         Frames in the clip, 0 or more, may be fractional; past the end is padding.
 
-    Returns
-    -------
-    windows : array (B, T, M, K, 3)
-    mask : bool array (B, T)
-        True for real frames.
-
     Raises
     ------
     ValueError
-        Other shapes, positions below 0, or clips beyond the stacked frames, whose memory would be read.
+        Other shapes, positions below 0, or clips beyond the stacked frames: the compiled loops check no bounds.
     """
     wanted = (MAX_PEOPLE, N_KEYPOINTS, len(CHANNELS))
-    if keypoints.shape[1:] != wanted or (position < 0).any():
+    inside = (starts >= 0) & (lengths > 0) & (starts + lengths <= len(keypoints))
+    if keypoints.shape[1:] != wanted or (position < 0).any() or not inside.all():
         raise ValueError(
-            f"wanted keypoints (S, {', '.join(map(str, wanted))}) and positions of 0 or more, got {keypoints.shape} "
-            f"and {(position < 0).sum()} positions below 0"
+            f"wanted keypoints (S, {', '.join(map(str, wanted))}), positions of 0 or more and clips inside the stacked "
+            f"frames, got {keypoints.shape}, {(position < 0).sum()} positions below 0, {(~inside).sum()} clips outside"
         )
-    if not ((starts >= 0) & (lengths > 0) & (starts + lengths <= len(keypoints))).all():
-        raise ValueError(f"wanted clips inside the {len(keypoints)} stacked frames, got starts or lengths beyond them")
     windows, mask = np.empty((*position.shape, *wanted), np.float32), np.empty(position.shape, bool)
     _gather(keypoints, starts, lengths, position, windows, mask)
     return windows, mask
@@ -87,25 +79,14 @@ def augment_in_place(windows: np.ndarray, draws) -> None:
 
 
 def derive_features(windows: np.ndarray, fps: float, positions: str) -> np.ndarray:
-    """Derive the 238 features of a frame: see :func:`poseemo_lib.features.tensor_features.to_features`.
-
-    Parameters
-    ----------
-    windows : float32 array (B, T, M, K, 3)
-    fps : float
-    positions : {"scene", "person"}
-
-    Returns
-    -------
-    array (B, T, F)
-    """
+    """Derive features (B, T, F) of windows: see :func:`poseemo_lib.features.tensor_features.to_features`."""
     features = np.empty((*windows.shape[:-1], len(CHANNEL_NAMES)), np.float32)
     shoulders = _SHOULDERS if positions == "person" else None
     _derive(windows, np.float32(fps), np.float32(fps / ACCELERATION_UNIT), shoulders, features)
     return features.reshape(*windows.shape[:2], -1)
 
 
-# Indices all the way: a view of an array counts references, which takes longer than the work on a row.
+# Indices throughout: a view of an array counts references, which takes longer than the work on a row.
 
 
 @compiled
@@ -190,7 +171,7 @@ def _hide(windows, hidden):
 
 @compiled
 def _swap_people(windows, chosen):
-    """Exchange the people of the chosen windows in which everybody has a joint that is seen."""
+    """Exchange the people of the chosen windows in which every person has a seen joint."""
     n_windows, n_frames, n_people, n_joints, n_channels = windows.shape
     for b in range(n_windows):
         everybody = chosen[b]
@@ -234,7 +215,7 @@ def _derive(windows, fps, acceleration, shoulders, features):
 
 @compiled
 def _origin(windows, b, t, m, shoulders):
-    """Find the middle of a person's shoulders in a frame, or the mean of the joints that are seen; 0 of none."""
+    """Find the midpoint of a person's shoulders in a frame, or the mean of the seen joints; 0 if there is none."""
     left, right = shoulders
     x = (windows[b, t, m, left, 0] + windows[b, t, m, right, 0]) / 2
     y = (windows[b, t, m, left, 1] + windows[b, t, m, right, 1]) / 2

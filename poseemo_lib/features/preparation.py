@@ -1,4 +1,4 @@
-"""From raw to clean keypoints, once a clip: the steps, each a function of one array, and :func:`prepare`, all of them.
+"""From raw to clean keypoints, once a clip: :func:`prepare`, and its steps, each a function of one array.
 
 Keypoints are (T, M, K, 3), float32: x, y, confidence; missing: NaN, NaN, 0. Every step returns a new array.
 """
@@ -18,24 +18,10 @@ _TORSO = [*PARTS["shoulders"], *PARTS["hips"]]
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
 class Preparation:
-    """How keypoints are cleaned, resampled and normalised before windows are cut.
+    """How keypoints are cleaned, resampled and normalised; the names and units are those of `RunParameters`.
 
-    Parameters
-    ----------
-    min_confidence : float
-        Keypoints with less confidence count as missing.
-    max_gap : float
-        Longest gap that is interpolated, seconds.
-    smoothing : int
-        Window of the moving average, frames of the original rate, odd; 0: none.
-    fps : float
-        Frame rate of everything that follows.
-    normalisation : {"body", "frame"}
-        See :func:`normalise_body` and :func:`normalise_frame`.
-    positions : {"person", "scene"}
-        Origin of the x and y features: see `tensor_features.to_features`.
-    people : int
-        1 keeps the first person only.
+    `max_gap` is in seconds, `smoothing` in frames of the original rate. `positions` is the origin of the x and y
+    features (`tensor_features.to_features`).
     """
 
     min_confidence: float = Field(0.1, ge=0, le=1)
@@ -48,22 +34,10 @@ class Preparation:
 
 
 def prepare(keypoints: np.ndarray, fps: float, width: int, height: int, how: Preparation) -> np.ndarray:
-    """Clean, resample and normalise one clip.
+    """Clean, resample and normalise one clip: keypoints (T, 1 or 2, 17, 3) in pixels -> (T', 2, 17, 3) at `how.fps`.
 
-    Parameters
-    ----------
-    keypoints : array (T, 1 or 2, 17, 3)
-        In pixels.
-    fps : float
-        Their frame rate.
-    width, height : int
-        Size of the picture, pixels.
-    how : Preparation
-
-    Returns
-    -------
-    array (T', 2, 17, 3)
-        At the rate `how.fps`; an absent person is missing throughout.
+    `fps` is the clip's own frame rate, `width` and `height` the size of its picture in pixels. An absent person is
+    missing throughout.
     """
     slots = np.broadcast_to(_MISSING, (len(keypoints), MAX_PEOPLE, N_KEYPOINTS, len(CHANNELS))).copy()
     people = min(how.people, keypoints.shape[1])
@@ -83,19 +57,9 @@ def drop_unsure(keypoints: np.ndarray, min_confidence: float) -> np.ndarray:
 
 
 def fill_gaps(keypoints: np.ndarray, max_frames: float) -> np.ndarray:
-    """Bridge short gaps of a joint by linear interpolation between the frames around the gap.
+    """Interpolate x, y and confidence linearly over gaps of a joint of `max_frames` frames or less.
 
-    Confidence is interpolated too. Gaps at the start or the end of a clip, and longer ones, stay missing.
-
-    Parameters
-    ----------
-    keypoints : array (T, M, K, 3)
-    max_frames : float
-        Longest gap that is bridged.
-
-    Returns
-    -------
-    array (T, M, K, 3)
+    Longer gaps, and gaps at the start or the end of a clip, stay missing.
     """
     out, frame = keypoints.copy(), np.arange(len(keypoints))[:, None, None]
     seen = keypoints[..., 2] > 0
@@ -112,18 +76,9 @@ def fill_gaps(keypoints: np.ndarray, max_frames: float) -> np.ndarray:
 
 
 def smooth(keypoints: np.ndarray, window: int) -> np.ndarray:
-    """Centred moving average of x and y over the frames of the window in which the joint was seen.
+    """Centred moving average of x and y over the frames of the window (odd; 0: none) in which the joint was seen.
 
-    Parameters
-    ----------
-    keypoints : array (T, M, K, 3)
-    window : int
-        Frames, odd; 0 or 1 changes nothing.
-
-    Returns
-    -------
-    array (T, M, K, 3)
-        Missing joints stay missing; confidences are unchanged.
+    Missing joints stay missing; confidences are unchanged.
     """
     out, reach = keypoints.copy(), window // 2
     if reach == 0:
@@ -137,38 +92,20 @@ def smooth(keypoints: np.ndarray, window: int) -> np.ndarray:
 
 
 def resample(keypoints: np.ndarray, fps: float, target_fps: float) -> np.ndarray:
-    """Bring a clip to another frame rate by linear interpolation.
+    """Bring a clip to another frame rate by linear interpolation: floor((T - 1) * target_fps / fps) + 1 frames.
 
-    Parameters
-    ----------
-    keypoints : array (T, M, K, 3)
-    fps, target_fps : float
-
-    Returns
-    -------
-    array (T', M, K, 3)
-        floor((T - 1) * target_fps / fps) + 1 frames. A joint is missing where one of the two frames that it would be
-        interpolated from lacks it.
+    A joint is missing where one of the two frames that it would be interpolated from lacks it.
     """
     step = fps / target_fps
-    # The small number keeps a clip whose rate is the target's but for a rounding error at its full length.
+    # The small number keeps the full length of a clip whose rate differs from the target by a rounding error.
     position = np.round(np.arange(int((len(keypoints) - 1) / step + 1e-6) + 1) * step, 6)
     return take_between(keypoints, np.minimum(position, len(keypoints) - 1))
 
 
 def take_between(keypoints: np.ndarray, position: np.ndarray) -> np.ndarray:
-    """Take frames at fractional positions by linear interpolation.
+    """Interpolate keypoints (T, M, K, 3) linearly at positions (N,) from 0 to T - 1: (N, M, K, 3).
 
-    Parameters
-    ----------
-    keypoints : array (T, M, K, 3)
-    position : float array (N,)
-        0 to T - 1. At a whole number the frame itself is returned.
-
-    Returns
-    -------
-    array (N, M, K, 3)
-        Missing where one of the two frames lacks the joint.
+    A joint is missing where one of the two frames lacks it; at a whole number the frame itself is returned.
     """
     low = position.astype(int)
     weight = (position - low).astype(keypoints.dtype)
@@ -187,17 +124,9 @@ def normalise_frame(keypoints: np.ndarray, width: int, height: int) -> np.ndarra
 
 
 def normalise_body(keypoints: np.ndarray) -> np.ndarray:
-    """Measure a clip in torso lengths from its own median shoulder midpoint; movement through the scene is kept.
+    """Express pixels in torso lengths from the clip's own median shoulder midpoint (:func:`body_frame`), y down.
 
-    Parameters
-    ----------
-    keypoints : array (T, M, K, 3)
-        Pixels.
-
-    Returns
-    -------
-    array (T, M, K, 3)
-        About -2 to 2, y down. See :func:`body_frame`.
+    Values are about -2 to 2. Movement through the scene is kept.
     """
     origin, unit = body_frame(keypoints)
     out = keypoints.copy()
@@ -208,13 +137,13 @@ def normalise_body(keypoints: np.ndarray) -> np.ndarray:
 def body_frame(keypoints: np.ndarray) -> tuple[np.ndarray, float]:
     """Find the origin and the unit of a clip (T, M, K, 3): pixels (2,), and pixels.
 
-    The origin is the median midpoint of the shoulders, the unit the length of the torso (`skeleton.torso_length`).
-    Without shoulders they are the median middle of the joints that were seen and half their extent. Both people share
-    one origin and one unit, the means of theirs, so that their order does not matter and their distance is kept; the
-    length of a torso that is out of sight, guessed from the shoulders, counts only where no torso is in sight.
+    The origin is the median midpoint of the shoulders, the unit the length of the torso (`skeleton.torso_length`);
+    without shoulders, the median centre of the seen joints and half their extent. Two people share the means of their
+    origins and units, so that their order does not matter and their distance is kept. A torso length that was estimated
+    from the shoulders counts only where no whole torso is seen.
     """
     xy = keypoints[..., :2]
-    measured = (~np.isnan(xy[..., _TORSO, 0])).all(-1).any(0)  # (M,): whose hips and shoulders are in sight
+    measured = (~np.isnan(xy[..., _TORSO, 0])).all(-1).any(0)  # (M,): whose hips and shoulders are seen
     unit = _mean(torso_length(xy[:, measured] if measured.any() else xy))
     if np.isnan(unit):  # no shoulders
         extent = np.fmax.reduce(xy, -2) - np.fmin.reduce(xy, -2)
@@ -226,7 +155,7 @@ def body_frame(keypoints: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def _mean(values: np.ndarray, axis: int = 0) -> np.ndarray:
-    """Mean of the numbers; NaN where there is none."""
+    """Mean without the missing values; NaN where there is no other."""
     number = ~np.isnan(values)
     count = number.sum(axis)
     total = np.where(number, values, 0).sum(axis)

@@ -1,6 +1,6 @@
 """The 238 features as tensor operations, for a GPU and for exported graphs; `compiled_features` is the path on a CPU.
 
-Here and there only, missing becomes a number (0) and a mask (confidence 0).
+Only in these two modules a missing value becomes a number (0) and a mask (confidence 0).
 """
 
 import torch
@@ -13,27 +13,12 @@ __all__ = ["ACCELERATION_UNIT", "CHANNEL_NAMES", "N_FEATURES", "about_person", "
 
 
 def to_features(keypoints: Tensor, mask: Tensor, fps: float, positions: str = "scene") -> Tensor:
-    """Derive the features of a batch of windows.
+    """Derive features (B, T, M * K * 7) of windows (B, T, M, K, 3), whose mask (B, T) is true for real frames.
 
     Velocity is the difference to the frame before, acceleration the difference of two velocities: both use the past
-    only, so a stream gives what a recording gives. A joint that was not seen in all frames that a difference needs has
-    0 there. Padded frames are 0 throughout.
-
-    Parameters
-    ----------
-    keypoints : tensor (B, T, M, K, 3)
-        Normalised x, y, and confidence; missing: NaN, NaN, 0.
-    mask : bool tensor (B, T)
-        True for real frames.
-    fps : float
-    positions : {"scene", "person"}
-        `person` gives x and y relative to the person's own shoulder midpoint in that frame (:func:`about_person`).
-        Velocities and accelerations are those in the scene either way.
-
-    Returns
-    -------
-    tensor (B, T, M * K * 7)
-        person -> joint -> :data:`CHANNEL_NAMES`; no NaN.
+    only, so that a stream gives what a recording gives. A difference is 0 where one of its frames lacks the joint;
+    padded frames are 0 throughout. `positions` of `person` gives x and y relative to the person's own shoulder midpoint
+    in that frame (:func:`about_person`), and velocities and accelerations in the scene all the same.
     """
     keypoints = torch.where(mask[..., None, None, None], keypoints, torch.nan)
     xy, confidence = keypoints[..., :2], keypoints[..., 2:]
@@ -52,6 +37,6 @@ def _difference(values: Tensor) -> Tensor:
 
 
 def about_person(xy: Tensor) -> Tensor:
-    """Give xy (..., K, 2) relative to each person's shoulder midpoint, or to the mean of the joints that were seen."""
+    """Return xy (..., K, 2) relative to each person's shoulder midpoint, or to the mean of the seen joints."""
     centre = xy[..., [JOINT["left_shoulder"], JOINT["right_shoulder"]], :].mean(-2, keepdim=True)
     return xy - torch.where(centre.isnan(), xy.nanmean(-2, keepdim=True), centre)

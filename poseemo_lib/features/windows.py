@@ -14,23 +14,16 @@ from poseemo_lib.clips import mark_missing
 from poseemo_lib.skeleton import MAX_PEOPLE
 from poseemo_lib.video.tracking import Tracker, choose_main
 
-# Frames with somebody in them that a window has at least: one shows no movement.
+# Fewest frames with somebody in them that a window has: one shows no movement.
 MIN_SEEN = 2
 
 
 @dataclass(frozen=True)
 class Window:
-    """A stretch of a recording, with its main people.
+    """The frames `start` to `stop` of a recording, with the main people in them.
 
-    Parameters
-    ----------
-    keypoints : array (T, M, 17, 3), float32
-        Pixels at the recording's own rate, M = 1 or 2: the main people within these frames, in the order of falling
-        weight (:func:`poseemo_lib.video.tracking.choose_main`). Not seen: x = y = NaN, confidence 0.
-    start, stop : int
-        First frame of the recording, and the one after the last.
-    tracks : tuple of int
-        Who is in each slot. People may change slots between windows, where their weights change order.
+    `keypoints` (T, 1 or 2, 17, 3) are in pixels at the recording's own rate, missing: NaN, NaN, 0; the slots are in the
+    order of falling weight (:func:`poseemo_lib.video.tracking.choose_main`), and `tracks` tells who is in each.
     """
 
     keypoints: np.ndarray
@@ -55,19 +48,9 @@ class WindowCutter:
     """Cut windows out of a stream of people, frame by frame.
 
     A window ends as soon as there are :attr:`length` frames since the start or the last scene cut, and then every
-    :attr:`step` frames. Where fewer than two of its frames show anybody, there is none. Only the frames of one window
-    are kept.
-
-    Parameters
-    ----------
-    fps : float
-        Frame rate of the stream.
-    n_frames, model_fps
-        See :func:`raw_length`.
-    stride : float
-        Seconds from the end of one window to the end of the next.
-    people : int
-        Slots of a window, at most: 1 or 2.
+    :attr:`step` frames; one in which fewer than two frames show anybody is left out. Only the frames of one window are
+    kept. `fps` is the frame rate of the stream, `stride` the seconds from the end of one window to the end of the next,
+    `people` the most slots of a window (1 or 2); for `n_frames` and `model_fps` see :func:`raw_length`.
     """
 
     def __init__(self, fps: float, n_frames: int, model_fps: float, *, stride: float = 0.4, people: int = MAX_PEOPLE):
@@ -79,14 +62,14 @@ class WindowCutter:
         self._pushed = self._stretch = 0  # frames in all, and since the last cut
 
     def push(self, poses: np.ndarray, *, ids: np.ndarray | None = None, cut: bool = False) -> list[Window]:
-        """Take the next frame and return the windows that ended before it, where it is a cut, and with it.
+        """Take the next frame and return the windows that end with it or, where it is a cut, before it.
 
         Parameters
         ----------
         poses : array (P, 17, 3)
             Everybody in it, pixels and confidence; missing people and joints have confidence 0.
         ids : int array (P,), optional
-            Who they are, where that is known, each at most once; below 0 is nobody. Without it they are tracked.
+            Known identities, each at most once; below 0 is nobody. Without it people are tracked.
         cut : bool
             The frame is the first of a new scene.
         """
@@ -102,10 +85,9 @@ class WindowCutter:
         return ended
 
     def flush(self) -> list[Window]:
-        """End the scene, as the last frame and a cut do; nobody is tracked beyond it.
+        """End the scene, as a cut and the end of the stream do; nobody is tracked beyond it.
 
-        Returns at most one window, which ends with the last frame unless one just did. It has all frames of a scene
-        that is shorter than a window.
+        Returns a last window that ends with the last frame, unless one just did. It is shorter where the scene is.
         """
         rest = self._stretch < self.length or (self._stretch - self.length) % self.step
         ended = self._window() if rest else []
@@ -135,18 +117,10 @@ def cut_windows(
     people: int = MAX_PEOPLE,
     cuts: Sequence[int] = (),
 ) -> list[Window]:
-    """Cut a recording into windows, in the order of time, as pushing its frames does; empty where nobody was seen.
+    """Push the frames of a recording (T, P, 17, 3) through a :class:`WindowCutter` and return its windows.
 
-    Parameters
-    ----------
-    keypoints : array (T, P, 17, 3)
-        Pixels and confidence; missing people and joints have confidence 0.
-    fps, n_frames, model_fps, stride, people
-        See :class:`WindowCutter`.
-    tracked : bool
-        Whether each person has a slot of their own, which is then their number; otherwise people are tracked.
-    cuts : sequence of int
-        First frames of new scenes.
+    With `tracked` each person has a slot of their own, which is their number; otherwise people are tracked. `cuts` are
+    the first frames of new scenes.
     """
     cutter, cuts = WindowCutter(fps, n_frames, model_fps, stride=stride, people=people), set(cuts)
     ids = np.arange(keypoints.shape[1]) if tracked else None

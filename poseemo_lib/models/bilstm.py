@@ -8,18 +8,10 @@ from poseemo_lib.models.pooling import build_pooling
 
 
 class BiLSTM(nn.Module):
-    """Projection, bidirectional LSTM, attention pooling.
+    """Projection, bidirectional LSTM, pooling over time (`pooling.POOLINGS`).
 
-    The published small network is `hidden=128, layers=1`, the large one `hidden=256, layers=2`.
-
-    Parameters
-    ----------
-    n_features, n_classes : int
-    hidden : int
-        Width of the projection and of each direction.
-    layers : int
-    pooling : {"attention", "mean", "max", "mean_std"}
-    dropout : float
+    `hidden` is the width of the projection and of each direction. The published small network is
+    `hidden=128, layers=1`, the large one `hidden=256, layers=2`.
     """
 
     def __init__(

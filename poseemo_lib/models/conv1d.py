@@ -10,18 +10,8 @@ from poseemo_lib.models.pooling import build_pooling
 class Conv1d(nn.Module):
     """Projection, three convolutions of widths 1, 2 and 2 times `hidden`, mean over time.
 
-    The published sizes leave open, and here are: ReLU and dropout after the projection, which has no norm, and after
-    each convolution's batch normalisation.
-
-    Parameters
-    ----------
-    n_features, n_classes : int
-    hidden : int
-        Width of the projection and the first convolution.
-    kernel : int
-        Frames of a convolution, odd.
-    pooling : {"attention", "mean", "max", "mean_std"}
-    dropout : float
+    Chosen here, because the published sizes leave it open: ReLU and dropout after the projection, which has no norm,
+    and after each convolution's batch normalisation. `kernel` counts frames and is odd.
 
     Raises
     ------

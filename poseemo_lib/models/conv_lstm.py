@@ -13,19 +13,10 @@ from poseemo_lib.models.layers import ConvNorm, classification_head, frame_embed
 class ConvLSTM(nn.Module):
     """Projection, convolutions, bidirectional LSTM, head on its last states.
 
-    The last states are where the directions end: forward at the last real frame, backward at the first. The published
-    sizes leave open, and here are: ReLU and dropout after each convolution's batch normalisation.
-
-    Parameters
-    ----------
-    n_features, n_classes : int
-    hidden : int
-        Width of the projection, the convolutions and each direction of the LSTM.
-    blocks : int
-        Convolutions.
-    kernel : int
-        Frames of a convolution, odd.
-    dropout : float
+    The last states are where the directions end: forward at the last real frame, backward at the first. `hidden` is the
+    width of the projection, the convolutions and each direction; `blocks` counts the convolutions, `kernel` their
+    frames (odd). Chosen here, because the published sizes leave it open: ReLU and dropout after each convolution's
+    batch normalisation.
 
     Raises
     ------

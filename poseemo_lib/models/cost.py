@@ -21,11 +21,7 @@ from poseemo_lib.models import build_model, hyper_parameters
 def cost_of(name: str, **parameters) -> dict:
     """Count and measure the model `name` with some hyper-parameters, for 7 classes and windows of 64 frames.
 
-    Returns
-    -------
-    dict
-        `model`, `parameters`, `multiply_adds`, `ms_alone` and `ms_in_32` (milliseconds a window, in batches of 1 and of
-        32, one thread), `hyper_parameters`.
+    `ms_alone` and `ms_in_32` are milliseconds a window in batches of 1 and of 32, on one thread.
 
     Raises
     ------
@@ -51,7 +47,7 @@ def count_parameters(model: nn.Module) -> int:
 def count_multiply_adds(model: nn.Module, n_frames: int = 64, n_features: int = N_FEATURES) -> int:
     """Count the multiply-adds of one window without padding, in which every joint of both people is seen.
 
-    Torch's counter has matrix products, convolutions, recurrences and attention, but no norms, activations and sums.
+    Torch's counter includes matrix products, convolutions, recurrences and attention, not norms, activations and sums.
     """
     counted = copy.deepcopy(model).cpu().eval()
     with torch.no_grad(), _plain_kernels(), FlopCounterMode(display=False) as counter:
@@ -61,7 +57,7 @@ def count_multiply_adds(model: nn.Module, n_frames: int = 64, n_features: int = 
 
 @contextmanager
 def _plain_kernels() -> Iterator[None]:
-    """Work without the CPU's fused kernels for LSTM and attention, which the counter does not see into."""
+    """Turn off the CPU's fused kernels for LSTM and attention, which hide their operations from the counter."""
     before = torch.backends.mkldnn.enabled, torch.backends.mha.get_fastpath_enabled()
     torch.backends.mkldnn.enabled = False
     torch.backends.mha.set_fastpath_enabled(False)

@@ -9,26 +9,16 @@ among the features.
 import torch
 from torch import Tensor, nn
 
-from poseemo_lib.errors import UsageError
 from poseemo_lib.features.tensor_features import N_FEATURES
-from poseemo_lib.models.layers import classification_head, frame_embedding
+from poseemo_lib.models.layers import check_choice, classification_head, frame_embedding
 from poseemo_lib.models.pooling import build_pooling, masked_mean
 
 
 class DeepResidual(nn.Module):
-    """Frame-wise residual network.
+    """Frame-wise residual network with blocks of one kind (:data:`BLOCKS`) and pooling over time (`pooling.POOLINGS`).
 
-    Parameters
-    ----------
-    n_features, n_classes : int
-    hidden : int
-        Width of the blocks.
-    blocks : int
-    block : {"standard", "bottleneck", "pre_activation"}
-    pooling : {"attention", "mean", "max", "mean_std"}
-    dropout : float
-    squeeze_excitation : bool
-        Reweight the channels of every block by a gate computed from their mean over time (Hu et al. 2018).
+    `squeeze_excitation` reweights the channels of every block by a gate computed from their mean over time (Hu et al.
+    2018).
     """
 
     def __init__(
@@ -44,8 +34,7 @@ class DeepResidual(nn.Module):
         squeeze_excitation: bool = False,
     ):
         super().__init__()
-        if block not in BLOCKS:
-            raise UsageError(f"block: wanted one of {', '.join(BLOCKS)}, got {block!r}")
+        check_choice("block", block, BLOCKS)
         self.embed = frame_embedding(n_features, hidden, dropout)
         self.blocks = nn.ModuleList(Residual(hidden, block, dropout, squeeze_excitation) for _ in range(blocks))
         self.pool = build_pooling(pooling, hidden, hidden // 2)
@@ -64,7 +53,7 @@ class Residual(nn.Module):
 
     def __init__(self, hidden: int, kind: str, dropout: float, squeeze_excitation: bool):
         super().__init__()
-        self.branch = BLOCKS[kind](hidden, dropout)
+        self.branch = nn.Sequential(*BLOCKS[kind](hidden, dropout))
         self.gate = SqueezeExcitation(hidden) if squeeze_excitation else None
         # A pre-activation block leaves the sum untouched; the others end in a ReLU.
         self.after = nn.Identity() if kind == "pre_activation" else nn.ReLU()
@@ -90,42 +79,24 @@ class SqueezeExcitation(nn.Module):
         return x * torch.sigmoid(self.gate(masked_mean(x, mask)))[:, None]
 
 
-def _standard(hidden: int, dropout: float) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Linear(hidden, hidden),
-        nn.LayerNorm(hidden),
-        nn.ReLU(),
-        nn.Dropout(dropout),
-        nn.Linear(hidden, hidden),
-        nn.LayerNorm(hidden),
-    )
+def _standard(hidden: int, dropout: float) -> list[nn.Module]:
+    first = [nn.Linear(hidden, hidden), *_norm_relu(hidden), nn.Dropout(dropout)]
+    return [*first, nn.Linear(hidden, hidden), nn.LayerNorm(hidden)]
 
 
-def _pre_activation(hidden: int, dropout: float) -> nn.Sequential:
-    return nn.Sequential(
-        nn.LayerNorm(hidden),
-        nn.ReLU(),
-        nn.Linear(hidden, hidden),
-        nn.LayerNorm(hidden),
-        nn.ReLU(),
-        nn.Dropout(dropout),
-        nn.Linear(hidden, hidden),
-    )
+def _pre_activation(hidden: int, dropout: float) -> list[nn.Module]:
+    first = [*_norm_relu(hidden), nn.Linear(hidden, hidden)]
+    return [*first, *_norm_relu(hidden), nn.Dropout(dropout), nn.Linear(hidden, hidden)]
 
 
-def _bottleneck(hidden: int, dropout: float) -> nn.Sequential:
+def _bottleneck(hidden: int, dropout: float) -> list[nn.Module]:
     narrow = hidden // 4
-    return nn.Sequential(
-        nn.Linear(hidden, narrow),
-        nn.LayerNorm(narrow),
-        nn.ReLU(),
-        nn.Linear(narrow, narrow),
-        nn.LayerNorm(narrow),
-        nn.ReLU(),
-        nn.Dropout(dropout),
-        nn.Linear(narrow, hidden),
-        nn.LayerNorm(hidden),
-    )
+    first = [nn.Linear(hidden, narrow), *_norm_relu(narrow), nn.Linear(narrow, narrow), *_norm_relu(narrow)]
+    return [*first, nn.Dropout(dropout), nn.Linear(narrow, hidden), nn.LayerNorm(hidden)]
+
+
+def _norm_relu(width: int) -> list[nn.Module]:
+    return [nn.LayerNorm(width), nn.ReLU()]
 
 
 BLOCKS = {"standard": _standard, "bottleneck": _bottleneck, "pre_activation": _pre_activation}

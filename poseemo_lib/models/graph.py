@@ -8,22 +8,22 @@ from poseemo_lib.models.people import CONFIDENCE
 from poseemo_lib.skeleton import EDGES, JOINT, N_KEYPOINTS
 
 STREAMS = ("joint", "bone", "both")
-# Where eyes and ears are not seen, the head still hangs on the shoulders.
+# Connects the head to the shoulders where eyes and ears are not seen.
 GRAPH_EDGES = (*EDGES, (JOINT["nose"], JOINT["left_shoulder"]), (JOINT["nose"], JOINT["right_shoulder"]))
 # The shoulders: positions can be given relative to their midpoint, and of all joints they are seen most often.
 _CENTRE = (JOINT["left_shoulder"], JOINT["right_shoulder"])
 
 
-def adjacency(edges: tuple[tuple[int, int], ...] = GRAPH_EDGES) -> np.ndarray:
-    """Give the graph with self-loops, float32 (K, K), 1 where there is an edge."""
+def adjacency() -> np.ndarray:
+    """Return the graph with self-loops, float32 (K, K), 1 where there is an edge."""
     graph = np.eye(N_KEYPOINTS, dtype=np.float32)
-    for first, second in edges:
+    for first, second in GRAPH_EDGES:
         graph[first, second] = graph[second, first] = 1
     return graph
 
 
 def hops_to_centre() -> np.ndarray:
-    """Give the number of edges from each joint to the nearer shoulder: int (K,)."""
+    """Count the edges from each joint to the nearer shoulder: int (K,)."""
     graph, hops = adjacency(), np.full(N_KEYPOINTS, -1)
     reached = np.isin(np.arange(N_KEYPOINTS), _CENTRE)
     for distance in range(N_KEYPOINTS):
@@ -33,41 +33,37 @@ def hops_to_centre() -> np.ndarray:
 
 
 def inner_neighbours() -> np.ndarray:
-    """Say which joints hold each joint: float32 (K, K), 1 for those of its neighbours that are nearest to the centre.
-
-    A shoulder is held by the other shoulder.
-    """
+    """Mark each joint's neighbours that are nearest to the centre (of a shoulder: the other): float32 (K, K)."""
     neighbours = adjacency() - np.eye(N_KEYPOINTS) > 0
     hops = np.where(neighbours, hops_to_centre(), N_KEYPOINTS)
     return (hops == hops.min(1, keepdims=True)).astype(np.float32)
 
 
-def partitioned_adjacency(edges: tuple[tuple[int, int], ...] = GRAPH_EDGES) -> np.ndarray:
+def partitioned_adjacency() -> np.ndarray:
     """Split the graph by the neighbour's distance to the body's centre (Yan et al. 2018, spatial configuration).
 
     Returns
     -------
     float32 array (3, K, K)
-        Entry (s, i, j) is joint j's share in what joint i hears: j is as far from the centre as i (or i itself),
-        nearer, or farther. The sum over s is D^-1 (A + I): its rows sum to 1.
+        Entry (s, i, j) is the weight of joint j in joint i's neighbourhood; for s = 0 j is as far from the centre as i,
+        for 1 nearer, for 2 farther. The sum over s is D^-1 (A + I), whose rows sum to 1.
     """
-    graph = adjacency(edges)
+    graph = adjacency()
     graph /= graph.sum(1, keepdims=True)
     hops = hops_to_centre()
     farther = np.sign(hops[None, :] - hops[:, None])
     return np.stack([graph * (farther == sign) for sign in (0, -1, 1)])
 
 
-_HOLDS = torch.from_numpy(inner_neighbours())
+_INNER = torch.from_numpy(inner_neighbours())
 
 
 def streams(x: Tensor, seen: Tensor, stream: str) -> Tensor:
-    """Give the joints' channels, the bones', or both.
+    """Return the joints' channels, the bones', or both.
 
-    A bone is the difference of a joint's channels to the mean of those of its neighbours nearest to the body's centre
-    that were seen, with the smaller of the two confidences; 0 where an end was not seen. In training the channels are
-    standardised joint by joint before they come here, so a bone is a difference of standardised channels, not a limb's
-    vector: walking changes it a little.
+    A bone is a joint's channels minus the mean of those of its seen neighbours nearest to the body's centre, with the
+    smaller of the two confidences; 0 where an end was not seen. In a run the channels were standardised joint by joint
+    before, so that a bone is a difference of standardised channels, not a limb's vector.
 
     Parameters
     ----------
@@ -82,9 +78,9 @@ def streams(x: Tensor, seen: Tensor, stream: str) -> Tensor:
     """
     if stream == "joint":
         return x
-    holds = _HOLDS.to(x)
-    n = seen.to(x.dtype) @ holds.T
-    inner = (holds @ x) / n.clamp(min=1)[..., None]
+    neighbours = _INNER.to(x)
+    n = seen.to(x.dtype) @ neighbours.T
+    inner = (neighbours @ x) / n.clamp(min=1)[..., None]
     bones = x - inner
     bones[..., CONFIDENCE] = torch.minimum(x, inner)[..., CONFIDENCE]
     bones = torch.where((seen & (n > 0))[..., None], bones, 0.0)

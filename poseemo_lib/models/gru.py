@@ -8,19 +8,10 @@ from poseemo_lib.models.pooling import build_pooling
 
 
 class GRU(nn.Module):
-    """Projection, bidirectional GRU, attention pooling.
+    """Projection, bidirectional GRU, pooling over time (`pooling.POOLINGS`).
 
-    The published sizes leave open, and here are: ReLU after the projection's norm; dropout after the projection,
-    between the layers and in the head.
-
-    Parameters
-    ----------
-    n_features, n_classes : int
-    hidden : int
-        Width of the projection and of each direction.
-    layers : int
-    pooling : {"attention", "mean", "max", "mean_std"}
-    dropout : float
+    `hidden` is the width of the projection and of each direction. Chosen here, because the published sizes leave it
+    open: ReLU after the projection's norm; dropout after the projection, between the layers and in the head.
     """
 
     def __init__(

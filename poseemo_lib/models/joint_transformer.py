@@ -16,29 +16,23 @@ from torch.nn import functional
 from poseemo_lib.errors import UsageError
 from poseemo_lib.features.tensor_features import CHANNEL_NAMES
 from poseemo_lib.models.graph import STREAMS, streams
-from poseemo_lib.models.people import PEOPLE_POOLINGS, check_choice, find_people, merge_frames, pool_people
+from poseemo_lib.models.layers import check_choice
+from poseemo_lib.models.people import PEOPLE_POOLINGS, find_people, merge_frames, pool_people
 from poseemo_lib.skeleton import N_KEYPOINTS
 
 _HIDDEN = -1e4  # a score so low that its share is exactly 0 beside any that is seen, and finite if none is
 
 
 class JointTransformer(nn.Module):
-    """Tokens of a joint over a few frames, factorised attention, mean over tokens, mean over people.
+    """Tokens of a joint over `patch` frames, factorised attention, mean over tokens, pooling over people.
 
-    Parameters
-    ----------
-    n_features, n_classes : int
-    hidden : int
-        Width of a token, a multiple of `heads`.
-    layers, heads : int
-    patch : int
-        Frames of a token.
-    stream : {"joint", "bone", "both"}
-        What goes in: the joints' features, the differences along the skeleton's edges, or both side by side.
-    people : {"mean", "max"}
-        Pooling over the people of a window.
-    dropout : float
-        Of the tokens' values, and before the last layer.
+    `hidden` is the width of a token, `stream` the input (`graph.STREAMS`), `people` the pooling over the people of a
+    window (`people.PEOPLE_POOLINGS`); dropout is applied to the tokens and before the last layer.
+
+    Raises
+    ------
+    UsageError
+        An unknown `stream` or `people`, or a `hidden` that `heads` does not divide.
     """
 
     def __init__(

@@ -1,8 +1,10 @@
 """Layers that architectures share: embedding and head; convolution, batch norm and recurrence that ignore padding.
 
-Real frames come first in a window, and the mask says which they are. A padded clip gets the same numbers on its real
-frames as that clip alone.
+Real frames come first in a window and are true in the mask. A padded clip gets the same values on its real frames as
+the clip alone.
 """
+
+from collections.abc import Collection
 
 import torch
 from torch import Tensor, nn
@@ -11,9 +13,15 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from poseemo_lib.errors import UsageError
 from poseemo_lib.models.dropout import dropout
 
-# Places of ONNX's gates among torch's. LSTM: input, output, forget, cell of input, forget, cell, output; GRU: update,
-# reset, hidden of reset, update, new.
+# Positions of ONNX's gates among torch's. LSTM: ONNX has input, output, forget, cell; torch has input, forget, cell,
+# output. GRU: ONNX has update, reset, hidden; torch has reset, update, new.
 _ONNX_GATES = {nn.LSTM: (0, 3, 1, 2), nn.GRU: (1, 0, 2)}
+
+
+def check_choice(name: str, value: str, choices: Collection[str]) -> None:
+    """Raise a UsageError where a hyper-parameter's value is none of `choices`."""
+    if value not in choices:
+        raise UsageError(f"{name}: wanted one of {', '.join(choices)}, got {value!r}")
 
 
 def frame_embedding(n_features: int, hidden: int, dropout: float, *, norm: bool = True) -> nn.Sequential:
@@ -28,15 +36,7 @@ def classification_head(n_inputs: int, hidden: int, n_classes: int, dropout: flo
 
 
 class TemporalConv(nn.Conv1d):
-    """Convolution over time that keeps the number of frames: beyond a clip's ends, padded or not, there is zero.
-
-    Parameters
-    ----------
-    n_in, n_out : int
-        Channels.
-    kernel : int
-        Frames, odd.
-    dilation : int
+    """Convolution over time that keeps the number of frames; beyond a clip's ends, padded or not, values are zero.
 
     Raises
     ------
@@ -57,15 +57,15 @@ class TemporalConv(nn.Conv1d):
 class MaskedBatchNorm(nn.BatchNorm1d):
     """Batch normalisation over the real frames of all clips (Ioffe and Szegedy 2015).
 
-    The same numbers as `nn.BatchNorm1d` on the real frames put in one table, in training too: padding enters neither
-    the batch's statistics nor the running ones. A batch of one frame, which `nn.BatchNorm1d` refuses, has variance 0.
+    It equals `nn.BatchNorm1d` on the real frames alone, in training too: padding enters neither the batch's statistics
+    nor the running ones. A batch of one frame, which `nn.BatchNorm1d` refuses, has variance 0.
     """
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """Normalise the channels of x (B, D, T) under mask (B, T)."""
         if not self.training:
             return super().forward(x)
-        # Weighted sums, where picking the real frames out and putting them back would be slower.
+        # Weighted sums, because selecting the real frames and putting them back is slower.
         real = mask[:, None]
         n = mask.sum()
         x = x.float().masked_fill(~real, 0.0)
@@ -116,7 +116,7 @@ def _run_packed(rnn: nn.LSTM | nn.GRU, x: Tensor, mask: Tensor) -> tuple[Tensor,
 
 
 def _run_reversed(rnn: nn.LSTM | nn.GRU, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-    """Run forward, where padding comes after all that counts, and forward over each clip's reversed real frames."""
+    """Run forward over the frames, with the padding last, and forward over each clip's real frames reversed."""
     frame, length = torch.arange(mask.shape[1], device=x.device), mask.sum(1, keepdim=True)
     # (B, T): frame t and this one change places; the same both ways
     mirrored = torch.where(frame < length, length - 1 - frame, frame)
@@ -141,15 +141,14 @@ def _run_direction(rnn: nn.LSTM | nn.GRU, x: Tensor, weights: list[Tensor]) -> T
     if torch.compiler.is_exporting():
         return _onnx_direction(rnn, x, weights)
     start = x.new_zeros(1, x.shape[0], rnn.hidden_size)
-    # has_biases, layers, dropout, train, bidirectional, batch_first
-    options = (True, 1, 0.0, rnn.training, False, True)
+    options = (True, 1, 0.0, rnn.training, False, True)  # biases, layers, dropout, train, bidirectional, batch_first
     if isinstance(rnn, nn.LSTM):
         return torch.lstm(x, (start, start), weights, *options)[0]
     return torch.gru(x, start, weights, *options)[0]
 
 
 def _onnx_direction(rnn: nn.LSTM | nn.GRU, x: Tensor, weights: list[Tensor]) -> Tensor:
-    """Put ONNX's own operator (LSTM-14, GRU-14) into an exported graph; of torch's, the export fixes the batch size."""
+    """Put ONNX's own operator (LSTM-14, GRU-14) into an exported graph; exporting torch's would fix the batch size."""
     gates = _ONNX_GATES[type(rnn)]
 
     def reordered(values: Tensor) -> Tensor:  # (gates * hidden, ...)

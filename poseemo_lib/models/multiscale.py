@@ -14,16 +14,9 @@ KERNELS = (3, 5, 7, 11)
 class MultiScale(nn.Module):
     """Projection, four parallel convolutions, attention pooling.
 
-    The published sizes leave open, and here are: ReLU and dropout after the projection, which has no norm, and after
-    the batch normalisation, which is one over the four joined.
-
-    Parameters
-    ----------
-    n_features, n_classes : int
-    hidden : int
-        Width of the projection; each convolution has half.
-    pooling : {"attention", "mean", "max", "mean_std"}
-    dropout : float
+    `hidden` is the width of the projection; each convolution has half. Chosen here, because the published sizes leave
+    it open: ReLU and dropout after the projection, which has no norm, and after the one batch normalisation over the
+    four joined outputs.
     """
 
     def __init__(

@@ -1,8 +1,7 @@
-"""What models that see people and joints share: the people of a window, and pooling over them.
+"""The people of a window, and pooling over them, for the models that work on people and joints.
 
-A person slot that is empty throughout a window is left out before the network runs: it costs nothing, changes
-nothing, and the order of the people cannot matter. Where shapes may not depend on values (in an exported graph), it is
-kept, and changes nothing either.
+A person slot that is empty throughout a window is left out before the network runs, so that it costs and changes
+nothing. In an exported graph, where shapes may not depend on values, it is kept, and changes nothing either.
 """
 
 from typing import NamedTuple
@@ -11,7 +10,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from poseemo_lib.errors import UsageError
 from poseemo_lib.features.tensor_features import CHANNEL_NAMES
 from poseemo_lib.skeleton import MAX_PEOPLE, N_KEYPOINTS
 
@@ -20,16 +18,9 @@ PEOPLE_POOLINGS = ("mean", "max")
 
 
 class People(NamedTuple):
-    """The people of a batch of windows, P in all.
+    """The people of a batch of windows, P in all: features (P, T, K, 7), 0 where a joint was not seen.
 
-    Parameters
-    ----------
-    joints : tensor (P, T, K, 7)
-        Their features, 0 where a joint was not seen.
-    seen : bool tensor (P, T, K)
-        True where a joint was seen in a real frame.
-    clip : int tensor (P,)
-        The window that each is of, ascending.
+    `seen` (P, T, K) is true where a joint was seen in a real frame; `clip` (P,) is each person's window, ascending.
     """
 
     joints: Tensor
@@ -63,7 +54,7 @@ def pool_people(x: Tensor, people: People, n_clips: int, pooling: str = "mean") 
 
 
 def seen_in_patch(seen: Tensor, patch: int) -> Tensor:
-    """Say for each `patch` frames whether a joint was seen in one of them: (K, P, T) -> (K, P, ceil(T / patch))."""
+    """Tell for each `patch` frames whether a joint was seen in one of them: (K, P, T) -> (K, P, ceil(T / patch))."""
     return functional.pad(seen, (0, -seen.shape[-1] % patch)).unflatten(-1, (-1, patch)).any(-1)
 
 
@@ -74,9 +65,3 @@ def merge_frames(x: Tensor, seen: Tensor, patch: int) -> tuple[Tensor, Tensor]:
     """
     x = functional.pad(x, (0, 0, 0, -x.shape[2] % patch))
     return x.unflatten(2, (-1, patch)).flatten(3), seen_in_patch(seen, patch)
-
-
-def check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-    """Raise a UsageError where a hyper-parameter's value is none of `choices`."""
-    if value not in choices:
-        raise UsageError(f"{name}: wanted one of {', '.join(choices)}, got {value!r}")

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from poseemo_lib.errors import UsageError
+from poseemo_lib.models.layers import check_choice
 
 
 def masked_mean(x: Tensor, mask: Tensor) -> Tensor:
@@ -17,49 +17,29 @@ def masked_max(x: Tensor, mask: Tensor) -> Tensor:
     return x.masked_fill(~mask[..., None], -torch.inf).amax(1)
 
 
-class MeanPooling(nn.Module):
-    """:func:`masked_mean` as a module."""
-
-    expansion = 1
-
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """Pool x (B, T, D) under mask (B, T) to (B, D)."""
-        return masked_mean(x, mask)
+def masked_mean_std(x: Tensor, mask: Tensor) -> Tensor:
+    """Mean beside standard deviation over the real frames (statistics pooling, Snyder et al. 2018): -> (B, 2 D)."""
+    mean = masked_mean(x, mask)
+    variance = masked_mean((x - mean[:, None]).square(), mask)
+    # The small number keeps the root's gradient finite where a channel does not move.
+    return torch.cat([mean, (variance + 1e-5).sqrt()], -1)
 
 
-class MaxPooling(nn.Module):
-    """:func:`masked_max` as a module."""
+class PlainPooling(nn.Module):
+    """One of the functions above as a module."""
 
-    expansion = 1
-
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """Pool x (B, T, D) under mask (B, T) to (B, D)."""
-        return masked_max(x, mask)
-
-
-class MeanStdPooling(nn.Module):
-    """Mean and standard deviation over the real frames (statistics pooling, Snyder et al. 2018, "X-vectors")."""
-
-    expansion = 2
+    def __init__(self, name: str):
+        super().__init__()
+        self.pool = {"mean": masked_mean, "max": masked_max, "mean_std": masked_mean_std}[name]
+        self.expansion = 2 if name == "mean_std" else 1
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """Pool x (B, T, D) under mask (B, T) to (B, 2 D)."""
-        mean = masked_mean(x, mask)
-        variance = masked_mean((x - mean[:, None]).square(), mask)
-        # The small number keeps the root's gradient finite where a channel does not move.
-        return torch.cat([mean, (variance + 1e-5).sqrt()], -1)
+        """Pool x (B, T, D) under mask (B, T) to (B, D), or to (B, 2 D)."""
+        return self.pool(x, mask)
 
 
 class AttentionPooling(nn.Module):
-    """Mean over time with learned weights (Bahdanau et al. 2015, additive attention without a query).
-
-    Parameters
-    ----------
-    n_channels : int
-        D of the input.
-    n_hidden : int
-        Width of the scoring layer.
-    """
+    """Mean over time with learned weights (Bahdanau et al. 2015, additive attention without a query)."""
 
     expansion = 1
 
@@ -85,8 +65,5 @@ def build_pooling(name: str, n_channels: int, n_hidden: int) -> nn.Module:
 
     Its attribute `expansion` says how much wider the result is than a frame. An unknown name raises a UsageError.
     """
-    if name not in POOLINGS:
-        raise UsageError(f"pooling: wanted one of {', '.join(POOLINGS)}, got {name!r}")
-    if name == "attention":
-        return AttentionPooling(n_channels, n_hidden)
-    return {"mean": MeanPooling, "max": MaxPooling, "mean_std": MeanStdPooling}[name]()
+    check_choice("pooling", name, POOLINGS)
+    return AttentionPooling(n_channels, n_hidden) if name == "attention" else PlainPooling(name)

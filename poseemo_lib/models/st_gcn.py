@@ -3,8 +3,8 @@
 After Yan et al. 2018 ("Spatial temporal graph convolutional networks": the graph split by the distance to the body's
 centre) and Duan et al. 2022 ("PYSKL": ST-GCN++, the graph's weights refined by learning, residual branches, temporal
 convolutions of several dilations and a maximum side by side). Smaller than both, and with holes: a joint that was not
-seen is 0 in every layer, so it sends nothing to its neighbours, and counts neither in the normalisation's statistics
-nor in the pooling. Padding and absent people are holes too.
+seen is 0 in every layer, sends nothing to its neighbours, and counts neither in the normalisation's statistics nor in
+the pooling. Padding and absent people are holes too.
 """
 
 import torch
@@ -14,35 +14,22 @@ from torch.nn import functional
 from poseemo_lib.errors import UsageError
 from poseemo_lib.features.tensor_features import CHANNEL_NAMES
 from poseemo_lib.models.graph import STREAMS, partitioned_adjacency, streams
-from poseemo_lib.models.people import (
-    PEOPLE_POOLINGS,
-    check_choice,
-    find_people,
-    merge_frames,
-    pool_people,
-    seen_in_patch,
-)
+from poseemo_lib.models.layers import check_choice
+from poseemo_lib.models.people import PEOPLE_POOLINGS, find_people, merge_frames, pool_people, seen_in_patch
 from poseemo_lib.skeleton import N_KEYPOINTS
 
 
 class STGCN(nn.Module):
-    """Blocks of graph and temporal convolution, mean over seen joints and frames, mean over people.
+    """Blocks of graph and temporal convolution, mean over seen joints and frames, pooling over people.
 
-    Parameters
-    ----------
-    n_features, n_classes : int
-    hidden : int
-        Channels of the first third of the blocks; twice that in the second third, four times in the last. Frames are
-        halved where channels are doubled.
-    blocks : int
-    patch : int
-        Frames that enter as one, side by side.
-    stream : {"joint", "bone", "both"}
-        What goes in: the joints' features, the differences along the skeleton's edges, or both side by side.
-    people : {"mean", "max"}
-        Pooling over the people of a window.
-    dropout : float
-        Before the last layer.
+    The first third of the blocks has `hidden` channels, the second twice as many, the last four times; frames are
+    halved where channels are doubled. `patch` frames enter as one, `stream` is the input (`graph.STREAMS`), `people`
+    the pooling over the people of a window (`people.PEOPLE_POOLINGS`); dropout is applied before the last layer.
+
+    Raises
+    ------
+    UsageError
+        An unknown `stream` or `people`, or a `hidden` below 4.
     """
 
     def __init__(
@@ -106,7 +93,7 @@ class Block(nn.Module):
 
 
 class GraphConvolution(nn.Module):
-    """Sum over the parts of the graph of (joints mixed by that part) times (channels mixed by its weights).
+    """Mix the joints by each part of the graph and the channels by that part's weights, and sum over the parts.
 
     The graph is the skeleton's plus a learned refinement that starts at 0, so that weight decay pulls to the skeleton.
     """
@@ -163,14 +150,14 @@ def _over_time(x: Tensor, layer) -> Tensor:
 
 
 class SeenNorm(nn.BatchNorm1d):
-    """Batch normalisation over what was seen (Ioffe and Szegedy 2015); holes come out as 0."""
+    """Batch normalisation over seen joints (Ioffe and Szegedy 2015); holes come out as 0."""
 
     def forward(self, x: Tensor, seen: Tensor) -> Tensor:
         """Normalise x (..., C) where seen (...) is true."""
         if not self.training:
             y = super().forward(x.reshape(-1, x.shape[-1])).view(x.shape)
             return torch.where(seen[..., None], y, 0.0)
-        # Picking out what was seen is cheaper here than sums with weights, and nothing where everything was.
+        # Selecting the seen rows is cheaper here than weighted sums, and costs nothing where all were seen.
         rows = seen.flatten().nonzero().squeeze(1)
         flat = x.reshape(-1, x.shape[-1])
         everything = len(rows) == len(flat)
@@ -180,7 +167,7 @@ class SeenNorm(nn.BatchNorm1d):
             self.running_var,
             self.weight,
             self.bias,
-            len(rows) > 1,  # one row has no variance, and none no mean: then the running ones serve
+            len(rows) > 1,  # of one row there is no variance: then the running statistics serve
             self.momentum,
             self.eps,
         )

@@ -1,4 +1,4 @@
-"""Input standardisation that travels with a network: the same for every architecture, and part of its weights."""
+"""Input standardisation that is saved with a network, the same for every architecture."""
 
 import torch
 from torch import Tensor, nn
@@ -13,17 +13,9 @@ _POSITIONS, _MOTIONS = slice(0, 2), slice(3, None)
 class Standardised(nn.Module):
     """A network whose positions have mean 0 and whose positions and motions have standard deviation 1.
 
-    The numbers are those of the training part, one a joint and channel and the same for both people. What was not seen
-    stays 0, confidences stay as they are, and velocities and accelerations keep their zero.
-
-    Parameters
-    ----------
-    network : nn.Module
-        Any model of `models.MODELS`.
-    features : tensor (B, T, F)
-        Windows of the training part.
-    motion : float
-        Size that velocities and accelerations get beside the positions' 1; 0 hides them.
+    Mean and deviation are those of `features` (B, T, F), windows of the training split: one a joint and channel, the
+    same for both people. What was not seen stays 0, confidences stay as they are, and velocities and accelerations keep
+    their zero; they get the standard deviation `motion`, and 0 hides them.
     """
 
     def __init__(self, network: nn.Module, features: Tensor, motion: float = 1.0):
@@ -46,14 +38,10 @@ class Standardised(nn.Module):
 
 
 def feature_moments(features: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean of positions and standard deviation of positions and motions, over people, frames and windows (B, T, F).
+    """Mean and standard deviation (K, 7) over people, frames and windows (B, T, F).
 
-    Returns
-    -------
-    mean : tensor (K, 7)
-        0 for everything but x and y.
-    std : tensor (K, 7)
-        About 0 for velocities and accelerations; 1 for the confidence and for what was never seen.
+    The mean is 0 for everything but x and y; the deviation is about 0 for velocities and accelerations, and 1 for the
+    confidence and for what was never seen.
     """
     # (B T M, K, C)
     x = features.reshape(-1, N_KEYPOINTS, len(CHANNEL_NAMES))

@@ -16,22 +16,10 @@ from poseemo_lib.models.pooling import AttentionPooling, masked_max
 class TcnBiLSTM(nn.Module):
     """Projection, residual convolutions of growing dilation, BiLSTM, self-attention, attention joined with maximum.
 
-    The published sizes leave open, and here are: dilation doubles from block to block; the LSTM's norm follows it
-    without a shortcut, the self-attention's norm follows the sum with its input; the pooled frame by attention
-    and the maximum over frames stand side by side, which makes the head's input twice the width.
-
-    Parameters
-    ----------
-    n_features, n_classes : int
-    hidden : int
-        Width, even; `heads` divides it. Each direction of the LSTM has half.
-    blocks : int
-        Residual blocks of two convolutions.
-    kernel : int
-        Frames of a convolution, odd.
-    heads : int
-        Of the self-attention.
-    dropout : float
+    Chosen here, because the published sizes leave it open: dilation doubles from block to block; the LSTM's norm
+    follows it without a shortcut, the self-attention's norm follows the sum with its input; attention pooling and the
+    maximum over frames are concatenated, so that the head's input is twice the width. Each direction of the LSTM has
+    half of `hidden`; `kernel` counts frames and is odd.
 
     Raises
     ------

@@ -12,19 +12,9 @@ from poseemo_lib.features.tensor_features import N_FEATURES
 class Transformer(nn.Module):
     """Projection, sinusoidal positions, class token, pre-norm encoder (Xiong et al. 2020), head on the token.
 
-    The published sizes leave open, and here are: no ReLU after the projection's norm; positions are added to the
-    frames only, since the token has a place of its own; ReLU in the encoder and the head; dropout 0.1, as in
-    Vaswani et al. The head's norm is the one that ends a pre-norm encoder.
-
-    Parameters
-    ----------
-    n_features, n_classes : int
-    hidden : int
-        Width; `heads` divides it.
-    layers, heads : int
-    feed_forward : int
-        Width inside a layer's feed-forward part.
-    dropout : float
+    Chosen here, because the published sizes leave it open: no ReLU after the projection's norm; positions are added to
+    the frames only, not to the token; ReLU in the encoder and the head; dropout 0.1, as in Vaswani et al. The head's
+    norm is the one that ends a pre-norm encoder.
 
     Raises
     ------

@@ -1,7 +1,7 @@
 """From clips to batches on the device: preparation once, then windows, augmentation and features for each batch.
 
-All clips lie on the device as one stacked tensor (S, M, K, C); no Python runs for each sample. On a GPU a batch is made
-by tensor operations, on a CPU by compiled loops (`features.compiled_features`) that give the same numbers.
+All clips lie on the device as one stacked tensor (S, M, K, C). On a GPU a batch is made by tensor operations, on a CPU
+by compiled loops (`features.compiled_features`) that give the same numbers.
 """
 
 from collections.abc import Iterable
@@ -20,20 +20,10 @@ from poseemo_lib.features.tensor_features import to_features
 
 @dataclass(frozen=True)
 class PreparedClips:
-    """Clips on the device, ready for cropping.
+    """Clips on the device, prepared and stacked along time: keypoints (S, M, K, 3), NaN where missing.
 
-    Parameters
-    ----------
-    keypoints : tensor (S, M, K, 3)
-        All clips stacked along time, normalised, NaN where missing.
-    starts, lengths : int tensor (N,)
-        First frame and number of frames of each clip.
-    labels : int tensor (N,)
-        Index of the class; -1 where the label is not one of `classes`.
-    clip_ids : list of str
-    fps : float
-    positions : {"scene", "person"}
-        See `tensor_features.to_features`.
+    `starts` and `lengths` (N,) are the first frame and the number of frames of each clip, `labels` (N,) the index of
+    its class, or -1 where its label is not one of the classes. For `positions` see `tensor_features.to_features`.
     """
 
     keypoints: Tensor
@@ -51,7 +41,7 @@ class PreparedClips:
 def prepare_clips(
     clips: Iterable[PoseClip], classes: tuple[str, ...], how: Preparation, device: torch.device | str = "cpu"
 ) -> PreparedClips:
-    """Prepare clips, at least one, by `features.preparation`, number their labels, and stack them on the device."""
+    """Prepare clips (at least one), number their labels, and stack them on the device."""
     arrays, clip_ids, labels = [], [], []
     for clip in clips:
         arrays.append(prepare(clip.keypoints, clip.fps, clip.width, clip.height, how))
@@ -66,28 +56,15 @@ def prepare_clips(
 
 
 def evaluation_windows(lengths: Tensor, n_frames: int, crops: int) -> tuple[Tensor, Tensor]:
-    """Lay evenly spaced windows over clips.
+    """Lay `crops` evenly spaced windows over clips of the lengths (N,); a single one is in the middle.
 
-    Parameters
-    ----------
-    lengths : int tensor (N,)
-    n_frames : int
-        Frames a window.
-    crops : int
-        Windows of a clip that is longer than one window; one window is in the middle. A clip that fits has one.
-
-    Returns
-    -------
-    clip : int tensor (W,)
-        Index of the clip of each window.
-    start : int tensor (W,)
-        Its first frame in the clip.
+    A clip of `n_frames` or less has one window. Returns each window's index of a clip (W,) and first frame in it (W,).
     """
     spare = (lengths - n_frames).clamp(min=0)
     wanted = torch.minimum(spare + 1, torch.full_like(spare, crops))
     clip = torch.arange(len(wanted), device=lengths.device).repeat_interleave(wanted)
     number = torch.arange(len(clip), device=lengths.device) - (wanted.cumsum(0) - wanted)[clip]
-    # The middles of `wanted` equal parts of the spare frames: one window is centred.
+    # The centres of `wanted` equal stretches of the spare frames.
     share = (number + 0.5) / wanted[clip]
     return clip, (share * spare[clip]).floor().long()
 
@@ -95,19 +72,8 @@ def evaluation_windows(lengths: Tensor, n_frames: int, crops: int) -> tuple[Tens
 def crop_positions(lengths: Tensor, n_frames: int, time_warp: float, generator: torch.Generator) -> Tensor:
     """Draw a random window of each clip, its speed changing linearly from one end to the other.
 
-    Parameters
-    ----------
-    lengths : int tensor (B,)
-    n_frames : int
-    time_warp : float
-        0: real time. Else the speeds at the ends are drawn from 1 / (1 + time_warp) to 1 + time_warp.
-    generator : torch.Generator
-        On the device of `lengths`.
-
-    Returns
-    -------
-    float64 tensor (B, n_frames)
-        Positions in the clip, in frames; those past the end (> length - 1) are padding.
+    The speeds at the ends are drawn from 1 / (1 + time_warp) to 1 + time_warp. Returns positions in the clips of the
+    lengths (B,), in frames: float64 (B, n_frames); those past the end (> length - 1) are padding.
     """
     draws = torch.rand(len(lengths), 3, generator=generator, device=lengths.device, dtype=torch.float64)
     ends = (1 + time_warp) ** (2 * draws[:, :2] - 1)
@@ -122,21 +88,9 @@ def crop_positions(lengths: Tensor, n_frames: int, time_warp: float, generator: 
 
 
 def gather_windows(data: PreparedClips, clip: Tensor, position: Tensor) -> tuple[Tensor, Tensor]:
-    """Cut windows out of the stacked clips.
+    """Cut windows of the clips (B,) at positions (B, T) in frames, which may be fractional.
 
-    Parameters
-    ----------
-    data : PreparedClips
-    clip : int tensor (B,)
-    position : tensor (B, T)
-        Frames in the clip, may be fractional.
-
-    Returns
-    -------
-    keypoints : tensor (B, T, M, K, 3)
-        Padding is NaN, NaN, 0.
-    mask : bool tensor (B, T)
-        True for real frames.
+    Returns keypoints (B, T, M, K, 3), with padding as NaN, NaN, 0, and the mask (B, T), true for real frames.
     """
     last = (data.lengths[clip] - 1)[:, None]
     mask = position <= last
@@ -152,14 +106,14 @@ def gather_windows(data: PreparedClips, clip: Tensor, position: Tensor) -> tuple
 def training_batch(
     data: PreparedClips, clip: Tensor, n_frames: int, how: Augmentation, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Cut random windows, augmented: features (B, T, F) and mask (B, T)."""
+    """Cut random windows and augment them: features (B, T, F) and mask (B, T)."""
     position = crop_positions(data.lengths[clip], n_frames, how.time_warp, generator)
     draws = draw(how, (*position.shape, *data.keypoints.shape[1:3]), generator)
     return features_at(data, clip, position, draws)
 
 
 def features_at(data: PreparedClips, clip: Tensor, position: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
-    """Cut windows (see :func:`gather_windows`), augment them and derive features (B, T, F); the mask is (B, T)."""
+    """Cut windows (see :func:`gather_windows`), augment them and derive features (B, T, F) and mask (B, T)."""
     if data.keypoints.device.type == "cpu":
         where = (data.keypoints, data.starts[clip], data.lengths[clip], position)
         windows, mask = compiled_features.gather_windows(*(values.numpy() for values in where))
@@ -176,7 +130,7 @@ def window_keypoints(data: PreparedClips, clip: Tensor, start: Tensor, n_frames:
 
 
 def evaluation_batch(data: PreparedClips, clip: Tensor, start: Tensor, n_frames: int) -> tuple[Tensor, Tensor]:
-    """Cut windows of `n_frames` frames from `start` on, not augmented: features (B, T, F) and mask (B, T)."""
+    """Cut windows of `n_frames` frames from `start` on, without augmentation: features (B, T, F) and mask (B, T)."""
     return features_at(data, clip, _frames_from(start, n_frames), Draws())
 
 

@@ -61,9 +61,9 @@ class Progress:
 
 
 def epoch_seed(seed: int, epoch: int, purpose: int) -> int:
-    """Seed of one of the things that are drawn in an epoch: 0 dropout, 1 the order of clips, 2 crops and augmentation.
+    """Seed of one kind of draw in an epoch: 0 dropout, 1 the order of clips, 2 crops and augmentation.
 
-    Nothing else is random, so that a run that is resumed after an epoch goes on as one that was never stopped.
+    Nothing else is random, so that a resumed run continues as one that was never stopped.
     """
     return int(np.random.SeedSequence([seed, epoch, purpose]).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
@@ -79,15 +79,15 @@ def learning_rate(step: int, steps_an_epoch: int, settings: Settings) -> float:
 
 
 def make_optimizer(model: nn.Module, settings: Settings) -> torch.optim.Optimizer:
-    """Make AdamW (Loshchilov and Hutter 2019) in its fused form: one pass over each tensor instead of a dozen."""
+    """Make AdamW (Loshchilov and Hutter 2019) in its fused form."""
     return torch.optim.AdamW(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
 
 
 @cache
 def keep_memory() -> None:
-    """Have glibc keep freed blocks for the next step, in place of handing them back: 2 to 6 % of a step."""
+    """Have glibc keep freed blocks for the next step instead of returning them: 2 to 6 % of a step."""
     library = ctypes.CDLL(None) if sys.platform == "linux" else None
-    # <malloc.h>: M_MMAP_THRESHOLD, then M_TRIM_THRESHOLD; an older glibc refuses the first, and is left as it was.
+    # <malloc.h>: M_MMAP_THRESHOLD, then M_TRIM_THRESHOLD; an older glibc refuses the first and stays as it was.
     if hasattr(library, "mallopt") and library.mallopt(-3, 2**30):
         library.mallopt(-1, 2**31 - 1)
 
@@ -121,27 +121,17 @@ def fit(
     ----------
     model : nn.Module
         On the device of `data`. At the end it holds the chosen weights.
-    data : PreparedClips
     train, val : int tensor (N,)
         Indices of the training and validation clips.
-    n_classes : int
-    settings : Settings
     checkpoint : Path, optional
-        Written after each epoch, and continued from where it exists and carries the same `identity`.
-    identity : str
-        What must be equal for a checkpoint to be continued: a hash of the parameters and the data.
+        Written after each epoch; where it exists and has the same `identity`, training continues from it.
     report : callable, optional
         Called with the history's row after each epoch.
-
-    Returns
-    -------
-    Progress
-        History, chosen epoch (from 1) and its weights.
 
     Raises
     ------
     TrainingError
-        The loss was not finite; the message names the epoch and the first clip.
+        The loss was not finite.
     """
     keep_memory()
     optimizer = make_optimizer(model, settings)
@@ -173,7 +163,7 @@ def _out_of_patience(progress: Progress, settings: Settings) -> bool:
 
 
 def _loss_function(labels: Tensor, n_classes: int, settings: Settings) -> Callable[[Tensor, Tensor], Tensor]:
-    """Choose the loss of logits (B, n_classes) and labels (B,), given the training labels (N,)."""
+    """Make the loss of logits (B, n_classes) and labels (B,), given the training labels (N,)."""
     return partial(
         classification_losses,
         loss=settings.loss,
@@ -192,7 +182,7 @@ def _train_epoch(model, average, optimizer, data, train, epoch, n_classes, loss_
     order = train[epoch_order(data.labels[train].cpu(), n_classes, settings.sampler, order_generator).to(device)]
     batches = order.split(settings.batch_size)
     total = torch.zeros((), device=device)
-    # First clip whose loss was not finite; kept on the device, so that no step waits for it.
+    # First clip whose loss was not finite, on the device, so that no step waits for it.
     bad = torch.full((), -1, device=device)
     model.train()
     for number, clip in enumerate(batches):
@@ -223,8 +213,8 @@ def _train_epoch(model, average, optimizer, data, train, epoch, n_classes, loss_
 def update_average(average: nn.Module, model: nn.Module, decay: float, step: int) -> None:
     """Move the averaged weights towards the model's: an exponential moving average over the steps.
 
-    The average is what is validated, chosen and kept (Polyak and Juditsky 1992; Tarvainen and Valpola 2017). In early
-    steps it forgets faster, so that the random start does not hold it back. With a decay of 0 it is the model itself.
+    The average is validated, chosen and kept (Polyak and Juditsky 1992; Tarvainen and Valpola 2017). In early steps it
+    forgets the random start faster. With a decay of 0 it is the model itself.
     """
     decay = min(decay, (1 + step) / (10 + step)) if decay else 0.0
     torch._foreach_lerp_(list(average.parameters()), list(model.parameters()), 1 - decay)
@@ -243,10 +233,7 @@ def _first_bad(bad: Tensor, losses: Tensor, clip: Tensor) -> Tensor:
 def predict(
     model: nn.Module, data: PreparedClips, index: Tensor, n_frames: int, eval_crops: int, precision: str = "float32"
 ) -> Tensor:
-    """Predict class probabilities of the clips `index` (N,), the mean over their windows: float32 (N, n_classes).
-
-    Windows have `n_frames` frames and are `eval_crops` a clip (`batching.evaluation_windows`).
-    """
+    """Predict the clips `index` (N,): probabilities (N, n_classes), means over `batching.evaluation_windows`."""
     was_training = model.training
     model.eval()
     clip, start = evaluation_windows(data.lengths[index], n_frames, eval_crops)
@@ -261,13 +248,13 @@ def predict(
 
 
 def mean_over_windows(probabilities: Tensor, clip: Tensor, n_clips: int) -> Tensor:
-    """Average windows (W, n_classes) that belong to clips (W,), in order: (n_clips, n_classes)."""
+    """Average the windows (W, n_classes) of each clip (W,): (n_clips, n_classes)."""
     total = probabilities.new_zeros(n_clips, probabilities.shape[1]).index_add_(0, clip, probabilities)
     return total / torch.bincount(clip, minlength=n_clips)[:, None]
 
 
 def validate(model: nn.Module, data: PreparedClips, val: Tensor, n_classes: int, settings: Settings) -> dict:
-    """Loss, accuracy, balanced accuracy and macro-F1 on the validation clips, as a row of the history."""
+    """Compute loss, accuracy, balanced accuracy and macro-F1 on the validation clips, as a row of the history."""
     probabilities = predict(model, data, val, settings.n_frames, settings.eval_crops, settings.precision)
     labels = data.labels[val]
     loss = -probabilities.gather(1, labels[:, None]).clamp(min=1e-12).log().mean()

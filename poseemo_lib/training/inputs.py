@@ -21,14 +21,8 @@ from poseemo_lib.training.run_folder import run_identity
 class Inputs:
     """What a run works on.
 
-    Parameters
-    ----------
-    table : DataFrame
-        Metadata of the clips in use, in the order of `data`, with the split of each in the column `part`.
-    leaks : dict
-        Number of leaks of each kind, empty for a clean split.
-    identity : str
-        See `run_folder.run_identity`.
+    `table` has the metadata of the clips in use, in the order of `data`, with the split of each in the column `part`;
+    `leaks` counts the leaks of each kind, empty for a clean split; for `identity` see `run_folder.run_identity`.
     """
 
     dataset: Dataset
@@ -50,13 +44,7 @@ class Inputs:
 
 
 def choose_device(name: str) -> torch.device:
-    """Turn `auto`, `cpu`, `cuda` or `cuda:N` into a device that is there.
-
-    Raises
-    ------
-    UsageError
-        The name is none of these, or that GPU is not there.
-    """
+    """Turn `auto`, `cpu`, `cuda` or `cuda:N` into a device; a UsageError where it is not there."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -73,7 +61,7 @@ def split_table(table: pd.DataFrame, parameters: RunParameters) -> pd.Series:
 
 
 def audit_split(dataset: Dataset, split: pd.Series) -> dict[str, int]:
-    """Count the leaks of each kind, none for a clean split; what was found before is noted in the dataset's folder."""
+    """Count the leaks of each kind, empty for a clean split; the result is kept in the dataset's folder."""
     return noted(dataset, "audit", split_hash(split), lambda: _count_leaks(dataset, split))
 
 
@@ -117,9 +105,9 @@ def load_inputs(parameters: RunParameters) -> Inputs:
     table = everything.set_index("clip_id").loc[data.clip_ids].reset_index()
     table["part"] = used.loc[data.clip_ids].to_numpy()
     _check_classes(parameters, table)
-    hashes = (dataset.info.content_hash, split_hash(split))
-    identity = run_identity(parameters.model_dump(), *hashes)
-    return Inputs(dataset, table, leaks, data, identity, hashes[1])
+    hashed = split_hash(split)
+    identity = run_identity(parameters.model_dump(), dataset.info.content_hash, hashed)
+    return Inputs(dataset, table, leaks, data, identity, hashed)
 
 
 def _check_classes(parameters: RunParameters, table: pd.DataFrame) -> None:

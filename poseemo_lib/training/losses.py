@@ -1,4 +1,4 @@
-"""Losses of a classification, one number a clip: cross-entropy and what is used against imbalance."""
+"""Losses of a classification, one number a clip: cross-entropy and its variants against imbalance."""
 
 import torch
 from torch import Tensor
@@ -15,28 +15,17 @@ def classification_losses(
     focal_gamma: float = 2.0,
     log_prior: Tensor | None = None,
 ) -> Tensor:
-    """Compute the loss of every clip.
+    """Compute the loss (B,) of every clip from logits (B, n_classes) and labels (B,).
 
     Parameters
     ----------
-    logits : tensor (B, n_classes)
-    labels : int tensor (B,)
     loss : {"cross_entropy", "focal", "logit_adjustment"}
         `focal`: cross-entropy times (1 - p)^gamma, p the probability of the true class (Lin et al. 2017, "Focal loss
         for dense object detection", eq. 4). `logit_adjustment`: cross-entropy of logits + log prior, so that the plain
         logits estimate the classes as if they were equally frequent (Menon et al. 2021, "Long-tail learning via logit
         adjustment", eq. 10, tau = 1).
-    label_smoothing : float
-        0 to below 1.
-    class_weights : tensor (n_classes,), optional
-    focal_gamma : float
-        0 or more; 0 is cross-entropy.
     log_prior : tensor (n_classes,), optional
         For `logit_adjustment`: see :func:`log_class_prior`.
-
-    Returns
-    -------
-    tensor (B,)
     """
     if loss == "logit_adjustment":
         logits = logits + log_prior
@@ -45,13 +34,13 @@ def classification_losses(
     )
     if loss == "focal":
         own = logits.log_softmax(1).gather(1, labels[:, None]).squeeze(1)
-        # Not quite 0, where the root's gradient (gamma below 1) would be infinite.
+        # Above 0, where the gradient would be infinite for a gamma below 1.
         losses = losses * (-torch.expm1(own)).clamp(min=1e-6) ** focal_gamma
     return losses
 
 
 def log_class_prior(labels: Tensor, n_classes: int) -> Tensor:
-    """Logarithm of the classes' shares among training labels (N,) -> (n_classes,); a class without clips counts one."""
+    """Logarithm of each class's share of training labels: (N,) -> (n_classes,); a class without clips counts as one."""
     counts = torch.bincount(labels, minlength=n_classes).clamp(min=1)
     return (counts / counts.sum()).log()
 

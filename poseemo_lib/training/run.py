@@ -49,20 +49,11 @@ def execute_run(
     inputs: Inputs | None = None,
     report: Callable[[dict], None] | None = None,
 ) -> Path:
-    """Make one run, write its folder and return it; a run that is complete already is left as it is.
+    """Make one run, write its folder and return it; a complete run is left as it is.
 
-    A killed run goes on from its checkpoint. A folder with a run of other parameters is moved to `.stale/` beside it.
-
-    Parameters
-    ----------
-    parameters : RunParameters
-    folder : str or Path
-    config : str
-        Name of the study's config; default: the architecture.
-    inputs : Inputs, optional
-        From :func:`load_inputs`.
-    report : callable, optional
-        Called with the history's row after each epoch.
+    A killed run continues from its checkpoint. A folder with a run of other parameters is moved to `.stale/` beside it.
+    `config` is the name of the study's config (default: the architecture), `inputs` comes from :func:`load_inputs`, and
+    `report` is called with the history's row after each epoch.
     """
     folder = Path(folder).absolute()
     inputs = inputs or load_inputs(parameters)
@@ -71,16 +62,15 @@ def execute_run(
             return folder
         record = _new_record(parameters, inputs, config)
         old = read_record(folder)
+        # Sums of floats depend on the device and on the number of threads: on another kind of device a run begins
+        # anew; otherwise it continues with the number of threads that it began with.
         if old is None or old["identity"] != inputs.identity:
             set_aside(folder)  # also one whose record cannot be read
+        elif old["device_type"] != record["device_type"]:
+            (folder / "checkpoint.pt").unlink(missing_ok=True)
         else:
-            # Sums of floats depend on the device and on the number of threads: on another kind of device a run begins
-            # anew, and where other threads are asked for it goes on with those that it began with.
-            if old["device_type"] != record["device_type"]:
-                (folder / "checkpoint.pt").unlink(missing_ok=True)
-            else:
-                torch.set_num_threads(old["threads"])
-                record |= {"started": old["started"], "threads": old["threads"]}
+            torch.set_num_threads(old["threads"])
+            record |= {"started": old["started"], "threads": old["threads"]}
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / RUN_FILE, record)
         started = time.perf_counter()
@@ -147,13 +137,7 @@ def _fit_and_save(parameters: RunParameters, folder: Path, inputs: Inputs, repor
 
 
 def score_run(predictions: pd.DataFrame, classes: tuple[str, ...], score_by: str) -> dict:
-    """Score a table of predictions (see `evaluation`): the content of `metrics.json`.
-
-    Returns
-    -------
-    dict
-        `val` and `test`: see `metrics.score_predictions`.
-    """
+    """Score a table of predictions: the content of `metrics.json`, `val` and `test` (`metrics.score_predictions`)."""
     scores = {}
     for split in ("val", "test"):
         table = scored_units(predictions, split, classes, score_by)
@@ -217,7 +201,7 @@ def _model(parameters: RunParameters, folder: Path, inputs: Inputs, report) -> t
 
 
 def _training_features(inputs: Inputs, parameters: RunParameters) -> torch.Tensor:
-    """Cut a window from the middle of training clips, not augmented: (N, T, F), N at most 2,048."""
+    """Cut a window from the middle of training clips, without augmentation: (N, T, F), N at most 2,048."""
     index = inputs.index("train")
     index = index[:: -(-len(index) // MOST_STANDARDISED)]
     clip, start = evaluation_windows(inputs.data.lengths[index], parameters.n_frames, crops=1)
@@ -228,7 +212,7 @@ def _baseline(parameters: RunParameters, inputs: Inputs) -> dict[str, np.ndarray
     from poseemo_lib.training.baselines import fit_baseline, predict_probabilities
 
     windows, labels, _ = _windows(inputs, "train", parameters)
-    # Each fold guesses anew: one seed for all would repeat the same few guesses in every fold.
+    # A seed for each fold: one for all would repeat the same few guesses in every fold.
     seed = int(np.random.SeedSequence([parameters.seed, crc32(parameters.fold.encode())]).generate_state(1)[0])
     baseline = fit_baseline(parameters.architecture, windows, labels, len(inputs.classes), seed)
     probabilities = {}
@@ -240,7 +224,7 @@ def _baseline(parameters: RunParameters, inputs: Inputs) -> dict[str, np.ndarray
 
 
 def _windows(inputs: Inputs, split: str, parameters: RunParameters):
-    """Windows of one split for a baseline, the label of each, and the index of its clip within the split."""
+    """Cut the windows of one split for a baseline; also the label of each, and the index of its clip in the split."""
     from poseemo_lib.training.baselines import Windows
 
     index = inputs.index(split)

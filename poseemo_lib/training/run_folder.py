@@ -1,4 +1,4 @@
-"""The run folder: everything one training leaves behind, readable without this code.
+"""The run folder: everything that one training writes, readable without this code.
 
 `runs/<study>/<config>/seed-<k>/`, or `runs/<study>/<config>/fold-<group>/seed-<k>/` where a config has folds, holds
 `run.json`, `split.parquet`, `history.csv`, `predictions.parquet`, `metrics.json`, `calibration.json`,
@@ -20,6 +20,7 @@ from pathlib import Path
 
 import pandas as pd
 from filelock import FileLock, Timeout
+from safetensors import SafetensorError
 
 from poseemo_lib import __version__
 from poseemo_lib.errors import PoseemoError, UsageError
@@ -65,7 +66,7 @@ def run_identity(parameters: dict, dataset_hash: str, split_hash: str) -> str:
     """Hash everything that decides a run's numbers: two runs with the same identity are the same run.
 
     That is the version and the code of the library, the versions of the libraries that it computes with, the data, and
-    all parameters but the dataset's path, the device and the number of threads. Returns 64 hexadecimal digits.
+    all parameters except :data:`PLACE_PARAMETERS`. Returns 64 hexadecimal digits.
     """
     kept = {name: value for name, value in parameters.items() if name not in PLACE_PARAMETERS}
     code = code_hash(parameters["architecture"])
@@ -77,8 +78,8 @@ def run_identity(parameters: dict, dataset_hash: str, split_hash: str) -> str:
 def code_hash(architecture: str) -> str:
     """Hash the code that a run of a model or a baseline executes: 64 hexadecimal digits.
 
-    That is preparation, features, training, scoring and the architecture's own file, with all that they import from
-    this library. Comments, docstrings and layout do not count; nor does the code of datasets, studies and reports.
+    That is preparation, features, training, scoring and the architecture's own file, with everything that they import
+    from this library, without comments, docstrings and layout.
     """
     from poseemo_lib.models import MODELS
 
@@ -88,7 +89,7 @@ def code_hash(architecture: str) -> str:
         roots += [own, "models/standardised.py", "models/dropout.py"]
     else:
         roots += ["training/baselines.py"]
-    # Run and inputs put a run together; what else they import, for reading, does not count.
+    # The other imports of run and inputs read data and do not count.
     files = {PACKAGE / "training/run.py", PACKAGE / "training/inputs.py"}
     for root in roots:
         collect_files(PACKAGE / root, files)
@@ -96,7 +97,7 @@ def code_hash(architecture: str) -> str:
 
 
 def read_record(folder: Path) -> dict | None:
-    """Content of a folder's `run.json`, or None where there is none that can be read and has a run's keys."""
+    """Read a folder's `run.json`; None where it is missing, damaged or lacks a run's keys."""
     try:
         record = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):  # no file, no text, or no JSON
@@ -114,7 +115,7 @@ def is_complete(folder: Path, identity: str) -> bool:
 
 
 def set_aside(folder: Path) -> None:
-    """Move a run that was made with other parameters to `.stale/` beside it, so that nothing is overwritten."""
+    """Move a run to `.stale/` beside it, so that nothing is overwritten."""
     if (folder / RUN_FILE).exists():
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
         target = folder.parent / ".stale" / f"{folder.name}-{stamp}"
@@ -127,13 +128,13 @@ class BusyError(PoseemoError):
 
 
 def _lock(folder: Path) -> FileLock:
-    """Make the lock of a run folder, which lies beside the folder, since that may be set aside while it is locked."""
+    """Make the lock of a run folder, beside the folder, which may be set aside while it is locked."""
     return FileLock(folder.parent / f".lock-{folder.name}", blocking=False)
 
 
 @contextmanager
 def locked(folder: Path):
-    """Lock a run folder for this process; the lock goes with the process, also when that is killed.
+    """Lock a run folder for this process; the lock ends with the process, also when that is killed.
 
     Raises
     ------
@@ -172,6 +173,17 @@ def is_busy(folder: Path) -> bool:
         return True
 
 
+def read_or_explain(reader: Callable, path: Path):
+    """Read a file of a run; a PoseemoError that says what to do where it cannot be read."""
+    try:
+        return reader(path)
+    except (OSError, ValueError, SafetensorError) as error:
+        fault = first_line(error).rstrip(".")
+        raise PoseemoError(
+            f"{path}: cannot be read ({fault}); remove the run's folder and start the study again"
+        ) from None
+
+
 @dataclass(frozen=True)
 class Run:
     """A completed run: its folder, and its record (`run.json`)."""
@@ -181,17 +193,17 @@ class Run:
 
     @property
     def config(self) -> str:
-        """Name of the study's config."""
+        """The study's config."""
         return self.record["config"]
 
     @property
     def seed(self) -> int:
-        """Seed of the run."""
+        """The seed."""
         return self.record["parameters"]["seed"]
 
     @property
     def fold(self) -> str:
-        """Test group of a run with folds, otherwise empty."""
+        """The test group of a run with folds, otherwise empty."""
         return self.record["parameters"]["fold"]
 
     def predictions(self, split: str = "test") -> pd.DataFrame:
@@ -204,13 +216,7 @@ class Run:
         return self._read(pd.read_parquet, "split.parquet")
 
     def _read(self, reader: Callable, name: str):
-        try:
-            return reader(self.folder / name)
-        except (OSError, ValueError) as error:
-            fault = first_line(error).rstrip(".")
-            raise PoseemoError(
-                f"{self.folder / name}: cannot be read ({fault}); remove the run's folder and start the study again"
-            ) from None
+        return read_or_explain(reader, self.folder / name)
 
     def history(self) -> pd.DataFrame:
         """Read the history, one row an epoch; empty for a baseline."""
@@ -242,11 +248,10 @@ def _check_complete(path: Path, record: dict) -> None:
     """Raise where the record of a completed run lacks what every run has."""
     kinds = {"classes": list, "leaks": dict, "dataset": dict}
     missing = [name for name, kind in kinds.items() if not isinstance(record.get(name), kind)]
-    missing += [f"parameters.{name}" for name in ("seed", "fold", "architecture") if name not in record["parameters"]]
-    if not missing:
-        missing += [
-            f"dataset.{name}" for name in ("name", "content_hash", "synthetic") if name not in record["dataset"]
-        ]
+    wanted = {"parameters": ("seed", "fold", "architecture")}
+    if "dataset" not in missing:
+        wanted["dataset"] = ("name", "content_hash", "synthetic")
+    missing += [f"{key}.{name}" for key, names in wanted.items() for name in names if name not in record[key]]
     missing += [name for name in ("started", "finished") if not _is_time(record.get(name))]
     if missing:
         raise PoseemoError(
@@ -263,7 +268,7 @@ def _is_time(text: object) -> bool:
 
 
 def find_runs(root: str | Path) -> tuple[list[Run], list[Path]]:
-    """Find the runs below a folder: those that are complete, by name, and the folders of the others.
+    """Find the runs below a folder: the complete ones, by name, and the folders of the others.
 
     Raises
     ------

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from zlib import crc32
 
 import numpy as np
 import pandas as pd
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from poseemo_lib.clips import PoseClip
@@ -17,15 +17,9 @@ from poseemo_lib.features.preparation import Preparation
 from poseemo_lib.features.tensor_features import N_FEATURES, to_features
 from poseemo_lib.models import build_model
 from poseemo_lib.models.standardised import Standardised
-from poseemo_lib.text import first_line
-from poseemo_lib.training.batching import (
-    PreparedClips,
-    evaluation_windows,
-    prepare_clips,
-    window_keypoints,
-)
+from poseemo_lib.training.batching import PreparedClips, evaluation_windows, prepare_clips, window_keypoints
 from poseemo_lib.training.parameters import RunParameters, is_baseline, settings_from
-from poseemo_lib.training.run_folder import Run
+from poseemo_lib.training.run_folder import Run, read_or_explain
 
 WEIGHTS_FILE = "weights.safetensors"
 
@@ -34,23 +28,9 @@ WEIGHTS_FILE = "weights.safetensors"
 class ClipWindows:
     """Windows of clips as a run's network sees them, those of a clip one after another.
 
-    Parameters
-    ----------
-    features : tensor (W, T, F)
-    mask : bool tensor (W, T)
-        True for real frames.
-    keypoints : tensor (W, T, M, K, 3)
-        Prepared: at the run's frame rate, normalised; missing: NaN, NaN, 0.
-    clip_ids, group_ids, source_ids : array (W,) of str
-        Of the clip that each window was cut from.
-    labels : int tensor (W,)
-        Index of its class.
-    start : int array (W,)
-        First frame in the prepared clip.
-    fps : float
-        Frame rate of the windows.
-    original_fps : array (W,)
-        Frame rate of the clip in the dataset.
+    Features are (W, T, F), the mask of real frames (W, T), prepared keypoints (W, T, M, K, 3). Of the clip that each
+    window was cut from there are the ids, the index of its class and its frame rate in the dataset (`original_fps`);
+    `start` is the window's first frame in the prepared clip, `fps` its frame rate.
     """
 
     features: Tensor
@@ -75,12 +55,8 @@ class ClipWindows:
     def units(self, unit: str) -> tuple[np.ndarray, pd.DataFrame]:
         """List the clips, or the recordings (`unit`), that the windows were cut from.
 
-        Returns
-        -------
-        number : int array (W,)
-            0 to U - 1.
-        table : DataFrame
-            One row each: clip_id (of a recording its source_id), group_id, source_id.
+        Returns each window's number of its unit (W,), and a table with a row a unit: clip_id (of a recording its
+        source_id), group_id, source_id.
         """
         ids = self._ids(unit)
         _, first, number = np.unique(ids, return_index=True, return_inverse=True)
@@ -88,7 +64,7 @@ class ClipWindows:
         return number, pd.DataFrame(table)
 
     def at_most(self, n: int, unit: str) -> "ClipWindows":
-        """Keep about n windows: those of whole clips or recordings, drawn by name, so that every run keeps the same."""
+        """Keep about n windows, of whole clips or recordings that are drawn by name: every run keeps the same."""
         if len(self) <= n:
             return self
         draw = np.array([crc32(str(name).encode()) for name in self._ids(unit)])
@@ -98,23 +74,18 @@ class ClipWindows:
         return self.source_ids if unit == "recording" else self.clip_ids
 
     def seen_joints(self) -> np.ndarray:
-        """Tell which joints were seen in any real frame: bool array (W, M, K)."""
+        """Tell which joints were seen in a real frame: bool array (W, M, K)."""
         return ((self.keypoints[..., 2] > 0) & self.mask[..., None, None]).any(1).numpy()
 
 
 def run_parameters(run: Run) -> RunParameters:
-    """All parameters of a run; one that its version did not have is at its default."""
+    """Return all parameters of a run; one that its version did not have has its default."""
     known = RunParameters.model_fields
     return RunParameters(**{name: value for name, value in run.record["parameters"].items() if name in known})
 
 
 def load_model(run: Run, device: torch.device | str = "cpu") -> nn.Module:
-    """Build a run's network and give it the weights that validation chose.
-
-    Returns
-    -------
-    Standardised
-        In evaluation mode: features (B, T, F) and mask (B, T) -> logits (B, n_classes).
+    """Build a run's :class:`Standardised` network with the chosen weights, in evaluation mode.
 
     Raises
     ------
@@ -124,7 +95,7 @@ def load_model(run: Run, device: torch.device | str = "cpu") -> nn.Module:
     parameters, path = run_parameters(run), run.folder / WEIGHTS_FILE
     if is_baseline(parameters.architecture):
         raise PoseemoError(f"{run.folder}: wanted the run of a network, got the baseline {parameters.architecture}")
-    weights = _read_weights(path)
+    weights = read_or_explain(load_file, path)
     try:
         network = build_model(parameters.architecture, n_classes=len(run.record["classes"]), **parameters.model)
         model = Standardised(network, torch.zeros(1, 1, N_FEATURES), parameters.motion)
@@ -138,72 +109,40 @@ def load_model(run: Run, device: torch.device | str = "cpu") -> nn.Module:
     return model.to(device).eval()
 
 
-def _read_weights(path: Path) -> dict[str, Tensor]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    try:
-        return load_file(path)
-    except (OSError, SafetensorError) as error:
-        fault = first_line(error).rstrip(".")
-        raise PoseemoError(
-            f"{path}: cannot be read ({fault}); remove the run's folder and start the study again"
-        ) from None
+def prepare_like(run: Run, clips: Iterable[PoseClip], device: torch.device | str = "cpu") -> PreparedClips:
+    """Prepare clips (at least one) as the run's training did; a label that it does not know becomes -1."""
+    how = settings_from(Preparation, run_parameters(run))
+    return prepare_clips(clips, tuple(run.record["classes"]), how, device)
 
 
-def prepare_test_clips(run: Run, dataset: Dataset) -> tuple[PreparedClips, dict[str, float]]:
-    """Prepare the test clips of a run, made with this dataset, as its training did; and each clip's own frame rate.
+def test_windows(run: Run, dataset: Dataset, crops: int = 1) -> ClipWindows:
+    """Cut windows out of a run's test clips as its evaluation did, `crops` of a clip (`batching.evaluation_windows`).
 
     Raises
     ------
     PoseemoError
-        The dataset lacks some of them.
+        The dataset, which should be the run's, lacks some of the clips.
     """
-    split = run.split()
-    wanted = set(split.loc[split["part"] == "test", "clip_id"])
+    split = run.split().set_index("clip_id")
+    wanted = set(split.index[split["part"] == "test"])
     clips = list(dataset.clips(lambda clip_id: clip_id in wanted))
     if len(clips) < len(wanted) or not clips:
         raise PoseemoError(
             f"{dataset.root}: wanted the {len(wanted)} test clips of {run.folder}, found {len(clips)}; "
             "give the dataset that the run was made with"
         )
-    return prepare_like(run, clips), {clip.clip_id: clip.fps for clip in clips}
-
-
-def prepare_like(run: Run, clips: Iterable[PoseClip], device: torch.device | str = "cpu") -> PreparedClips:
-    """Prepare any clips, at least one, as a run's training did its own; a label that it does not know becomes -1."""
-    how = settings_from(Preparation, run_parameters(run))
-    return prepare_clips(clips, tuple(run.record["classes"]), how, device)
-
-
-def test_windows(run: Run, dataset: Dataset, crops: int = 1) -> ClipWindows:
-    """Cut windows out of a run's test clips, not augmented, as its evaluation did.
-
-    Parameters
-    ----------
-    run : Run
-    dataset : Dataset
-        The one that the run was made with.
-    crops : int
-        Windows of a clip that is longer than one window; a single one is in the middle.
-
-    Raises
-    ------
-    PoseemoError
-        The dataset lacks some of the clips.
-    """
-    data, original_fps = prepare_test_clips(run, dataset)
+    data, original_fps = prepare_like(run, clips), {clip.clip_id: clip.fps for clip in clips}
     clip, start = evaluation_windows(data.lengths, run_parameters(run).n_frames, crops)
     keypoints, mask = window_keypoints(data, clip, start, run_parameters(run).n_frames)
     ids = np.array(data.clip_ids)[clip.numpy()]
-    facts = run.split().set_index("clip_id").loc[ids]
+    about = split.loc[ids]
     return ClipWindows(
         features=to_features(keypoints, mask, data.fps, data.positions),
         mask=mask,
         keypoints=keypoints,
         clip_ids=ids,
-        group_ids=facts["group_id"].to_numpy(),
-        source_ids=facts["source_id"].to_numpy(),
+        group_ids=about["group_id"].to_numpy(),
+        source_ids=about["source_id"].to_numpy(),
         labels=data.labels[clip],
         start=start.numpy(),
         fps=data.fps,

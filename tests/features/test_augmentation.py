@@ -42,11 +42,6 @@ class TestFlip:
         torch.testing.assert_close(out[..., right, 0], -keypoints[..., left, 0], equal_nan=True)
         torch.testing.assert_close(out[..., right, 1:], keypoints[..., left, 1:], equal_nan=True)
 
-    def test_only_the_chosen(self):
-        keypoints = random_batch()
-        out = aug.flip(keypoints, torch.tensor([True] + [False] * 5))
-        torch.testing.assert_close(out[1:], keypoints[1:], equal_nan=True)
-
 
 def test_rotation_by_a_quarter_about_the_body():
     keypoints = torch.ones(1, 1, 1, 17, 3)

@@ -78,11 +78,6 @@ def test_smoothing_averages_what_was_seen_and_keeps_what_is_missing():
     np.testing.assert_array_equal(preparation.smooth(keypoints, 0), keypoints)
 
 
-def test_resampling_to_the_same_rate_changes_nothing():
-    keypoints = hide(walker(30), slice(3, 9), 0, 0)
-    np.testing.assert_array_equal(preparation.resample(keypoints, 25.0, 25.0), keypoints)
-
-
 @pytest.mark.parametrize(
     ("fps", "n_frames", "wanted"), [(50.0, 21, 11), (12.5, 11, 21), (30.0, 31, 26), (29.97, 60, 50), (1.0, 1, 1)]
 )

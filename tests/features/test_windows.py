@@ -55,11 +55,6 @@ def test_the_raw_length_is_the_shortest_that_resampling_makes_long_enough():
                 assert length == 1 or resampled(length - 1, fps, model_fps) < n_frames
 
 
-@pytest.mark.parametrize(("fps", "length"), [(25, 64), (50, 127), (60, 153), (12.5, 33), (30, 77)])
-def test_the_raw_length_in_closed_form(fps, length):
-    assert raw_length(64, 25, fps) == length
-
-
 @pytest.mark.parametrize("n_frames", [2, 15, 16, 17, 25, 26, 27, 36, 100])
 def test_where_windows_are(n_frames):
     step = 10
@@ -80,6 +75,8 @@ def test_a_stream_gives_the_windows_of_the_recording(tracked):
         found += cutter.push(poses[seen], ids=ids, cut=frame in cuts)
     assert_same(found + cutter.flush(), wanted)
     assert len(wanted) > 10
+    numbered = [window for poses in people(16, 3) for window in cutter.push(poses, ids=np.array([-1, 7, 5]))]
+    assert [window.tracks for window in numbered] == [(7, 5)]  # below 0 is nobody
 
 
 def test_a_window_is_the_clip_of_its_frames():
@@ -119,9 +116,7 @@ def test_no_window_straddles_a_cut_and_nobody_is_followed_across():
     assert_same(cut(people(30), cuts=[0]), cut(people(30)))
     # One frame between two cuts is no window.
     assert spans(cut(people(42), cuts=[20, 21])) == [(0, 16), (4, 20), (21, 37), (26, 42)]
-
-
-def test_a_window_that_ended_just_before_a_cut_is_not_given_twice():
+    # A window that ended just before a cut is not given twice.
     assert spans(cut(people(32), cuts=[26])) == [(0, 16), (10, 26), (26, 32)]
 
 
@@ -139,13 +134,6 @@ def test_a_window_shows_somebody_in_two_frames():
     ghost = nobody.copy()
     ghost[..., 2] = 0.5  # confident, but nowhere
     assert cut(ghost) == []
-
-
-def test_numbers_below_zero_are_nobody():
-    cutter, windows = WindowCutter(FPS, N_FRAMES, FPS), []
-    for poses in people(16, 3):
-        windows += cutter.push(poses, ids=np.array([-1, 7, 5]))
-    assert [window.tracks for window in windows] == [(7, 5)]
 
 
 def test_a_second_person_who_is_hardly_seen_has_no_slot():

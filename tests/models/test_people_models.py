@@ -6,8 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from poseemo_lib.errors import UsageError
-from poseemo_lib.features.tensor_features import CHANNEL_NAMES, to_features
+from poseemo_lib.features.tensor_features import CHANNEL_NAMES
 from poseemo_lib.models import build_model
 from poseemo_lib.models.graph import (
     GRAPH_EDGES,
@@ -20,7 +19,6 @@ from poseemo_lib.models.graph import (
 from poseemo_lib.models.joint_transformer import Attention
 from poseemo_lib.models.people import People, find_people, pool_people
 from poseemo_lib.models.st_gcn import GraphConvolution, SeenNorm, TemporalConvolution
-from poseemo_lib.models.standardised import Standardised
 from poseemo_lib.skeleton import EDGES, FLIP_ORDER, JOINT
 
 CONFIDENCE = CHANNEL_NAMES.index("confidence")
@@ -103,66 +101,13 @@ class TestWhatMustNotMatter:
 
 
 @pytest.mark.parametrize(("name", "variant"), CASES)
-def test_a_gradient_everywhere_while_training(name, variant):
-    model = build(name, variant).train()
-    x, mask, _ = people_batch(16)
-    functional.cross_entropy(model(x.flatten(2), mask), torch.arange(16) % 7).backward()
-    assert not [n for n, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
-
-
-def waving(n_clips, seed, n_frames=24, fps=25.0):
-    """A body that waves one arm slowly or fast: features, mask and class (left slow, right slow, left fast, ...)."""
-    generator = torch.Generator().manual_seed(seed)
-
-    def uniform(low, high):
-        return low + (high - low) * torch.rand(n_clips, generator=generator)
-
-    rest = torch.zeros(17, 2)
-    for name, place in {"shoulder": (0.4, 0.0), "elbow": (0.6, 0.5), "wrist": (0.6, 0.9)}.items():
-        rest[JOINT[f"left_{name}"]], rest[JOINT[f"right_{name}"]] = torch.tensor([place, (-place[0], place[1])])
-    for row, name in enumerate(("hip", "knee", "ankle")):
-        rest[[JOINT[f"left_{name}"], JOINT[f"right_{name}"]]] = torch.tensor([(0.3, 1.0 + row), (-0.3, 1.0 + row)])
-    label = torch.randint(4, (n_clips,), generator=generator)
-    time = torch.arange(n_frames) / fps
-    speed = torch.where(label < 2, uniform(0.8, 1.2), uniform(2.2, 2.8))
-    swing = torch.sin(2 * np.pi * (speed[:, None] * time + uniform(0, 1)[:, None])) * uniform(0.2, 0.5)[:, None]
-    xy = rest + 0.005 * torch.randn(n_clips, n_frames, 17, 2, generator=generator)
-    xy = xy + torch.stack([uniform(-1, 1), uniform(-1, 1)], -1)[:, None, None]
-    for side, chosen in (("left", label % 2 == 0), ("right", label % 2 == 1)):
-        for part, share in (("elbow", 0.4), ("wrist", 1.0)):
-            xy[chosen, :, JOINT[f"{side}_{part}"]] += share * swing[chosen][..., None]
-    keypoints = torch.cat([xy, torch.ones(*xy.shape[:-1], 1)], -1)[:, :, None]
-    missing = torch.rand(n_clips, 1, 1, 17, generator=generator) < 0.05
-    absent = torch.tensor([torch.nan, torch.nan, 0.0])
-    keypoints = torch.where(missing[..., None], absent, keypoints)
-    keypoints = torch.cat([keypoints, absent.expand_as(keypoints)], 2)
-    mask = torch.arange(n_frames) < torch.randint(n_frames // 2, n_frames + 1, (n_clips, 1), generator=generator)
-    return to_features(keypoints, mask, fps, "person"), mask, label
-
-
-@pytest.mark.parametrize(
-    ("name", "variant", "lr", "steps"),
-    [
-        ("st_gcn", {"hidden": 16, "blocks": 3}, 4e-3, 50),
-        ("joint_transformer", {"hidden": 32, "layers": 1, "stream": "joint"}, 8e-3, 120),
-    ],
-)
-def test_learns_which_arm_waves_and_how_fast(name, variant, lr, steps):
-    torch.manual_seed(0)
-    network = build_model(name, n_classes=4, dropout=0.0, **variant)
-    model = Standardised(network, waving(200, 1)[0])
-    optimizer = torch.optim.AdamW(model.parameters(), lr=lr)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=steps)
-    for step in range(steps):
-        features, mask, label = waving(32, 2 + step)
-        optimizer.zero_grad()
-        functional.cross_entropy(model(features, mask), label).backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-    features, mask, label = waving(300, 0)
-    with torch.inference_mode():
-        assert (model.eval()(features, mask).argmax(1) == label).float().mean() > 0.95
+def test_the_side_of_the_body_and_the_order_of_frames_matter(name, variant):
+    model = build(name, variant).eval()
+    x, mask = people_batch(hidden=0.0)[0], torch.ones(4, 12, dtype=torch.bool)
+    with torch.no_grad():
+        model.joint.normal_(generator=torch.Generator().manual_seed(1))
+    for other in (x[:, :, :, list(FLIP_ORDER)], x.flip(1)):
+        assert (model(other.flatten(2), mask) - model(x.flatten(2), mask)).abs().max() > 1e-4
 
 
 class TestGraph:
@@ -277,15 +222,6 @@ class TestParts:
         rows = mine.norm(x).flatten(0, 1)
         wanted, _ = torchs(rows, rows, rows, key_padding_mask=~seen.flatten(0, 1), need_weights=False)
         close(mine(x, seen).flatten(0, 1), wanted)
-
-
-def test_errors_name_what_there_is():
-    with pytest.raises(UsageError, match="stream: wanted one of joint, bone, both, got 'bones'"):
-        build_model("st_gcn", stream="bones")
-    with pytest.raises(UsageError, match="people: wanted one of mean, max, got 'sum'"):
-        build_model("joint_transformer", people="sum")
-    with pytest.raises(UsageError, match="multiple of heads, 5, got 64"):
-        build_model("joint_transformer", heads=5)
 
 
 @pytest.mark.parametrize(("name", "variant"), CASES)

@@ -97,18 +97,6 @@ def test_a_leaky_split_is_refused_unless_told_and_then_said(tiny, tmp_path):
     assert read(folder).record["leaks"]["source"] > 0
 
 
-def test_the_audit_is_not_trusted_for_another_dataset(tiny):
-    inputs = load_inputs(parameters(tiny))
-    note = tiny / f"audit-{inputs.split_hash[:16]}.json"
-    known = json.loads(note.read_text())
-    assert known["content"] == {}
-    note.write_text(json.dumps(known | {"content": {"near": 3}}))
-    with pytest.raises(LeakError, match="3 near"):  # a note of this dataset and split is used
-        load_inputs(parameters(tiny))
-    note.write_text(json.dumps({"key": ["other", *known["key"][1:]], "content": {"near": 3}}))
-    assert load_inputs(parameters(tiny)).leaks == {}
-
-
 @pytest.mark.parametrize("name", ["majority", "stratified", "logistic_regression", "extra_trees"])
 def test_baselines_leave_the_same_folder(name, tiny, tmp_path):
     values = {"architecture": name, "model": {}}

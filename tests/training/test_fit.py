@@ -158,23 +158,6 @@ def test_the_loss_of_the_settings_has_the_training_labels_counts():
     torch.testing.assert_close(adjusted(logits, wanted), expected)
 
 
-def test_the_fused_optimizer_takes_the_steps_of_the_paper():
-    settings, generator = replace(SETTINGS, lr=1e-2, weight_decay=0.1), torch.Generator().manual_seed(0)
-    model, plain = small_model(), small_model()
-    optimizers = (
-        training.make_optimizer(model, settings),
-        torch.optim.AdamW(plain.parameters(), lr=1e-2, weight_decay=0.1, foreach=False, fused=False),
-    )
-    for _ in range(20):
-        for one, other in zip(model.parameters(), plain.parameters(), strict=True):
-            one.grad = torch.randn(one.shape, generator=generator)
-            other.grad = one.grad.clone()
-        for optimizer in optimizers:
-            optimizer.step()
-    for one, other in zip(model.parameters(), plain.parameters(), strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
-
-
 @pytest.mark.parametrize("change", [{"loss": "focal"}, {"loss": "logit_adjustment"}, {"precision": "bf16"}], ids=str)
 def test_other_losses_and_bf16_train_too(change):
     assert fit_small(replace(SETTINGS, epochs=25, **change))[1].best_score > 0.8
