@@ -15,7 +15,8 @@ from pathlib import Path
 
 from poseemo_lib.data.extraction.clip import extract_video
 from poseemo_lib.video.estimators import open_estimator
-from poseemo_lib.video.frames import VideoWriter, probe, read_frames
+from poseemo_lib.video.frames import probe, read_frames
+from poseemo_lib.video.writing import VideoWriter
 
 
 def bare_rate(estimator, frames: list) -> float:

@@ -44,6 +44,12 @@ def write_table(path: Path, table) -> None:
         table.to_parquet(temporary, index=False)
 
 
+def hash_file(path: Path) -> str:
+    """Return the SHA-256 of a file, 64 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def hash_code(files: set[Path]) -> str:
     """Hash the code of files of this package, in the order of their names: 64 hexadecimal digits."""
     digest = hashlib.sha256()

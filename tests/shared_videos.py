@@ -21,7 +21,7 @@ def needs_shared():
 
 def write(path, pictures, fps=30):
     """Write pictures (H, W, 3) to a video."""
-    from poseemo_lib.video.frames import VideoWriter
+    from poseemo_lib.video.writing import VideoWriter
 
     path.parent.mkdir(parents=True, exist_ok=True)
     pictures = list(pictures)

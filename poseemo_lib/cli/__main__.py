@@ -1,4 +1,4 @@
-"""The `poseemo` command: thin. It reads arguments, calls the library, prints, and turns errors into exit codes.
+"""The `poseemo` command: all commands, and errors turned into exit codes.
 
 Exit codes: 0 done; 1 the work failed (what failed is named, what was done is kept); 2 the call was wrong.
 """
@@ -10,7 +10,7 @@ import typer
 
 from poseemo_lib import __version__
 from poseemo_lib.cli import data, export, extract, live, predict, runs, study
-from poseemo_lib.cli.shared import say
+from poseemo_lib.cli.shared import CONTINUES, say
 from poseemo_lib.errors import PoseemoError
 
 app = typer.Typer(
@@ -21,8 +21,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for part in (data, extract, runs, study, predict, live, export):
-    app.add_typer(part.app)
+for module in (data, extract, runs, study, predict, live, export):
+    app.add_typer(module.app)
 
 
 def main() -> None:
@@ -33,7 +33,7 @@ def main() -> None:
         typer.echo(f"poseemo: {error}", err=True)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        typer.echo("poseemo: stopped; finished work is kept, and the same command continues", err=True)
+        typer.echo(f"poseemo: stopped; {CONTINUES}", err=True)
         sys.exit(130)
     except BrokenPipeError:  # the reader of a pipe has gone
         sys.stderr.close()

@@ -5,21 +5,17 @@ from typing import Annotated
 
 import typer
 
-from poseemo_lib.cli.shared import DatasetArgument, Out, list_items, read_pairs, say
+from poseemo_lib.cli import shared
+from poseemo_lib.cli.shared import list_items, list_options, read_pairs, say
 from poseemo_lib.data.formats import READERS, WRITERS
 from poseemo_lib.errors import PoseemoError
 
 app = typer.Typer()
-Name = Annotated[str | None, typer.Option(help="Name of the dataset; default: the folder's name.")]
-FormatOptions = Annotated[
-    list[str] | None,
-    typer.Option("--set", help="KEY=VALUE: set an option of the input format; repeatable. `--set help` lists them."),
-]
 
 
 @app.command()
 def synth(
-    out: Out,
+    out: shared.Out,
     clips: Annotated[int, typer.Option(help="Number of clips.")] = 1000,
     signal: Annotated[
         float,
@@ -52,32 +48,22 @@ def synth(
 def import_(
     format: Annotated[str, typer.Argument(help=f"Format of the files: {', '.join(READERS)}.")],
     src: Annotated[str, typer.Argument(help="Keypoint file, or folder that is searched to any depth.")],
-    out: Out,
-    label_pattern: Annotated[
-        str | None,
-        typer.Option(
-            help="Regular expression that finds the label in each file's path: (?P<label>...). It may also find "
-            "(?P<group>...), clips that must stay in one split, such as an actor; (?P<source>...), the recording; and "
-            "(?P<split>...). In a file with many recordings it is searched in path/name. Without it, the labels in the "
-            "files are used (pyskl, npz, and coco and movement written by poseemo)."
-        ),
-    ] = None,
-    label_map: Annotated[
-        list[str] | None,
-        typer.Option(help="WORD=CLASS: use CLASS where the label is WORD, such as normal=neutral; repeatable."),
-    ] = None,
-    split: Annotated[
-        str | None, typer.Option(help="train, val or test, for clips whose path and file do not give a split.")
-    ] = None,
-    name: Name = None,
-    source: Annotated[str, typer.Option(help="Where the recordings come from, to be noted in the dataset.")] = "",
-    licence: Annotated[str, typer.Option(help="Licence of the recordings, to be noted in the dataset.")] = "",
-    option: FormatOptions = None,
+    out: shared.Out,
+    label_pattern: shared.LabelPattern = None,
+    label_map: shared.LabelMap = None,
+    split: shared.Split = None,
+    name: shared.Name = None,
+    source: shared.Source = "",
+    licence: shared.Licence = "",
+    option: shared.FormatOptions = None,
     views: Annotated[
         int | None, typer.Option(help="bvh only: number of virtual cameras that film each recording.")
     ] = None,
 ) -> None:
     """Turn keypoint files of other tools into a dataset. docs/data_format.md describes every format.
+
+    In a file with many recordings, --label-pattern is searched in path/name. Without it, the labels in the files are
+    used (pyskl, npz, and coco and movement written by poseemo).
 
     Example: poseemo import bvh recordings data/mine --views 8 --label-map normal=neutral
     --label-pattern 'dataset-1_(?P<group>[^_]+)_(?P<label>[^_]+)_'
@@ -86,14 +72,14 @@ def import_(
     from poseemo_lib.data.importing import import_dataset
 
     if option == ["help"]:
-        _say_options(reader_options(format))
+        list_options(reader_options(format))
         return
-    options = read_pairs(option or [], "--set", parse=True)
+    options = read_pairs(option, "--set")
     if views is not None:
         options["views"] = views
     report = import_dataset(
         format, src, out, name=name or Path(out).name, label_pattern=label_pattern,
-        label_map=read_pairs(label_map or [], "--label-map"), split=split, options=options,
+        label_map=read_pairs(label_map, "--label-map", parse=False), split=split, options=options,
         source=source, licence=licence,
     )  # fmt: skip
     list_items("do not match --label-pattern" if label_pattern else "have no label", report.unmatched)
@@ -119,7 +105,7 @@ def convert(
             "suffix of TO. Existing files are never overwritten."
         ),
     ],
-    option: FormatOptions = None,
+    option: shared.FormatOptions = None,
     to_option: Annotated[
         list[str] | None,
         typer.Option(
@@ -135,12 +121,12 @@ def convert(
     from poseemo_lib.data.formats import load_writer, options_of, reader_options
 
     if "help" in ((option or [""])[0], (to_option or [""])[0]):
-        _say_options({} if format == DATASET else reader_options(format), f"--set, {format}:")
-        _say_options(options_of(load_writer(to).write), f"--to-set, {to}:")
+        list_options({} if format == DATASET else reader_options(format), f"--set, {format}:")
+        list_options(options_of(load_writer(to).write), f"--to-set, {to}:")
         return
     report = convert_files(
-        format, src, to, out, options=read_pairs(option or [], "--set", parse=True),
-        to_options=read_pairs(to_option or [], "--to-set", parse=True),
+        format, src, to, out, options=read_pairs(option, "--set"),
+        to_options=read_pairs(to_option, "--to-set"),
     )  # fmt: skip
     list_items("failed", report.faults)
     if report.lost and report.written:
@@ -152,14 +138,9 @@ def convert(
         raise PoseemoError(f"{len(report.faults)} files or recordings failed; {kept}")
 
 
-def _say_options(options: dict, title: str = "") -> None:
-    lines = [f"{key} = {value!r}" for key, value in options.items()] or ["(no options)"]
-    say("\n".join([title, *lines] if title else lines))
-
-
 @app.command()
 def inspect(
-    dataset: DatasetArgument,
+    dataset: shared.DatasetArgument,
     split: Annotated[
         str | None,
         typer.Option(
@@ -187,8 +168,8 @@ def inspect(
 
 @app.command()
 def enhance(
-    dataset: DatasetArgument,
-    out: Out,
+    dataset: shared.DatasetArgument,
+    out: shared.Out,
     split: Annotated[
         str | None,
         typer.Option(
@@ -208,7 +189,7 @@ def enhance(
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Random seed of the split and of the copies.")] = 0,
-    name: Name = None,
+    name: shared.Name = None,
 ) -> None:
     """Balance the classes: write a dataset again, with changed copies of training clips of the smaller classes.
 

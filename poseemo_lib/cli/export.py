@@ -41,6 +41,6 @@ def export(
     say(f"wrote {out}: {sidecar.architecture}, {len(sidecar.classes)} classes; takes {inputs} and mask")
     say(f"wrote {out.with_suffix('.json')}: classes, preparation, temperature, threshold")
     say(
-        f"compared on {parity['windows']} windows of {parity['clips']} clips ({parity['dataset']}, {parity['part']}): "
+        f"compared on {parity['windows']} windows of {parity['clips']} clips ({parity['dataset']}, {parity['split']}): "
         f"probabilities differ by at most {parity['largest_difference']:.1e}"
     )

@@ -6,56 +6,39 @@ from typing import Annotated
 
 import typer
 
-from poseemo_lib.cli.shared import list_items, read_amounts, read_pairs, say, short_path, stoppable
+from poseemo_lib.cli import shared
+from poseemo_lib.cli.shared import CONTINUES, list_items, read_pairs, read_resources, say, short_path, stoppable
 from poseemo_lib.errors import PoseemoError, UsageError
 from poseemo_lib.text import count
 
 app = typer.Typer()
-LEFT = "finished work is kept, and the same command continues"
 
 
 @app.command()
 def extract(
     videos: Annotated[Path, typer.Argument(help="A folder of videos, one video, or a list (.csv, .txt).")],
     out: Annotated[Path, typer.Argument(help="New folder of the dataset.")],
-    estimator: Annotated[str, typer.Option(help="mediapipe, rtmo or rtmpose.")] = "mediapipe",
-    model: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE", help="Model file of the estimator (rtmpose: DETECTOR,POSE); default: downloaded once."
-        ),
-    ] = None,
-    people: Annotated[int, typer.Option(min=1, help="Most people to look for in a picture.")] = 4,
-    min_confidence: Annotated[
-        float, typer.Option(min=0, max=1, help="Least confidence at which the estimator reports a person.")
-    ] = 0.5,
+    estimator: shared.EstimatorName = "mediapipe",
+    model: shared.Model = None,
+    people: shared.People = 4,
+    min_confidence: shared.MinConfidence = 0.5,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 or mps; mediapipe runs on the CPU.")] = "cpu",
     fps: Annotated[
         float | None, typer.Option(help="Use at most this many frames a second; default: all frames.")
     ] = None,
     no_cuts: Annotated[bool, typer.Option("--no-cuts", help="Do not look for scene cuts.")] = False,
     label: Annotated[str | None, typer.Option(help="Label of all videos.")] = None,
-    label_pattern: Annotated[
-        str | None,
-        typer.Option(
-            help="Regular expression over a video's path with the group (?P<label>...), and where the path has them "
-            "(?P<group>...), (?P<source>...), (?P<split>...); default: a folder per class, the split above it."
-        ),
-    ] = None,
-    label_map: Annotated[list[str] | None, typer.Option(help="WORD=CLASS, e.g. joy=happy; repeatable.")] = None,
-    split: Annotated[str | None, typer.Option(help="Split of all videos whose path does not name one.")] = None,
-    name: Annotated[str | None, typer.Option(help="Name of the dataset; default: the folder's.")] = None,
-    source: Annotated[str, typer.Option(help="Where the videos come from.")] = "",
-    licence: Annotated[str, typer.Option(help="Licence of the videos.")] = "",
+    label_pattern: shared.LabelPattern = None,
+    label_map: shared.LabelMap = None,
+    split: shared.Split = None,
+    name: shared.Name = None,
+    source: shared.Source = "",
+    licence: shared.Licence = "",
     jobs: Annotated[
         int | None, typer.Option(min=1, help="Videos at the same time on this machine; default: 1.")
     ] = None,
-    cluster: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="Address of a Dask scheduler (docs/cluster.md).")
-    ] = None,
-    resource: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=N", help="Worker resources that a video needs, e.g. GPU=1.")
-    ] = None,
+    cluster: shared.Cluster = None,
+    resource: shared.Resource = None,
     min_detected: Annotated[
         float,
         typer.Option(min=0, max=1, help="Report videos that show people in a smaller share of frames (they are kept)."),
@@ -83,11 +66,13 @@ def extract(
     from poseemo_lib.studies.extraction import complete_already, extract_dataset
 
     labels = {"label": label, "label_pattern": label_pattern, "split": split}
-    labels["label_map"] = read_pairs(label_map or [], "--label-map")
-    _check_together(jobs, cluster, resource)
-    with stoppable(LEFT):
+    labels["label_map"] = read_pairs(label_map, "--label-map", parse=False)
+    resources = read_resources(resource, cluster, "--jobs")
+    if cluster and jobs:
+        raise UsageError("--cluster: its workers say how many videos they take; leave --jobs out")
+    with stoppable(CONTINUES):
         if dry_run:
-            _look(videos, out, labels)
+            _preview(videos, out, labels)
             return
         if done := complete_already(videos, out):
             say(f"{out}: complete already, {done.n_clips} clips; remove it to extract again with other settings")
@@ -96,20 +81,13 @@ def extract(
             videos, out, name=name or out.absolute().name, **labels,
             estimator={"name": estimator, "model": model, "people": people, "min_confidence": min_confidence,
                        "device": device},
-            fps=fps, cuts=not no_cuts, jobs=jobs or 1, cluster=cluster, resources=read_amounts(resource or []),
+            fps=fps, cuts=not no_cuts, jobs=jobs or 1, cluster=cluster, resources=resources,
             source=source, licence=licence, progress=True,
         )  # fmt: skip
-    _tell(report, min_detected)
+    _summarise(report, min_detected)
 
 
-def _check_together(jobs: int | None, cluster: str | None, resource: list[str] | None) -> None:
-    if cluster and jobs:
-        raise UsageError("--cluster: its workers say how many videos they take; leave --jobs out")
-    if resource and not cluster:
-        raise UsageError("--resource: is for --cluster; here say --jobs")
-
-
-def _look(videos: Path, out: Path, labels: dict) -> None:
+def _preview(videos: Path, out: Path, labels: dict) -> None:
     """Say what would be extracted."""
     import pandas as pd
 
@@ -127,18 +105,18 @@ def _look(videos: Path, out: Path, labels: dict) -> None:
         say(f"  {one.path} -> clip {one.name}, {one.label}, {one.split or 'no split'}, group {one.group_id}")
 
 
-def _tell(report, min_detected: float) -> None:
+def _summarise(report, min_detected: float) -> None:
     """Print what an extraction did."""
     list_items("without a label", report.unmatched)
     damaged = [one for one in report.used if one.quality.damage]
-    list_items("damaged, of which is kept what could be read", [f"{o.entry.path}: {o.quality.damage}" for o in damaged])
+    list_items("damaged; what could be read is kept", [f"{o.entry.path}: {o.quality.damage}" for o in damaged])
     low = [one for one in report.used if one.quality.detected < min_detected]
     list_items(
-        f"with people in less than {100 * min_detected:g} % of the frames, which are kept",
+        f"kept, but with people in less than {100 * min_detected:g} % of the frames",
         [f"{one.entry.path}: {100 * one.quality.detected:.1f} %" for one in low],
     )
     list_items("failed", report.faults)
-    _tell_quality([one.quality for one in report.used])
+    _summarise_quality([one.quality for one in report.used])
     out = short_path(report.out)
     for label in report.info.classes:
         there = [one for one in report.videos if one.entry.label == label]
@@ -147,12 +125,12 @@ def _tell(report, min_detected: float) -> None:
     say(f"{out}: {clips}, content hash {report.info.content_hash[:12]}; see {out}/quality.csv")
     if report.faults:
         raise PoseemoError(
-            f"{len(report.faults)} of {len(report.videos)} videos are no clips (see above); the others are in {out}"
+            f"{len(report.faults)} of {len(report.videos)} videos failed (see above); the others are in {out}"
         )
 
 
-def _tell_quality(videos: list) -> None:
-    """Print the middle video's numbers."""
+def _summarise_quality(videos: list) -> None:
+    """Print the medians over the videos."""
 
     def percent(values) -> str:
         return f"{100 * median(values):.0f} %"

@@ -5,14 +5,14 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from poseemo_lib.cli.predict import EstimatorName, Format, MinConfidence, Model, Options, RunArgument, open_and_tell
-from poseemo_lib.cli.shared import check_out, read_pairs, say
+from poseemo_lib.cli import shared
+from poseemo_lib.cli.shared import check_out, open_and_tell, read_pairs, say
 from poseemo_lib.errors import PoseemoError, UsageError
 
 app = typer.Typer()
@@ -22,16 +22,16 @@ _PATIENT = 3.0
 
 @app.command()
 def live(
-    run: RunArgument,
+    run: shared.RunArgument,
     source: Annotated[
         str | None,
-        typer.Option(help="A video, keypoint file or dataset in place of the camera.", metavar="FILE"),
+        typer.Option(help="A video, keypoint file or dataset to play instead of the camera.", metavar="FILE"),
     ] = None,
     clip: Annotated[str | None, typer.Option(help="Name of the recording, if the source holds several.")] = None,
     camera: Annotated[int, typer.Option(min=0, help="Number of the camera.")] = 0,
-    headless: Annotated[bool, typer.Option("--headless", help="No window; a source is read as fast as possible.")] = (
-        False
-    ),
+    headless: Annotated[
+        bool, typer.Option("--headless", help="Open no window; a source is read as fast as possible.")
+    ] = False,
     out: Annotated[
         Path | None, typer.Option(help="Write the drawn pictures to a video.", metavar="OVERLAY.mp4")
     ] = None,
@@ -43,19 +43,19 @@ def live(
         bool,
         typer.Option("--realtime", help="With --headless: play the source at its own speed and drop late pictures."),
     ] = False,
-    stride: Annotated[float, typer.Option(help="Seconds from one prediction to the next.")] = 0.4,
+    stride: shared.Stride = 0.4,
     smoothing: Annotated[
         float, typer.Option(min=0, help="Seconds over which the displayed probabilities are smoothed; 0: not at all.")
     ] = 0.8,
     mirror: Annotated[bool, typer.Option("--mirror", help="Show the pictures mirrored.")] = False,
     skeleton_only: Annotated[bool, typer.Option("--skeleton-only", help="Show skeletons on black.")] = False,
     seconds: Annotated[float | None, typer.Option(help="Stop after so many seconds.")] = None,
-    model: Model = None,
-    estimator: EstimatorName = "mediapipe",
-    people: Annotated[int, typer.Option(min=1, max=20, help="Most people that the estimator looks for.")] = 4,
-    min_confidence: MinConfidence = 0.5,
-    format: Format = None,
-    option: Options = None,
+    model: shared.Model = None,
+    estimator: shared.EstimatorName = "mediapipe",
+    people: shared.People = 4,
+    min_confidence: shared.MinConfidence = 0.5,
+    format: shared.Format = None,
+    option: shared.FormatOptions = None,
 ) -> None:
     """Predict emotions while a webcam films, or while a file is played, with or without a window.
 
@@ -76,27 +76,27 @@ def live(
     from poseemo_lib.inference.predictor import load_predictor
 
     _check(source, clip, headless, out, save, overwrite, stride, seconds)
-    options = read_pairs(option or [], "--set", parse=True)
+    options = read_pairs(option, "--set")
     predictor = load_predictor(run)
     with ExitStack() as stack:
 
-        def opened():
-            chosen = {"model": model, "people": people, "min_confidence": min_confidence}
-            return stack.enter_context(open_and_tell(estimator, **chosen))
+        def open_it():
+            opened = open_and_tell(estimator, model=model, people=people, min_confidence=min_confidence)
+            return stack.enter_context(opened)
 
         if source:
             paced = realtime or not headless
-            input = open_file(source, opened, clip=clip, format=format, options=options, live=paced)
+            input = open_file(source, open_it, clip=clip, format=format, options=options, live=paced)
         else:
-            input = CameraSource.open(camera, opened)
+            input = CameraSource.open(camera, open_it)
         say(describe_predictor(predictor.info) + "\n")
         session = LiveSession.for_source(predictor, input, stride=stride, smoothing=smoothing, keep=bool(save))
         screen = None if headless else stack.enter_context(Screen(f"poseemo: {input.name}", input.size))
-        stop = stack.enter_context(_signals())
-        note = "trained on synthetic data" if predictor.info.synthetic else ""
-        view = View(mirror, skeleton_only)
+        stop = stack.enter_context(_stop_on_signals())
         try:
-            pace = run_live(session, input, out=out, screen=screen, view=view, note=note, seconds=seconds, stop=stop)
+            pace = run_live(
+                session, input, out=out, screen=screen, view=View(mirror, skeleton_only), seconds=seconds, stop=stop
+            )
             say(pace.summary())
         finally:
             if save:
@@ -110,7 +110,7 @@ def live(
 
 
 @contextmanager
-def _signals() -> Iterator[threading.Event]:
+def _stop_on_signals() -> Iterator[threading.Event]:
     """Turn Ctrl-C and SIGTERM into a request to stop; repeated after a while, they end the process at once."""
     stop, first, before = threading.Event(), [], {}
 
@@ -122,8 +122,7 @@ def _signals() -> Iterator[threading.Event]:
             signal.raise_signal(number)
 
     for number in (signal.SIGINT, signal.SIGTERM):
-        with suppress(ValueError):  # not in the main thread
-            before[number] = signal.signal(number, ask)
+        before[number] = signal.signal(number, ask)
     try:
         yield stop
     finally:
@@ -132,7 +131,6 @@ def _signals() -> Iterator[threading.Event]:
 
 
 def _save(session, input, name: str, path: Path) -> None:
-    """Write the windows of a session."""
     from poseemo_lib.inference.predictions import Prediction, write_prediction
     from poseemo_lib.text import count
 

@@ -6,40 +6,23 @@ from typing import Annotated
 
 import typer
 
+from poseemo_lib.cli import shared
 from poseemo_lib.cli.shared import check_out, list_items, print_table, read_pairs, say, stoppable
 from poseemo_lib.errors import PoseemoError, UsageError
 
 app = typer.Typer()
-
-RunArgument = Annotated[str, typer.Argument(help="Folder of one run, such as runs/demo/bilstm/seed-0, or NAME.onnx.")]
-InputArgument = Annotated[
-    str, typer.Argument(help="A video, a keypoint file, a folder of them, a dataset or one of its clips-*.parquet.")
-]
-Format = Annotated[
-    str | None,
-    typer.Option(help="Kind of INPUT: video, dataset or a keypoint format; default: by its name and content."),
-]
-Options = Annotated[
-    list[str] | None,
-    typer.Option("--set", help="KEY=VALUE, an option of the keypoint format, e.g. fps=30; `--set help` lists them."),
-]
-Model = Annotated[
-    Path | None, typer.Option(help="For videos: the estimator's model file; default: downloaded once and kept.")
-]
-EstimatorName = Annotated[str, typer.Option("--estimator", help="For videos: mediapipe, rtmo or rtmpose.")]
-MinConfidence = Annotated[float, typer.Option(min=0, max=1, help="For videos: least confidence of a person found.")]
 # Rows that are printed.
 MOST_ROWS = 40
 
 
 @app.command()
 def predict(
-    run: RunArgument,
-    input: InputArgument,
+    run: shared.RunArgument,
+    input: shared.InputArgument,
     out: Annotated[
         Path | None, typer.Option(help="Also write the predictions to FILE.json, .csv or .parquet.", metavar="FILE")
     ] = None,
-    stride: Annotated[float, typer.Option(help="Seconds from one prediction to the next.")] = 0.4,
+    stride: shared.Stride = 0.4,
     clips: Annotated[
         bool, typer.Option("--clips", help="For a dataset: one prediction a clip, as in the run's test.")
     ] = False,
@@ -48,11 +31,11 @@ def predict(
         typer.Option(help="For a video: write a copy with skeletons and predictions drawn in.", metavar="OUT.mp4"),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace FILE and OUT.mp4 if they exist.")] = False,
-    model: Model = None,
-    estimator: EstimatorName = "mediapipe",
-    min_confidence: MinConfidence = 0.5,
-    format: Format = None,
-    option: Options = None,
+    model: shared.Model = None,
+    estimator: shared.EstimatorName = "mediapipe",
+    min_confidence: shared.MinConfidence = 0.5,
+    format: shared.Format = None,
+    option: shared.FormatOptions = None,
 ) -> None:
     """Predict emotions in a video, keypoint file or dataset with a trained network.
 
@@ -71,7 +54,7 @@ def predict(
     from poseemo_lib.inference.predictor import load_predictor
 
     if option == ["help"]:
-        _list_options(input, format)
+        _list_format_options(input, format)
         return
     if out:
         check_out(out, predictions.SUFFIXES, overwrite=overwrite, input=input)
@@ -83,12 +66,12 @@ def predict(
             raise UsageError(f"--overlay: wants a video file as INPUT, got {input}")
     with stoppable("no half-written file is left"):
         predictor = load_predictor(run)
-        input_kind(input, format)  # a wrong name ends it before anything is printed
+        input_kind(input, format)  # a wrong input is refused before anything is printed
         say(predictions.describe_predictor(predictor.info) + "\n")
         kept = []
         found = predictions.predict_input(
-            predictor, input, format=format, options=read_pairs(option or [], "--set", parse=True), stride=stride,
-            clips=clips, estimator=_opener(estimator, model, min_confidence), progress=True,
+            predictor, input, format=format, options=read_pairs(option, "--set"), stride=stride, clips=clips,
+            estimator=partial(shared.open_and_tell, estimator, model=model, min_confidence=min_confidence),
             each=lambda *one: kept.append(one) if overlay else None,
         )  # fmt: skip
         print_table(predictions.display_table(found, MOST_ROWS))
@@ -101,23 +84,22 @@ def predict(
         if overlay:
             from poseemo_lib.inference.overlay_video import write_overlay
 
-            note = "trained on synthetic data" if predictor.info.synthetic else ""
-            write_overlay(input, overlay, *kept[0], predictor.info.classes, note=note, progress=True)
+            write_overlay(input, overlay, *kept[0], predictor.info)
             say(f"wrote {overlay}")
-    list_items("could not be used, or only in part", found.faults)
+    list_items("could not be used, or only partly", found.faults)
     if found.faults:
         raise PoseemoError(f"{input}: parts of it could not be used (see above); the rest was predicted in full")
 
 
 @app.command()
 def doctor(
-    run: RunArgument,
-    input: InputArgument,
-    model: Model = None,
-    estimator: EstimatorName = "mediapipe",
-    min_confidence: MinConfidence = 0.5,
-    format: Format = None,
-    option: Options = None,
+    run: shared.RunArgument,
+    input: shared.InputArgument,
+    model: shared.Model = None,
+    estimator: shared.EstimatorName = "mediapipe",
+    min_confidence: shared.MinConfidence = 0.5,
+    format: shared.Format = None,
+    option: shared.FormatOptions = None,
 ) -> None:
     """Compare an input with the data that a run was trained on, and advise where they differ.
 
@@ -131,18 +113,16 @@ def doctor(
     from poseemo_lib.inference.predictor import load_predictor
 
     if option == ["help"]:
-        _list_options(input, format)
+        _list_format_options(input, format)
         return
     with stoppable("no half-written file is left"):
         predictor = load_predictor(run)
         kind, faults = input_kind(input, format), []
-        options = read_pairs(option or [], "--set", parse=True)
-        opener = _opener(estimator, model, min_confidence)
-        found = diagnose(
-            predictor,
-            read_recordings(input, kind, faults, options=options, estimator=opener, progress=True),
-            faults,
-        )
+        recordings = read_recordings(
+            input, kind, faults, options=read_pairs(option, "--set"),
+            estimator=partial(shared.open_and_tell, estimator, model=model, min_confidence=min_confidence),
+        )  # fmt: skip
+        found = diagnose(predictor, recordings, faults)
     known = f"{found.n_clips} training clips" if found.n_clips else "unknown training clips"
     say(f"{input}, read as {kind}, compared with the data of {predictor.info.name}")
     say(f"{found.n_windows} windows of the input and {known}: median, and 5 to 95 %\n")
@@ -153,26 +133,12 @@ def doctor(
     for warning in found.warnings:
         say(f"- {warning}")
     if found.n_clips and not found.warnings:
-        say("The input resembles the training clips. That does not mean that predictions are right.")
+        say("The input resembles the training clips. That does not mean that the predictions are right.")
 
 
-def _opener(estimator: str, model: Path | None, min_confidence: float):
-    return partial(open_and_tell, estimator, model=model, min_confidence=min_confidence)
-
-
-def open_and_tell(name: str, **options):
-    """Open a pose estimator, and say on which hardware it runs."""
-    from poseemo_lib.video.estimators import open_estimator
-
-    opened = open_estimator(name, **options)
-    typer.echo(opened.info.running(), err=True)
-    return opened
-
-
-def _list_options(input: str, format: str | None) -> None:
+def _list_format_options(input: str, format: str | None) -> None:
     from poseemo_lib.data.formats import READERS, reader_options
     from poseemo_lib.inference.inputs import input_kind
 
     kind = input_kind(input, format)
-    options = reader_options(kind) if kind in READERS else {}
-    say("\n".join(f"{key} = {value!r}" for key, value in options.items()) or f"{kind}: no options")
+    shared.list_options(reader_options(kind) if kind in READERS else {})

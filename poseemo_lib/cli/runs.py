@@ -44,7 +44,7 @@ def train(
         rows = [(name, kind, repr(default), text) for name, kind, default, text in describe_parameters()]
         print_table(pd.DataFrame(rows, columns=["parameter", "values", "default", "meaning"]))
         return
-    values = (read_yaml(file) if file else {}) | read_pairs(option or [], "-p", parse=True) | {"dataset": dataset}
+    values = (read_yaml(file) if file else {}) | read_pairs(option, "-p") | {"dataset": dataset}
     parameters = check_parameters(values, str(file or "-p"))
     ensure_dataset(dataset)
     config = file.stem if file else parameters.architecture
@@ -96,7 +96,7 @@ def models(
     from poseemo_lib.models.cost import cost_of, describe_cpu
     from poseemo_lib.training.parameters import BASELINE_NAMES, check_parameters, is_baseline
 
-    changes = read_pairs(option or [], "--set", parse=True)
+    changes = read_pairs(option, "--set")
     if changes and name is None:
         raise UsageError("--set: wanted the NAME of a model with it, as in `poseemo models bilstm --set hidden=256`")
     if name and is_baseline(name):

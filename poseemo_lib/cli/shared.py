@@ -1,11 +1,11 @@
-"""What the commands share: printing, argument types, KEY=VALUE texts."""
+"""What the commands share: types of arguments, printing, KEY=VALUE texts."""
 
 import logging
 import signal
 import sys
 import tempfile
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -13,8 +13,61 @@ import typer
 
 from poseemo_lib.errors import UsageError
 
+CONTINUES = "finished work is kept, and the same command continues"
+
 Out = Annotated[str, typer.Argument(help="New folder of the dataset (or an fsspec URL).")]
 DatasetArgument = Annotated[str, typer.Argument(help="Folder of a dataset, or a recipe's name such as `demo`.")]
+RunArgument = Annotated[str, typer.Argument(help="Folder of one run, such as runs/demo/bilstm/seed-0, or NAME.onnx.")]
+InputArgument = Annotated[
+    str, typer.Argument(help="A video, a keypoint file, a folder of them, a dataset or one of its clips-*.parquet.")
+]
+
+# Of new datasets.
+Name = Annotated[str | None, typer.Option(help="Name of the dataset; default: the folder's name.")]
+LabelPattern = Annotated[
+    str | None,
+    typer.Option(
+        help="Regular expression that finds the label in each file's path: (?P<label>...). It may also find "
+        "(?P<group>...), clips that must stay in one split, such as an actor; (?P<source>...), the recording; and "
+        "(?P<split>...)."
+    ),
+]
+LabelMap = Annotated[
+    list[str] | None,
+    typer.Option(help="WORD=CLASS: use CLASS where the label is WORD, such as normal=neutral; repeatable."),
+]
+Split = Annotated[str | None, typer.Option(help="train, val or test, for files whose path does not give a split.")]
+Source = Annotated[str, typer.Option(help="Where the recordings come from, to be noted in the dataset.")]
+Licence = Annotated[str, typer.Option(help="Licence of the recordings, to be noted in the dataset.")]
+
+# Of inputs.
+Format = Annotated[
+    str | None,
+    typer.Option(help="Kind of input: video, dataset or a keypoint format; default: by its name and content."),
+]
+FormatOptions = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="KEY=VALUE: set an option of the input format; repeatable. `--set help` lists them."),
+]
+EstimatorName = Annotated[
+    str, typer.Option("--estimator", help="Pose estimator for videos: mediapipe, rtmo or rtmpose.")
+]
+Model = Annotated[
+    str | None,
+    typer.Option(metavar="FILE", help="The estimator's model file (rtmpose: DETECTOR,POSE); default: downloaded once."),
+]
+People = Annotated[int, typer.Option(min=1, max=20, help="Most people to look for in a picture.")]
+MinConfidence = Annotated[
+    float, typer.Option(min=0, max=1, help="Least confidence at which the estimator reports a person.")
+]
+Stride = Annotated[float, typer.Option(help="Seconds from one prediction to the next.")]
+
+# Of work in several processes.
+Cluster = Annotated[str | None, typer.Option(metavar="ADDRESS", help="Address of a Dask scheduler (docs/cluster.md).")]
+Resource = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME=N", help="Worker resources that each run or video needs, e.g. GPU=1."),
+]
 
 
 def say(text: str = "") -> None:
@@ -35,57 +88,48 @@ def print_table(table, numbers: Sequence[str] = ()) -> None:
     Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else 1000).print(shown)
 
 
-def check_out(path: str | Path, suffixes: Sequence[str], *, overwrite: bool = False, input: str | None = None) -> Path:
-    """Check that a file can be written, before any work is done for it.
+def list_items(what: str, items: Sequence[str], most: int = 20) -> None:
+    """Print how many there are, and the first of them."""
+    if items:
+        more = [f"... and {len(items) - most} more"] if len(items) > most else []
+        say("\n  ".join([f"{len(items)} {what}:", *items[:most], *more]))
 
-    Parameters
-    ----------
-    path : str or Path
-    suffixes : sequence of str
-        What its name may end in.
-    overwrite : bool
-        Whether it may exist already.
-    input : str, optional
-        What is read, which is never written over.
+
+def list_options(options: dict, title: str = "") -> None:
+    """Print the options of a format with their defaults."""
+    lines = [f"{key} = {value!r}" for key, value in options.items()] or ["(no options)"]
+    say("\n".join([title, *lines] if title else lines))
+
+
+def check_out(path: Path, suffixes: Sequence[str], *, overwrite: bool = False, input: str | None = None) -> None:
+    """Check that a file can be written, before any work is done for it; `input` is a file that is read.
 
     Raises
     ------
     UsageError
-        Its suffix is another, its folder is missing or not writable, it exists, or it is the input.
+        Its suffix is none of `suffixes`, its folder is missing or not writable, it exists, or it is the input.
     """
-    path = Path(path)
+    folder = path.absolute().parent
     if path.suffix.lower() not in suffixes:
         raise UsageError(f"{path}: wanted a name that ends in one of {', '.join(suffixes)}")
-    if not path.absolute().parent.is_dir():
+    if not folder.is_dir():
         raise UsageError(f"{path}: wanted a folder that exists, found none at {path.parent}")
     if path.is_dir() or (path.exists() and not overwrite):
         raise UsageError(f"{path}: exists; choose another name, or say --overwrite")
     if input and path.exists() and Path(input).exists() and path.samefile(input):
         raise UsageError(f"{path}: is the input; choose another name")
     try:
-        with tempfile.TemporaryFile(dir=path.absolute().parent):
-            pass
+        tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
         raise UsageError(f"{path}: cannot be written there: {error.strerror}") from None
-    return path
 
 
-def list_items(what: str, items: list[str], most: int = 20) -> None:
-    """Print how many there are, and the first of them."""
-    if items:
-        say(f"{len(items)} {what}:")
-        for item in items[:most]:
-            say(f"  {item}")
-        if len(items) > most:
-            say(f"  ... and {len(items) - most} more")
-
-
-def read_pairs(texts: list[str], option: str, *, parse: bool = False) -> dict:
+def read_pairs(texts: list[str] | None, option: str, *, parse: bool = True) -> dict:
     """Read KEY=VALUE texts; `parse` reads values as YAML."""
     import yaml
 
     pairs = {}
-    for text in texts:
+    for text in texts or []:
         key, equals, value = text.partition("=")
         if not (key and equals):
             raise UsageError(f"{option}: wanted KEY=VALUE, got {text!r}")
@@ -96,9 +140,11 @@ def read_pairs(texts: list[str], option: str, *, parse: bool = False) -> dict:
     return pairs
 
 
-def read_amounts(texts: list[str]) -> dict[str, float]:
-    """Read NAME=NUMBER texts of --resource."""
-    amounts = read_pairs(texts, "--resource", parse=True)
+def read_resources(texts: list[str] | None, cluster: str | None, instead: str) -> dict[str, float]:
+    """Read the NAME=NUMBER texts of --resource, which is for --cluster only; `instead` is what else to say."""
+    if texts and not cluster:
+        raise UsageError(f"--resource: is for --cluster; here say {instead}")
+    amounts = read_pairs(texts, "--resource")
     for name, amount in amounts.items():
         if not isinstance(amount, int | float) or isinstance(amount, bool) or amount <= 0:
             raise UsageError(f"--resource: {name}: wanted a number above 0, got {amount!r}")
@@ -110,34 +156,33 @@ def short_path(path: Path) -> str:
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
+def open_and_tell(name: str, **options):
+    """Open a pose estimator, and say on which hardware it runs."""
+    from poseemo_lib.video.estimators import open_estimator
+
+    opened = open_estimator(name, **options)
+    typer.echo(opened.info.running(), err=True)
+    return opened
+
+
 class Terminated(KeyboardInterrupt):
     """SIGTERM came."""
 
 
-class stoppable:
-    """Turn Ctrl-C and SIGTERM into one line and exit code 130 or 143, after what runs in it was stopped.
+@contextmanager
+def stoppable(left: str) -> Iterator[None]:
+    """Turn Ctrl-C and SIGTERM into one line, "stopped; " and `left`, and exit code 130 or 143."""
 
-    Parameters
-    ----------
-    left : str
-        What becomes of the work, after "stopped; ".
-    """
+    def stop(*_):
+        raise Terminated
 
-    def __init__(self, left: str):
-        self.left = left
-
-    def __enter__(self) -> None:
-        def stop(*_):
-            raise Terminated
-
-        with suppress(ValueError):  # not in the main thread
-            self.before = signal.signal(signal.SIGTERM, stop)
-
-    def __exit__(self, kind, *_) -> None:
-        with suppress(AttributeError):
-            signal.signal(signal.SIGTERM, self.before)
-        if kind and issubclass(kind, KeyboardInterrupt):
-            # What the tasks of a notebook that was stopped ended in would follow as a traceback.
-            logging.getLogger("asyncio").setLevel(logging.CRITICAL)
-            typer.echo(f"poseemo: stopped; {self.left}", err=True)
-            raise typer.Exit(143 if kind is Terminated else 130)
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        # The tasks of a notebook that was stopped would otherwise print a traceback each.
+        logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+        typer.echo(f"poseemo: stopped; {left}", err=True)
+        raise typer.Exit(143 if isinstance(error, Terminated) else 130) from None
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -5,11 +5,10 @@ from typing import Annotated
 
 import typer
 
-from poseemo_lib.cli.shared import read_amounts, say, short_path, stoppable
+from poseemo_lib.cli.shared import CONTINUES, Cluster, Resource, read_resources, say, short_path, stoppable
 from poseemo_lib.errors import PoseemoError, UsageError
 
 app = typer.Typer()
-STOPPED = "finished work is kept, and the same command continues"
 
 
 @app.command()
@@ -21,12 +20,8 @@ def study(
     ] = None,
     gpus: Annotated[str | None, typer.Option(help="GPUs to use, e.g. 0,1; each run uses one of them.")] = None,
     jobs_per_gpu: Annotated[int, typer.Option(min=1, help="Runs at the same time on each GPU.")] = 1,
-    cluster: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="Address of a Dask scheduler (docs/cluster.md).")
-    ] = None,
-    resource: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=N", help="Worker resources that a run needs, e.g. GPU=1.")
-    ] = None,
+    cluster: Cluster = None,
+    resource: Resource = None,
     only: Annotated[str | None, typer.Option(metavar="CONFIG[,CONFIG]", help="Run only these configs.")] = None,
     status: Annotated[bool, typer.Option("--status", help="Show the state of every run and exit.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the missing runs and exit.")] = False,
@@ -46,15 +41,15 @@ def study(
     from poseemo_lib.studies.plan import load_study, look_at_runs, plan_runs
     from poseemo_lib.studies.study import PACKAGES, PRELOAD, check_gpus, default_jobs, gpu_names, write_plan
 
-    with stoppable(STOPPED):
-        gpu_list = _numbers(gpus, "--gpus")
-        _check_together(jobs, gpu_list, jobs_per_gpu, cluster, resource)
+    with stoppable(CONTINUES):
+        gpu_list = _check_together(jobs, gpus, jobs_per_gpu, cluster)
+        resources = read_resources(resource, cluster, "--gpus")
         plan = load_study(file)
         out = (out or Path("runs") / plan.name).resolve()
         configs = _configs(only, plan)
         if status or dry_run:
             runs, fault = look_at_runs(plan, file, out)
-            _look([run for run in runs if run.config in configs], fault, status)
+            _preview([run for run in runs if run.config in configs], fault, status)
             return
         if gpu_list:
             check_gpus(gpu_list, [])  # before a dataset is made for them
@@ -66,8 +61,7 @@ def study(
             if gpu_list:
                 check_gpus(gpu_list, chosen)
             names = gpu_names(gpu_list, jobs_per_gpu)
-            options = {"cluster": cluster, "resources": read_amounts(resource or []), "packages": PACKAGES}
-            options["preload"] = PRELOAD
+            options = {"cluster": cluster, "resources": resources, "packages": PACKAGES, "preload": PRELOAD}
             with Engine(len(names) or jobs or default_jobs(), gpus=names, **options) as engine:
                 say(engine.describe())
                 _make(runs, chosen, todo, out, engine, configs)
@@ -97,7 +91,7 @@ def _make(runs: list, chosen: list, todo: int, out: Path, engine, configs: set[s
         say(f"{len(outcome.elsewhere)} of {len(chosen)} runs were made by another process")
 
 
-def _look(runs: list, fault: str, status: bool) -> None:
+def _preview(runs: list, fault: str, status: bool) -> None:
     from rich.console import Console
 
     from poseemo_lib.studies.status import run_state, status_table
@@ -112,22 +106,18 @@ def _look(runs: list, fault: str, status: bool) -> None:
             say(f"{run.name}: {run_state(run)}, would be made in {short_path(run.folder)}")
 
 
-def _check_together(jobs, gpus: list[int], jobs_per_gpu: int, cluster, resource) -> None:
+def _check_together(jobs: int | None, gpus: str | None, jobs_per_gpu: int, cluster: str | None) -> list[int]:
+    """Refuse options that exclude each other; return the numbers of --gpus."""
+    numbers = gpus.split(",") if gpus is not None else []
+    if not all(number.strip().isdecimal() for number in numbers) or len(set(numbers)) != len(numbers):
+        raise UsageError(f"--gpus: wanted different numbers such as 0,1, got {gpus!r}")
     if gpus and jobs:
         raise UsageError("--jobs: with --gpus say --jobs-per-gpu instead")
     if jobs_per_gpu > 1 and not gpus:
         raise UsageError("--jobs-per-gpu: wants --gpus too, e.g. --gpus 0,1")
     if cluster and (jobs or gpus):
         raise UsageError("--cluster: its workers say how many runs they take; leave --jobs and --gpus out")
-    if resource and not cluster:
-        raise UsageError("--resource: is for --cluster; here say --gpus")
-
-
-def _numbers(text: str | None, option: str) -> list[int]:
-    parts = text.split(",") if text is not None else []
-    if not all(part.strip().isdecimal() for part in parts) or len(set(parts)) != len(parts):
-        raise UsageError(f"{option}: wanted different numbers such as 0,1, got {text!r}")
-    return [int(part) for part in parts]
+    return [int(number) for number in numbers]
 
 
 def _configs(only: str | None, plan) -> set[str]:

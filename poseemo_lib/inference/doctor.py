@@ -17,19 +17,10 @@ from poseemo_lib.inference.predictor_info import PredictorInfo
 
 @dataclass(frozen=True)
 class Measure:
-    """One measure of clips, and what a difference means.
+    """One measure of clips, and what to do if an input has less or more of it (empty: nothing).
 
-    Parameters
-    ----------
-    name : str
-        In the statistics of :mod:`poseemo_lib.data.dataset.statistics`.
-    words : str
-    unit : {"%", "px", "/s", "s", "torsos/s"}
-        A share is shown in per cent.
-    slack : float
-        How far an input may lie outside the training clips' 5 to 95 %: an amount for shares, a factor for others.
-    lower, higher : str
-        What to do if the input has less, or more; empty: that does no harm.
+    `name` is its key in :mod:`poseemo_lib.data.dataset.statistics`. `slack` says how far an input may lie outside the
+    training clips' 5 to 95 %: an amount for shares, whose unit is "%", a factor for other measures.
     """
 
     name: str
@@ -119,14 +110,7 @@ class Diagnosis:
 
 
 def diagnose(predictor: Predictor, recordings: Iterable[InputRecording], faults: list[str]) -> Diagnosis:
-    """Compare recordings with what a network was trained on.
-
-    Parameters
-    ----------
-    predictor : Predictor
-    recordings : iterable of InputRecording
-    faults : list of str
-        What could not be used; read after the recordings.
+    """Compare recordings with what a network was trained on; `faults` is what could not be used of the input.
 
     Raises
     ------
@@ -168,14 +152,7 @@ def find_statistics(predictor: Predictor) -> dict:
 
 
 def compare_measures(training: dict, seen: dict, info: PredictorInfo) -> pd.DataFrame:
-    """Compare the measures of an input with those of training clips; see :class:`Diagnosis`.
-
-    Parameters
-    ----------
-    training, seen : dict
-        `measures` of :func:`poseemo_lib.data.dataset.statistics.summarise`.
-    info : PredictorInfo
-    """
+    """Compare the measures of training clips and of an input, each as `summarise` returns them; see Diagnosis."""
     framed = info.preparation.normalisation == "frame"
     measures = [_SIZE_IN_PICTURE if framed and one.name == "torso_share" else one for one in MEASURES]
     return pd.DataFrame([_compare(one, training.get(one.name), seen.get(one.name), info) for one in measures])
@@ -184,22 +161,18 @@ def compare_measures(training: dict, seen: dict, info: PredictorInfo) -> pd.Data
 def _compare(measure: Measure, training: dict | None, seen: dict | None, info: PredictorInfo) -> dict:
     if measure.name == "seconds":  # a longer clip is cropped, in training as here
         training, seen = (side and {k: min(v, info.seconds) for k, v in side.items()} for side in (training, seen))
-    verdict = _verdict(measure, training, seen)
+    verdict = "unknown"
+    if training and seen:
+        share, slack = measure.unit == "%", measure.slack
+        low = training["low"] - slack if share else training["low"] / slack
+        high = training["high"] + slack if share else training["high"] * slack
+        verdict = "lower" if seen["median"] < low else "higher" if seen["median"] > high else "ok"
     row = {"measure": measure.words}
     for side, values in (("training", training), ("input", seen)):
         for end, key in (("_low", "low"), ("", "median"), ("_high", "high")):
             row[side + end] = (values or {}).get(key, np.nan)
     advice = {"lower": measure.lower, "higher": measure.higher}.get(verdict, "")
     return row | {"verdict": verdict, "advice": advice, "unit": measure.unit}
-
-
-def _verdict(measure: Measure, training: dict | None, seen: dict | None) -> str:
-    if training is None or seen is None:
-        return "unknown"
-    share = measure.unit == "%"
-    low = training["low"] - measure.slack if share else training["low"] / measure.slack
-    high = training["high"] + measure.slack if share else training["high"] * measure.slack
-    return "lower" if seen["median"] < low else "higher" if seen["median"] > high else "ok"
 
 
 def display_table(diagnosis: Diagnosis) -> pd.DataFrame:

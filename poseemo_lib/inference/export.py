@@ -15,8 +15,9 @@ from poseemo_lib.data.recipes import find_dataset
 from poseemo_lib.errors import PoseemoError, UsageError
 from poseemo_lib.features.layout import CHANNEL_NAMES, N_FEATURES
 from poseemo_lib.features.tensor_features import to_features
+from poseemo_lib.files import hash_file
 from poseemo_lib.inference.doctor import find_statistics
-from poseemo_lib.inference.onnx_predictor import OnnxPredictor, Sidecar, file_sha256, sidecar_path, write_sidecar
+from poseemo_lib.inference.onnx_predictor import OnnxPredictor, Sidecar, sidecar_path, write_sidecar
 from poseemo_lib.inference.predictor import windows_of
 from poseemo_lib.inference.torch_predictor import TorchPredictor
 from poseemo_lib.skeleton import COCO_KEYPOINTS, MAX_PEOPLE, N_KEYPOINTS
@@ -55,13 +56,13 @@ def export_run(
     Parameters
     ----------
     folder : str or Path
-        Of one complete run of a network.
+        One complete run of a network.
     out : str or Path
         `NAME.onnx`; its folder is made.
     inputs : {"keypoints", "features"}
         Whether features are derived inside the graph, or by the caller.
     check : Dataset, optional
-        The clips that the export is compared on; default: the run's own test clips.
+        The clips to compare the export on; default: the run's own test clips.
 
     Raises
     ------
@@ -77,7 +78,7 @@ def export_run(
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         _write_graph(predictor, inputs, temporary)
-        sidecar = _sidecar(predictor, inputs, file_sha256(temporary))
+        sidecar = _sidecar(predictor, inputs, hash_file(temporary))
         write_sidecar(temporary, sidecar)
         sidecar.parity = where | compare_predictors(predictor, OnnxPredictor(temporary), recordings)
         temporary.rename(out)
@@ -118,10 +119,10 @@ def _recordings(run: Run, check: Dataset | None) -> tuple[list[Recording], dict]
     if check is None:
         split = run.split()
         ids &= set(split.loc[split["part"] == "test", "clip_id"])
-    spread = np.unique(np.linspace(0, len(ids) - 1, min(CLIPS, len(ids))).astype(int)) if ids else []
-    wanted = set(np.array(sorted(ids))[spread]) if ids else set()
+    spread = np.linspace(0, max(0, len(ids) - 1), min(CLIPS, len(ids))).astype(int)
+    wanted = set(np.array(sorted(ids))[spread])
     clips = [Recording(c.keypoints, c.fps, c.width, c.height) for c in dataset.clips(lambda name: name in wanted)]
-    return clips, {"dataset": dataset.info.name, "part": "all" if check else "test", "clips": len(clips)}
+    return clips, {"dataset": dataset.info.name, "split": "all" if check else "test", "clips": len(clips)}
 
 
 def _write_graph(predictor: TorchPredictor, inputs: str, path: Path) -> None:
@@ -174,10 +175,9 @@ def compare_predictors(network: TorchPredictor, exported: OnnxPredictor, recordi
     for recording in recordings:
         windows = windows_of(network.info, recording)
         size = (recording.fps, recording.width, recording.height)
-        for part in (windows, windows[:1]):
-            if part:
-                differ = np.abs(network.probabilities(part, *size) - exported.probabilities(part, *size))
-                worst = max(worst, float(np.nan_to_num(differ, nan=np.inf).max()))
+        for some in (windows, windows[:1]):
+            differ = np.abs(network.probabilities(some, *size) - exported.probabilities(some, *size))
+            worst = max(worst, float(np.nan_to_num(differ, nan=np.inf).max(initial=0)))
         n_windows += len(windows)
     if not n_windows:
         raise PoseemoError("the export could not be compared: wanted clips with people, got none; use --check DATASET")

@@ -1,6 +1,5 @@
 """What can be predicted from: videos, keypoint files of any format, datasets; each becomes recordings, one by one."""
 
-import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,11 +47,7 @@ class InputRecording:
 def input_kind(path: str | Path, format: str | None = None) -> str:
     """Tell what an input is: `video`, `dataset` or a key of `formats.READERS`.
 
-    Parameters
-    ----------
-    path : str or Path
-    format : str, optional
-        The kind, if the user names it; default: by file name, or by content if the name does not decide.
+    It is the `format` that the user names, or else follows from the file's name and, where needed, its content.
 
     Raises
     ------
@@ -60,10 +55,10 @@ def input_kind(path: str | Path, format: str | None = None) -> str:
         There is no such file, or its kind is unknown or ambiguous.
     """
     known = (VIDEO, DATASET, *READERS)
-    if format is not None and format not in known:
-        raise UsageError(f"--format: wanted one of {', '.join(known)}, got {format!r}")
     if format is None:
         return guess(path)
+    if format not in known:
+        raise UsageError(f"--format: wanted one of {', '.join(known)}, got {format!r}")
     if not Path(resolve(path)).exists():
         raise UsageError(f"{path}: wanted a video, a keypoint file or folder, or a dataset, found nothing")
     return format
@@ -75,10 +70,9 @@ def read_recordings(
     faults: list[str],
     *,
     options: dict | None = None,
-    estimator: OpenEstimator | None = None,
-    progress: bool = False,
+    estimator: OpenEstimator = open_estimator,
 ) -> Iterator[InputRecording]:
-    """Read the recordings of an input, one at a time.
+    """Read the recordings of an input, one at a time; a terminal shows a progress bar for the frames of a video.
 
     Parameters
     ----------
@@ -90,9 +84,7 @@ def read_recordings(
     options : dict, optional
         Options of the format's reader.
     estimator : callable, optional
-        Opens the pose estimator for videos; default: `open_estimator()`.
-    progress : bool
-        Show a bar for the frames of a video, in a terminal only.
+        Opens the pose estimator for videos.
 
     Raises
     ------
@@ -100,24 +92,13 @@ def read_recordings(
         An option is wrong, or a package is missing.
     """
     place = Path(resolve(path))
-    if kind in (DATASET, VIDEO):
-        if options:
-            raise UsageError(f"--set: is for keypoint formats; a {kind} has no options, got {', '.join(options)}")
-        if kind == VIDEO:
-            yield from _read_videos(place, faults, estimator or open_estimator, progress)
-        else:
-            for clip in _dataset_clips(place, faults):
-                recording = Recording(clip.keypoints, clip.fps, clip.width, clip.height)
-                yield InputRecording(clip.clip_id, recording, label=clip.label, clip=clip)
-    else:
+    if kind in READERS:
         check_options(kind, reader_options(kind), options or {})
         yield from _read_keypoints(place, kind, faults, options or {})
-
-
-def _files(place: Path) -> list[Path]:
-    if place.is_file():
-        return [place]
-    return sorted(one for one in place.rglob("*") if one.is_file() and not one.name.startswith("."))
+        return
+    if options:
+        raise UsageError(f"--set: is for keypoint formats; a {kind} has no options, got {', '.join(options)}")
+    yield from _read_videos(place, faults, estimator) if kind == VIDEO else _read_dataset(place, faults)
 
 
 def _relative(path: Path, place: Path) -> str:
@@ -136,50 +117,49 @@ def _read_keypoints(place: Path, format: str, faults: list[str], options: dict) 
             yield InputRecording(_relative(path, place) + inside + one.suffix, one, label=one.label)
 
 
-def _dataset_clips(place: Path, faults: list[str]) -> Iterator[PoseClip]:
+def _read_dataset(place: Path, faults: list[str]) -> Iterator[InputRecording]:
     """Read the sound clips of a dataset, or of one shard of it."""
     from poseemo_lib.data.dataset import Dataset
     from poseemo_lib.data.dataset.format import Fault, to_clips
 
     folder = place.parent if place.suffix == ".parquet" else place
     dataset = Dataset(folder)
-    wanted = [place.name] if folder != place else list(dataset.info.shards)
-    if lost := [name for name in wanted if name not in dataset.info.shards]:
-        raise DatasetError(f"{folder / INFO_FILE}: wanted the shard {lost[0]} in it, names {len(dataset.info.shards)}")
-    for name in wanted:
-        shard = copy.copy(dataset)
-        shard.info = dataset.info.model_copy(update={"shards": {name: dataset.info.shards[name]}})
+    shards = dataset.info.shards
+    if folder != place and place.name not in shards:
+        raise DatasetError(f"{folder / INFO_FILE}: wanted the shard {place.name} in it, got {', '.join(shards)}")
+    for name in shards if folder == place else [place.name]:
+        dataset.info = dataset.info.model_copy(update={"shards": {name: shards[name]}})
         try:
-            for path, batch in shard.batches():
+            for path, batch in dataset.batches():
                 for clip in to_clips(batch, path):
                     if isinstance(clip, Fault):
                         faults.append(str(clip))
                     elif wrong := clip_faults(clip, dataset.classes):
                         faults.append(str(Fault(path, clip.clip_id or "", "; ".join(wrong))))
                     else:
-                        yield clip
+                        recording = Recording(clip.keypoints, clip.fps, clip.width, clip.height)
+                        yield InputRecording(clip.clip_id, recording, label=clip.label, clip=clip)
         except DatasetError as error:
             faults.append(str(error))
 
 
-def _read_videos(place: Path, faults: list[str], estimator: OpenEstimator, progress: bool) -> Iterator[InputRecording]:
-    for path in _files(place):
-        if path != place and path.suffix.lower() not in VIDEO_SUFFIXES:
-            continue
+def _read_videos(place: Path, faults: list[str], estimator: OpenEstimator) -> Iterator[InputRecording]:
+    files = [path for path in sorted(place.rglob("*")) if path.is_file() and path.suffix.lower() in VIDEO_SUFFIXES]
+    for path in [place] if place.is_file() else files:
         try:
             probe(path)  # before an estimator is opened or its model fetched
             with estimator() as opened:
-                yield _read_video(path, _relative(path, place), opened, progress)
+                yield _read_video(path, _relative(path, place), opened)
         except FormatError as error:
             faults.append(str(error))
 
 
-def _read_video(path: Path, name: str, estimator: Estimator, progress: bool) -> InputRecording:
+def _read_video(path: Path, name: str, estimator: Estimator) -> InputRecording:
     from rich.console import Console
     from rich.progress import Progress
 
     console = Console(stderr=True)
-    with Progress(console=console, disable=not (progress and console.is_terminal)) as bar:
+    with Progress(console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task(path.name, total=None)
         found = people_of_video(path, estimator, progress=lambda n, total: bar.update(task, completed=n, total=total))
     recording = Recording(found.keypoints, found.fps, found.width, found.height, tracked=False)

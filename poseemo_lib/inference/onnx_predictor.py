@@ -1,6 +1,5 @@
 """An exported network, `NAME.onnx` with its sidecar `NAME.json`, as a predictor: ONNX Runtime and NumPy, no torch."""
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -13,7 +12,7 @@ from poseemo_lib.errors import PoseemoError, UsageError
 from poseemo_lib.features.compiled_features import derive_features
 from poseemo_lib.features.preparation import Preparation
 from poseemo_lib.features.windows import Window
-from poseemo_lib.files import write_json
+from poseemo_lib.files import hash_file, write_json
 from poseemo_lib.inference.predictor_info import PredictorInfo, prepare_windows
 from poseemo_lib.text import first_line
 from poseemo_lib.training.calibration import scale_probabilities
@@ -63,12 +62,6 @@ def sidecar_path(onnx: Path) -> Path:
     return onnx.with_suffix(".json")
 
 
-def file_sha256(path: Path) -> str:
-    """Hash a file: 64 hexadecimal digits."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def write_sidecar(onnx: Path, sidecar: Sidecar) -> None:
     """Write the sidecar of an exported network."""
     write_json(sidecar_path(onnx), sidecar.model_dump())
@@ -84,29 +77,20 @@ def read_sidecar(onnx: Path) -> Sidecar:
     """
     path, again = sidecar_path(onnx), "export the run again with `poseemo export`"
     try:
-        if onnx.stat().st_size == 0:
-            raise PoseemoError(f"{onnx}: wanted an exported network, got an empty file; {again}")
-        sidecar = Sidecar.model_validate_json(path.read_bytes())
+        sidecar, sha256 = Sidecar.model_validate_json(path.read_bytes()), hash_file(onnx)
     except OSError as error:
         raise PoseemoError(f"{error.filename}: {error.strerror}; wanted NAME.onnx and NAME.json; {again}") from None
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "content"
         raise PoseemoError(f"{path}: damaged: {where}: {first['msg'][0].lower()}{first['msg'][1:]}; {again}") from None
-    if sidecar.onnx_sha256 != file_sha256(onnx):
+    if sidecar.onnx_sha256 != sha256:
         raise PoseemoError(f"{onnx}: is not the network that {path.name} was written for; {again}")
     return sidecar
 
 
 class OnnxPredictor:
-    """An exported network.
-
-    Parameters
-    ----------
-    path : str or Path
-        `NAME.onnx`, with `NAME.json` beside it.
-    threads : int
-        Of ONNX Runtime; one is best for one window at a time.
+    """An exported network, `NAME.onnx` with `NAME.json` beside it.
 
     Raises
     ------
@@ -116,10 +100,9 @@ class OnnxPredictor:
         A file is missing or damaged, or the two do not belong together.
     """
 
-    def __init__(self, path: str | Path, *, threads: int = 1):
-        path = Path(path)
+    def __init__(self, path: Path):
         self.sidecar = side = read_sidecar(path)
-        self._session = _open_session(path, threads)
+        self._session = _open_session(path)
         self.info = PredictorInfo(
             name=f"{side.architecture} of {side.run}, exported as {path}",
             classes=tuple(side.classes),
@@ -143,13 +126,13 @@ class OnnxPredictor:
         return scale_probabilities(softmax(logits.astype(np.float64), -1), self.info.temperature)
 
 
-def _open_session(path: Path, threads: int):
+def _open_session(path: Path):
     try:
         import onnxruntime
     except ImportError:
         raise UsageError(f"{path}: wants ONNX Runtime; run `pip install 'poseemo[export]'`") from None
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = threads
+    options.intra_op_num_threads = options.inter_op_num_threads = 1  # best for one window at a time
     options.log_severity_level = 4  # what matters is raised
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

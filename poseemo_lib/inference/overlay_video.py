@@ -8,6 +8,7 @@ import pandas as pd
 
 from poseemo_lib.features.windows import Window
 from poseemo_lib.inference.inputs import InputRecording
+from poseemo_lib.inference.predictor_info import PredictorInfo
 from poseemo_lib.skeleton import N_KEYPOINTS
 from poseemo_lib.text import track
 from poseemo_lib.training.evaluation import probability_columns
@@ -22,16 +23,7 @@ _STRIP = (960, 64)
 def window_of_frames(windows: Sequence[Window], n_frames: int) -> np.ndarray:
     """Choose for every frame, among the windows that hold it, the one whose middle is nearest.
 
-    Parameters
-    ----------
-    windows : sequence of Window
-        In the order of time.
-    n_frames : int
-
-    Returns
-    -------
-    int array (n_frames,)
-        Number of the window; -1 if none holds the frame.
+    Returns the window's number, int array (n_frames,); -1 if no window holds the frame.
     """
     chosen, distance = np.full(n_frames, -1), np.full(n_frames, np.inf)
     for number, window in enumerate(windows):
@@ -48,10 +40,7 @@ def write_overlay(
     one: InputRecording,
     windows: Sequence[Window],
     table: pd.DataFrame,
-    classes: Sequence[str],
-    *,
-    note: str = "",
-    progress: bool = False,
+    info: PredictorInfo,
 ) -> None:
     """Write a video with the predictions drawn into it.
 
@@ -59,20 +48,14 @@ def write_overlay(
 
     Parameters
     ----------
-    video : str or Path
-        What was predicted.
-    out : str or Path
-        The new video, whose suffix says the container; it is there whole or not at all.
+    video, out : str or Path
+        What was predicted, and the new video, which is written whole or not at all.
     one : InputRecording
         What was read of the video.
     windows : sequence of Window
     table : DataFrame
-        Of the windows, see :func:`poseemo_lib.inference.predictor.predict_windows`.
-    classes : sequence of str
-    note : str
-        A line that stands in every frame, such as "trained on synthetic data".
-    progress : bool
-        Show a bar, in a terminal only.
+        The predictions of the windows, see :func:`poseemo_lib.inference.predictor.predict_windows`.
+    info : PredictorInfo
 
     Raises
     ------
@@ -81,7 +64,7 @@ def write_overlay(
     PoseemoError
         It cannot be written.
     """
-    recording, n_frames = one.recording, len(one.recording.keypoints)
+    recording, n_frames, classes = one.recording, len(one.recording.keypoints), info.classes
     chosen = window_of_frames(windows, n_frames)
     # Number -1, no window, takes the last row.
     values = np.concatenate([table[probability_columns(classes)].to_numpy(), np.full((1, len(classes)), np.nan)])
@@ -90,12 +73,12 @@ def write_overlay(
     strip = draw_strip(values[chosen[np.arange(columns) * n_frames // columns]], classes, *_STRIP)
     frames = prefetch(read_frames(video, fps=recording.fps))
     with VideoWriter(out, recording.fps, recording.width, recording.height) as writer:
-        for frame in track(frames, "overlay", n_frames, shown=progress):
+        for frame in track(frames, "overlay", n_frames):
             number = chosen[frame.index]
             window = windows[number] if number >= 0 else None
             people = window.keypoints[frame.index - window.start] if window else np.zeros((0, N_KEYPOINTS, 3))
             probabilities = values[number] if window else None
-            lines = [line for line in (f"{frame.seconds:.1f} s", note) if line]
+            lines = [f"{frame.seconds:.1f} s", *filter(None, [info.note])]
             now = frame.index / max(1, n_frames - 1)
             picture = draw_overlay(
                 frame.rgb, people, names[number], probabilities, classes, extra_lines=lines, strip=strip, now=now

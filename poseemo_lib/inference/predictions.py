@@ -1,6 +1,6 @@
 """An input -> one prediction for each window of each recording, or for each clip of a dataset; as files and as text."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -12,17 +12,11 @@ from poseemo_lib.errors import FormatError, UsageError
 from poseemo_lib.features.windows import MIN_SEEN, Window
 from poseemo_lib.files import write_json, write_table, write_text
 from poseemo_lib.inference.inputs import DATASET, InputRecording, OpenEstimator, input_kind, read_recordings
-from poseemo_lib.inference.predictor import (
-    NOT_SURE,
-    STRIDE,
-    Predictor,
-    predict_windows,
-    prediction_columns,
-    windows_of,
-)
+from poseemo_lib.inference.predictor import NOT_SURE, STRIDE, Predictor, predict_windows, prediction_columns, windows_of
 from poseemo_lib.inference.predictor_info import PredictorInfo
 from poseemo_lib.text import count, listed
 from poseemo_lib.training.evaluation import probability_columns
+from poseemo_lib.video.estimators import open_estimator
 
 # How predictions can be written.
 SUFFIXES = (".json", ".csv", ".parquet")
@@ -75,8 +69,7 @@ def predict_input(
     options: dict | None = None,
     stride: float = STRIDE,
     clips: bool = False,
-    estimator: OpenEstimator | None = None,
-    progress: bool = False,
+    estimator: OpenEstimator = open_estimator,
     each: Callable[[InputRecording, list[Window], pd.DataFrame], None] | None = None,
 ) -> Prediction:
     """Predict a video, a keypoint file, a folder of them, or a dataset.
@@ -85,7 +78,7 @@ def predict_input(
     ----------
     predictor : Predictor
     path : str or Path
-    format, options, estimator, progress
+    format, options, estimator
         See :func:`poseemo_lib.inference.inputs.input_kind` and `read_recordings`.
     stride : float
         Seconds from the end of one window to the end of the next, above 0.
@@ -104,7 +97,7 @@ def predict_input(
     if not stride > 0:
         raise UsageError(f"--stride: wanted seconds above 0, got {stride}")
     kind, faults = input_kind(path, format), []
-    read = read_recordings(path, kind, faults, options=options, estimator=estimator, progress=progress)
+    read = read_recordings(path, kind, faults, options=options, estimator=estimator)
     if clips:
         tables, recordings = _predict_clips(predictor, path, kind, read)
     else:
@@ -114,15 +107,11 @@ def predict_input(
     table = pd.concat(tables, ignore_index=True)
     if table.empty:
         damage = f" ({'; '.join(faults[:3])})" if faults else ""
-        raise FormatError(f"{path}: no prediction: {too_few_people(recordings.values())}{damage}")
+        wanted = f"wanted at least {MIN_SEEN} frames with somebody in them"
+        raise FormatError(f"{path}: no prediction: {wanted}, got fewer in {sum(recordings.values()):.1f} s{damage}")
     if table["label"].isna().all():
         table = table.drop(columns="label")
     return Prediction(predictor.info, str(path), kind, None if clips else stride, table, faults, recordings)
-
-
-def too_few_people(seconds: Iterable[float]) -> str:
-    """Say why recordings of these lengths have no window."""
-    return f"wanted at least {MIN_SEEN} frames with somebody in them, got fewer in {sum(seconds):.1f} s"
 
 
 def _predict_windows(predictor: Predictor, read: Iterator[InputRecording], faults: list[str], stride: float, each):
@@ -153,23 +142,16 @@ def _predict_clips(predictor: Predictor, path: str | Path, kind: str, read: Iter
 
 def _with_names(table: pd.DataFrame, rows: list[InputRecording]) -> pd.DataFrame:
     """Put each row's recording and label before the other columns."""
-    names = {"recording": [one.name for one in rows], "label": [one.label for one in rows]}
-    return pd.concat(
-        [pd.DataFrame({name: pd.Series(values, dtype=object) for name, values in names.items()}), table], axis=1
-    )
+    names = pd.DataFrame({"recording": [one.name for one in rows], "label": [one.label for one in rows]}, dtype=object)
+    return pd.concat([names, table], axis=1)
 
 
-def write_prediction(prediction: Prediction, path: str | Path) -> None:
+def write_prediction(prediction: Prediction, path: Path) -> None:
     """Write a prediction, whole or not at all; the suffix says how.
 
-    Parameters
-    ----------
-    prediction : Prediction
-    path : str or Path
-        `.json`: with all that is known of the predictor, and in `windows` (or `clips`) one entry a row with its
-        probabilities by class. `.csv`, `.parquet`: the table alone.
+    `.csv` and `.parquet` hold the table alone; `.json` also all that is known of the predictor, and in `windows` (or
+    `clips`) one entry per row with its probabilities by class.
     """
-    path = Path(path)
     suffix = path.suffix.lower()
     if suffix == ".parquet":
         write_table(path, prediction.table)
@@ -250,7 +232,7 @@ def _most_probable(probabilities, classes: Sequence[str]) -> str:
 
 
 def summarise_prediction(prediction: Prediction) -> str:
-    """Sum up a prediction in a few lines: how much was read, how often each class was predicted, what labels say."""
+    """Sum up a prediction: how much was read, how often each class was predicted, how often labels agree."""
     table, stride = prediction.table, prediction.stride
     read = count(len(prediction.recordings), "clip" if stride is None else "recording")
     read = read if stride is None else f"{count(len(table), 'window')} of {read}"

@@ -22,8 +22,6 @@ NOT_SURE = "not sure"
 STRIDE = 0.4
 # Windows that are predicted together: enough to be fast, and bounded in memory.
 BATCH = 128
-# What a window's row begins with.
-WINDOW_COLUMNS = {"start_seconds": float, "stop_seconds": float, "people": int, "tracks": object}
 
 
 class Predictor(Protocol):
@@ -32,36 +30,20 @@ class Predictor(Protocol):
     info: PredictorInfo
 
     def probabilities(self, windows: Sequence[Window], fps: float, width: int, height: int) -> np.ndarray:
-        """Predict windows of one recording.
+        """Predict windows of one recording with `fps` frames per second and pictures of `width` x `height` pixels.
 
-        Parameters
-        ----------
-        windows : sequence of Window
-        fps : float
-            Frame rate of their keypoints.
-        width, height : int
-            Size of the picture in pixels.
-
-        Returns
-        -------
-        array (W, C), float64
-            Calibrated; rows add up to 1.
+        Returns calibrated probabilities, array (W, C), float64; rows add up to 1.
         """
         ...
 
 
 def load_predictor(path: str | Path) -> Predictor:
-    """Open a trained network.
-
-    Parameters
-    ----------
-    path : str or Path
-        The folder of one run, or an exported network (`.onnx`).
+    """Open a trained network: the folder of one run, or an exported network (`.onnx`).
 
     Raises
     ------
     UsageError
-        There is no such thing, or it is a folder of several runs: the message names some of them.
+        There is nothing, or a folder of several runs: the message names some of them.
     PoseemoError
         The run is a baseline, incomplete or damaged.
     """
@@ -123,28 +105,22 @@ def predict_windows(predictor: Predictor, windows: Sequence[Window], recording: 
     size = (recording.fps, recording.width, recording.height)
     batches = [predictor.probabilities(windows[i : i + BATCH], *size) for i in range(0, len(windows), BATCH)]
     probabilities = np.concatenate(batches) if batches else np.zeros((0, len(predictor.info.classes)))
-    return window_table([window_row(window, recording.fps) for window in windows], probabilities, predictor.info)
+    return window_table(windows, probabilities, recording.fps, predictor.info)
 
 
-def window_row(window: Window, fps: float) -> dict:
-    """Return what a window's row begins with: :data:`WINDOW_COLUMNS`."""
-    return {
-        "start_seconds": window.start / fps,
-        "stop_seconds": window.stop / fps,
-        "people": int((window.keypoints[..., 2] > 0).any((0, 2)).sum()),
-        "tracks": " ".join(map(str, window.tracks)),
+def window_table(windows: Sequence[Window], probabilities: np.ndarray, fps: float, info: PredictorInfo) -> pd.DataFrame:
+    """Make the table of windows and their probabilities (W, C); see :func:`predict_recording`."""
+    columns = {
+        "start_seconds": np.array([window.start for window in windows], float) / fps,
+        "stop_seconds": np.array([window.stop for window in windows], float) / fps,
+        "people": np.array([(window.keypoints[..., 2] > 0).any((0, 2)).sum() for window in windows], int),
+        "tracks": np.array([" ".join(map(str, window.tracks)) for window in windows], object),
     }
-
-
-def window_table(rows: Sequence[dict], probabilities: np.ndarray, info: PredictorInfo) -> pd.DataFrame:
-    """Join the :func:`window_row` of each window and its probabilities (W, C); see :func:`predict_recording`."""
-    columns = {name: np.array([row[name] for row in rows], kind) for name, kind in WINDOW_COLUMNS.items()}
     return pd.concat([pd.DataFrame(columns), prediction_columns(probabilities, info)], axis=1)
 
 
 def prediction_columns(probabilities: np.ndarray, info: PredictorInfo) -> pd.DataFrame:
     """Turn calibrated probabilities (N, C) into the columns p_<class>, prediction and confidence."""
-    probabilities = np.asarray(probabilities, np.float64).reshape(-1, len(info.classes))
     table = pd.DataFrame(probabilities, columns=probability_columns(info.classes))
     table["prediction"] = np.array(name_predictions(probabilities, info), object)
     table["confidence"] = probabilities.max(1, initial=0)

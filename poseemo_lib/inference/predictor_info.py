@@ -52,6 +52,11 @@ class PredictorInfo:
         return self.preparation.fps
 
     @property
+    def note(self) -> str:
+        """What every picture of its predictions must say; may be empty."""
+        return "trained on synthetic data" if self.synthetic else ""
+
+    @property
     def seconds(self) -> float:
         """Length of a window."""
         return self.n_frames / self.fps

@@ -234,13 +234,14 @@ class Run:
 
     def metrics(self) -> dict:
         """Read `metrics.json`."""
-        return self._json("metrics.json")
+        return self.read_json("metrics.json")
 
     def calibration(self) -> dict | None:
         """Read `calibration.json`; None where the run was made without it."""
-        return self._json("calibration.json") if (self.folder / "calibration.json").exists() else None
+        return self.read_json("calibration.json") if (self.folder / "calibration.json").exists() else None
 
-    def _json(self, name: str) -> dict:
+    def read_json(self, name: str) -> dict:
+        """Read a JSON file of the run."""
         return self._read(lambda path: json.loads(path.read_text(encoding="utf-8")), name)
 
 

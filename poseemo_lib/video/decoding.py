@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -34,20 +33,6 @@ class Damage:
         counts = [(self.undecoded, "damaged pictures"), (self.leaps, "leaps of the time stamps")]
         texts = [self.short, self.stopped, *(f"{n} {what}" for n, what in counts if n)]
         return "; ".join(filter(None, texts))
-
-
-class Picture:
-    """A decoded picture, converted on demand."""
-
-    def __init__(self, frame, size: tuple[int, int]):
-        self._frame, self._size = frame, size
-
-    @cached_property
-    def rgb(self) -> np.ndarray:
-        """The picture, uint8 (H, W, 3), turned and with square pixels."""
-        width, height = self._size
-        rgb = self._frame.reformat(width=width, height=height, format="rgb24").to_ndarray()
-        return np.ascontiguousarray(_turned(rgb, self._frame))
 
 
 def _turned(rgb: np.ndarray, frame) -> np.ndarray:
@@ -86,12 +71,13 @@ def opened(path: Path) -> Iterator[tuple]:
 
 def _check_file(path: Path) -> None:
     try:
-        if not path.stat().st_size and path.is_file():
-            raise FormatError(f"{path}: wanted a video, got an empty file (0 bytes)")
+        size = path.stat().st_size
     except OSError as error:
         raise FormatError(f"{path}: cannot be read: {error.strerror}") from None
     if not path.is_file():  # a pipe would block
         raise FormatError(f"{path}: wanted a video file, got {'a folder' if path.is_dir() else 'a pipe or a device'}")
+    if not size:
+        raise FormatError(f"{path}: wanted a video, got an empty file (0 bytes)")
 
 
 def _moving(path: Path, container):
@@ -169,20 +155,22 @@ def _packets(container, stream, damage: Damage) -> Iterator:
     yield None  # the decoder gives what it still holds
 
 
-def pictures(path: Path, container, stream, damage: Damage) -> Iterator[tuple[float, Picture]]:
-    """Give (seconds from the first, picture), rising."""
+def pictures(path: Path, container, stream, damage: Damage) -> Iterator[tuple[float, np.ndarray]]:
+    """Yield (seconds from the first, picture), rising; pictures are uint8 (H, W, 3), turned, with square pixels."""
     size = None
     for seconds, frame in _timed(path, _decoded(container, stream, damage), stream, damage):
-        size = size or _size(frame, stream)
-        yield seconds, Picture(frame, size)
+        width, height = size = size or _size(frame, stream)
+        rgb = frame.reformat(width=width, height=height, format="rgb24").to_ndarray()
+        yield seconds, np.ascontiguousarray(_turned(rgb, frame))
 
 
 def _timed(path: Path, frames: Iterator, stream, damage: Damage) -> Iterator[tuple]:
-    """Give (seconds from the first, frame), rising; leaps of the time stamps are closed."""
+    """Yield (seconds from the first, frame), rising; leaps of the time stamps are closed."""
     period = 1 / (nominal_rate(stream) or MAX_FPS)
     shift, last = 0.0, None
     for frame in frames:
-        time = _time(frame, stream)
+        stamp, base = frame.dts if frame.pts is None else frame.pts, frame.time_base or stream.time_base
+        time = None if stamp is None or not base else float(stamp * base)
         if last is None:
             shift, now = -(time or 0.0), 0.0
         elif time is None:
@@ -196,19 +184,8 @@ def _timed(path: Path, frames: Iterator, stream, damage: Damage) -> Iterator[tup
                 continue
         last = now
         yield now, frame
-        damage.end = now + _duration(frame, stream, period)
+        shown = float((frame.duration or 0) * (frame.time_base or stream.time_base or 0))
+        damage.end = now + (shown if 0 < shown < 1 else period)
     if last is None:
         why = damage.text()
         raise FormatError(f"{path}: no picture of it can be decoded{f' ({why})' if why else ''}")
-
-
-def _time(frame, stream) -> float | None:
-    stamp = frame.pts if frame.pts is not None else frame.dts
-    base = frame.time_base or stream.time_base
-    return None if stamp is None or not base else float(stamp * base)
-
-
-def _duration(frame, stream, period: float) -> float:
-    """How long a last picture is shown, in seconds."""
-    seconds = float((getattr(frame, "duration", 0) or 0) * (frame.time_base or stream.time_base or 0))
-    return seconds if 0 < seconds < 1 else period

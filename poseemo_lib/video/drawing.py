@@ -42,43 +42,33 @@ def draw_overlay(
     strip: np.ndarray | None = None,
     now: float | None = None,
 ) -> np.ndarray:
-    """Draw people, the prediction, the three most probable classes, and a strip of probabilities at the bottom.
+    """Draw people, the prediction, the three most probable classes, and a strip of probabilities into a copy.
 
     Parameters
     ----------
     rgb : array (H, W, 3), uint8
     keypoints : array (M, 17, 3)
-        Pixels and confidence; joints below :data:`MIN_CONFIDENCE` are left out. M may be 0.
+        Pixels and confidence; joints below :data:`MIN_CONFIDENCE` are left out.
     prediction : str
         A headline: a class, "not sure", or empty.
     probabilities : array (C,) or None
     classes : sequence of str
     hidden : bool
-        Draw on black in place of the picture.
+        Draw on black instead of the picture.
     extra_lines : sequence of str
         Small lines under the headline.
     strip : array (h, w, 3), uint8, optional
-        Of :func:`draw_strip`; it is stretched over the picture's width.
+        From :func:`draw_strip`; it is stretched over the picture's width.
     now : float, optional
         Where a line in the strip marks the present, 0 to 1.
-
-    Returns
-    -------
-    array (H, W, 3), uint8
-        A new picture.
     """
     out = np.zeros_like(rgb) if hidden else np.array(rgb, order="C")
-    scale = picture_scale(*out.shape[:2])
+    scale = max(0.5, min(out.shape[1] / 640, out.shape[0] / 360))  # size of text and lines
     draw_people(out, keypoints, scale)
     _draw_head(out, prediction, extra_lines, classes, scale)
     if strip is not None:
         _draw_foot(out, probabilities, classes, strip, now, scale)
     return out
-
-
-def picture_scale(height: int, width: int) -> float:
-    """Size of text and lines relative to those of a picture of 640 x 360."""
-    return max(0.5, min(width / 640, height / 360))
 
 
 def class_colour(name: str, classes: Sequence[str]) -> tuple[int, int, int]:
@@ -89,20 +79,9 @@ def class_colour(name: str, classes: Sequence[str]) -> tuple[int, int, int]:
 
 
 def draw_strip(probabilities: np.ndarray, classes: Sequence[str], width: int, height: int) -> np.ndarray:
-    """Draw probabilities over time as stacked colours, the first class at the top.
+    """Draw probabilities (n, C) over time as stacked colours, the first class at the top; a row of NaN is dark.
 
-    Parameters
-    ----------
-    probabilities : array (n, C)
-        From left to right; a row of NaN, no prediction, is dark.
-    classes : sequence of str
-    width, height : int
-        Pixels.
-
-    Returns
-    -------
-    array (height, at least width, 3), uint8
-        At least n columns, so that no row is lost.
+    Returns a picture `height` pixels high and at least `width` and n wide, so that no row is lost.
     """
     values = np.asarray(probabilities, dtype=np.float64)
     colours = np.array([*(class_colour(name, classes) for name in classes), _DARK], np.uint8)

@@ -14,9 +14,6 @@ from typing import TypeVar
 import numpy as np
 
 from poseemo_lib.video.decoding import Damage, claimed_length, opened, output_rate, pictures, tolerance
-from poseemo_lib.video.writing import VideoWriter, import_av
-
-__all__ = ["VIDEO_SUFFIXES", "Frame", "VideoInfo", "VideoWriter", "import_av", "prefetch", "probe", "read_frames"]
 
 # Suffixes by which the videos of a folder are found.
 VIDEO_SUFFIXES = (
@@ -29,39 +26,23 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What is known about a video before it is read.
+    """Rate and size of the pictures that :func:`read_frames` yields, and about how many; None if the file is silent."""
 
-    Parameters
-    ----------
-    path : Path
-    fps : float
-        The rate at which :func:`read_frames` gives pictures.
-    width, height : int
-        Size of these pictures.
-    n_frames : int or None
-        About how many there are; None if the file does not say.
-    seconds : float or None
-        Length as the file states it.
-    """
-
-    path: Path
     fps: float
     width: int
     height: int
     n_frames: int | None
-    seconds: float | None
 
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """The picture at one point of the constant rate.
+    """The picture at one point of the constant rate, k / fps seconds after the first picture.
 
     Parameters
     ----------
     index : int
         k = 0, 1, ...
     seconds : float
-        k / fps, from the first picture on.
     rgb : array (H, W, 3), uint8
         A repeated frame holds the same array: do not write into it.
     repeated : bool
@@ -85,16 +66,15 @@ def probe(path: str | Path, *, fps: float | None = None) -> VideoInfo:
     path = Path(path)
     with opened(path) as (container, stream):
         rate = output_rate(path, stream, fps)
-        first = next(pictures(path, container, stream, Damage()))[1]
-        height, width = first.rgb.shape[:2]
+        height, width = next(pictures(path, container, stream, Damage()))[1].shape[:2]
         seconds = claimed_length(container, stream)[0]
-        return VideoInfo(path, rate, width, height, None if seconds is None else max(1, round(seconds * rate)), seconds)
+        return VideoInfo(rate, width, height, None if seconds is None else max(1, round(seconds * rate)))
 
 
 def read_frames(
     path: str | Path, *, fps: float | None = None, on_damage: Callable[[str], None] | None = None
 ) -> Iterator[Frame]:
-    """Give a video's pictures at a constant rate, one for each index k = 0, 1, ...
+    """Yield a video's pictures at a constant rate, one for each index k = 0, 1, ...
 
     Frame k is the latest picture whose time, counted from the first, is at most k / fps, which makes a variable rate
     constant. Pictures are turned and mirrored as the file states, with square pixels.
@@ -128,17 +108,17 @@ def read_frames(
 def _at_rate(timed: Iterator[tuple], rate: float, late: float, damage: Damage) -> Iterator[Frame]:
     k, shown, new = 0, None, True
     for seconds, picture in timed:
-        while shown and k / rate < seconds - late:
-            yield Frame(k, k / rate, shown.rgb, not new)
+        while shown is not None and k / rate < seconds - late:
+            yield Frame(k, k / rate, shown, not new)
             k, new = k + 1, False
         shown, new = picture, True
     while k == 0 or k / rate < damage.end - late:
-        yield Frame(k, k / rate, shown.rgb, not new)
+        yield Frame(k, k / rate, shown, not new)
         k, new = k + 1, False
 
 
 def prefetch(frames: Iterable[T], n: int = 4) -> Iterator[T]:
-    """Give the same items, made in a thread that is up to `n` ahead.
+    """Yield the same items, made in a thread that is up to `n` ahead.
 
     An exception of the maker is raised here, after the items before it. When the consumer stops early, the maker is
     closed and the thread ends.

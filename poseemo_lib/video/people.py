@@ -19,8 +19,7 @@ class VideoPeople:
     ----------
     keypoints : array (T, P, 17, 3), float32
         Pixels and confidence. Not tracked: a person may change slots between frames. Absent: NaN, NaN, 0.
-    fps : float
-    width, height : int
+    fps, width, height
     cuts : tuple of int
         First frames of new scenes.
     repeated : int
@@ -48,16 +47,10 @@ def mark_cuts(frames: Iterable[Frame], fps: float) -> Iterator[Frame]:
 
 
 def find_people(frames: Iterable[Frame], estimator: Estimator) -> Iterator[tuple[Frame, np.ndarray]]:
-    """Find everybody in each frame.
+    """Find everybody in each frame; frames may be left out.
 
     The estimator may follow people from picture to picture, so it is reset at the start and at each scene cut. A
     repeated picture is estimated once.
-
-    Parameters
-    ----------
-    frames : iterable of Frame
-        Some may be left out.
-    estimator : Estimator
 
     Yields
     ------

@@ -26,11 +26,13 @@ class CutDetector:
 
     def __init__(self, fps: float):
         try:
-            from scenedetect import ContentDetector
+            import cv2
+            from scenedetect import ContentDetector, FrameTimecode
         except ImportError:
             raise UsageError("scene cuts want PySceneDetect; run `pip install 'poseemo[video]'`") from None
         # The length of scenes is counted here, so that a flash does not use it up.
         self._detector = ContentDetector(threshold=THRESHOLD, min_scene_len=0)
+        self._cv2, self._time = cv2, FrameTimecode
         self._fps, self._wait = fps, max(1, round(MIN_SCENE * fps))
         self._size: tuple[int, int] | None = None
         self._before: np.ndarray | None = None  # the last picture that was not blank, grey
@@ -39,36 +41,24 @@ class CutDetector:
 
     def is_cut(self, rgb: np.ndarray) -> bool:
         """Take the next frame, uint8 (H, W, 3); true if a new shot begins with it, which the very first does not."""
-        import cv2
-
-        picture = self._shrink(rgb)
+        cv2 = self._cv2
+        if self._size is None:
+            height, width = rgb.shape[:2]
+            scale = min(1, _SIDE / max(height, width))
+            self._size = max(1, round(width * scale)), max(1, round(height * scale))
+        picture = cv2.resize(rgb, self._size, interpolation=cv2.INTER_LINEAR)
         grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.float32)
         frame, self._frame = self._frame, self._frame + 1
         if grey.std() < _BLANK:
             self._blank = True
             return False
-        changed = self._has_changed(frame, picture) or self._blank
+        time, blue_first = self._time(frame, float(self._fps)), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+        changed = bool(self._detector.process_frame(time, blue_first)) or self._blank
         before, self._before, self._blank = self._before, grey, False
         if not changed or before is None or _correlation(before, grey) >= _SAME or frame - self._last < self._wait:
             return False
         self._last = frame
         return True
-
-    def _shrink(self, rgb: np.ndarray) -> np.ndarray:
-        import cv2
-
-        if self._size is None:
-            height, width = rgb.shape[:2]
-            scale = min(1, _SIDE / max(height, width))
-            self._size = max(1, round(width * scale)), max(1, round(height * scale))
-        return cv2.resize(rgb, self._size, interpolation=cv2.INTER_LINEAR)
-
-    def _has_changed(self, frame: int, picture: np.ndarray) -> bool:
-        import cv2
-        from scenedetect import FrameTimecode
-
-        time = FrameTimecode(frame, float(self._fps))
-        return bool(self._detector.process_frame(time, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)))
 
 
 def _correlation(a: np.ndarray, b: np.ndarray) -> float:

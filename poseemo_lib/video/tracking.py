@@ -85,10 +85,9 @@ class Tracker:
 
     def _forget(self) -> None:
         kept = self._frame - self._last <= max(self.max_gap, self.max_absence) + 1
-        if not kept.all():
-            self._ids, self._last, self._poses, self._velocity = (
-                values[kept] for values in (self._ids, self._last, self._poses, self._velocity)
-            )
+        self._ids, self._last, self._poses, self._velocity = (
+            values[kept] for values in (self._ids, self._last, self._poses, self._velocity)
+        )
 
     def _number(self, poses: np.ndarray) -> np.ndarray:
         linked = np.full(len(poses), -1)  # row of each person's track
@@ -164,7 +163,7 @@ def oks(a: np.ndarray, b: np.ndarray, spread: float = 1.0) -> np.ndarray:
     """Object keypoint similarity (P, Q), 0 to 1, between poses `a` (P, 17, 3) and `b` (Q, 17, 3).
 
     The mean of exp(-d^2 / (2 s^2 (2 spread sigma)^2)) over the joints seen in both, 0 if there is none. s^2 is the
-    larger bounding box, in place of COCO's segment area. Missing joints are NaN; each pose has one that was seen.
+    larger bounding box, instead of COCO's segment area. Missing joints are NaN; each pose has one that was seen.
     """
     squares = ((a[:, None, :, :2] - b[None, :, :, :2]) ** 2).sum(-1)  # (P, Q, 17)
     area = np.maximum(np.maximum(_areas(a)[:, None], _areas(b)[None]), 1)
@@ -216,7 +215,7 @@ def follow(keypoints: np.ndarray, cuts: Sequence[int] = (), **options) -> np.nda
 def choose_main(
     poses: np.ndarray, frames: np.ndarray, ids: np.ndarray, n_frames: int, *, people: int = MAX_PEOPLE
 ) -> tuple[np.ndarray, tuple[int, ...]]:
-    """Put the people of the largest weight into slots, the heaviest first: see :func:`main_people`.
+    """Put the people of the largest weight into at most `people` slots, the heaviest first: see :func:`main_people`.
 
     Parameters
     ----------
@@ -225,8 +224,6 @@ def choose_main(
     frames, ids : int array (n,)
         Frame and number of the person, who is in a frame at most once.
     n_frames : int
-    people : int
-        Slots, at most.
 
     Returns
     -------

@@ -37,22 +37,19 @@ class VideoWriter:
     fps : float
         1 to 1000.
     width, height : int
-        Size of the pictures in pixels, 1 to 8192. An odd size is padded by a copy of its last row or column.
+        Pixels, 1 to 8192. An odd size is padded by a copy of its last row or column.
 
     Raises
     ------
     UsageError
         PyAV or the folder is missing, or the suffix, the rate or the size is not possible.
     PoseemoError
-        The file cannot be written, or no picture was.
+        The file cannot be written, or there was no picture to write.
     """
 
     def __init__(self, path: str | Path, fps: float, width: int, height: int):
         self.path, self.fps, self.width, self.height = Path(path), float(fps), int(width), int(height)
         self.n_frames = 0
-        self._check()
-
-    def _check(self) -> None:
         if self.path.suffix.lower() not in WRITTEN_SUFFIXES:
             raise UsageError(f"{self.path}: wanted a name that ends in one of {', '.join(WRITTEN_SUFFIXES)}")
         if not self.path.parent.is_dir():

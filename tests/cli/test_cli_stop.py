@@ -40,6 +40,6 @@ def test_a_report_that_is_stopped_says_so_in_a_line_and_leaves_the_one_before(nu
     below = psutil.Process(process.pid).children(recursive=True)
     os.killpg(process.pid, number)
     out, error = process.communicate(timeout=60)
-    assert (process.returncode, out, error) == (code, "", "poseemo: stopped; the report before is untouched\n")
+    assert (process.returncode, out, error) == (code, "", "poseemo: stopped; the previous report is untouched\n")
     assert files_below(tmp_path / "out") == BEFORE
     assert not psutil.wait_procs(below, timeout=5)[1]

@@ -21,7 +21,8 @@ from poseemo_lib.inference.live.view import check_screen
 
 pytest.importorskip("av")
 pytest.importorskip("cv2")
-from poseemo_lib.video.frames import VideoWriter, read_frames  # noqa: E402
+from poseemo_lib.video.frames import read_frames  # noqa: E402
+from poseemo_lib.video.writing import VideoWriter  # noqa: E402
 
 SHARED = Path(__file__).parents[3] / "shared"
 DANCE = SHARED / "data" / "videos" / "one_person_dance.mp4"

@@ -79,9 +79,9 @@ def test_a_place_that_cannot_be_written_and_the_input_itself_are_refused(tmp_pat
     for name in ("dance.mp4", "link.mp4"):
         with pytest.raises(UsageError, match="is the input; choose another name"):
             check_out(tmp_path / name, (".mp4",), overwrite=True, input=str(path))
-    assert check_out(tmp_path / "new.mp4", (".mp4",), input=str(path)) == tmp_path / "new.mp4"
+    check_out(tmp_path / "new.mp4", (".mp4",), input=str(path))
     with pytest.raises(UsageError, match="/proc/x.csv: cannot be written there"):
-        check_out("/proc/x.csv", (".csv",))
+        check_out(Path("/proc/x.csv"), (".csv",))
     with pytest.raises(UsageError, match="wanted a folder that exists"):
         check_out(tmp_path / "none" / "a.csv", (".csv",))
 

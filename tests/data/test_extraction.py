@@ -134,8 +134,8 @@ def test_a_dataset_with_what_can_be_used_and_a_word_on_the_rest(bad_videos, tmp_
     code, said = done.returncode, done.stdout + done.stderr
     assert code == 1 and "Traceback" not in said
     assert re.search(r"happy/noise.mp4: wanted somebody in the pictures, found nobody in any of 5", said)
-    assert "poseemo: 4 of 6 videos are no clips (see above); the others are in out" in said
-    assert re.search(r"1 damaged, of which is kept what could be read:\n  .*cut.avi: truncated", said)
+    assert "poseemo: 4 of 6 videos failed (see above); the others are in out" in said
+    assert re.search(r"1 damaged; what could be read is kept:\n  .*cut.avi: truncated", said)
     there = clips(tmp_path / "out")
     assert set(there) == {"happy/good", "happy/cut"} and 0 < there["happy/cut"].n_frames < 12
     with open(tmp_path / "out" / "quality.csv") as file:

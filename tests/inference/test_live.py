@@ -17,7 +17,8 @@ from poseemo_lib.inference.predictor_info import PredictorInfo
 
 pytest.importorskip("av")
 cv2 = pytest.importorskip("cv2")
-from poseemo_lib.video.frames import Frame, VideoWriter, read_frames  # noqa: E402
+from poseemo_lib.video.frames import Frame, read_frames  # noqa: E402
+from poseemo_lib.video.writing import VideoWriter  # noqa: E402
 
 RATE = 100.0
 
@@ -261,7 +262,7 @@ class TestDrawing:
     def test_mirroring_moves_picture_and_people_alike_and_never_what_is_predicted(self):
         rgb = np.zeros((240, 320, 3), np.uint8)
         view = View()
-        painter, people = Painter(EMOTIONS, 320, view), self.pose(50)
+        painter, people = Painter(Even.info, 320, view), self.pose(50)
         plain = self.columns(painter.draw(rgb, self.state(people), 0.0))
         assert abs(plain.mean() - 50) < 2
         rgb[100, 200] = 255
@@ -271,12 +272,12 @@ class TestDrawing:
 
     def test_people_are_scaled_to_the_picture_and_the_picture_can_be_hidden(self):
         view = View(hidden=True)
-        painter = Painter(EMOTIONS, 1280, view)
+        painter = Painter(Even.info, 1280, view)
         drawn = painter.draw(np.full((240, 320, 3), 200, np.uint8), self.state(self.pose(400) * [1, 4, 1]), 0.0)
         assert abs(self.columns(drawn).mean() - 100) < 2
 
     def test_the_strip_moves_with_time_not_with_frames(self):
-        painter = Painter(EMOTIONS, 320, View())
+        painter = Painter(Even.info, 320, View())
         painter._strip(np.eye(7)[0], 0.0)
         painter._strip(np.eye(7)[1], 5.0)
         past = painter._past.argmax(1)[-51:]

@@ -10,8 +10,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from poseemo_lib.errors import PoseemoError, UsageError
+from poseemo_lib.files import hash_file
 from poseemo_lib.video.estimators import find_model, mediapipe, rtm
-from poseemo_lib.video.estimators.model_files import cache_folder, fetch, hash_file, unpack_member
+from poseemo_lib.video.estimators.model_files import cache_folder, fetch, unpack_member
 
 CONTENT = b"weights " * 1000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

@@ -7,12 +7,13 @@ from poseemo_lib.features.preparation import Preparation
 from poseemo_lib.features.windows import Window, cut_windows
 from poseemo_lib.inference.inputs import InputRecording
 from poseemo_lib.inference.overlay_video import window_of_frames, write_overlay
-from poseemo_lib.inference.predictor import window_row, window_table
+from poseemo_lib.inference.predictor import window_table
 from poseemo_lib.inference.predictor_info import PredictorInfo
 from poseemo_lib.skeleton import JOINT
 from poseemo_lib.video import drawing as overlay
 from poseemo_lib.video.drawing import MIN_CONFIDENCE, class_colour, draw_overlay, draw_people, draw_strip
-from poseemo_lib.video.frames import VideoWriter, read_frames
+from poseemo_lib.video.frames import read_frames
+from poseemo_lib.video.writing import VideoWriter
 
 cv2 = pytest.importorskip("cv2")
 pytest.importorskip("av")
@@ -132,10 +133,9 @@ class TestVideo:
         keypoints = np.repeat(person(242, 322)[None, None], 30, 0)
         windows = cut_windows(keypoints, 25.0, 16, 25.0, tracked=True)
         info = PredictorInfo("n", EMOTIONS, 1.0, 0.5, 16, Preparation(), True)
-        rows = [window_row(window, 25.0) for window in windows]
-        table = window_table(rows, np.array([probabilities()] * len(windows)), info)
+        table = window_table(windows, np.array([probabilities()] * len(windows)), 25.0, info)
         one = InputRecording("a.mp4", Recording(keypoints, 25.0, 322, 242))
-        write_overlay(tmp_path / "a.mp4", tmp_path / "b.mp4", one, windows, table, EMOTIONS, note="synthetic")
+        write_overlay(tmp_path / "a.mp4", tmp_path / "b.mp4", one, windows, table, info)
         shown = list(read_frames(tmp_path / "b.mp4"))
         assert len(shown) == 30 and shown[0].rgb.shape == (242, 322, 3)
         strip = shown[15].rgb[-20:].astype(int)

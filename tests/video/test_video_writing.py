@@ -5,7 +5,8 @@ import pytest
 from made_videos import GREYS
 
 from poseemo_lib.errors import PoseemoError, UsageError
-from poseemo_lib.video.frames import VideoWriter, probe, read_frames
+from poseemo_lib.video.frames import probe, read_frames
+from poseemo_lib.video.writing import VideoWriter
 
 
 @pytest.mark.parametrize(

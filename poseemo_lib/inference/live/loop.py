@@ -32,7 +32,6 @@ def run_live(
     out: str | Path | None = None,
     screen: Screen | None = None,
     view: View | None = None,
-    note: str = "",
     seconds: float | None = None,
     stop: threading.Event | None = None,
 ) -> Pace:
@@ -44,26 +43,22 @@ def run_live(
         At the source's rate and size.
     source : LiveSource
     out : str or Path, optional
-        Write the drawn pictures to this video, up to where the source breaks off. In place of a dropped picture the one
+        Write the drawn pictures to this video, up to where the source breaks off. Instead of a dropped picture, the one
         before it is repeated.
     screen : Screen, optional
         Show the drawn pictures here.
     view : View, optional
-    note : str
-        A line that stands in every picture.
     seconds : float, optional
         Stop after this time of the source.
     stop : Event, optional
-        Set it, from a signal handler for example, to stop between two pictures.
+        Stop between two pictures once it is set.
 
     Raises
     ------
-    Exception
-        Whatever ended the source or the estimator.
     PoseemoError
-        The video cannot be written.
+        The source or the estimator failed, or the video cannot be written.
     """
-    painter = Painter(session.predictor.info.classes, session.width, view or View(), note)
+    painter = Painter(session.predictor.info, session.width, view or View())
     pace = painter.pace
     with ExitStack() as stack:
         pictures, people = stack.enter_context(_running(source, stop or threading.Event()))
@@ -76,7 +71,9 @@ def run_live(
             pace.dropped = pictures.dropped + people.dropped
             before, drawn = drawn, painter.draw(frame.rgb, state, frame.seconds) if video or screen else None
             if video:
-                _write(video, before, drawn, frame.index)
+                while before is not None and video.n_frames < frame.index:  # for each dropped picture
+                    video.write(before)
+                video.write(drawn)
             pace.count(frame.captured)
             if screen and not all([painter.view.press(key) for key in screen.show(drawn)]):
                 break
@@ -147,10 +144,3 @@ class _Stage(threading.Thread):
             if item is _END:
                 return
             yield item
-
-
-def _write(video: VideoWriter, before: np.ndarray | None, drawn: np.ndarray, index: int) -> None:
-    """Write a drawn picture, after repeating the one before for each dropped picture."""
-    while before is not None and video.n_frames < index:
-        video.write(before)
-    video.write(drawn)

@@ -4,14 +4,14 @@ The windows and their probabilities are those of :func:`poseemo_lib.inference.pr
 frames, since both use one :class:`poseemo_lib.features.windows.WindowCutter`. Smoothing is for display only.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import exp
 
 import numpy as np
 import pandas as pd
 
 from poseemo_lib.features.windows import Window, WindowCutter
-from poseemo_lib.inference.predictor import STRIDE, Predictor, name_predictions, window_row, window_table
+from poseemo_lib.inference.predictor import STRIDE, Predictor, name_predictions, window_table
 from poseemo_lib.skeleton import N_KEYPOINTS
 from poseemo_lib.video.tracking import Tracker
 
@@ -61,7 +61,7 @@ class LiveSession:
     tracked : bool
         Each person already has a slot of their own.
     keep : bool
-        Keep the table of all windows.
+        Keep all windows for :meth:`table`.
     """
 
     predictor: Predictor
@@ -72,12 +72,12 @@ class LiveSession:
     smoothing: float = SMOOTHING
     tracked: bool = False
     keep: bool = False
-    rows: list[tuple[dict, np.ndarray]] = field(default_factory=list)
 
     def __post_init__(self):
         info = self.predictor.info
-        size = {"stride": self.stride, "people": info.preparation.people}
-        self._cutter = WindowCutter(self.fps, info.n_frames, info.fps, **size)
+        people = info.preparation.people
+        self._cutter = WindowCutter(self.fps, info.n_frames, info.fps, stride=self.stride, people=people)
+        self._tables = [window_table([], np.zeros((0, len(info.classes))), self.fps, info)]
         self._tracker = Tracker(fps=self.fps)
         self._next = self._stretch = self.n_windows = 0
         self._tracks: tuple[int, ...] = ()
@@ -90,7 +90,7 @@ class LiveSession:
         return cls(predictor, source.fps, source.width, source.height, tracked=source.tracked, **options)
 
     def push(self, poses: np.ndarray, *, index: int | None = None, cut: bool = False) -> LiveState:
-        """Take the next frame.
+        """Take the next frame, in which a new scene begins if `cut`.
 
         Parameters
         ----------
@@ -98,8 +98,6 @@ class LiveSession:
             Everybody in it, pixels and confidence; missing keypoints have confidence 0.
         index : int, optional
             Number of the frame; default: the next. Frames left out count as frames in which nobody was seen.
-        cut : bool
-            A new scene begins with it.
         """
         for _ in range(self._next, self._next if index is None else index):
             self._take(poses[:0], cut=False)
@@ -117,8 +115,7 @@ class LiveSession:
 
     def table(self) -> pd.DataFrame:
         """All windows so far, as `predict_recording` gives them; needs `keep`."""
-        probabilities = np.array([values for _, values in self.rows])
-        return window_table([row for row, _ in self.rows], probabilities, self.predictor.info)
+        return pd.concat(self._tables, ignore_index=True)
 
     def _take(self, poses: np.ndarray, cut: bool) -> np.ndarray:
         if cut:
@@ -137,19 +134,14 @@ class LiveSession:
             return
         self.n_windows += len(windows)
         probabilities = self.predictor.probabilities(windows, self.fps, self.width, self.height)
+        if self.keep:
+            self._tables.append(window_table(windows, probabilities, self.fps, self.predictor.info))
         for window, fresh in zip(windows, probabilities, strict=True):
-            if self.keep:
-                self.rows.append((window_row(window, self.fps), fresh))
             self._tracks = _keep_slots(self._tracks, window.tracks)
-            self._smooth = self._mix(fresh, (window.stop - self._end) / self.fps)
-            self._end = window.stop
-
-    def _mix(self, fresh: np.ndarray, seconds: float) -> np.ndarray:
-        """Smooth exponentially, independent of the stride."""
-        if self._smooth is None or not self.smoothing:
-            return fresh
-        weight = 1 - exp(-seconds / self.smoothing)
-        return weight * fresh + (1 - weight) * self._smooth
+            if self._smooth is not None and self.smoothing:  # exponentially, independent of the stride
+                weight = 1 - exp(-(window.stop - self._end) / self.fps / self.smoothing)
+                fresh = weight * fresh + (1 - weight) * self._smooth
+            self._smooth, self._end = fresh, window.stop
 
     def _state(self, poses: np.ndarray, ids: np.ndarray) -> LiveState:
         people = np.full((len(self._tracks), N_KEYPOINTS, 3), np.nan, np.float32)

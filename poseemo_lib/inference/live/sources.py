@@ -49,15 +49,7 @@ class CameraSource:
 
     @classmethod
     def open(cls, number: int, open_estimator: Callable[[], Estimator]) -> "CameraSource":
-        """Open a camera, and then an estimator.
-
-        Raises
-        ------
-        UsageError
-            OpenCV is not installed.
-        PoseemoError
-            There is no such camera, or it gives no picture.
-        """
+        """Open a camera, and then an estimator; PoseemoError if no camera of this number gives a picture."""
         cv2 = import_cv2()
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # its warnings repeat the error below
         capture = cv2.VideoCapture(number)
@@ -77,15 +69,8 @@ class CameraSource:
         height, width = picture.shape[:2]
         return cls(number, fps if 1 <= fps <= 240 else CAMERA_FPS, width, height, capture, estimator)
 
-    @property
-    def name(self) -> str:
-        """Number of the camera."""
-        return f"camera {self.number}"
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Width and height of the pictures."""
-        return self.width, self.height
+    name = property(lambda self: f"camera {self.number}")
+    size = property(lambda self: (self.width, self.height))
 
     def frames(self) -> Iterator[Frame]:
         """Give pictures as they come; a number is the time of arrival at the camera's nominal rate."""
@@ -238,7 +223,7 @@ def _choose(
         return seen[0]
     if not seen:
         raise FormatError(faults[0] if faults else f"{path}: wanted a recording, found none")
-    names = ", ".join(one.name for one in seen[:_NAMED]) + (", ..." if len(seen) > _NAMED else "")
+    names = ", ".join([one.name for one in seen[:_NAMED]] + ["..."] * (len(seen) > _NAMED))
     if clip is None:
         raise UsageError(f"--source {path}: has several recordings; choose one with --clip NAME: {names}")
     raise UsageError(f"--clip {clip}: {path} has no such recording; it has {names}")

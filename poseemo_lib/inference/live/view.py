@@ -5,13 +5,13 @@ import subprocess
 import sys
 import time
 from array import array
-from collections import deque
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from poseemo_lib.errors import UsageError
 from poseemo_lib.inference.live.session import LiveState
+from poseemo_lib.inference.predictor_info import PredictorInfo
 from poseemo_lib.video.drawing import draw_overlay, draw_strip, import_cv2
 
 # Frames over which rate and delay are measured.
@@ -39,38 +39,33 @@ class View:
 
 @dataclass
 class Pace:
-    """How fast it goes.
+    """How fast frames are shown, and how many were dropped because they came too late.
 
     Parameters
     ----------
-    frames, dropped : int
-        Frames shown, and frames dropped because they came too late.
-    seconds : float
-        From the first frame shown to the last.
+    shown : array of float
+        Time of each frame shown, by `time.monotonic`.
     delays : array of float
         Milliseconds from the capture of each frame shown until it was drawn and written.
     """
 
-    frames: int = 0
     dropped: int = 0
-    seconds: float = 0.0
+    shown: array = field(default_factory=lambda: array("d"))
     delays: array = field(default_factory=lambda: array("f"))
-    _shown: deque = field(default_factory=lambda: deque(maxlen=_MEASURED))
+
+    @property
+    def frames(self) -> int:
+        """Number of frames shown."""
+        return len(self.shown)
 
     def count(self, captured: float) -> None:
         """Count a frame that is shown now and was captured at this time of `time.monotonic`."""
-        now = time.monotonic()
-        if self._shown:
-            self.seconds += now - self._shown[-1]
-        self.frames += 1
-        self._shown.append(now)
-        self.delays.append(1000 * (now - captured))
+        self.shown.append(time.monotonic())
+        self.delays.append(1000 * (self.shown[-1] - captured))
 
     def line(self) -> str:
         """Describe the last second or two, in a line."""
-        span = self._shown[-1] - self._shown[0] if len(self._shown) > 1 else 0.0
-        rate = (len(self._shown) - 1) / span if span else 0.0
-        delay = float(np.median(self.delays[-_MEASURED:])) if self.delays else 0.0
+        rate, delay = _rate(self.shown[-_MEASURED:]), np.median(self.delays[-_MEASURED:])
         return f"{rate:.0f} frames/s  {delay:.0f} ms  {self.dropped} dropped"
 
     def summary(self) -> str:
@@ -78,30 +73,26 @@ class Pace:
         if not self.frames:
             return "no frames"
         median, late = np.percentile(self.delays, [50, 95])
-        rate = f" ({(self.frames - 1) / self.seconds:.1f} frames/s)" if self.seconds else ""
         return (
-            f"{self.frames:,} frames in {self.seconds:.1f} s{rate}, {self.dropped:,} dropped; "
+            f"{self.frames:,} frames in {self.shown[-1] - self.shown[0]:.1f} s ({_rate(self.shown):.1f} frames/s), "
+            f"{self.dropped:,} dropped; "
             f"from picture to prediction {median:.0f} ms (median), {late:.0f} ms (95 %)"
         )
+
+
+def _rate(times: array) -> float:
+    return (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 else 0.0
 
 
 class Painter:
     """Draws predictions over their pictures, with a strip of the last seconds' probabilities.
 
-    Parameters
-    ----------
-    classes : tuple of str
-    width : int
-        Of the picture that the keypoints belong to.
-    view : View
-    note : str
-        A line that stands in every picture.
+    `width` is that of the picture that the keypoints belong to.
     """
 
-    def __init__(self, classes: tuple[str, ...], width: int, view: View, note: str = ""):
-        self.classes, self.width, self.view, self.note = tuple(classes), width, view, note
-        self.pace = Pace()
-        self._past = np.full((_COLUMNS, len(classes)), np.nan)
+    def __init__(self, info: PredictorInfo, width: int, view: View):
+        self.info, self.width, self.view, self.pace = info, width, view, Pace()
+        self._past = np.full((_COLUMNS, len(info.classes)), np.nan)
         self._column = 0
 
     def draw(self, rgb: np.ndarray, state: LiveState, seconds: float) -> np.ndarray:
@@ -117,9 +108,9 @@ class Painter:
             people,
             headline,
             state.probabilities,
-            self.classes,
+            self.info.classes,
             hidden=self.view.hidden,
-            extra_lines=[line for line in (self.pace.line() if self.pace.frames else "", self.note) if line],
+            extra_lines=[line for line in (self.pace.line() if self.pace.frames else "", self.info.note) if line],
             strip=self._strip(state.probabilities, seconds),
         )
 
@@ -130,22 +121,13 @@ class Painter:
         self._column = column
         self._past = np.concatenate([self._past[passed:], np.repeat(self._past[-1:], passed, 0)])
         self._past[-1] = np.nan if probabilities is None else probabilities
-        return None if np.isnan(self._past).all() else draw_strip(self._past, self.classes, _COLUMNS, _HEIGHT)
+        return None if np.isnan(self._past).all() else draw_strip(self._past, self.info.classes, _COLUMNS, _HEIGHT)
 
 
 class Screen:
-    """A window on the screen; a context manager.
+    """A window on the screen for pictures of a width and height; a context manager.
 
-    Parameters
-    ----------
-    title : str
-    size : (int, int)
-        Width and height of the pictures. The window can be resized, and starts no larger than most screens.
-
-    Raises
-    ------
-    UsageError
-        OpenCV is not installed.
+    It can be resized, and starts no larger than most screens.
     """
 
     def __init__(self, title: str, size: tuple[int, int]):
@@ -174,17 +156,9 @@ class Screen:
 
 
 def check_screen(environment: dict[str, str]) -> None:
-    """Check that a window can be opened. It is tried in a process of its own, since OpenCV ends a process without one.
+    """Raise UsageError if no window can be opened in this environment, such as `os.environ`.
 
-    Parameters
-    ----------
-    environment : dict
-        Such as `os.environ`.
-
-    Raises
-    ------
-    UsageError
-        It cannot.
+    It is tried in a process of its own, since OpenCV ends a process that cannot open a window.
     """
     advice = "use --headless, with --out OVERLAY.mp4 or --save WINDOWS.csv to keep something"
     import_cv2()

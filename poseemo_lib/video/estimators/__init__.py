@@ -13,12 +13,9 @@ import numpy as np
 
 from poseemo_lib.errors import UsageError
 
-ESTIMATORS = {
-    "mediapipe": "poseemo_lib.video.estimators.mediapipe",
-    "rtmo": "poseemo_lib.video.estimators.rtm",
-    "rtmpose": "poseemo_lib.video.estimators.rtm",
-}
-MAX_POSES = 20
+# Name -> module of this folder.
+ESTIMATORS = {"mediapipe": "mediapipe", "rtmo": "rtm", "rtmpose": "rtm"}
+MAX_PEOPLE = 20
 # Environment variable with a model file, for when none is given.
 VARIABLE = "POSEEMO_POSE_MODEL"
 
@@ -27,16 +24,8 @@ VARIABLE = "POSEEMO_POSE_MODEL"
 class EstimatorInfo:
     """What estimates the poses.
 
-    Parameters
-    ----------
-    name : str
-        A key of :data:`ESTIMATORS`.
-    model, sha256 : str
-        Name and hash of the model file; two joined by ``+`` for a detector and a pose model.
-    provider : str
-        The hardware that is really used, such as ``CPUExecutionProvider``.
-    licence : str
-        Of code and weights.
+    `model` and `sha256` are name and hash of the model file, or two joined by ``+``; `provider` is the hardware that
+    is really used, such as ``CPUExecutionProvider``; `licence` is that of code and weights.
     """
 
     name: str
@@ -119,12 +108,12 @@ def open_estimator(
     PoseemoError
         The model cannot be fetched.
     """
-    if not 1 <= people <= MAX_POSES:
-        raise UsageError(f"people: wanted 1 to {MAX_POSES}, got {people!r}")
+    if not 1 <= people <= MAX_PEOPLE:
+        raise UsageError(f"people: wanted 1 to {MAX_PEOPLE}, got {people!r}")
     if not 0 <= min_confidence <= 1:
         raise UsageError(f"min_confidence: wanted 0 to 1, got {min_confidence!r}")
-    paths = _module(name).find_model(name, _given_or_environment(model))
-    return _module(name).open_model(name, paths, people=people, min_confidence=min_confidence, device=device)
+    module, paths = _find(name, model)
+    return module.open_model(name, paths, people=people, min_confidence=min_confidence, device=device)
 
 
 def find_model(name: str = "mediapipe", model: str | Path | None = None) -> str:
@@ -133,14 +122,12 @@ def find_model(name: str = "mediapipe", model: str | Path | None = None) -> str:
     Call it once before several processes open the same estimator. Two files are joined by a comma. Raises as
     :func:`open_estimator` does.
     """
-    return ",".join(str(path.absolute()) for path in _module(name).find_model(name, _given_or_environment(model)))
+    return ",".join(str(path.absolute()) for path in _find(name, model)[1])
 
 
-def _module(name: str) -> ModuleType:
+def _find(name: str, model: str | Path | None) -> tuple[ModuleType, tuple[Path, ...]]:
+    """Return an estimator's module and its model files."""
     if name not in ESTIMATORS:
         raise UsageError(f"estimator: wanted one of {', '.join(ESTIMATORS)}, got {name!r}")
-    return importlib.import_module(ESTIMATORS[name])
-
-
-def _given_or_environment(model: str | Path | None) -> str | Path | None:
-    return model or os.environ.get(VARIABLE)
+    module = importlib.import_module(f"poseemo_lib.video.estimators.{ESTIMATORS[name]}")
+    return module, module.find_model(name, model or os.environ.get(VARIABLE))

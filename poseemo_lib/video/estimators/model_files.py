@@ -1,6 +1,5 @@
 """Model files: one that the user names, or one that is downloaded once and kept."""
 
-import hashlib
 import os
 import zipfile
 from pathlib import Path
@@ -29,12 +28,6 @@ def check_model(path: str | Path, wanted: str) -> Path:
     return path
 
 
-def hash_file(path: Path) -> str:
-    """Return the SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def cache_folder() -> Path:
     """Return the folder of downloaded models: below POSEEMO_CACHE, else below the system's folder for caches."""
     return Path(os.environ.get("POSEEMO_CACHE") or pooch.os_cache("poseemo")) / "models"
@@ -47,7 +40,7 @@ def fetch(address: str, sha256: str | None = None, folder: Path | None = None, *
     ----------
     address : str
     sha256 : str, optional
-        Expected hash; a file in the cache with another one is downloaded again. Default: any file is taken.
+        Expected hash; a file in the cache with another one is downloaded again. Default: any file is accepted.
     folder : Path, optional
         The cache; default :func:`cache_folder`.
     mirror : str, optional

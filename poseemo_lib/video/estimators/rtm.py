@@ -10,10 +10,11 @@ import numpy as np
 
 from poseemo_lib.clips import mark_missing
 from poseemo_lib.errors import PoseemoError, UsageError
+from poseemo_lib.files import hash_file
 from poseemo_lib.skeleton import N_KEYPOINTS
 from poseemo_lib.text import first_line
 from poseemo_lib.video.estimators import Estimator, EstimatorInfo
-from poseemo_lib.video.estimators.model_files import check_model, fetch, hash_file, unpack_member
+from poseemo_lib.video.estimators.model_files import check_model, fetch, unpack_member
 
 # What each estimator wants, in the order of the files.
 MODELS = {"rtmo": ("an RTMO model (.onnx)",), "rtmpose": ("a YOLOX detector (.onnx)", "an RTMPose model (.onnx)")}
