@@ -45,7 +45,6 @@ class TestColours:
             classes = (*EMOTIONS, "one", "two")
             red, green, blue = class_colour(name, classes)
             assert f"#{red:02X}{green:02X}{blue:02X}" == style.emotion_mark(name, classes)[0]
-        assert overlay.PEOPLE_COLOURS == style.PEOPLE
         assert class_colour("not sure", EMOTIONS) == class_colour("", EMOTIONS) == overlay._GREY
 
 

@@ -77,7 +77,7 @@ class LiveSession:
         info = self.predictor.info
         people = info.preparation.people
         self._cutter = WindowCutter(self.fps, info.n_frames, info.fps, stride=self.stride, people=people)
-        self._tables = [window_table([], np.zeros((0, len(info.classes))), self.fps, info)]
+        self._tables: list[pd.DataFrame] = []
         self._tracker = Tracker(fps=self.fps)
         self._next = self._stretch = self.n_windows = 0
         self._tracks: tuple[int, ...] = ()
@@ -115,7 +115,9 @@ class LiveSession:
 
     def table(self) -> pd.DataFrame:
         """All windows so far, as `predict_recording` gives them; needs `keep`."""
-        return pd.concat(self._tables, ignore_index=True)
+        info = self.predictor.info
+        nothing = window_table([], np.zeros((0, len(info.classes))), self.fps, info)
+        return pd.concat(self._tables, ignore_index=True) if self._tables else nothing
 
     def _take(self, poses: np.ndarray, cut: bool) -> np.ndarray:
         if cut:
