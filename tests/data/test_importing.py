@@ -128,10 +128,7 @@ def test_if_every_recording_is_faulty_nothing_is_written(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        (
-            {"label_pattern": "(?P<label>[A-Z]{9})"},
-            "matches none of 4 paths, such as test/HAPPY/001, train/Happy/001, ",
-        ),
+        ({"label_pattern": "(?P<label>[A-Z]{9})"}, "matches none of 4 paths, such as test/HAPPY/001, "),
         ({"label_pattern": "(?P<label>["}, "not a regular expression"),
         ({"label_pattern": "/(.*)/"}, "wanted a group .*got no named group"),
         ({"label_pattern": "(?P<label>.*)/(?P<actor>.*)/"}, "got label, actor"),
@@ -141,8 +138,6 @@ def test_if_every_recording_is_faulty_nothing_is_written(tmp_path):
         ({"split": "later", "label_pattern": "/(?P<label>[^/]+)/"}, "split: wanted one of train.*got later"),
         ({"options": {"views": 3}}, "format openpose: wanted options among fps, width, height, got views"),
         ({"options": {"fps": 0}}, "fps: should be greater than or equal to 1, got 0"),
-        ({"options": {"fps": "abc"}}, "fps: should be a valid number, got 'abc'"),
-        ({"options": {"width": 1280.5}}, "width: should be a valid integer, got 1280.5"),
     ],
 )
 def test_wrong_calls_start_nothing(tmp_path, changes, message):
@@ -154,9 +149,6 @@ def test_wrong_calls_start_nothing(tmp_path, changes, message):
 def test_wrong_places_and_formats(tmp_path):
     with pytest.raises(UsageError, match="wanted a file or folder, found none"):
         run(tmp_path / "nothing", tmp_path / "out")
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(UsageError, match="wanted openpose files, found none"):
-        run(tmp_path / "empty", tmp_path / "out")
     with pytest.raises(UsageError, match="wanted one of bvh, openpose, .*npz, got 'fbx'"):
         import_dataset("fbx", tmp_path, tmp_path / "out", name="x", label_pattern=PATTERN)
     run(source(tmp_path / "src"), tmp_path / "out")
@@ -189,15 +181,8 @@ def test_bandai_namco_is_imported(tmp_path):
     src = SHARED / "data" / "bandai-namco"
     if not src.is_dir():
         pytest.skip("needs the Bandai-Namco recordings in ../shared/data/bandai-namco")
-    report = import_dataset(
-        "bvh",
-        src,
-        tmp_path / "out",
-        name="bandai",
-        label_pattern=BANDAI_PATTERN,
-        label_map={"normal": "neutral"},
-        options={"views": 2},
-    )
+    settings = {"label_pattern": BANDAI_PATTERN, "label_map": {"normal": "neutral"}, "options": {"views": 2}}
+    report = import_dataset("bvh", src, tmp_path / "out", name="bandai", **settings)
     assert report.recordings == Counter(angry=8, happy=8, neutral=9, sad=8)
     assert report.clips == Counter(angry=16, happy=16, neutral=18, sad=16)
     assert report.unmatched == [] and report.faults == []
@@ -205,9 +190,7 @@ def test_bandai_namco_is_imported(tmp_path):
     assert dataset.classes == tuple(name for name in EMOTIONS if name in ("angry", "happy", "neutral", "sad"))
     rows = dataset.table()
     assert rows.source_id.nunique() == 33 and rows.group_id.nunique() == 8
-    assert rows.groupby("source_id").clip_id.apply(sorted)["dataset-1_bow_sad_001"] == [
-        "dataset-1_bow_sad_001@view0",
-        "dataset-1_bow_sad_001@view1",
-    ]
+    bow = "dataset-1_bow_sad_001"
+    assert sorted(rows[rows.source_id == bow].clip_id) == [f"{bow}@view0", f"{bow}@view1"]
     assert (rows.fps == 30).all() and rows.split.isna().all()
     assert list(dataset.faults()) == []

@@ -1,11 +1,11 @@
 import os
 import pickle
 
+import made_formats
 import numpy as np
 import pytest
 
-from poseemo_lib.clips import mark_missing
-from poseemo_lib.data.formats import Recording, pyskl
+from poseemo_lib.data.formats import pyskl
 from poseemo_lib.errors import FormatError, UsageError
 from poseemo_lib.skeleton import COCO_KEYPOINTS, JOINT, JOINT_NAMES
 
@@ -213,13 +213,8 @@ def test_damaged_files_give_one_line_or_a_recording(tmp_path):
             pyskl.read(place)
 
 
-def made(name="clip", label="sad", split=None, **changes):
-    rng = np.random.default_rng(len(name))
-    keypoints = rng.uniform(0, 600, (9, 2, 17, 3)).astype(np.float32)
-    keypoints[..., 2] = rng.uniform(-0.2, 1, keypoints.shape[:-1])
-    keypoints[4:6, 1, :, 2] = 0
-    settings = {"fps": 29.97, "width": 640, "height": 480, "label": label, "split": split, "name": name}
-    return Recording(mark_missing(keypoints), **(settings | changes))
+def made(name, label="sad", split=None, **changes):
+    return made_formats.made(name=name, label=label, split=split, **changes)
 
 
 def test_the_round_trip_is_exact(tmp_path):
@@ -239,13 +234,13 @@ def test_what_is_written_is_what_the_tools_expect(tmp_path):
     assert content["split"] == {"train": ["a"], "test": ["b"]}
     first, second = content["annotations"]
     assert (first["label"], second["label"]) == (5, 0) and content["classes"][5] == "sad"
-    assert first["keypoint"].shape == (2, 9, 17, 2) and first["keypoint_score"].shape == (2, 9, 17)
-    assert (first["img_shape"], first["total_frames"]) == ((480, 640), 9)
+    assert first["keypoint"].shape == (2, 20, 17, 2) and first["keypoint_score"].shape == (2, 20, 17)
+    assert (first["img_shape"], first["total_frames"]) == ((480, 640), 20)
     assert (first["keypoint"][first["keypoint_score"] == 0] == 0).all() and np.isfinite(first["keypoint"]).all()
 
 
 def test_what_cannot_be_written(tmp_path):
-    with pytest.raises(UsageError, match="wanted a name for each recording, got 'a' 2 times"):
+    with pytest.raises(UsageError, match="wanted a name of its own for each recording, got 'a' twice"):
         pyskl.write([made("a"), made("a")], tmp_path / "x.pkl")
     with pytest.raises(UsageError, match="classes: wanted every label among happy, got sad"):
         pyskl.write([made("a")], tmp_path / "x.pkl", classes=["happy"])

@@ -116,7 +116,6 @@ def _by_clip(images: list, path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     return {clip: tuple(np.array(found).T) for clip, found in groups.items()}
 
 
-@with_options
 def write(recordings: list[Recording], path) -> None:
     """Write recordings into one JSON file; images are named as a video's, `0.jpg`, and of several `name_0.jpg`."""
     names = [""] if len(recordings) == 1 else [f"{name}_" for name in unique_names(recordings)]

@@ -191,7 +191,6 @@ def _side(frames: dict[int, dict], side: str, where):
     return found.popitem()[1]
 
 
-@with_options
 def write(recordings: list[Recording], path) -> None:
     """Write recordings into one JSON file."""
     person = {"supercategory": "person", "id": 1, "name": "person", "keypoints": [*COCO_KEYPOINTS]}

@@ -91,7 +91,6 @@ def _landmarks(found: np.ndarray, third: str) -> np.ndarray:
     return np.concatenate([found[..., :2], np.where(nowhere, 0, score)[..., None]], -1).astype(np.float64)
 
 
-@with_options
 def write(recordings: list[Recording], path) -> None:
     """Write one recording into a `.npz` file."""
     [recording] = recordings

@@ -68,19 +68,16 @@ def _load(path):
 
 
 def _check(dataset, path) -> None:
-    position = dataset.get("position")
-    if position is None or set(position.dims) != set(_DIMENSIONS):
-        dims = "none" if position is None else ", ".join(map(str, position.dims))
-        raise FormatError(f"{path}: wanted movement's poses, position ({', '.join(_DIMENSIONS)}), got {dims}")
-    if 0 in position.shape:
-        raise FormatError(f"{path}: wanted frames with people, got {position.shape}")
+    dims = dataset["position"].dims if "position" in dataset else ("none",)
+    if set(dims) != set(_DIMENSIONS) or 0 in dataset["position"].shape:
+        got = ", ".join(map(str, dims))
+        raise FormatError(f"{path}: wanted movement's poses, position ({', '.join(_DIMENSIONS)}), got {got}")
     space = [str(axis) for axis in dataset["space"].values]
     if space != ["x", "y"]:
         raise FormatError(f"{path}: wanted positions x, y in a picture, got {', '.join(space)}")
-    if any(not np.issubdtype(dataset[name].dtype, np.number) for name in ("position", "time")):
-        raise FormatError(
-            f"{path}: wanted numbers for position and time, got {position.dtype}, {dataset['time'].dtype}"
-        )
+    kinds = [dataset[name].dtype for name in ("position", "time")]
+    if any(kind.kind not in "fiu" for kind in kinds):
+        raise FormatError(f"{path}: wanted numbers for position and time, got {kinds[0]} and {kinds[1]}")
 
 
 def _values(dataset, name: str) -> np.ndarray:
@@ -105,10 +102,8 @@ def _in_time(keypoints: np.ndarray, dataset, rate: float, path) -> np.ndarray:
     with np.errstate(invalid="ignore", over="ignore"):
         index = np.round((times - times[0]) * scale)
     if not np.isfinite(index).all() or (np.diff(index) < 1).any() or index[-1] + 1 > _MOST_SPREAD * len(index):
-        raise FormatError(
-            f"{path}: wanted times that rise by a frame or more, got {len(index)} over {times[-1] - times[0]:g} "
-            f"{dataset.attrs.get('time_unit', 'seconds')} at {rate:g} frames per second"
-        )
+        got = f"{len(index)} times over {times[-1] - times[0]:g} at {rate:g} frames per second"
+        raise FormatError(f"{path}: wanted times that rise by a frame or more, got {got}")
     out = mark_missing(np.zeros((int(index[-1]) + 1, *keypoints.shape[1:]), np.float32))
     out[index.astype(int)] = keypoints
     return out
@@ -122,7 +117,6 @@ def _number(value) -> float | None:
         return None
 
 
-@with_options
 def write(recordings: list[Recording], path) -> None:
     """Write one recording into a `.nc` file."""
     with extra("xarray and h5netcdf"):
@@ -134,17 +128,10 @@ def write(recordings: list[Recording], path) -> None:
     attributes = {"source_software": "poseemo", "ds_type": "poses", "fps": float(recording.fps), "time_unit": "seconds"}
     attributes |= {"width": int(recording.width), "height": int(recording.height), "tracked": int(recording.tracked)}
     attributes |= {key: value for key in ("label", "split") if (value := getattr(recording, key)) is not None}
-    dataset = xarray.Dataset(
-        {
-            "position": (_DIMENSIONS, np.ascontiguousarray(keypoints[..., :2].transpose(0, 3, 2, 1))),
-            "confidence": (("time", *_DIMENSIONS[2:]), np.ascontiguousarray(keypoints[..., 2].swapaxes(1, 2))),
-        },
-        coords={
-            "time": np.arange(count) / recording.fps,
-            "space": ["x", "y"],
-            "keypoints": list(COCO_KEYPOINTS),
-            "individuals": [f"id_{slot}" for slot in range(people)],
-        },
-        attrs=attributes,
-    )
-    dataset.to_netcdf(path, engine="h5netcdf")
+    variables = {
+        "position": (_DIMENSIONS, np.ascontiguousarray(keypoints[..., :2].transpose(0, 3, 2, 1))),
+        "confidence": (("time", *_DIMENSIONS[2:]), np.ascontiguousarray(keypoints[..., 2].swapaxes(1, 2))),
+    }
+    coordinates = {"time": np.arange(count) / recording.fps, "space": ["x", "y"], "keypoints": list(COCO_KEYPOINTS)}
+    coordinates |= {"individuals": [f"id_{slot}" for slot in range(people)]}
+    xarray.Dataset(variables, coordinates, attributes).to_netcdf(path, engine="h5netcdf")

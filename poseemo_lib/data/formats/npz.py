@@ -73,7 +73,6 @@ def load_arrays(path, names: tuple[str, ...] | None = None) -> dict[str, np.ndar
         raise FormatError(f"{path}: not a sound NumPy file: {first_line(error)}") from None
 
 
-@with_options
 def write(recordings: list[Recording], path) -> None:
     """Write one recording into a `.npz` file."""
     [recording] = recordings

@@ -95,7 +95,6 @@ def _person_id(person: dict) -> int:
     return value if type(value) is int else -1
 
 
-@with_options
 def write(recordings: list[Recording], path) -> None:
     """Write one recording as a folder of frames; UsageError where the folder holds frames already."""
     [recording] = recordings

@@ -85,7 +85,6 @@ def _body_component(header, path) -> tuple[int, list[str]]:
     )
 
 
-@with_options
 def write(recordings: list[Recording], path) -> None:
     """Write one recording into a `.pose` file; FormatError where the picture is larger than the format can say."""
     with extra("pose-format"):

@@ -81,9 +81,8 @@ def read(
         label = _label(annotation.get("label"), names, where)
         told = {"fps": annotation.get("fps"), "label": label, "split": split_of.get(name)}
         size = _size(annotation.get("img_shape"), where) or (width, height)
-        told_tracked = annotation.get("tracked")
-        known = told_tracked if isinstance(told_tracked, bool) else tracked
-        recordings.append(make_recording(keypoints, where, fps, *size, told, tracked=known, name=name))
+        own = annotation.get("tracked", tracked)
+        recordings.append(make_recording(keypoints, where, fps, *size, told, tracked=bool(own), name=name))
     return recordings
 
 
@@ -97,10 +96,7 @@ def _contents(content, path) -> tuple[list, dict, list[str] | None]:
         raise FormatError(f"{path}: wanted PYSKL's dict with split and annotations, got {got[:200]}")
     if not annotations:
         raise FormatError(f"{path}: wanted annotations, got none")
-    splits = content.get("split") or {}
-    if not isinstance(splits, dict):
-        raise FormatError(f"{path}: split: wanted a dict of lists, got {in_words(splits)}")
-    return annotations, splits, content.get("classes")
+    return annotations, content.get("split") or {}, content.get("classes")
 
 
 def _split_table(splits: dict, protocol: str | None, path) -> dict[str, str]:
@@ -176,11 +172,10 @@ def _coco17(keypoints: np.ndarray, layout: str | None, where: str) -> np.ndarray
 
 def _size(value, where: str) -> tuple[int, int] | None:
     """Return (width, height), or None where `img_shape` is missing."""
-    array = as_array(value)
-    value = value if array is None else array.ravel().tolist()
     if value is None:
         return None
-    pair = value[:2] if isinstance(value, list | tuple) else ()
+    array = as_array(value)
+    pair = value[:2] if isinstance(value, list | tuple) else () if array is None else array.ravel()[:2].tolist()
     if len(pair) != 2 or not all(type(v) in (int, float) and 1 <= v <= 100_000 for v in pair):
         raise FormatError(f"{where}: img_shape: wanted (height, width), 1 to 100000, got {in_words(value)}")
     return int(pair[1]), int(pair[0])
@@ -193,9 +188,11 @@ def _label(value, names: list[str] | None, where: str) -> str | None:
         return value
     if type(value) is not int or value < 0:
         raise FormatError(f"{where}: label: wanted one number or word, got {in_words(value)}")
-    if names is not None and value >= len(names):
+    if names is None:
+        return str(value)
+    if value >= len(names):
         raise FormatError(f"{where}: label: wanted one of {len(names)} classes, 0 to {len(names) - 1}, got {value}")
-    return str(value) if names is None else names[value]
+    return names[value]
 
 
 @with_options
@@ -217,19 +214,16 @@ def write(recordings: list[Recording], path, *, classes: Sequence[str] | None = 
         Two recordings have one name, or a label is not among the classes.
     """
     names = [f"{recording.name or 'recording'}{recording.suffix}" for recording in recordings]
-    for name, count in Counter(names).most_common(1):
-        if count > 1:
-            raise UsageError(f"{path}: wanted a name for each recording, got {name!r} {count} times")
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
+        raise UsageError(f"{path}: wanted a name of its own for each recording, got {twice[0]!r} twice")
     labels = {recording.label for recording in recordings} - {None}
     known = list(classes or (EMOTIONS if labels <= set(EMOTIONS) else sorted(labels)))
     if lost := sorted(labels - set(known)):
         raise UsageError(f"{path}: classes: wanted every label among {', '.join(known)}, got {lost[0]}")
     splits = {split: [n for n, r in zip(names, recordings, strict=True) if r.split == split] for split in SPLITS}
-    content = {
-        "split": {split: members for split, members in splits.items() if members},
-        "annotations": [_annotation(n, r, known) for n, r in zip(names, recordings, strict=True)],
-        "classes": known,
-    }
+    annotations = [_annotation(n, r, known) for n, r in zip(names, recordings, strict=True)]
+    splits = {split: members for split, members in splits.items() if members}
+    content = {"split": splits, "annotations": annotations, "classes": known}
     # NumPy 2 still knows the names of NumPy 1, and MMAction2 is used with either.
     text = pickle.dumps(content, protocol=3)
     new, old = (f"cnumpy.{core}.multiarray\n_reconstruct\n".encode() for core in ("_core", "core"))
@@ -240,13 +234,8 @@ def _annotation(name: str, recording: Recording, classes: list[str]) -> dict:
     keypoints = np.nan_to_num(recording.keypoints.astype(np.float32), nan=0.0).swapaxes(0, 1)
     shape = (int(recording.height), int(recording.width))
     label = {} if recording.label is None else {"label": classes.index(recording.label)}
+    label |= {"frame_dir": name, "img_shape": shape, "original_shape": shape, "total_frames": keypoints.shape[1]}
+    xy, scores = np.ascontiguousarray(keypoints[..., :2]), np.ascontiguousarray(keypoints[..., 2])
     return label | {
-        "frame_dir": name,
-        "img_shape": shape,
-        "original_shape": shape,
-        "total_frames": keypoints.shape[1],
-        "keypoint": np.ascontiguousarray(keypoints[..., :2]),
-        "keypoint_score": np.ascontiguousarray(keypoints[..., 2]),
-        "fps": float(recording.fps),
-        "tracked": bool(recording.tracked),
-    }
+        "keypoint": xy, "keypoint_score": scores, "fps": float(recording.fps), "tracked": bool(recording.tracked),
+    }  # fmt: skip

@@ -60,10 +60,7 @@ def _keypoints(labels, video, path) -> tuple[np.ndarray, bool]:
     # With one instance a frame sleap-io does not look at tracks.
     used = {instance.track for instance in instances}
     tracked = None not in used and (len(used) == 1 or max(map(len, frames)) > 1)
-    try:
-        found = labels.numpy(video, untracked=not tracked, return_confidence=True)
-    except Exception as error:
-        raise FormatError(f"{path}: not a sound SLEAP file: {first_line(error)}") from None
+    found = labels.numpy(video, untracked=not tracked, return_confidence=True)
     keypoints = pick_named(found, instances[0].skeleton.node_names, path)
     return keypoints[:, (keypoints[..., 2] > 0).any((0, 2))], tracked
 

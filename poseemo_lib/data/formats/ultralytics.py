@@ -114,9 +114,7 @@ def read(path, *, fps: Fps = 25.0, width: Side = None, height: Side = None) -> l
     places = people[..., :2]
     if shares or ((places > 0).any() and not (places > 1).any()):
         if not (width and height):
-            raise UsageError(
-                f"{path}: x and y are shares of the picture, not pixels: give the options width and height"
-            )
+            raise UsageError(f"{path}: x and y are shares of the picture: give the options width and height")
         places *= (width, height)
     people[(places == 0).all(-1)] = 0
     keypoints, tracked = arrange(mark_poses(people), at, ids, last - first + 1, path)
@@ -136,10 +134,8 @@ def _person(person, where: str) -> tuple[np.ndarray, int | None]:
     """Return the values (17, 3) of a person, and the track's id or None."""
     found = person.get("keypoints") if isinstance(person, dict) else None
     if not isinstance(found, dict) or not {"x", "y"} <= set(found):
-        got = ", ".join(map(str, person)) if isinstance(person, dict) else in_words(person)
-        raise FormatError(
-            f"{where}: wanted a person with keypoints of x, y and visible, got {got}; is it a pose model?"
-        )
+        got = ", ".join(person) if isinstance(person, dict) else in_words(person)
+        raise FormatError(f"{where}: wanted keypoints with x, y and visible, got {got}; is it a pose model?")
     columns = [numbers(found[key], f"{where}: {key}") for key in ("x", "y", "visible") if key in found]
     if {len(column) for column in columns} != {17}:
         got = ", ".join(str(len(column)) for column in columns)
@@ -192,7 +188,6 @@ def _label_table(file: Path) -> np.ndarray:
     return table
 
 
-@with_options
 def write(recordings: list[Recording], path) -> None:
     """Write one recording into a `.json` file, as `to_json()` of all frames, or else into a folder of label files.
 
