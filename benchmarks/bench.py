@@ -9,22 +9,23 @@ Compare ratios, not times: what else the machine does hits both sides of a row a
 import argparse
 import importlib
 import json
+import os
 import sys
 import tempfile
 import time
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from common import HERE, Options, Row, as_dict, describe_machine, load, markdown
+from common import HERE, Options, Row, describe_machine, markdown
 
 from poseemo_lib.files import write_text
 
 INTERRUPTED = 130  # what a shell says after Ctrl-C
 SUBJECTS = {
     "input_path": "cropping, augmentation and features against a plain DataLoader; bytes moved",
-    "training_speed": "training against a fixed batch, Lightning, skorch; FLOP/s; length of a window",
-    "networks": "the training step of every network, in float32 and bf16",
-    "processes": "processes, threads and precision",
+    "training_speed": "training against a fixed batch, Lightning, skorch; length of a window",
+    "networks": "the training step of every network, in float32 and bf16, against its arithmetic",
     "run_overhead": "the parts of a run that are not training",
     "dataset_scale": "writing, reading, checking and auditing a dataset",
     "predict_live": "prediction and live use by stage",
@@ -99,7 +100,7 @@ def measure(name: str, options: Options, rows: list[Row]) -> None:
 def table(facts: dict, rows: list[Row]) -> str:
     """Write where and when, and the rows as a table."""
     machine = ", ".join(f"{name} {value}" for name, value in facts["machine"].items())
-    loads = f"load before {facts['load_before'][0]}, after {facts['load_after'][0]}"
+    loads = f"load before {facts['load_before'][0]:.2f}, after {facts['load_after'][0]:.2f}"
     return f"{facts['date']}; {machine}; {loads}\n\n{markdown(rows)}\n"
 
 
@@ -110,7 +111,7 @@ def main() -> int:
         sys.path.append(given.packages)
     options = Options(given.quick, given.device, given.rounds, given.large, given.packages, tuple(given.threads))
     facts = {"date": datetime.now(UTC).isoformat(timespec="seconds"), "quick": given.quick, "device": given.device}
-    facts |= {"machine": describe_machine(given.device), "load_before": load()}
+    facts |= {"machine": describe_machine(given.device), "load_before": os.getloadavg()}
     rows: list[Row] = []
     code = 0
     for name in given.only:
@@ -118,7 +119,7 @@ def main() -> int:
             measure(name, options, rows)
         except KeyboardInterrupt:
             code = INTERRUPTED
-        facts |= {"load_after": load(), "rows": [as_dict(row) for row in rows]}
+        facts |= {"load_after": os.getloadavg(), "rows": [asdict(row) for row in rows]}
         write_text(given.out, json.dumps(facts, indent=1) + "\n")
         write_text(given.out.with_suffix(".md"), table(facts, rows))
         if code:

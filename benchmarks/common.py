@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -83,10 +83,9 @@ def number(value: float | None) -> str:
 
 
 def in_turns(arms: dict[str, Callable[[], float]], rounds: int, *, warm: bool = True) -> dict[str, list[float]]:
-    """Measure things one after another, round by round, so that what else the machine does affects all alike.
+    """Measure things one after another, round by round, so that other load on the machine affects all alike.
 
-    Each of the `arms`, by name, does its work and returns a number; the result has the numbers of all rounds. `warm`
-    does each once before, not counted.
+    Each of the `arms`, by name, does its work and returns a number. With `warm` each runs once before, not counted.
     """
     if warm:
         for work in arms.values():
@@ -221,11 +220,6 @@ def describe_machine(device: str = "cpu") -> dict:
     return facts | {"torch": torch.__version__, "numpy": numpy.__version__, "poseemo": __version__}
 
 
-def load() -> list[float]:
-    """Tell how many processes wanted a processor in the last 1, 5 and 15 minutes."""
-    return [round(value, 2) for value in os.getloadavg()]
-
-
 def markdown(rows: list[Row]) -> str:
     """Write rows as a Markdown table, aligned."""
     table = [list(COLUMNS), *([text.replace("|", "/") for text in row.cells()] for row in rows)]
@@ -234,11 +228,6 @@ def markdown(rows: list[Row]) -> str:
     lines = [f"| {' | '.join(line)} |" for line in padded]
     lines.insert(1, f"|{'|'.join('-' * (width + 2) for width in widths)}|")
     return "\n".join(lines)
-
-
-def as_dict(row: Row) -> dict:
-    """Give a row for the JSON file."""
-    return asdict(row)
 
 
 def main() -> None:

@@ -7,7 +7,6 @@ import torch
 from common import (
     Options,
     Row,
-    compare,
     in_turns,
     named_threads,
     prepared_clips,
@@ -49,7 +48,6 @@ def measure(options: Options) -> Iterator[Row]:
                 name = f"batch {batch_size}, {named_threads(count)}"
                 yield from against_loader(data, how, batch_size, name, options)
                 yield from by_stage(data, how, batch_size, name, options)
-                yield from against_bytes(data, how, batch_size, name, options)
 
 
 def check_same(data: PreparedClips) -> None:
@@ -120,12 +118,15 @@ def _to_device(loader, device: str) -> None:
 
 
 def by_stage(data, how, batch_size: int, name: str, options: Options) -> Iterator[Row]:
-    """Split a batch into its stages, microseconds a sample; `A / B` is the stage's share."""
+    """Split a batch into its stages, and compare with a copy of the bytes that it has to read and write at least."""
     device, generator = options.device, torch.Generator(options.device)
     clip = torch.arange(batch_size, device=device) % len(data)
     shape = (batch_size, N_FRAMES, MAX_PEOPLE, N_KEYPOINTS)
     position = crop_positions(data.lengths[clip], N_FRAMES, how.time_warp, generator)
     draws = draw(how, shape, generator)
+    # A copy reads and writes the same number of bytes.
+    size = batch_size * (BYTES_IN + BYTES_OUT) // 8
+    source, target = torch.ones(size, device=device), torch.empty(size, device=device)
     stages = {
         "whole": lambda: training_batch(data, clip, N_FRAMES, how, generator),
         "draw: crops": lambda: crop_positions(data.lengths[clip], N_FRAMES, how.time_warp, generator),
@@ -133,6 +134,7 @@ def by_stage(data, how, batch_size: int, name: str, options: Options) -> Iterato
         "draw: noise alone": lambda: draw(Augmentation(noise=how.noise), shape, generator),
         "gather, augment, features": lambda: features_at(data, clip, position, draws),
         "gather, features": lambda: features_at(data, clip, position, Draws()),
+        "copy of the same bytes": lambda: target.copy_(source),
     }
     repeats = options.size(10, 2)
     arms = {stage: _per_sample(work, batch_size, repeats, device) for stage, work in stages.items()}
@@ -141,30 +143,3 @@ def by_stage(data, how, batch_size: int, name: str, options: Options) -> Iterato
 
 def _per_sample(work, batch_size: int, repeats: int, device: str):
     return lambda: 1e6 * seconds_of(lambda: [work() for _ in range(repeats)], device) / repeats / batch_size
-
-
-def against_bytes(data, how, batch_size: int, name: str, options: Options) -> Iterator[Row]:
-    """Compare with a plain copy of the bytes that a batch has to read and write at least."""
-    device, generator = options.device, torch.Generator(options.device)
-    clip = torch.arange(batch_size, device=device) % len(data)
-    repeats = options.size(10, 2)
-    # A copy reads and writes the same number of bytes.
-    size = batch_size * (BYTES_IN + BYTES_OUT) // 8
-    source, target = torch.ones(size, device=device), torch.empty(size, device=device)
-    position = crop_positions(data.lengths[clip], N_FRAMES, how.time_warp, generator)
-    works = {
-        "whole path": lambda: training_batch(data, clip, N_FRAMES, how, generator),
-        "gather, features": lambda: features_at(data, clip, position, Draws()),
-        "copy of the same bytes": lambda: target.copy_(source),
-    }
-    features = 1e-6 * repeats * batch_size * N_FRAMES * N_FEATURES
-
-    def rate(work):
-        return lambda: features / seconds_of(lambda: [work() for _ in range(repeats)], device)
-
-    values = in_turns({name: rate(work) for name, work in works.items()}, options.turns(7))
-    *paths, copied = values.items()
-    gigabytes = (BYTES_IN + BYTES_OUT) / (N_FRAMES * N_FEATURES) / 1000
-    note = f"1 million features move {gigabytes:.4f} GB at least"
-    for path in paths:
-        yield compare(SUBJECT, f"bytes, {name}", "million features/s", path, copied, note)

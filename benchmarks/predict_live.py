@@ -50,24 +50,16 @@ def _predictors(folder: Path, architecture: str, options: Options) -> dict:
 
 
 def recording(n_frames: int) -> PoseClip:
-    """Join synthetic clips of two people to one recording."""
-    clips = [clip for clip in synthetic_clips(200) if clip.n_people == 2]
-    first = clips[0]
-    clips = [clip for clip in clips if (clip.fps, clip.width) == (first.fps, first.width)]
-    parts, length = [], 0
-    for clip in cycle(clips):
-        parts.append(clip.keypoints)
-        length += clip.n_frames
-        if length >= n_frames:
-            break
-    keypoints = np.nan_to_num(np.concatenate(parts)[:n_frames])
-    return PoseClip("", "", keypoints, first.fps, first.width, first.height, "", "")
+    """Repeat a synthetic clip of two people."""
+    clip = next(clip for clip in synthetic_clips(200) if clip.n_people == 2)
+    keypoints = np.nan_to_num(np.tile(clip.keypoints, (-(-n_frames // clip.n_frames), 1, 1, 1))[:n_frames])
+    return PoseClip("", "", keypoints, clip.fps, clip.width, clip.height, "", "")
 
 
 def by_window(predictors: dict, name: str, options: Options) -> Iterator[Row]:
     """Compare predictors, and the stages of each: milliseconds a window, one at a time and 128 together."""
     from poseemo_lib.data.formats import Recording
-    from poseemo_lib.inference.predictor import windows_of
+    from poseemo_lib.inference.predictor import predict_recording, windows_of
 
     clip = recording(options.size(2000, 300))
     whole = Recording(clip.keypoints, clip.fps, clip.width, clip.height)
@@ -79,17 +71,15 @@ def by_window(predictors: dict, name: str, options: Options) -> Iterator[Row]:
         arms = {kind: _per_item(work, together, options) for kind, work in works.items()}
         values = in_turns(arms, options.turns(9))
         yield from rows_of(SUBJECT, f"{name}, {together} window(s) at a time", "ms/window", values)
-    arms = {"windows and answers": _per_item(lambda: _predict(predictors["torch"], whole), clip.n_frames, options, 1)}
+    arms = {
+        "windows and predictions": _per_item(
+            lambda: predict_recording(predictors["torch"], whole), clip.n_frames, options, 1
+        )
+    }
     arms["cutting windows"] = _per_item(lambda: windows_of(predictors["torch"].info, whole), clip.n_frames, options, 1)
     values = in_turns(arms, options.turns(5))
     yield from shares_of(SUBJECT, f"{name}, a recording of two people", "ms/frame", values)
     yield from stages(predictors, windows[:1], size, name, options)
-
-
-def _predict(predictor, whole) -> None:
-    from poseemo_lib.inference.predictor import predict_recording
-
-    predict_recording(predictor, whole)
 
 
 def _per_item(work, items: int, options: Options, repeats: int | None = None):
@@ -101,8 +91,6 @@ def stages(predictors: dict, windows, size: tuple, name: str, options: Options) 
     """Split one window into preparation, features and network; `A / B` is the stage's share of the whole."""
     import torch
 
-    from poseemo_lib.features.compiled_features import derive_features
-    from poseemo_lib.inference.predictor_info import prepare_windows
     from poseemo_lib.training.batching import evaluation_batch, prepare_clips
 
     network = predictors["torch"]
@@ -122,17 +110,6 @@ def stages(predictors: dict, windows, size: tuple, name: str, options: Options) 
         "prepare": lambda: prepare_clips(clips, info.classes, how),
         "crop and features": lambda: evaluation_batch(data, clip, torch.zeros_like(clip), info.n_frames),
         "network": infer,
-    }
-    values = in_turns({stage: _per_item(work, 1, options) for stage, work in arms.items()}, options.turns(9))
-    yield from shares_of(SUBJECT, f"{name}, stages of one window", "ms/window", values)
-    exported = predictors.get("ONNX, features")
-    if exported is None:
-        return
-    prepared, _ = prepare_windows(info, windows, *size)
-    arms = {
-        "ONNX": lambda: exported.probabilities(windows, *size),
-        "prepare": lambda: prepare_windows(info, windows, *size),
-        "features": lambda: derive_features(prepared, info.fps, how.positions),
     }
     values = in_turns({stage: _per_item(work, 1, options) for stage, work in arms.items()}, options.turns(9))
     yield from shares_of(SUBJECT, f"{name}, stages of one window", "ms/window", values)

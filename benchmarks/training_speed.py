@@ -1,4 +1,4 @@
-"""Training: against one fixed batch, other loops and the machine's arithmetic, and by the length of a window."""
+"""Training: against one fixed batch and other loops, by part, and by the length of a window."""
 
 import warnings
 from collections.abc import Iterator
@@ -25,7 +25,6 @@ from torch import nn
 from poseemo_lib.clips import EMOTIONS
 from poseemo_lib.features.augmentation import Augmentation
 from poseemo_lib.models import build_model
-from poseemo_lib.models.cost import count_multiply_adds
 from poseemo_lib.models.standardised import Standardised
 from poseemo_lib.training.batching import PreparedClips, training_batch
 from poseemo_lib.training.fit import Settings, fit, make_optimizer, update_average
@@ -52,24 +51,11 @@ def measure(options: Options) -> Iterator[Row]:
                     yield from trial.against_fixed_batch()
                     yield from trial.by_part()
                     yield from trial.against_other_loops()
-                    yield from trial.against_peak()
         yield from by_frames(data, name, options)
 
 
 class Trial:
-    """One model, batch size and number of threads.
-
-    Parameters
-    ----------
-    data : PreparedClips
-    architecture : str
-    batch_size : int
-    what : str
-        Its name in the table.
-    options : Options
-    n_frames : int, optional
-        Of a window; default: as a run has it.
-    """
+    """One model, batch size and number of threads; `what` is its name in the table."""
 
     def __init__(
         self, data: PreparedClips, architecture: str, batch_size: int, what: str, options: Options, n_frames: int = 0
@@ -162,24 +148,6 @@ class Trial:
                 yield from rows_of(SUBJECT, self.what, "samples/s", in_turns(arms, self.options.turns(3)))
         yield from absent
 
-    def against_peak(self) -> Iterator[Row]:
-        """Compare the arithmetic done with that of a large matrix product."""
-        model = self.model()
-        flops = 3 * 2 * count_multiply_adds(model, self.settings.n_frames)  # backward: twice the forward
-        size = self.options.size(1536, 512) if self.device == "cpu" else 8192
-        left, right = torch.rand(2, size, size, device=self.device).unbind()
-        product = 1e-9 * 2 * size**3
-        arms = {"poseemo": self.ours(), "fixed batch": self.fixed()}
-        arms = {name: _scaled(work, 1e-9 * flops) for name, work in arms.items()}
-        arms[f"matrix product of {size}"] = lambda: product / seconds_of(lambda: left @ right, self.device)
-        values = in_turns(arms, self.options.turns(5))
-        note = f"{1e-6 * flops:.0f} MFLOP a sample"
-        yield from shares_of(SUBJECT, f"arithmetic, {self.what}", "GFLOP/s", dict(reversed(values.items())), note)
-
-
-def _scaled(work, factor: float):
-    return lambda: factor * work()
-
 
 def training_settings(batch_size: int, precision: str = "float32", epochs: int = 1) -> Settings:
     """Fill the settings of a short training with a run's defaults."""
@@ -190,18 +158,9 @@ def training_settings(batch_size: int, precision: str = "float32", epochs: int =
 
 
 class Step:
-    """The bare training step on one batch.
-
-    Parameters
-    ----------
-    model : nn.Module
-    batch : tuple
-        Features, mask and labels.
-    settings : Settings
-    """
+    """The bare training step on one batch of features, mask and labels."""
 
     def __init__(self, model: nn.Module, batch: tuple, settings: Settings):
-
         self.model, self.batch, self.settings = model.train(), batch, settings
         self.optimizer = make_optimizer(model, settings)
 
