@@ -41,22 +41,11 @@ class WorkerError(PoseemoError):
 
 @dataclass(frozen=True)
 class Result:
-    """The record that a task returns.
+    """The record that a task returns."""
 
-    Parameters
-    ----------
-    state : str
-        `done`, `failed`, or another word of the task's own.
-    error : str
-        One line; empty unless it failed.
-    notebook : str
-        The executed notebook of a run that failed, where there is one.
-    seconds : float
-    """
-
-    state: str
-    error: str = ""
-    notebook: str = ""
+    state: str  # `done`, `failed`, or another word of the task's own
+    error: str = ""  # one line; empty unless it failed
+    notebook: str = ""  # the executed notebook of a run that failed, where there is one
     seconds: float = 0.0
 
 

@@ -46,34 +46,15 @@ PAUSE = 5.0
 
 @dataclass(frozen=True)
 class VideoOrder:
-    """A video to extract.
+    """A video to extract."""
 
-    Parameters
-    ----------
-    name : str
-        The clip's id.
-    path : str
-    result : str
-        File for the result.
-    videos : str
-        The folder or list that it was found in.
-    estimator : dict
-        Arguments of `open_estimator`.
-    sha256 : str
-        Of the model's file on the client.
-    code : str
-        Hash of the client's code.
-    fps : float or None
-    cuts : bool
-    """
-
-    name: str
+    name: str  # the clip's id
     path: str
-    result: str
-    videos: str
-    estimator: dict
-    sha256: str
-    code: str
+    result: str  # file for the result
+    videos: str  # the folder or list that it was found in
+    estimator: dict  # arguments of `open_estimator`
+    sha256: str  # of the model's file on the client
+    code: str  # hash of the client's code
     fps: float | None = None
     cuts: bool = True
 
@@ -109,8 +90,6 @@ def extract_dataset(
         See :func:`poseemo_lib.data.extraction.sources.find_entries`.
     out : str or Path
         The dataset's folder, on a local or shared file system. `quality.csv` is written beside the clips.
-    name : str
-        The dataset's name.
     estimator : mapping, optional
         Arguments of :func:`poseemo_lib.video.estimators.open_estimator`.
     fps : float, optional
@@ -119,14 +98,6 @@ def extract_dataset(
         Look for scene cuts.
     jobs, cluster, resources
         See :class:`poseemo_lib.studies.engine.Engine`.
-    source, licence : str
-        Where the videos come from, and their licence.
-    progress : bool
-        Print how far it is.
-
-    Returns
-    -------
-    ExtractionReport
 
     Raises
     ------
@@ -172,13 +143,7 @@ def extract_dataset(
 
 
 def check_out(out: Path) -> None:
-    """Refuse a place for a dataset where another one is, or a file.
-
-    Raises
-    ------
-    UsageError
-        There is something at `out` that an extraction must not touch.
-    """
+    """Refuse a place for a dataset where another one is, or a file."""
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out}: wanted a new folder, got a file")
     if (out / INFO_FILE).exists() and not (out / FOLDER).exists():
@@ -206,18 +171,7 @@ def _close() -> None:
 
 
 def extract_one(order: VideoOrder, abandoned: Callable[[], bool] = bool) -> str:
-    """Extract a video into its file.
-
-    Parameters
-    ----------
-    order : VideoOrder
-    abandoned : callable
-        Asked after each picture whether the video is no longer wanted.
-
-    Returns
-    -------
-    str
-        `done`.
+    """Extract a video into its file; `abandoned` is asked after each picture whether it is no longer wanted.
 
     Raises
     ------
@@ -270,8 +224,8 @@ def _extract(report: ExtractionReport, orders: list[VideoOrder], engine: Engine,
         for order, result in engine.run(extract_one, orders, lambda order: order.name):
             if result.state == "failed":
                 one = by_name[order.name]
-                told = result.error.startswith(str(one.entry.path))
-                one.fault = result.error if told else f"{one.entry.path}: {result.error}"
+                named = result.error.startswith(str(one.entry.path))
+                one.fault = result.error if named else f"{one.entry.path}: {result.error}"
             display.ended(order.name, result, sizes[order.name])
 
 

@@ -19,16 +19,7 @@ KERNEL_START_ATTEMPTS = 2
 
 
 class NotebookError(PoseemoError):
-    """A cell of a notebook failed; ends a command as the error in the cell would have.
-
-    Parameters
-    ----------
-    reason : str
-        What the cell raised.
-    notebook : Path, optional
-        The executed notebook.
-    exit_code : int
-    """
+    """A cell of a notebook failed for a `reason`; ends a command as the error in the cell would have."""
 
     def __init__(self, reason: str, notebook: Path | None = None, exit_code: int = PoseemoError.exit_code):
         super().__init__(f"{reason} (executed notebook: {notebook})" if notebook else reason)
@@ -36,13 +27,7 @@ class NotebookError(PoseemoError):
 
 
 def check_notebook(notebook: Path, parameters: dict) -> None:
-    """Refuse what Papermill accepts with only a warning: unknown parameters, or a notebook without a parameters cell.
-
-    Raises
-    ------
-    UsageError
-        The notebook is missing, has no parameters cell, or lacks a parameter of that name.
-    """
+    """Refuse what Papermill accepts with only a warning: unknown parameters, or no parameters cell."""
     import nbformat
     from papermill import inspect_notebook
 
@@ -80,8 +65,6 @@ def execute_notebook(
         A path, or the name of one in `notebooks/`.
     output : str or Path
         The executed notebook; it appears there once the execution has ended.
-    parameters : dict
-        Literals.
     show_output : bool
         Print what the cells print.
     save_each : bool

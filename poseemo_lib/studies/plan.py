@@ -92,13 +92,7 @@ class PlannedRun:
 
 
 def load_study(path: str | Path) -> Study:
-    """Read and check a study file.
-
-    Raises
-    ------
-    UsageError
-        The file is missing or has an unknown or wrong key, named.
-    """
+    """Read a study file; a missing file or a wrong key is a UsageError."""
     path = Path(path)
     values = read_yaml(path)
     if "cells" in values:
@@ -120,20 +114,8 @@ def _study_fault(path: Path, error: dict) -> str:
 def plan_runs(study: Study, where: str | Path, out: str | Path, *, progress: bool = True) -> list[PlannedRun]:
     """List the runs of a study, each with its folder and identity; makes the dataset where it has a recipe.
 
-    Parameters
-    ----------
-    study : Study
-    where : str or Path
-        The study's file, for messages and for the files that `from` names.
-    out : str or Path
-        Folder of the study's runs.
-    progress : bool
-        Show a progress bar while the dataset is made.
-
-    Returns
-    -------
-    list of PlannedRun
-        Seeds outermost, so that a study that is stopped has whole comparisons.
+    `where` is the study's file, for messages and for the files that `from` names; `out` is the folder of its runs.
+    Seeds are outermost, so that a study that is stopped has whole comparisons.
 
     Raises
     ------
@@ -158,19 +140,9 @@ def plan_runs(study: Study, where: str | Path, out: str | Path, *, progress: boo
 
 
 def look_at_runs(study: Study, where: str | Path, out: str | Path) -> tuple[list[PlannedRun], str]:
-    """List the runs of a study without making anything.
+    """List the runs of a study without making anything, and say why the dataset cannot be used, or nothing.
 
-    Returns
-    -------
-    list of PlannedRun
-        See :func:`plan_runs`; without its dataset a study's folds are not known, and one stands for them.
-    str
-        Why the dataset cannot be used; empty where it can.
-
-    Raises
-    ------
-    UsageError
-        A parameter is wrong.
+    Without its dataset a study's folds are not known, and one run stands for them.
     """
     configs = _checked_configs(study, where)
     if not (fault := _dataset_fault(study.dataset)):
@@ -210,15 +182,14 @@ def _parameters(study: Study, where: str | Path, name: str, values: dict, fold: 
 
 
 def _config_values(study: Study, name: str, where: Path) -> dict:
-    own, source = dict(study.configs[name].model_extra), study.configs[name].file
-    shared = dict(study.base)
-    if source is not None:
-        candidates = [where.parent / f"{source}", PARAMETERS / f"{source}", PARAMETERS / f"{source}.yaml"]
-        found = next((path for path in candidates if path.is_file()), None)
-        if found is None:
-            raise UsageError(f"{where}: configs.{name}.from: wanted a parameter file, found none at {source}")
-        shared |= read_yaml(found)
-    return shared | own
+    own, source = study.configs[name].model_extra, study.configs[name].file
+    if source is None:
+        return study.base | own
+    candidates = [where.parent / source, PARAMETERS / source, PARAMETERS / f"{source}.yaml"]
+    found = next((path for path in candidates if path.is_file()), None)
+    if found is None:
+        raise UsageError(f"{where}: configs.{name}.from: wanted a parameter file, found none at {source}")
+    return study.base | read_yaml(found) | own
 
 
 def _folds(table, values: dict) -> list[str]:
@@ -226,7 +197,7 @@ def _folds(table, values: dict) -> list[str]:
 
     if values.get("split") != FOLD_SPLIT or values.get("fold"):
         return [values.get("fold", "")]
-    return list(fold_names(table))
+    return fold_names(table)
 
 
 def _with_fold(values: dict, fold: str) -> dict:

@@ -45,26 +45,13 @@ TICK = 1.0
 
 @dataclass(frozen=True)
 class Order:
-    """A run to make.
-
-    Parameters
-    ----------
-    run : PlannedRun
-    parameters : dict
-        All parameters of the run, with the place of the dataset, the device and the number of threads.
-    out : str
-        Folder of the study's runs.
-    code : list
-        For a cluster: see :func:`code_of`.
-    seen : str or None
-        When the run that was in the folder at the start of the study had finished.
-    """
+    """A run to make."""
 
     run: PlannedRun
-    parameters: dict
-    out: str
-    code: list
-    seen: str | None = None
+    parameters: dict  # all of the run, with the place of the dataset, the device and the number of threads
+    out: str  # folder of the study's runs
+    code: list  # for a cluster: see `code_of`
+    seen: str | None = None  # when the run that was in the folder at the start of the study had finished
 
 
 @dataclass
@@ -80,29 +67,9 @@ class Outcome:
 def run_study(
     runs: list[PlannedRun], out: Path, engine: Engine, *, only: set[str] | None = None, ended: Callable | None = None
 ) -> Outcome:
-    """Make the runs that are missing.
+    """Make the runs of a study that are missing in `out`, of all configs or `only` some; a failed one stops no other.
 
-    Parameters
-    ----------
-    runs : list of PlannedRun
-        All runs of the study.
-    out : Path
-        Folder of the study's runs.
-    engine : Engine
-    only : set of str, optional
-        The configs to make.
-    ended : callable, optional
-        Called with each run and its result.
-
-    Returns
-    -------
-    Outcome
-        A failed run does not stop the others.
-
-    Raises
-    ------
-    PoseemoError
-        No run can be made.
+    `ended` is called with each run and its result. A PoseemoError says that no run can be made.
     """
     outcome = Outcome()
     chosen = [run for run in runs if only is None or run.config in only]
@@ -143,13 +110,7 @@ def code_of(parameters: RunParameters) -> list:
 
 
 def write_plan(runs: list[PlannedRun], out: Path) -> None:
-    """Write which runs a study consists of; a complete study may lie in a folder that cannot be written.
-
-    Raises
-    ------
-    PoseemoError
-        The folder cannot be written.
-    """
+    """Write which runs a study consists of; a complete study may lie in a folder that cannot be written to."""
     plan = {"runs": [run.plan(out) for run in runs]}
     with suppress(OSError, json.JSONDecodeError):
         if json.loads((out / STUDY_FILE).read_text(encoding="utf-8")) == plan:
@@ -162,18 +123,9 @@ def write_plan(runs: list[PlannedRun], out: Path) -> None:
 
 
 def make_run(order: Order, abandoned: Callable[[], bool] = bool) -> str:
-    """Make the run of an order, unless another process has made it or is working on it.
+    """Make the run of an order, unless it is no longer wanted: `abandoned()`.
 
-    Parameters
-    ----------
-    order : Order
-    abandoned : callable
-        Whether the run is no longer wanted.
-
-    Returns
-    -------
-    str
-        `done`; `elsewhere` where another process has made it; `busy` where another process is working on it.
+    Returns `done`; `elsewhere` where another process has made it; `busy` where another process is working on it.
 
     Raises
     ------
@@ -212,14 +164,6 @@ def make_run(order: Order, abandoned: Callable[[], bool] = bool) -> str:
 
 def execute_run_notebook(parameters: RunParameters, folder: Path, config: str, *, show_output: bool = False) -> None:
     """Execute the training notebook for one run; it is kept in the run's folder, also when it fails.
-
-    Parameters
-    ----------
-    parameters : RunParameters
-    folder : Path
-    config : str
-    show_output : bool
-        Print what the notebook prints.
 
     Raises
     ------
@@ -284,32 +228,16 @@ def _execute(
 
 
 def gpu_names(gpus: list[int], jobs_per_gpu: int) -> list[str]:
-    """Name the GPU of each run at a time, for `CUDA_VISIBLE_DEVICES`.
+    """Name the GPU of each run at a time, for `CUDA_VISIBLE_DEVICES`: in turn, so that a few runs spread over all.
 
-    Parameters
-    ----------
-    gpus : list of int
-        Which ones, counted as this process sees them.
-    jobs_per_gpu : int
-        Runs at a time on each.
-
-    Returns
-    -------
-    list of str
-        GPUs in turn, so that a few runs spread over all of them.
+    GPUs are counted as this process sees them.
     """
     visible = [name for name in os.environ.get(GPU_VARIABLE, "").split(",") if name]
     return [visible[gpu] if visible else str(gpu) for gpu in gpus] * jobs_per_gpu
 
 
 def check_gpus(gpus: list[int], runs: list[PlannedRun]) -> None:
-    """Refuse GPUs that are not there, and runs that choose their GPU themselves.
-
-    Raises
-    ------
-    UsageError
-        What is there is named.
-    """
+    """Refuse GPUs that are not there, and runs that choose their GPU themselves."""
     import torch
 
     there = torch.cuda.device_count()  # to ask for their names would take memory of each as long as the study lasts
