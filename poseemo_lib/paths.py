@@ -35,9 +35,7 @@ def open_place(url):
 
     try:
         return fsspec.core.url_to_fs(str(url))
-    except ImportError as error:
-        raise UsageError(f"{url}: a package for such URLs is missing: {error}") from None
-    except ValueError as error:
+    except (ImportError, ValueError) as error:
         raise UsageError(
             f"{url}: wanted a folder or a URL that fsspec can open, got {error}; correct it, or install the package "
             "that adds the protocol to fsspec"

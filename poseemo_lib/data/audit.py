@@ -12,9 +12,9 @@ Five kinds of leak between train, val and test are looked for:
 
 `near` finds copies with noise of 2 % of the torso, another size or place in the picture, a mirror image, another frame
 rate, and some frames cut off either end. It does not find: a shift by more than a second or a cut of more than about a
-tenth of the clip; a change of speed or of view; a body that hardly moves, once noise is added to it (nothing tells it
-from another that stands as still); tracks of fewer than 12 frames. Of a movement that occurs many times, not every pair
-is listed.
+tenth of the clip; a change of speed or of view; a body that hardly moves, once noise is added to it (nothing
+distinguishes it from another that stands as still); tracks of fewer than 12 frames. Of a movement that occurs many
+times, not every pair is listed.
 
 Candidates for `near` are neighbours in a sketch of 32 numbers (:mod:`poseemo_lib.data.near_duplicates`); only they, and
 at most 10,000 pairs of them, are measured. The audit streams: it keeps about 130 bytes a clip and, while candidates are

@@ -121,9 +121,8 @@ def _check_call(split, seed, target, most, kinds) -> tuple[str, ...]:
     ):
         if not sound:
             raise UsageError(f"{name}: wanted {wanted}, got {value!r}")
-    for kind in kinds:
-        if kind not in KINDS:
-            raise UsageError(f"kinds: wanted among {', '.join(KINDS)}, got {kind!r}; {nearest(kind, KINDS)}")
+    if unknown := [kind for kind in kinds if kind not in KINDS]:
+        raise UsageError(f"kinds: wanted some of {', '.join(KINDS)}, got {unknown[0]!r}; {nearest(unknown[0], KINDS)}")
     return tuple(kind for kind in KINDS if kind in kinds)
 
 

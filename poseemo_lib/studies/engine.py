@@ -55,7 +55,7 @@ class Engine:
     Parameters
     ----------
     jobs : int
-        Worker processes on this machine.
+        Worker processes on this machine; each has its share of the cores, `threads`.
     cluster : str, optional
         Address of a Dask scheduler whose workers are used instead.
     resources : dict of str to float, optional
@@ -66,11 +66,6 @@ class Engine:
         Packages whose versions must be the same on the client and the cluster's workers.
     preload : sequence of str
         Modules whose `dask_setup` prepares a local worker process.
-
-    Attributes
-    ----------
-    threads : int
-        Each local worker's share of the cores.
 
     Raises
     ------
@@ -153,23 +148,11 @@ class Engine:
         )
 
     def run(self, function: Callable, orders: Iterable, name: Callable[[object], str] = str) -> Iterator:
-        """Carry out orders.
+        """Carry out orders, which are pickled, and yield (order, :class:`Result`) as each ends.
 
-        Parameters
-        ----------
-        function : callable
-            Of a module: (order, abandoned) -> state for the :class:`Result`. It calls `abandoned()` now and then, and
-            stops where that is true. An error that it raises is a failed order; a `WorkerError` or `UsageError`
-            ends all.
-        orders : iterable
-            Pickled.
-        name : callable
-            Order -> its name on Dask's dashboard.
-
-        Yields
-        ------
-        (order, Result)
-            As each ends.
+        `function(order, abandoned)`, of a module, returns the state for the result. It calls `abandoned()` now and
+        then, and stops where that is true. An error that it raises is a failed order; a `WorkerError` or `UsageError`
+        ends all. `name` gives an order's name on Dask's dashboard.
 
         Raises
         ------

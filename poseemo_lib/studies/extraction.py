@@ -36,8 +36,7 @@ ESTIMATOR = {"name": "mediapipe", "model": None, "people": 4, "min_confidence": 
 # Distributions whose versions must agree on a cluster.
 PACKAGES = {
     "mediapipe": ("mediapipe", "numpy", "av", "scenedetect"),
-    "rtmo": ("rtmlib", "onnxruntime", "numpy", "av", "scenedetect"),
-    "rtmpose": ("rtmlib", "onnxruntime", "numpy", "av", "scenedetect"),
+    **dict.fromkeys(("rtmo", "rtmpose"), ("rtmlib", "onnxruntime", "numpy", "av", "scenedetect")),
 }
 NOBODY = "wanted somebody in the pictures, found nobody in any of {frames}; a clip without people is none"
 # Seconds between two lines of progress.

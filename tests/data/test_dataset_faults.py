@@ -33,12 +33,9 @@ def first(value):
         ({"keypoints": lambda v: [[np.nan, np.nan, 0] * (len(v[0]) // 3), *v[1:]]}, "clip-0", "NaN everywhere"),
         ({"n_frames": first(0), "keypoints": first([])}, "clip-0", "at least one frame"),
         ({"n_people": first(5)}, "clip-0", "5 people"),
-        ({"width": first(-640)}, "clip-0", "width"),
         ({"fps": first(float("nan"))}, "clip-0", "fps"),
         ({"label": first("glad")}, "clip-0", "label"),
-        ({"split": first("dev")}, "clip-0", "split"),
         ({"clip_id": first("clip-2")}, "clip-2", "taken"),
-        ({"group_id": first("")}, "clip-0", "group_id"),
     ],
 )
 def test_each_fault_on_disk_is_named_with_file_and_clip(tmp_path, changes, clip_id, wanted):
@@ -57,12 +54,8 @@ def test_each_fault_on_disk_is_named_with_file_and_clip(tmp_path, changes, clip_
 @pytest.mark.parametrize("column", SCHEMA.names)
 def test_a_null_of_another_writer_is_a_fault(tmp_path, column):
     dataset = write(tmp_path / "data", [make_clip(i) for i in range(4)])
-    path = f"{dataset.root}/clips-00000.parquet"
-    table = pq.read_table(path)
-    position = table.schema.get_field_index(column)
-    values = [None, *table.column(column).to_pylist()[1:]]
-    pq.write_table(table.set_column(position, column, pa.array(values, SCHEMA.field(column).type)), path)
-    faults = list(dataset.faults())
+    spoil(dataset, **{column: first(None)})
+    faults, path = list(dataset.faults()), f"{dataset.root}/clips-00000.parquet"
     expected = "" if column == "clip_id" else "clip-0"
     if column in ("split", "augmented_from"):
         assert faults == []
@@ -126,11 +119,9 @@ def test_a_shard_of_another_writer_is_read_or_its_columns_are_named(tmp_path):
     ("change", "wanted"),
     [
         (lambda text: text[: len(text) // 2], "not valid JSON"),
-        (lambda text: "", "not valid JSON"),
         (lambda text: "[]", "damaged"),
         (lambda text: text.replace('"n_clips": 3', '"n_clips": "many"'), "n_clips: "),
         (lambda text: text.replace('"n_clips": 3', '"n_clips": 4'), "sum over the shards, 3, got 4"),
-        (lambda text: text.replace('"n_clips": 3', '"n_clips": -3'), "n_clips: "),
         (lambda text: text.replace('"licence"', '"license"'), "license: "),
         (lambda text: text.replace('"format_version": 1', '"format_version": 2, "new": 0'), "got 2"),
     ],

@@ -245,14 +245,6 @@ def test_a_dataset_is_written_and_read_back(tmp_path):
     assert not [path.name for path in (tmp_path / "d").iterdir() if path.name.startswith(".tmp")]
 
 
-def test_a_dataset_is_not_overwritten(tmp_path):
-    write_synthetic_dataset(tmp_path, 3)
-    before = (tmp_path / PLANTED_FILE).read_bytes()
-    with pytest.raises(UsageError, match="wanted an empty folder"):
-        write_synthetic_dataset(tmp_path, 4)
-    assert (tmp_path / PLANTED_FILE).read_bytes() == before
-
-
 def test_the_same_call_goes_on_after_a_stop(tmp_path, monkeypatch):
     written, write = [], DatasetWriter.write
 

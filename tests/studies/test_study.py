@@ -77,10 +77,8 @@ def test_a_config_takes_its_file_then_its_own_values(tiny, tmp_path):
         ({"sedes": [1]}, "s.yaml: sedes: unknown key; did you mean seeds?"),
         ({"configs": {}}, "s.yaml: configs: dictionary should have at least 1 item"),
         ({"configs": {"../../out": {}}}, "configs.../../out: string should match pattern"),
-        ({"configs": {".hidden": {}}}, "configs..hidden: string should match pattern"),
         ({"configs": {"a": {"seeds": 3}}}, "configs.a.seeds: input should be a valid list, got 3"),
         ({"seeds": [0, 0]}, "seeds: wanted every seed once, got [0, 0]"),
-        ({"seeds": []}, "seeds: list should have at least 1 item"),
         ({"configs": {"a": {"dataset": "other"}}}, "configs.a: dataset: belongs to the study"),
         ({"configs": {"a": {"split": "official"}}}, "s.yaml: configs.a: official split"),
         ({"configs": {"a": {"epoch": 1}}}, "s.yaml: configs.a: epoch: unknown parameter; did you mean epochs?"),
@@ -370,13 +368,11 @@ def test_gpus_in_turn_and_by_the_names_that_this_process_sees(monkeypatch):
 
 def test_what_says_auto_gets_the_gpu_or_fails(order, tmp_path):
     """Without a GPU to see, a run that was given one must not fall back to the CPU in silence."""
-    asked = SimpleNamespace(
-        address=None, threads=3, gpus=["63"], run=lambda *arguments: told.append(arguments[1]) or []
-    )
-    told = []
-    run_study([order.run], tmp_path, asked)
-    parameters = told[0][0].parameters
-    assert (parameters["device"], parameters["threads"]) == ("cuda", 1)  # the study says the threads
+    given = []
+    engine = SimpleNamespace(address=None, threads=3, gpus=["63"], run=lambda _, orders, __: given.extend(orders) or [])
+    run_study([order.run], tmp_path, engine)
+    parameters = given[0].parameters
+    assert (parameters["device"], parameters["threads"]) == ("cuda", 1)  # of the study
 
 
 def test_states(tmp_path):

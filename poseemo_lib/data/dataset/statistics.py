@@ -44,8 +44,8 @@ def measure_clip(keypoints: np.ndarray, fps: float, height: int) -> dict[str, fl
         **{f"missing_{part}": _mean(~seen[there][:, list(joints)]) for part, joints in PARTS.items()},
         "torso": float(np.fmax.reduce(torso)),
         "torso_share": float(np.fmax.reduce(torso)) / height,
-        "confidence": _quantile(keypoints[..., 2][seen], 0.5),
-        "speed": _quantile(_speeds(xy, torso) * fps, 0.5),
+        "confidence": _median(keypoints[..., 2][seen]),
+        "speed": _median(_speeds(xy, torso) * fps),
     }
 
 
@@ -88,9 +88,9 @@ def _speeds(xy: np.ndarray, torso: np.ndarray) -> np.ndarray:
     return (mean / np.where(torso > 0, torso, np.nan))[count > 0]
 
 
-def _quantile(values: np.ndarray, quantile: float) -> float:
+def _median(values: np.ndarray) -> float:
     values = values[np.isfinite(values)]
-    return float(np.quantile(values, quantile)) if values.size else float("nan")
+    return float(np.quantile(values, 0.5)) if values.size else float("nan")
 
 
 def _mean(values: np.ndarray) -> float:

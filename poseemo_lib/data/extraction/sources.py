@@ -55,7 +55,7 @@ def find_entries(
     label_map : mapping, optional
         Label in a path or list -> class.
     split : str, optional
-        Of all videos of which nothing else tells it.
+        Of all videos whose split nothing else says.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Synthetic clips with a known answer: bodies in front of a TV-like camera, with emotions planted where it is recorded.
+"""Synthetic clips with a known ground truth: moving bodies before a TV-like camera, and a record of what was planted.
 
 In: settings. Out: clips, or a dataset of them with `planted.parquet`, which says where each clip's emotion is.
 Read `generator` first (one clip from its index), then `plan` (which show, scene and label a clip has), `style` (shows,

@@ -27,29 +27,15 @@ _STREAMS = ("mixture", "cut", "label", "show", "actor", "scene", "clip", "expres
 
 @dataclass(frozen=True)
 class SyntheticSettings:
-    """What a synthetic dataset is made from; a setting out of range raises a UsageError.
-
-    Parameters
-    ----------
-    n_clips : int
-    seed : int
-        0 or more.
-    signal : float
-        Multiplies the emotions' effect: 0 is none, 1 the default difficulty, more is easier.
-    n_groups : int or None
-        Shows, 1..n_clips; by default :func:`default_groups`.
-    two_people : float
-        Share of the scenes with two people, 0..1.
-    cues : {"whole_body", "local"}
-        How an emotion shows: by many cues of most of the upper body, or, for testing attribution methods, by one cue of
-        a single limb or the head for a shorter time.
-    """
+    """What a synthetic dataset is made from; a setting out of range raises a UsageError."""
 
     n_clips: int
     seed: int = 0
-    signal: float = 1.0
-    n_groups: int | None = None
-    two_people: float = 0.5
+    signal: float = 1.0  # multiplies the emotions' effect: 0 is none, 1 the default difficulty, more is easier
+    n_groups: int | None = None  # shows; by default one for 25 clips, 10 to 400, and not more than clips
+    two_people: float = 0.5  # share of the scenes with two people
+    # How an emotion shows: by many cues of most of the upper body or, "local", to test attribution methods, by one cue
+    # of a single limb or the head for a shorter time.
     cues: str = "whole_body"
 
     def __post_init__(self):
@@ -68,8 +54,8 @@ class SyntheticSettings:
         plain = {"n_clips": int, "seed": int, "signal": float, "two_people": float}
         for name, kind in plain.items():
             object.__setattr__(self, name, kind(getattr(self, name)))
-        n_groups = default_groups(self.n_clips) if self.n_groups is None else self.n_groups
-        object.__setattr__(self, "n_groups", int(n_groups))
+        default = min(max(round(self.n_clips / _CLIPS_A_GROUP), _LEAST_GROUPS), _MOST_GROUPS, self.n_clips)
+        object.__setattr__(self, "n_groups", default if self.n_groups is None else int(self.n_groups))
 
     def recipe(self) -> dict:
         """Return what a dataset's record says of them; `cues` only where not at its default, which older ones lack."""
@@ -77,11 +63,6 @@ class SyntheticSettings:
         if self.cues == type(self).cues:
             del recipe["cues"]
         return recipe
-
-
-def default_groups(n_clips: int) -> int:
-    """Give the number of shows for so many clips: one for 25, 10 to 400, and not more than clips."""
-    return min(max(round(n_clips / _CLIPS_A_GROUP), _LEAST_GROUPS), _MOST_GROUPS, n_clips)
 
 
 def _fault(name: str, value, kind: type, low: float, high: float) -> str:
