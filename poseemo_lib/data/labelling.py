@@ -9,12 +9,8 @@ from poseemo_lib.clips import EMOTIONS, SPLITS, PoseClip
 from poseemo_lib.data.formats import Recording
 from poseemo_lib.errors import UsageError
 
-_SPLIT_WORDS = {word: word for word in SPLITS} | {
-    "training": "train",
-    "valid": "val",
-    "validation": "val",
-    "testing": "test",
-}
+_SPLIT_WORDS = {word: word for word in SPLITS}
+_SPLIT_WORDS |= {"training": "train", "valid": "val", "validation": "val", "testing": "test"}
 _GROUPS = ("label", "group", "source", "split")
 
 
@@ -45,17 +41,9 @@ class Entry:
 
 def clip_of(entry: Entry, recording: Recording) -> PoseClip:
     """Make the clip of a recording whose main people are in its slots."""
-    return PoseClip(
-        clip_id=entry.name + recording.suffix,
-        label=entry.label,
-        keypoints=recording.keypoints,
-        fps=recording.fps,
-        width=recording.width,
-        height=recording.height,
-        source_id=entry.source_id,
-        group_id=entry.group_id,
-        split=entry.split,
-    )
+    picture = (recording.fps, recording.width, recording.height)
+    clip_id, source, group = entry.name + recording.suffix, entry.source_id, entry.group_id
+    return PoseClip(clip_id, entry.label, recording.keypoints, *picture, source, group, entry.split)
 
 
 def find_path(path: Path, src: Path) -> Found:
@@ -99,8 +87,8 @@ def match_found(
         source = groups.get("source") or one.name
         group = groups.get("group") or source
         entries.append(Entry(one.path, one.name, label_of[label], source, group, split_of.get(own), one.inside))
-    labelled = {(one.path, one.text) for one, _, _ in told}
-    return entries, [one.text for one in found if (one.path, one.text) not in labelled]
+    labelled = {id(one) for one, _, _ in told}
+    return entries, [one.text for one in found if id(one) not in labelled]
 
 
 def compile_pattern(label_pattern: str) -> re.Pattern:
@@ -110,31 +98,26 @@ def compile_pattern(label_pattern: str) -> re.Pattern:
     except re.error as error:
         raise UsageError(f"--label-pattern {label_pattern!r}: not a regular expression: {error}") from None
     if not pattern.groupindex or not set(pattern.groupindex) <= set(_GROUPS):
-        raise UsageError(
-            f"--label-pattern {label_pattern!r}: wanted a group (?P<label>...) and at most {', '.join(_GROUPS[1:])} "
-            f"beside it, got {', '.join(pattern.groupindex) or 'no named group'}"
-        )
+        got = ", ".join(pattern.groupindex) or "no named group"
+        wanted = f"a group (?P<label>...) and at most {', '.join(_GROUPS[1:])} beside it"
+        raise UsageError(f"--label-pattern {label_pattern!r}: wanted {wanted}, got {got}")
     return pattern
 
 
 def _label_table(labels: set[str], label_map: Mapping[str, str]) -> dict[str, str]:
     """Label of a recording -> class, for every label that occurs."""
     wanted = {label.lower(): emotion.lower() for label, emotion in label_map.items()}
-    bad = sorted(set(wanted.values()) - set(EMOTIONS))
-    if bad:
+    if bad := sorted(set(wanted.values()) - set(EMOTIONS)):
         raise UsageError(f"--label-map: wanted a class among {', '.join(EMOTIONS)}, got {', '.join(bad)}")
     table = {label: wanted.get(label.lower(), label.lower()) for label in labels}
-    lost = sorted(label for label, emotion in table.items() if emotion not in EMOTIONS)
-    if lost:
-        raise UsageError(
-            f"labels: wanted {', '.join(EMOTIONS)}, got {', '.join(lost[:20])}; map each: --label-map {lost[0]}=neutral"
-        )
+    if lost := sorted(label for label, emotion in table.items() if emotion not in EMOTIONS):
+        got = f"{', '.join(lost[:20])}; map each: --label-map {lost[0]}=neutral"
+        raise UsageError(f"labels: wanted {', '.join(EMOTIONS)}, got {got}")
     return table
 
 
 def _split_table(words: set[str]) -> dict[str, str]:
     """Split in a path -> train, val or test, for every word that occurs."""
-    lost = sorted(word for word in words if word.lower() not in _SPLIT_WORDS)
-    if lost:
+    if lost := sorted(word for word in words if word.lower() not in _SPLIT_WORDS):
         raise UsageError(f"split: wanted one of {', '.join(_SPLIT_WORDS)}, got {', '.join(lost)}")
     return {word: _SPLIT_WORDS[word.lower()] for word in words}

@@ -117,7 +117,7 @@ def test_other_layouts(tmp_path):
         ({"annotations": [4]}, "annotation 0: wanted a dict, got 4"),
         ([annotation(name="")], "annotation 0: wanted its name under frame_dir"),
         ([annotation(keypoint=[[1, 2]])], "a: wanted an array under keypoint"),
-        ([{"frame_dir": "k", "label": 1, "raw_file": "x.pkl"}], "keeps its keypoints in another file"),
+        ([{"frame_dir": "k", "label": 1, "raw_file": "x.pkl"}], "got keypoints in another file"),
         ([annotation(keypoint=np.ones((1, 4, 25, 3)))], "wanted 2D keypoints, got 3D ones"),
         ([annotation(total_frames=9)], "wanted total_frames as in keypoint, 4, got 9"),
         ([annotation(img_shape=(0, 5))], "img_shape: wanted"),

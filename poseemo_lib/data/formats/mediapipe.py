@@ -71,10 +71,8 @@ def _pick(arrays: dict[str, np.ndarray], path) -> np.ndarray:
     found = fitting.get("landmarks", next(iter(fitting.values())) if len(fitting) == 1 else None)
     if found is None:
         got = ", ".join(f"{name or 'an array'} {array.shape} {array.dtype}" for name, array in arrays.items())
-        raise FormatError(
-            f"{path}: wanted one array (frames, {_LANDMARKS}, 3 to 5) or (frames, people, {_LANDMARKS}, 3 to 5), "
-            f"got {len(fitting)} such in {got or 'no arrays'}"
-        )
+        wanted = f"(frames, {_LANDMARKS}, 3 to 5) or (frames, people, {_LANDMARKS}, 3 to 5)"
+        raise FormatError(f"{path}: wanted one array {wanted}, got {len(fitting)} such in {got or 'no arrays'}")
     return found[:, None] if found.ndim == 3 else found
 
 

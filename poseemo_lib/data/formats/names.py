@@ -47,10 +47,8 @@ def match_names(names: Sequence[str], where) -> dict[int, int]:
             found[joint] = place
     if len(found) < _FEWEST or not {JOINT["left_shoulder"], JOINT["right_shoulder"]} <= set(found):
         some = ", ".join(map(str, names[:8])) + (", ..." if len(names) > 8 else "")
-        raise FormatError(
-            f"{where}: wanted joints named like COCO's (left_shoulder, right_shoulder and at least {_FEWEST} in all), "
-            f"got {len(found)} of 17 in {some or 'no names'}"
-        )
+        wanted = f"joints named like COCO's (left_shoulder, right_shoulder and at least {_FEWEST} in all)"
+        raise FormatError(f"{where}: wanted {wanted}, got {len(found)} of 17 in {some or 'no names'}")
     return found
 
 

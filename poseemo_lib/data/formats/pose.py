@@ -79,10 +79,8 @@ def _body_component(header, path) -> tuple[int, list[str]]:
                 match_names(component.points, path)
                 return first, component.points
         first += len(component.points)
-    names = ", ".join(component.name for component in header.components)
-    raise FormatError(
-        f"{path}: wanted a component with the joints of a body (left_shoulder, ...), got {names or 'none'}"
-    )
+    got = ", ".join(component.name for component in header.components) or "none"
+    raise FormatError(f"{path}: wanted a component with the joints of a body (left_shoulder, ...), got {got}")
 
 
 def write(recordings: list[Recording], path) -> None:

@@ -109,11 +109,8 @@ def _split_table(splits: dict, protocol: str | None, path) -> dict[str, str]:
         return {}
     wanted = protocol if protocol is not None else next(iter(by_protocol))
     if wanted not in by_protocol or (protocol is None and len(by_protocol) > 1):
-        known = ", ".join(name or "(none)" for name in by_protocol)
-        raise UsageError(
-            f"{path}: the option protocol: wanted one of {known or 'none'}, or none, got {protocol or 'no choice'}: "
-            "each splits the clips in its own way"
-        )
+        known, got = ", ".join(name or "(none)" for name in by_protocol) or "none", protocol or "no choice"
+        raise UsageError(f"{path}: the option protocol: wanted one of {known}, or none, got {got}")
     table: dict[str, str] = {}
     for key, split in by_protocol[wanted].items():
         for name in _texts(splits[key], f"{path}: split {key}"):
@@ -143,8 +140,8 @@ def _keypoints(annotation: dict, layout: str | None, where: str) -> np.ndarray:
     """Return keypoints (T, M, 17, 3)."""
     xy, score = as_array(annotation.get("keypoint")), as_array(annotation.get("keypoint_score"))
     if xy is None:
-        more = ", which keeps its keypoints in another file" if "raw_file" in annotation else ""
-        raise FormatError(f"{where}: wanted an array under keypoint, got one without{more}")
+        got = "keypoints in another file" if "raw_file" in annotation else "none"
+        raise FormatError(f"{where}: wanted an array under keypoint, got {got}")
     if xy.ndim == 4 and xy.shape[3] == 3:
         raise FormatError(f"{where}: wanted 2D keypoints, got 3D ones: no camera has seen them; take the 2D file")
     if xy.ndim != 4 or 0 in xy.shape or xy.shape[3] != 2:

@@ -67,9 +67,7 @@ def load_json(path):
     """Parse a JSON file in UTF-8, UTF-16 or UTF-32; FormatError where it cannot be read or is damaged."""
     try:
         return json.loads(read_bytes(path))
-    except RecursionError:
-        raise FormatError(f"{path}: truncated or damaged JSON: nested too deeply") from None
-    except ValueError as error:  # also bytes that are no text
+    except (ValueError, RecursionError) as error:  # also bytes that are no text
         raise FormatError(f"{path}: truncated or damaged JSON: {error}") from None
 
 
@@ -128,7 +126,6 @@ def told_number(told: Mapping, key: str, where, most: int = 100_000) -> float | 
     """Return a number that a file says, or None; FormatError where it is not 1 to `most`."""
     value = told.get(key)
     if value is not None and (isinstance(value, bool) or not isinstance(value, Real) or not 1 <= value <= most):
-        raise FormatError(
-            f"{where}: {key}: wanted a number from 1 to {most}, got {in_words(value)}; --set {key}=... replaces it"
-        )
+        got = f"{in_words(value)}; --set {key}=... replaces it"
+        raise FormatError(f"{where}: {key}: wanted a number from 1 to {most}, got {got}")
     return value

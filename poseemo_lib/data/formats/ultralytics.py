@@ -181,10 +181,8 @@ def _label_table(file: Path) -> np.ndarray:
     except ValueError as error:
         raise FormatError(f"{file}: wanted lines of equally many numbers, got something else: {error}") from None
     if table.shape[1] not in {_BOX + 17 * channels + more for channels in (2, 3) for more in (0, 1, 2)}:
-        raise FormatError(
-            f"{file}: wanted 56 values a line (class, box, 17 joints of x, y, v; 39 without v; up to two more: "
-            f"confidence, track id), got {table.shape[1]}"
-        )
+        wanted = "class, box, 17 joints of x, y, v; 39 without v; up to two more: confidence, track id"
+        raise FormatError(f"{file}: wanted 56 values a line ({wanted}), got {table.shape[1]}")
     return table
 
 
