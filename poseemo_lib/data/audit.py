@@ -144,8 +144,6 @@ def read_clips(dataset: Dataset, split: pd.Series, directions: np.ndarray | None
     if not parts:
         raise DatasetError(f"{dataset.root}: wanted clips to audit, got an empty dataset")
     clips = pd.DataFrame({name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
-    if not clips["clip"].is_unique:
-        raise DatasetError(f"{dataset.root}: wanted each clip_id once, got one twice; `poseemo inspect` names it")
     missing = split.index[~names.isin(clips["clip"]) & (numbers[:-1] >= 0)]
     if len(missing):
         raise UsageError(
@@ -160,11 +158,8 @@ def _check_split(split: pd.Series) -> tuple[pd.Index, np.ndarray]:
     unknown = sorted(set(split.dropna()) - set(SPLITS), key=str)
     if unknown:
         raise UsageError(f"split: wanted train, val and test, got {', '.join(map(repr, unknown))}")
-    names = pd.Index(_hashes(split.index))
-    if not names.is_unique:
-        raise UsageError("split: wanted each clip_id once, got one twice")
     # The last entry is where get_indexer's -1, not found, points.
-    return names, np.append(pd.Index(SPLITS).get_indexer(split), -1).astype(np.int8)
+    return pd.Index(_hashes(split.index)), np.append(pd.Index(SPLITS).get_indexer(split), -1).astype(np.int8)
 
 
 def _hashes(texts: Iterable[str]) -> np.ndarray:

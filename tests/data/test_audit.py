@@ -4,14 +4,12 @@ import pytest
 from test_dataset import write
 
 from poseemo_lib.clips import EMOTIONS, PoseClip, mark_missing
-from poseemo_lib.data.audit import KINDS, audit, read_clips
+from poseemo_lib.data.audit import KINDS, audit
 from poseemo_lib.data.inspecting import audit_text
 from poseemo_lib.data.near_duplicates import (
     fit_sketch,
-    measure_pairs,
     mirror_sequence,
     pose_distance,
-    sample_sketch,
     track_descriptor,
     track_sequence,
 )
@@ -255,22 +253,6 @@ def test_the_distance_ignores_place_and_size_and_has_a_closed_form():
     # A shift in time of 10 frames is found, too little overlap is not measured.
     assert pose_distance(sequence, sequence[10:])[0] == pytest.approx(0, abs=1e-5)
     assert pose_distance(sequence, sequence[:4])[0] == np.inf
-
-
-def test_pairs_of_tracks_are_measured_as_from_the_clips(disguised):
-    dataset, _ = disguised
-    split = pd.Series("train", index=dataset.table()["clip_id"])
-    _, tracks = read_clips(dataset, split, sample_sketch(dataset)[0])
-    rng = np.random.default_rng(0)
-    pairs = pd.DataFrame(rng.integers(len(tracks.row), size=(40, 2)), columns=["a", "b"])
-    pairs["mirrored"] = rng.random(40) < 0.5
-    found = measure_pairs(dataset, tracks, pairs)
-    clips = dict(dataset.take(tracks.row[np.unique(pairs[["a", "b"]])]))
-    for pair, wanted in zip(pairs.itertuples(), found, strict=True):
-        shown = [(clips[tracks.row[i]], tracks.person[i]) for i in (pair.a, pair.b)]
-        a, b = (track_sequence(clip.keypoints[:, person], clip.fps) for clip, person in shown)
-        alone = pose_distance(a, mirror_sequence(b) if pair.mirrored else b)
-        np.testing.assert_allclose(alone, wanted, rtol=0.02, atol=0.002)  # kept in half precision
 
 
 def test_mirroring_changes_signs_of_the_sketch_only():

@@ -6,7 +6,7 @@ import pytest
 from poseemo_lib.clips import EMOTIONS
 from poseemo_lib.data.synthetic.body import ANGLE, joint_positions
 from poseemo_lib.data.synthetic.camera import see
-from poseemo_lib.data.synthetic.emotion import CUE_SETS, LOCAL_CUES, draw_expression
+from poseemo_lib.data.synthetic.emotion import CUE_SETS, draw_expression
 from poseemo_lib.data.synthetic.motion import natural_motion
 from poseemo_lib.data.synthetic.style import FRAMINGS, draw_actor, draw_scene, draw_show
 from poseemo_lib.skeleton import PARTS
@@ -59,12 +59,6 @@ def test_cues_name_known_angles_and_have_one_rhythm_at_most(how):
         for cue in cues:
             assert all(name in ANGLE or f"left_{name}" in ANGLE for name in cue.angles)
             assert cue.posture or cue.rhythm or cue.gain != 1
-
-
-def test_every_class_has_a_local_cue_of_each_place():
-    places = {label: [cue.name.rsplit(" ", 1)[0] for cue in cues] for label, cues in LOCAL_CUES.items() if cues}
-    assert set(map(tuple, places.values())) == {("head", "one arm", "one forearm", "one leg", "one shank")}
-    assert all(len(cue.angles) == 1 for cues in LOCAL_CUES.values() for cue in cues)
 
 
 @pytest.mark.parametrize("cue_set", CUE_SETS)
