@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from poseemo_lib.errors import UsageError
 from poseemo_lib.features.tensor_features import N_FEATURES
-from poseemo_lib.models.layers import ConvNorm, frame_embedding, run_recurrent
+from poseemo_lib.models.layers import ConvNorm, classification_head, frame_embedding, run_recurrent
 from poseemo_lib.models.pooling import AttentionPooling, masked_max
 
 
@@ -48,15 +48,8 @@ class TcnBiLSTM(nn.Module):
         self.attention = nn.MultiheadAttention(hidden, heads, dropout, batch_first=True)
         self.attention_norm = nn.LayerNorm(hidden)
         self.pool = AttentionPooling(hidden, hidden // 4)
-        self.head = nn.Sequential(
-            nn.Linear(2 * hidden, hidden),
-            nn.ReLU(),
-            nn.Dropout(dropout),
-            nn.Linear(hidden, hidden // 2),
-            nn.ReLU(),
-            nn.Dropout(dropout),
-            nn.Linear(hidden // 2, n_classes),
-        )
+        first = [nn.Linear(2 * hidden, hidden), nn.ReLU(), nn.Dropout(dropout)]
+        self.head = nn.Sequential(*first, *classification_head(hidden, hidden // 2, n_classes, dropout))
 
     def forward(self, features: Tensor, mask: Tensor) -> Tensor:
         """Classify windows: features (B, T, F) and mask (B, T), True for real frames -> logits (B, n_classes)."""

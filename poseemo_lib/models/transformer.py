@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from poseemo_lib.errors import UsageError
 from poseemo_lib.features.tensor_features import N_FEATURES
+from poseemo_lib.models.layers import classification_head
 
 
 class Transformer(nn.Module):
@@ -44,13 +45,7 @@ class Transformer(nn.Module):
             nn.TransformerEncoderLayer(hidden, heads, feed_forward, dropout, batch_first=True, norm_first=True)
             for _ in range(layers)
         )
-        self.head = nn.Sequential(
-            nn.LayerNorm(hidden),
-            nn.Linear(hidden, hidden // 2),
-            nn.ReLU(),
-            nn.Dropout(dropout),
-            nn.Linear(hidden // 2, n_classes),
-        )
+        self.head = nn.Sequential(nn.LayerNorm(hidden), *classification_head(hidden, hidden // 2, n_classes, dropout))
 
     def forward(self, features: Tensor, mask: Tensor) -> Tensor:
         """Classify windows: features (B, T, F) and mask (B, T), True for real frames -> logits (B, n_classes)."""

@@ -114,7 +114,7 @@ def _number(value):
 
 
 def settings_from(kind, parameters: RunParameters, **more):
-    """Make a dataclass of a kind whose fields are parameters of the same names, but for those in `more`."""
+    """Make a dataclass whose fields are parameters of the same names, except those in `more`."""
     names = [name for name in kind.__dataclass_fields__ if name not in more]
     return kind(**{name: getattr(parameters, name) for name in names}, **more)
 
@@ -125,7 +125,7 @@ def is_baseline(architecture: str) -> bool:
 
 
 def check_parameters(values: dict, where: str = "parameters") -> RunParameters:
-    """Validate what differs from the default parameters of a run; `where` is the file, for messages.
+    """Validate the parameters that differ from the defaults; `where` is the file, for messages.
 
     Raises
     ------
@@ -176,12 +176,12 @@ def _check_model(parameters: RunParameters, where: str) -> None:
 
 
 def _try_model(parameters: RunParameters, where: str) -> None:
-    """Build the model without memory for its weights: what the model refuses is refused here, before any run."""
+    """Build the model without memory for its weights, so that values it refuses are refused before any run."""
     import torch
 
     from poseemo_lib.models import build_model
 
-    if any(value < 1 for value in parameters.model.values() if isinstance(value, int) and not isinstance(value, bool)):
+    if any(value < 1 for value in parameters.model.values() if type(value) is int):
         raise UsageError(f"{where}: model: wanted whole numbers of 1 or more, got {parameters.model}")
     try:
         with torch.device("meta"):
@@ -193,15 +193,11 @@ def _try_model(parameters: RunParameters, where: str) -> None:
 
 
 def _same_kind(value, default) -> bool:
-    if isinstance(default, bool) or isinstance(value, bool):
-        return isinstance(value, bool) and isinstance(default, bool)
-    if isinstance(default, float):
-        return isinstance(value, int | float)
-    return isinstance(value, type(default))
+    return type(value) is type(default) or (type(default) is float and type(value) is int)
 
 
 def describe_parameters() -> list[tuple[str, str, object, str]]:
-    """List every parameter: name, type, default, description."""
+    """List every parameter with its type, default and description."""
     fields = RunParameters.model_fields.items()
     return [(name, _kind(field.annotation), field.default, field.description or "") for name, field in fields]
 
