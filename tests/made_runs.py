@@ -1,4 +1,4 @@
-"""Run folders with made-up answers, for tests of what reads them."""
+"""Made-up predictions of clustered clips, and run folders with them, for tests of what reads them."""
 
 import numpy as np
 import pandas as pd
@@ -9,7 +9,7 @@ from poseemo_lib.training.evaluation import probability_columns
 CLASSES = ("angry", "happy", "sad")
 
 
-def answers(labels, share, rng):
+def predict(labels, share, rng):
     """Right in about that share of clips, otherwise one of the other classes."""
     labels = np.asarray(labels)
     wrong = (labels + rng.integers(1, 3, len(labels))) % 3
@@ -29,14 +29,15 @@ def write_run(
         "dataset": {"content_hash": "h", "synthetic": synthetic, "name": "d"},
     }  # fmt: skip
     write_json(folder / "run.json", record)
+    return record
 
 
-def make_table(labels, answered, groups, split="test", prefix="", sure=0.8):
-    """A predictions table whose most probable class is the one answered."""
+def make_table(labels, predicted, groups, split="test", prefix="", sure=0.8):
+    """A predictions table whose most probable classes are those predicted."""
     table = pd.DataFrame({"clip_id": [f"{prefix}{split}-{i:03d}" for i in range(len(labels))]})
     table["split"], table["group_id"], table["source_id"] = split, groups, table["clip_id"]
     table["label"] = np.array(CLASSES)[labels]
-    table[probability_columns(CLASSES)] = np.where(np.eye(3)[answered] > 0, sure, (1 - sure) / 2)
+    table[probability_columns(CLASSES)] = np.where(np.eye(3)[predicted] > 0, sure, (1 - sure) / 2)
     return table
 
 
@@ -48,7 +49,23 @@ def write_config(root, name, share, *, val_share=None, n_groups=10, n_each=12, s
     for seed in seeds:
         rng = np.random.default_rng([seed, *name.encode()])
         tables = {
-            split: make_table(labels, answers(labels, part, rng), groups, split, prefix)
+            split: make_table(labels, predict(labels, part, rng), groups, split, prefix)
             for split, part in (("val", share if val_share is None else val_share), ("test", share))
         }
         write_run(root / name / f"seed-{seed}", name, tables, seed=seed, **more)
+
+
+def make_config(rng, labels, n_groups, *, skill=0.5, seeds=2, group_sd=0.2, seed_sd=0.03):
+    """Seed -> predictions, right with a probability that differs by group and by seed, otherwise drawn at random."""
+    n_each = len(labels) // n_groups
+    by_group = np.repeat(rng.normal(0, group_sd, n_groups), n_each)
+    tables = {}
+    for seed in range(seeds):
+        right = rng.random(len(labels)) < skill + by_group + rng.normal(0, seed_sd)
+        predicted = np.where(right, labels, (labels + rng.integers(1, 3, len(labels))) % 3)
+        tables[seed] = make_table(labels, predicted, np.repeat([f"g{i:02d}" for i in range(n_groups)], n_each))
+    return tables
+
+
+def predicted_classes(table):
+    return np.array(CLASSES)[table[probability_columns(CLASSES)].to_numpy().argmax(1)]

@@ -1,4 +1,4 @@
-"""Whole studies whose run folders are written by hand: real parameters and layout, answers made up, in no time."""
+"""Whole studies whose run folders are written by hand: real parameters and layout, made-up predictions."""
 
 import json
 from zlib import crc32
@@ -12,19 +12,14 @@ from poseemo_lib.training.parameters import check_parameters, is_baseline
 from poseemo_lib.training.run import score_run
 
 SHARES = (0.12, 0.08, 0.06, 0.18, 0.34, 0.11, 0.11)
-PARTS = ("train", "val", "test")
+SPLITS = ("train", "val", "test")
 
 
 def made_study(root, configs, *, seeds=(0, 1), n_groups=12, per_group=12, skill=0.45, leaks=None):
     """Write the runs of a study.
 
-    Parameters
-    ----------
-    root : Path
-    configs : dict
-        Name -> parameters that differ from the defaults, and `skill`, the share of answers that are no guess.
-    leaks : dict, optional
-        Split -> what the audit found.
+    `configs` has the parameters that differ from the defaults, and `skill`, the share of predictions that are no guess;
+    `leaks` has what the audit found in each split.
     """
     for name, values in configs.items():
         values = dict(values)
@@ -39,7 +34,7 @@ def made_study(root, configs, *, seeds=(0, 1), n_groups=12, per_group=12, skill=
 
 
 def _write(folder, config, parameters, skill, n_groups, per_group, leaks):
-    split = pd.concat([_clips(part, parameters["split"], n_groups, per_group) for part in PARTS], ignore_index=True)
+    split = pd.concat([_clips(part, parameters["split"], n_groups, per_group) for part in SPLITS], ignore_index=True)
     split.to_parquet(folder / "split.parquet")
     held_out = split[split["part"] != "train"].rename(columns={"part": "split"})
     predictions = _predict(held_out, config, parameters, skill)
@@ -52,7 +47,7 @@ def _write(folder, config, parameters, skill, n_groups, per_group, leaks):
         "started": "2026-01-01T00:00:00+00:00", "finished": "2026-01-01T00:00:01+00:00", "poseemo_version": "0",
         "commit": "c", "torch_version": "0", "split_hash": parameters["split"],
         "dataset": {"name": "made", "content_hash": "h", "synthetic": True},
-        "clips": {part: int((split["part"] == part).sum()) for part in PARTS},
+        "clips": {part: int((split["part"] == part).sum()) for part in SPLITS},
     }  # fmt: skip
     if not is_baseline(parameters["architecture"]):
         model = build_model(parameters["architecture"], **parameters["model"])
@@ -73,16 +68,16 @@ def _clips(part, split, n_groups, per_group):
 
 
 def _predict(table, config, parameters, skill):
-    """Give the right answer with the probability `skill`, otherwise one by the classes' frequencies."""
+    """Predict the label with the probability `skill`, otherwise a class by the classes' frequencies."""
     rng = np.random.default_rng(crc32(f"{config}{parameters['seed']}".encode()))
     table = table.reset_index(drop=True)
     truth = pd.Index(EMOTIONS).get_indexer(table["label"])
     if parameters["architecture"] == "majority":
-        answers = np.full(len(table), np.bincount(truth).argmax())
+        predicted = np.full(len(table), np.bincount(truth).argmax())
     else:
-        answers = np.where(rng.random(len(table)) < skill, truth, rng.permutation(truth))
+        predicted = np.where(rng.random(len(table)) < skill, truth, rng.permutation(truth))
     probabilities = np.full((len(table), len(EMOTIONS)), 0.4 / (len(EMOTIONS) - 1))
-    probabilities[np.arange(len(table)), answers] = 0.6
+    probabilities[np.arange(len(table)), predicted] = 0.6
     return table.join(pd.DataFrame(probabilities, columns=[f"p_{name}" for name in EMOTIONS]))
 
 

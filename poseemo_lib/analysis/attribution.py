@@ -20,7 +20,6 @@ from poseemo_lib.training.bootstrap import draw_groups, interval
 from poseemo_lib.training.metrics import log_losses
 
 CHUNK = 256
-N_SPANS = 8
 FEATURE_TYPES = {"x": ("x",), "y": ("y",), "confidence": ("confidence",),
                  "velocity": ("vx", "vy"), "acceleration": ("ax", "ay")}  # fmt: skip
 
@@ -32,15 +31,10 @@ def as_joints(features: Tensor) -> Tensor:
 
 @torch.inference_mode()
 def attention_over_time(model: nn.Module, features: Tensor, mask: Tensor) -> Tensor | None:
-    """Weights with which the network averages over time.
+    """Weights (B, T) with which the network averages over time, 0 on padding; None if it does not pool by attention.
 
     They do not explain a prediction (Jain and Wallace 2019, "Attention is not explanation"): a frame already carries
     what a recurrent or convolutional network gathered from others.
-
-    Returns
-    -------
-    tensor (B, T) or None
-        0 on padding, sum 1. None where the network does not pool by attention.
     """
     pool = next((part for part in model.modules() if isinstance(part, AttentionPooling)), None)
     if pool is None:
@@ -60,28 +54,12 @@ def class_margin(logits: Tensor) -> Tensor:
     return logits - logits.mean(-1, keepdim=True)
 
 
-def integrated_gradients(
-    model: nn.Module, features: Tensor, mask: Tensor, target: Tensor, *, n_steps: int = 32, chunk: int = CHUNK
-) -> Tensor:
-    """Contribution of each number of a window to the margin of a class (:func:`class_margin`).
+def integrated_gradients(model: nn.Module, features: Tensor, mask: Tensor, target: Tensor, *, n_steps: int) -> Tensor:
+    """Signed contributions (B, T, M, K, 7) of each number of a window to the margin of its class `target` (B,).
 
     Integrated gradients (Sundararajan et al. 2017, "Axiomatic attribution for deep networks") along the straight line
-    from 0 throughout, where nothing was seen, to the standardised window.
-
-    Parameters
-    ----------
-    model, features, mask
-    target : int tensor (B,)
-        The class of each window.
-    n_steps : int
-        Points of the integral (Gauss-Legendre).
-    chunk : int
-        Windows that pass the network together; bounds the memory.
-
-    Returns
-    -------
-    tensor (B, T, M, K, 7)
-        Signed. The sum over a window is its margin minus that of the empty window, up to the error of the integral.
+    from 0 throughout, where nothing was seen, to the standardised window, at `n_steps` Gauss-Legendre points. They add
+    up to the window's margin (:func:`class_margin`) minus that of the empty window, up to the error of the integral.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "IProgress not found")  # of tqdm, which it imports
@@ -100,9 +78,9 @@ def integrated_gradients(
                 target=target[rows],
                 additional_forward_args=(mask[rows],),
                 n_steps=n_steps,
-                internal_batch_size=max(chunk, len(rows)),
+                internal_batch_size=CHUNK,
             )
-            for rows in torch.arange(len(features)).split(chunk)
+            for rows in torch.arange(len(features)).split(CHUNK)
         ]
     return as_joints(torch.cat(parts)).detach().float()
 
@@ -111,13 +89,7 @@ def integrated_gradients(
 def integral_error(
     model: nn.Module, features: Tensor, mask: Tensor, target: Tensor, contributions: Tensor
 ) -> tuple[float, float]:
-    """Measure how far the result of :func:`integrated_gradients` is from adding up.
-
-    Returns
-    -------
-    error, size : float
-        Means over windows: distance of the sum from the difference of margins, and size of that difference.
-    """
+    """Mean distance of summed contributions from the difference of margins, and mean size of that difference."""
     x = model.standardise(features)
     full, empty = (class_margin(model.network(one, mask)) for one in (x, torch.zeros_like(x)))
     wanted = (full - empty).gather(1, target[:, None])[:, 0]
@@ -146,13 +118,10 @@ def randomised(model: nn.Module, seed: int) -> nn.Module:
     return other.eval()
 
 
-def feature_blocks(n_frames: int, n_spans: int = N_SPANS) -> list[tuple[str, str, tuple]]:
-    """List the blocks of features that are permuted together, time in `n_spans` equal spans.
+def feature_blocks(n_frames: int) -> list[tuple[str, str, tuple]]:
+    """List the blocks of features that are permuted together: (kind, name, index into (B, T, M, K, 7)).
 
-    Returns
-    -------
-    list of (kind, name, index)
-        Kind is joint, feature, person or time; the index is one into (B, T, M, K, 7).
+    Kinds are joint, feature, person and time (eight equal spans of frames).
     """
     every = slice(None)
     joints = [("joint", name, (every, every, every, k)) for k, name in enumerate(COCO_KEYPOINTS)]
@@ -161,7 +130,7 @@ def feature_blocks(n_frames: int, n_spans: int = N_SPANS) -> list[tuple[str, str
         for name, channels in FEATURE_TYPES.items()
     ]
     people = [("person", f"person {m + 1}", (every, every, m)) for m in range(MAX_PEOPLE)]
-    edges = np.linspace(0, n_frames, n_spans + 1).round().astype(int)
+    edges = np.linspace(0, n_frames, 9).round().astype(int)
     spans = [
         ("time", f"{start}-{stop}", (every, slice(start, stop)))
         for start, stop in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)
@@ -172,21 +141,11 @@ def feature_blocks(n_frames: int, n_spans: int = N_SPANS) -> list[tuple[str, str
 
 @dataclass(frozen=True)
 class Permuted:
-    """Effect of permuting G blocks of features on the predictions of one run for U clips (or recordings).
+    """Effect of permuting G blocks of features on the predictions of one run for U clips (or recordings)."""
 
-    Parameters
-    ----------
-    drop : array (G, U)
-        Fall of the share of right predictions, mean over repeats.
-    loss_increase : array (G, U)
-        Rise of the negative log likelihood, nats, mean over repeats.
-    label : int array (U,)
-        Index of the class.
-    """
-
-    drop: np.ndarray
-    loss_increase: np.ndarray
-    label: np.ndarray
+    drop: np.ndarray  # (G, U), fall of the share of right predictions, mean over repeats
+    loss_increase: np.ndarray  # (G, U), rise of the negative log likelihood in nats, mean over repeats
+    label: np.ndarray  # (U,), index of the class
 
 
 @torch.inference_mode()
@@ -204,17 +163,8 @@ def permute_blocks(
     """Permutation importance (Breiman 2001): exchange one block of features at a time between windows, and score.
 
     Every window gets the block of the next one in a random order, once a repeat. Where the other window is shorter or
-    lacks a joint, the block says "not seen".
-
-    Parameters
-    ----------
-    model, features, mask
-    labels : int array (B,)
-        Index of the class of each window.
-    unit : int array (B,)
-        0 to U - 1: the clip or recording of each window, over which probabilities are averaged.
-    blocks : list of G
-        From :func:`feature_blocks`.
+    lacks a joint, the block says "not seen". `labels` (B,) are class indices; `unit` (B,) numbers the clip or recording
+    of each window, over which probabilities are averaged; `blocks` come from :func:`feature_blocks`.
     """
     x = as_joints(model.standardise(features))
     label = np.zeros(unit.max() + 1, dtype=int)
@@ -262,28 +212,16 @@ def _score(probabilities: np.ndarray, unit: np.ndarray, label: np.ndarray) -> tu
 
 
 def importance_table(
-    blocks: list[tuple], parts: list[Permuted], units: pd.DataFrame, *, n_bootstrap: int = 2000, seed: int = 0
+    blocks: list[tuple], runs: list[Permuted], units: pd.DataFrame, *, n_bootstrap: int = 2000
 ) -> pd.DataFrame:
     """Average the importance of each block over classes, as balanced accuracy does, with a 95 % interval.
 
-    Parameters
-    ----------
-    blocks : list of G
-        From :func:`feature_blocks`.
-    parts : list of Permuted
-        One a run.
-    units : DataFrame
-        clip_id and group_id of the units of all parts, one part after the other.
-
-    Returns
-    -------
-    DataFrame
-        One row a block: kind, name; drop of balanced accuracy (a share), low, high; loss_increase (nats), loss_low,
-        loss_high.
+    `units` has the clip_id and group_id of the units of all runs, one run after the other. One row a block: kind, name;
+    drop of balanced accuracy (a share), low, high; loss_increase (nats), loss_low, loss_high.
     """
-    values = np.concatenate([np.concatenate([part.drop, part.loss_increase]) for part in parts], 1).T  # (N, 2 G)
-    label = np.concatenate([part.label for part in parts])
-    groups = draw_groups(units, n_bootstrap, seed)
+    values = np.concatenate([np.concatenate([run.drop, run.loss_increase]) for run in runs], 1).T  # (N, 2 G)
+    label = np.concatenate([run.label for run in runs])
+    groups = draw_groups(units, n_bootstrap)
     sums, counts = (
         np.moveaxis(groups.sums(units, one, label, label.max() + 1), 1, 0) for one in (values, np.ones((len(label), 1)))
     )

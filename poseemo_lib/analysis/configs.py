@@ -1,6 +1,6 @@
 """One config of a study: its completed runs, with their predictions and scores."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -61,19 +61,23 @@ class ConfigRuns:
         """Trainable parameters; None for a baseline."""
         return self.runs[0].record.get("n_parameters")
 
-    @cached_property
-    def multiply_adds(self) -> int | None:
-        """Multiply-adds of one window; None for a baseline, and for a model that this version does not have."""
-        if self.is_baseline:
-            return None
+    def untrained(self):
+        """Build its network with new weights; None where it is not one, or one that this version does not have."""
         from poseemo_lib.models import build_model
-        from poseemo_lib.models.cost import count_multiply_adds
 
         try:
-            model = build_model(self.architecture, n_classes=len(self.classes), **self.parameters["model"])
+            model = self.parameters["model"]
+            return build_model(self.architecture, n_classes=len(self.classes), **model) if self.is_network else None
         except UsageError:
             return None
-        return count_multiply_adds(model, n_frames=self.parameters["n_frames"])
+
+    @cached_property
+    def multiply_adds(self) -> int | None:
+        """Multiply-adds of one window; None where there is no network."""
+        from poseemo_lib.models.cost import count_multiply_adds
+
+        model = self.untrained()
+        return count_multiply_adds(model, n_frames=self.parameters["n_frames"]) if model else None
 
     @property
     def seeds(self) -> list[int]:
@@ -98,11 +102,7 @@ class ConfigRuns:
     @property
     def leaks(self) -> dict[str, int]:
         """Largest number of leaks of each kind that the audit found in its splits; empty: none."""
-        leaks: dict[str, int] = {}
-        for run in self.runs:
-            for kind, count in run.record["leaks"].items():
-                leaks[kind] = max(count, leaks.get(kind, 0))
-        return {kind: count for kind, count in leaks.items() if count}
+        return largest_counts(run.record["leaks"] for run in self.runs)
 
     def predictions(self, split: str = "test") -> dict[int, pd.DataFrame]:
         """Pool the predictions of a split over the folds: seed -> table, one row a clip (or recording, as scored)."""
@@ -171,6 +171,14 @@ class ConfigRuns:
     def validation_macro_f1(self) -> float:
         """Mean macro-F1 on validation, over seeds: what a choice between configs may use."""
         return float(config_scores(self.predictions("val"), self.classes, n_bootstrap=1).score("macro_f1")["mean"])
+
+
+def largest_counts(found: Iterable[dict[str, int]]) -> dict[str, int]:
+    """Take the largest count of each kind, without zeros."""
+    largest: dict[str, int] = {}
+    for counts in found:
+        largest |= {kind: max(count, largest.get(kind, 0)) for kind, count in counts.items() if count}
+    return largest
 
 
 def selected(configs: list[ConfigRuns]) -> ConfigRuns:

@@ -17,22 +17,13 @@ from poseemo_lib.errors import PoseemoError, UsageError
 
 
 def ensemble_predictions(configs: dict[str, Predictions], classes: tuple[str, ...]) -> Predictions:
-    """Average the probabilities of configs (name -> seed -> predictions table), seed by seed.
-
-    Returns
-    -------
-    dict of DataFrame
-        Seed -> predictions table, sorted by clip_id, for the seeds that all configs have.
+    """Average the probabilities of configs (name -> seed -> predictions table) for each seed that all of them have.
 
     Raises
     ------
-    UsageError
-        There is no config.
     PoseemoError
         The configs have no seed in common, or were tested on different clips.
     """
-    if not configs:
-        raise UsageError("ensemble: wanted at least one config, got none")
     common = sorted(set.intersection(*(set(by_seed) for by_seed in configs.values())))
     if not common:
         seeds = ", ".join(f"{name} {sorted(by_seed)}" for name, by_seed in configs.items())
@@ -45,10 +36,7 @@ def ensemble_predictions(configs: dict[str, Predictions], classes: tuple[str, ..
 def best_by_validation(results: Results, n: int = 3) -> dict[str, list[str]]:
     """Choose up to n networks with the best macro-F1 on validation, mean over seeds, within each fold.
 
-    Returns
-    -------
-    dict
-        Fold -> names of configs, the best first. The fold of runs without folds is "".
+    Returns fold -> names of configs, the best first. The fold of runs without folds is "".
 
     Raises
     ------
@@ -68,38 +56,28 @@ def best_by_validation(results: Results, n: int = 3) -> dict[str, list[str]]:
                 f"ensemble: wanted networks with the same folds, got {every} of {networks[0].name} and {mine} of "
                 f"{name}; complete the study"
             )
-    return {fold: _best([_within(config, fold) for config in networks], n) for fold in every}
+    best = {}
+    for fold in every:
+        # By name where they are equal, so that the order of the configs does not matter.
+        ranked = sorted((-_within(config, fold).validation_macro_f1, config.name) for config in networks)
+        best[fold] = [name for _, name in ranked[:n]]
+    return best
 
 
 def _within(config: ConfigRuns, fold: str) -> ConfigRuns:
     return ConfigRuns(config.name, [run for run in config.counted_runs if run.fold == fold])
 
 
-def _best(configs: list[ConfigRuns], n: int) -> list[str]:
-    # By name where they are equal, so that the order of the configs does not matter.
-    ranked = sorted(configs, key=lambda config: (-config.validation_macro_f1, config.name))
-    return [config.name for config in ranked[:n]]
-
-
 @dataclass(frozen=True)
 class Ensemble(ConfigRuns):
     """Networks as one config, which has predictions and scores as any other.
 
-    Its macro-F1 on validation is too high, since validation chose the members: never choose by it.
-
-    Parameters
-    ----------
-    name : str
-    runs : list of Run
-        The members' runs, which also belong to the members' own configs.
-    members : dict
-        Fold -> the configs whose mean predicts it.
-    all_seeds : bool
-        Average over the seeds too: a single seed 0, instead of one ensemble a seed.
+    Its runs are its members'. Its macro-F1 on validation is too high, since validation chose the members: never choose
+    by it.
     """
 
-    members: dict[str, list[ConfigRuns]] = field(default_factory=dict)
-    all_seeds: bool = False
+    members: dict[str, list[ConfigRuns]] = field(default_factory=dict)  # fold -> the configs whose mean predicts it
+    all_seeds: bool = False  # whether to average over the seeds too: a single seed 0, instead of one ensemble a seed
 
     @property
     def architecture(self) -> str:
@@ -149,7 +127,7 @@ def with_ensemble(results: Results, name: str, n: int = 3) -> Results:
     With fewer than two such networks nothing is added.
     """
     clips = results[name].tested_on
-    part = replace(results, configs=[config for config in results.configs if config.tested_on == clips])
-    if sum(config.is_network for config in part.configs) < 2:
+    alike = replace(results, configs=[config for config in results.configs if config.tested_on == clips])
+    if sum(config.is_network for config in alike.configs) < 2:
         return results
-    return replace(results, configs=[*results.configs, ensemble_config(part, n)])
+    return replace(results, configs=[*results.configs, ensemble_config(alike, n)])

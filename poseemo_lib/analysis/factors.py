@@ -80,17 +80,9 @@ def _variations(networks: dict[str, dict], base: str) -> dict[str, str]:
 def ablation_table(results: Results, metric: str = "macro_f1", tests: pd.DataFrame | None = None) -> pd.DataFrame:
     """Score of the base and of every config that changes one factor of it, by factor.
 
-    Parameters
-    ----------
-    results, metric
-    tests : DataFrame, optional
-        From :func:`poseemo_lib.report.comparisons.comparisons`.
-
-    Returns
-    -------
-    DataFrame
-        factor, value, is_base, config, mean, low, high, sd, n_seeds and, where the configs were tested against the
-        base, `significant`. The base comes once in each factor. Empty where there is no base.
+    Columns: factor, value, is_base, config, mean, low, high, sd, n_seeds and, where `tests` (from
+    :func:`poseemo_lib.report.comparisons.comparisons`) compare the configs with the base, `significant`. The base comes
+    once in each factor. Empty where there is no base.
     """
     base, networks, rows = base_config(results), _networks(results), []
     factors = _variations(networks, base.name) if base else {}
@@ -108,13 +100,9 @@ def ablation_table(results: Results, metric: str = "macro_f1", tests: pd.DataFra
     return table.assign(significant=table["config"].isin(tests["a"][tests["significant"]])) if len(tests) else table
 
 
-def _value(factor: str, values: dict):
-    return values.get(factor, values.get(f"model.{factor}"))
-
-
 def _rank(factor: str, values: dict, is_base: bool) -> tuple:
     """Order numbers by size; otherwise the base comes first and the rest as the study has them."""
-    value = _value(factor, values)
+    value = values.get(factor, values.get(f"model.{factor}"))
     number = isinstance(value, int | float) and not isinstance(value, bool)
     return (value,) if number else (not is_base,)
 
@@ -123,7 +111,7 @@ def value_text(factor: str, values: dict, base: dict) -> str:
     """Write the value that a factor has in some settings; an augmentation is described relative to the base's."""
     if factor == AUGMENTATION:
         return _augmentation_text(values, base)
-    value = _value(factor, values)
+    value = values.get(factor, values.get(f"model.{factor}"))
     return {True: "with", False: "without"}[value] if isinstance(value, bool) else str(value)
 
 
@@ -166,10 +154,7 @@ def imbalance_regime(config: ConfigRuns) -> str:
 def imbalance_table(results: Results) -> pd.DataFrame:
     """Recall of every class and how often it was predicted, under every regime.
 
-    Returns
-    -------
-    DataFrame
-        regime, config, class, recall, low, high, predicted, true, n_seeds; empty where the study has no such configs.
+    Columns: regime, config, class, recall, low, high, predicted, true, n_seeds. Empty if the study has no such configs.
     """
     columns = ["regime", "config", "class", "recall", "low", "high", "predicted", "true", "n_seeds"]
     tables = [
@@ -202,14 +187,9 @@ def split_name(config: ConfigRuns) -> str:
 def leakage_table(results: Results) -> tuple[pd.DataFrame, dict[str, dict[str, int]]]:
     """Balanced accuracy of the models that were trained under several splits, and the leaks of each split.
 
-    The test splits differ, and other scores depend on how frequent each class is in them.
-
-    Returns
-    -------
-    table : DataFrame
-        model, split, config, metric, mean, low, high, n_seeds, chance, n_clips, n_groups; may be empty.
-    leaks : dict
-        Split -> number of leaks by kind.
+    The test splits differ, and other scores depend on how frequent each class is in them. The table, which may be
+    empty, has model, split, config, metric, mean, low, high, n_seeds, chance, n_clips, n_groups; the dict says how many
+    leaks of each kind a split has.
     """
     groups, rows, leaks = split_groups(results), [], {}
     for name, group in zip(_model_names(groups), groups, strict=True):

@@ -38,8 +38,8 @@ class Interpretation:
     importance : DataFrame
         One row a block of features: kind (joint, feature, person, time), name; drop (of balanced accuracy when it is
         permuted, a share), low, high; loss_increase (nats), loss_low, loss_high; randomised_drop and
-        randomised_loss_increase, of random networks; for spans of time also attention (its share there) and even (the
-        share of the real frames there), NaN elsewhere and where the network has no attention.
+        randomised_loss_increase, of random networks; for spans of time also attention (its share there; NaN if the
+        network has none) and even (the share of the real frames there).
     recovery : DataFrame or None
         See :func:`poseemo_lib.analysis.recovery.recovery_table`; None where no true locations are known.
     similarity : DataFrame
@@ -88,18 +88,8 @@ class _RunAttributions:
 def interpret(config: ConfigRuns, dataset: Dataset | None) -> Interpretation | None:
     """Permute a config's inputs and attribute its predictions, and do both to random networks too.
 
-    It uses the middle window of each test clip, or of some clips where all would take too long.
-
-    Parameters
-    ----------
-    config : ConfigRuns
-    dataset : Dataset or None
-        The one that its runs were made with.
-
-    Returns
-    -------
-    Interpretation or None
-        None where the config is not a network or there is no dataset.
+    It uses the middle window of each test clip, or of some clips where all would take too long. None where the config
+    is not a network or there is no dataset.
 
     Raises
     ------
@@ -112,9 +102,20 @@ def interpret(config: ConfigRuns, dataset: Dataset | None) -> Interpretation | N
     most = int(MOST_WORK / (config.multiply_adds or MOST_WORK) / len(runs))
     found = [_attribute_run(run, dataset, config.unit, planted, max(most, LEAST_WINDOWS), len(runs)) for run in runs]
     units = pd.concat([one.units for one in found], ignore_index=True)
-    return Interpretation(
-        config.name, _importance(found, units), _recovery(found), _similarity(found), _counts(config, found, units)
-    )
+    errors, sizes = zip(*(one.error for one in found), strict=True)
+    counts = {
+        "n_clips": units["clip_id"].nunique(),
+        "n_groups": units["group_id"].nunique(),
+        "n_seeds": len(config.seeds),
+        "n_repeats": N_REPEATS,
+        "n_steps": N_STEPS,
+        "n_random": sum(len(one.random) for one in found),
+        "n_attributed": len({f"{one.run.fold}/{name}" for one in found for name in one.windows.clip_ids[one.rows]}),
+        "unit": config.unit,
+        "resampled_by": resampled_by(units),
+        "completeness": float(np.mean(errors) / np.mean(sizes)),
+    }
+    return Interpretation(config.name, _importance(found, units), _recovery(found), _similarity(found), counts)
 
 
 def planted_table(dataset: Dataset) -> pd.DataFrame | None:
@@ -142,23 +143,21 @@ def _attribute_run(run: Run, dataset: Dataset, unit_name: str, planted, most: in
     ]
     # The permutation of one random network is enough: its importance is about 0.
     random = [_attribute(one, windows, unit, rows, int(i == 0), run.seed) for i, one in enumerate(networks)]
-    error = attribution.integral_error(model, *_inputs(windows.take(rows)), torch.from_numpy(trained.contributions))
+    some = windows.take(rows)
+    contributions = torch.from_numpy(trained.contributions)
+    error = attribution.integral_error(model, some.features, some.mask, some.labels, contributions)
     return _RunAttributions(run, windows, unit, units, rows, where, trained, random, error)
 
 
 def _attribute(model: nn.Module, windows: ClipWindows, unit, rows, n_repeats: int, seed: int) -> _Attributions:
-    inputs, permuted = (windows.features, windows.mask), None
+    inputs, some, permuted = (windows.features, windows.mask), windows.take(rows), None
     attention = attribution.attention_over_time(model, *inputs)
     if n_repeats:
         blocks = attribution.feature_blocks(windows.mask.shape[1])
         labels = windows.labels.numpy()
         permuted = attribution.permute_blocks(model, *inputs, labels, unit, blocks, n_repeats=n_repeats, seed=seed)
-    contributions = attribution.integrated_gradients(model, *_inputs(windows.take(rows)), n_steps=N_STEPS)
+    contributions = attribution.integrated_gradients(model, some.features, some.mask, some.labels, n_steps=N_STEPS)
     return _Attributions(contributions.numpy(), None if attention is None else attention.numpy(), permuted)
-
-
-def _inputs(windows: ClipWindows) -> tuple:
-    return windows.features, windows.mask, windows.labels
 
 
 def _importance(found: list[_RunAttributions], units: pd.DataFrame) -> pd.DataFrame:
@@ -166,7 +165,7 @@ def _importance(found: list[_RunAttributions], units: pd.DataFrame) -> pd.DataFr
     blocks = attribution.feature_blocks(first.mask.shape[1])
     table = attribution.importance_table(blocks, [one.trained.permuted for one in found], units)
     random = attribution.importance_table(blocks, [one.random[0].permuted for one in found], units, n_bootstrap=1)
-    table = table.assign(randomised_drop=random["drop"], randomised_loss_increase=random["loss_increase"])
+    table[["randomised_drop", "randomised_loss_increase"]] = random[["drop", "loss_increase"]]
     spans = [(name, index) for kind, name, index in blocks if kind == "time"]
     shares = pd.DataFrame([_time_shares(found, index) for _, index in spans], columns=["attention", "even"])
     table[["attention", "even"]] = shares.set_index(table.index[table["kind"] == "time"]).reindex(table.index)
@@ -193,13 +192,13 @@ def _recovery(found: list[_RunAttributions]) -> pd.DataFrame | None:
 
 
 def _recovered(one: _RunAttributions, network: _Attributions) -> pd.DataFrame:
-    parts = [recovery.gradient_recovery(network.contributions, one.where)]
+    tables = [recovery.gradient_recovery(network.contributions, one.where)]
     if network.attention is not None:
-        parts.append(recovery.attention_recovery(network.attention[one.rows], one.where))
+        tables.append(recovery.attention_recovery(network.attention[one.rows], one.where))
     if network.permuted is not None:
         joints = network.permuted.loss_increase[: one.where.seen.shape[2]]  # the joints are the first blocks
-        parts.append(recovery.permutation_recovery(joints[:, one.unit[one.rows]].T, one.where))
-    return pd.concat(parts, ignore_index=True)
+        tables.append(recovery.permutation_recovery(joints[:, one.unit[one.rows]].T, one.where))
+    return pd.concat(tables, ignore_index=True)
 
 
 def _similarity(found: list[_RunAttributions]) -> pd.DataFrame:
@@ -214,8 +213,8 @@ def _similarity(found: list[_RunAttributions]) -> pd.DataFrame:
         last[one.run.fold] = one
     rows = pd.concat([_correlated(*pair) for pair in pairs])
     tables = [
-        {"compared": compared, "target": target} | recovery.summarise(part, ["correlation"]).iloc[0].to_dict()
-        for (compared, target), part in rows.groupby(["compared", "target"], sort=False)
+        {"compared": compared, "target": target} | recovery.summarise(own, ["correlation"]).iloc[0].to_dict()
+        for (compared, target), own in rows.groupby(["compared", "target"], sort=False)
     ]
     return pd.DataFrame(tables).rename(columns={"mean": "correlation"}).astype({"n_clips": int})
 
@@ -231,37 +230,12 @@ def _correlated(compared: str, one: _RunAttributions, a: _Attributions, b: _Attr
     return one.with_ids(pd.concat(parts, ignore_index=True))
 
 
-def _counts(config: ConfigRuns, found: list[_RunAttributions], units: pd.DataFrame) -> dict:
-    errors, sizes = zip(*(one.error for one in found), strict=True)
-    return {
-        "n_clips": units["clip_id"].nunique(),
-        "n_groups": units["group_id"].nunique(),
-        "n_seeds": len(config.seeds),
-        "n_repeats": N_REPEATS,
-        "n_steps": N_STEPS,
-        "n_random": sum(len(one.random) for one in found),
-        "n_attributed": len({f"{one.run.fold}/{name}" for one in found for name in one.windows.clip_ids[one.rows]}),
-        "unit": config.unit,
-        "resampled_by": resampled_by(units),
-        "completeness": float(np.mean(errors) / np.mean(sizes)),
-    }
-
-
 def player_clips(config: ConfigRuns, dataset: Dataset | None, n: int = 10) -> list:
-    """Choose test clips to look at: of each class the right one with the highest confidence, then wrong ones.
+    """Choose n test clips to look at: of each class the right one with the highest confidence, then wrong ones.
 
-    Parameters
-    ----------
-    config : ConfigRuns
-    dataset : Dataset or None
-    n : int
-        Clips in all; a third of them wrong ones, where there are so many.
-
-    Returns
-    -------
-    list of poseemo_lib.plots.player.PlayerClip
-        The middle window of each clip, from the first seed's runs. Empty where the config is not a network or there is
-        no dataset.
+    A third of them are wrong ones, where there are so many. Returns the middle window of each clip, from the first
+    seed's runs, as :class:`poseemo_lib.plots.player.PlayerClip`; nothing where the config is not a network or there is
+    no dataset.
     """
     if not config.is_network or dataset is None:
         return []

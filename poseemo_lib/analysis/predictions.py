@@ -9,17 +9,10 @@ from poseemo_lib.training.evaluation import check_predictions, probability_colum
 
 # Seed -> predictions table of one split, as `ConfigRuns.predictions()` returns it.
 Predictions = dict[int, pd.DataFrame]
-PAIR_COLUMNS = ["true", "predicted", "count", "share_of_true", "share_of_errors"]
 
 
 def predictions_table(predictions: Predictions, classes: tuple[str, ...]) -> pd.DataFrame:
-    """List every prediction of every seed.
-
-    Returns
-    -------
-    DataFrame
-        seed, clip_id, group_id, label, prediction, confidence (largest probability), right.
-    """
+    """List all predictions: seed, clip_id, group_id, label, prediction, confidence (largest probability), right."""
     table = pd.concat([one.assign(seed=seed) for seed, one in predictions.items()], ignore_index=True)
     probabilities = table[probability_columns(classes)].to_numpy(np.float64)
     prediction = np.asarray(classes, dtype=object)[probabilities.argmax(1)]
@@ -29,24 +22,13 @@ def predictions_table(predictions: Predictions, classes: tuple[str, ...]) -> pd.
 
 def mean_over_seeds(predictions: Predictions, classes: tuple[str, ...], name: str = "config") -> pd.DataFrame:
     """Average the probabilities of each clip over a config's seeds: see :func:`mean_probabilities`."""
-    if not predictions:
-        raise PoseemoError(f"{name}: wanted the predictions of at least one seed, got none")
     return mean_probabilities({f"{name}, seed {seed}": table for seed, table in sorted(predictions.items())}, classes)
 
 
 def mean_probabilities(tables: dict[str, pd.DataFrame], classes: tuple[str, ...]) -> pd.DataFrame:
-    """Average the probabilities of each clip over predictions tables of one split.
+    """Average the probabilities of each clip over predictions tables of one split, by their names in messages.
 
-    Parameters
-    ----------
-    tables : dict of DataFrame
-        Name, for messages -> predictions table. At least one.
-    classes : tuple of str
-
-    Returns
-    -------
-    DataFrame
-        A predictions table, sorted by clip_id.
+    Returns a predictions table, sorted by clip_id.
 
     Raises
     ------
@@ -83,11 +65,8 @@ def check_same_clips(a: pd.DataFrame, b: pd.DataFrame, name_a: str, name_b: str)
 def mean_predictions(config: ConfigRuns) -> pd.DataFrame:
     """Average a config's calibrated probabilities over the seeds: one prediction a clip (or recording, as scored).
 
-    Returns
-    -------
-    DataFrame
-        clip_id (as in `ConfigRuns.predictions`), label, group_id, prediction, confidence, p_true (probability of the
-        label), right, n_seeds, dataset_clip (its clip_id in the dataset; the first clip of a recording).
+    Columns: clip_id (as in `ConfigRuns.predictions`), label, group_id, prediction, confidence, p_true (probability of
+    the label), right, n_seeds, dataset_clip (its clip_id in the dataset; the first clip of a recording).
     """
     columns = probability_columns(config.classes)
     by_clip = pd.concat(config.calibrated("test").values()).groupby("clip_id", sort=True)
@@ -117,30 +96,23 @@ def most_confident_errors(config: ConfigRuns, n: int = 4) -> pd.DataFrame:
 def confusion_pairs(confusion: np.ndarray, classes: tuple[str, ...]) -> pd.DataFrame:
     """List the pairs of classes that were confused, from counts (C, C) with the true class in rows.
 
-    Returns
-    -------
-    DataFrame
-        The most frequent pair first: true, predicted, count, share_of_true (of the clips of the true class),
-        share_of_errors.
+    The most frequent pair comes first. Columns: true, predicted, count, share_of_true (of the clips of the true class),
+    share_of_errors.
     """
-    confusion = np.asarray(confusion)
     wrong = np.where(np.eye(len(classes), dtype=bool), 0, confusion)
     rows = [
         (classes[i], classes[j], int(wrong[i, j]), wrong[i, j] / confusion[i].sum(), wrong[i, j] / wrong.sum())
         for i, j in zip(*np.nonzero(wrong), strict=True)
     ]
-    table = pd.DataFrame(rows, columns=PAIR_COLUMNS)
+    table = pd.DataFrame(rows, columns=["true", "predicted", "count", "share_of_true", "share_of_errors"])
     return table.sort_values(["count", "share_of_true"], ascending=False, kind="stable", ignore_index=True)
 
 
 def recall_by_size(config: ConfigRuns) -> pd.DataFrame:
     """Compare the recall of each class with the number of its training clips.
 
-    Returns
-    -------
-    DataFrame
-        One row a class: class, n_train (mean over runs), recall, low, high, support (test clips, mean over seeds). The
-        recall of a class without test clips is NaN.
+    Columns: class, n_train (mean over runs), recall (NaN without test clips), low, high, support (test clips, mean over
+    seeds).
     """
     counts = pd.DataFrame([run.split().query("part == 'train'")["label"].value_counts() for run in config.counted_runs])
     n_train = counts.reindex(columns=list(config.classes)).fillna(0).mean()

@@ -3,8 +3,8 @@
 Scores are signed: contributions towards the clip's own class. Their size alone would prove little, because an emotion
 is an unusual movement, and that changes the output of any network, also of a random one. A random network therefore
 puts it first, or last, more often than chance, so each order is compared with its reverse: where the sign means
-nothing, the two are alike. A fixed order, by how often each joint, frame or person is the true one in other groups'
-clips, shows what can be known without looking at the clip.
+nothing, the two are alike. A fixed order, by how often each joint, frame or person is the true one in the clips of
+other groups, shows what can be known without looking at the clip.
 """
 
 from dataclasses import dataclass
@@ -25,31 +25,17 @@ _DIFFERENCES = {"difference": "chance", "over_fixed": "fixed", "over_reversed": 
 
 @dataclass(frozen=True)
 class TrueLocations:
-    """Where the emotion is, in the windows that show one.
+    """Where the emotion is, in the R windows that show one; `usual_*` is the fixed order (:func:`usual_shares`)."""
 
-    Parameters
-    ----------
-    rows : int array (R,)
-        Positions of these windows.
-    joints, seen : bool array (R, M, K)
-        Joints that move with the emotion and were seen then; all that were seen in the window.
-    frames, real : bool array (R, T)
-        Frames with the emotion; all that are not padding.
-    person : int array (R,)
-        Slot of the person who shows it.
-    usual_joints, usual_frames, usual_person : array (R, K), (R, T), (R, M)
-        The fixed order: see :func:`usual_shares`.
-    """
-
-    rows: np.ndarray
-    joints: np.ndarray
-    seen: np.ndarray
-    frames: np.ndarray
-    real: np.ndarray
-    person: np.ndarray
-    usual_joints: np.ndarray
-    usual_frames: np.ndarray
-    usual_person: np.ndarray
+    rows: np.ndarray  # (R,), positions of these windows
+    joints: np.ndarray  # bool (R, M, K): move with the emotion and were seen then
+    seen: np.ndarray  # bool (R, M, K): seen in the window
+    frames: np.ndarray  # bool (R, T): with the emotion
+    real: np.ndarray  # bool (R, T): not padding
+    person: np.ndarray  # (R,), slot of the person who shows it
+    usual_joints: np.ndarray  # (R, K)
+    usual_frames: np.ndarray  # (R, T)
+    usual_person: np.ndarray  # (R, M)
 
     def at_most(self, n: int) -> "TrueLocations":
         """Return up to n of them, evenly spaced, so that they are of all groups."""
@@ -79,11 +65,7 @@ def usual_shares(wanted: np.ndarray, candidates: np.ndarray, groups: np.ndarray)
 def true_locations(planted: pd.DataFrame, windows: ClipWindows) -> TrueLocations | None:
     """Find the emotion in windows; windows without it are left out, and None is returned where no others are left.
 
-    Parameters
-    ----------
-    planted : DataFrame
-        From :func:`poseemo_lib.data.synthetic.read_planted`: joints, person and frames of the clips at their own rate.
-    windows : ClipWindows
+    `planted` is from :func:`poseemo_lib.data.synthetic.read_planted`, with frames at the clips' own rate.
     """
     table = planted.set_index("clip_id")
     rows = np.flatnonzero(np.isin(windows.clip_ids, table.index))
@@ -132,12 +114,8 @@ def true_span(planted: pd.DataFrame | None, windows: ClipWindows, row: int) -> t
 def precision_at_k(scores: np.ndarray, wanted: np.ndarray, candidates: np.ndarray) -> tuple[float, float]:
     """Share of wanted things among the k candidates with the highest scores, k being the number of wanted ones.
 
-    Ties count as drawn at random. All arrays have one shape.
-
-    Returns
-    -------
-    precision, chance : float
-        Chance is k / number of candidates. NaN, NaN where nothing or everything is wanted.
+    Ties count as drawn at random. Also returns chance, k / number of candidates. Both are NaN where nothing or
+    everything is wanted.
     """
     scores, wanted = scores[candidates], wanted[candidates]
     k, n = int(wanted.sum()), len(wanted)
@@ -150,19 +128,10 @@ def precision_at_k(scores: np.ndarray, wanted: np.ndarray, candidates: np.ndarra
 
 
 def gradient_recovery(contributions: np.ndarray, where: TrueLocations) -> pd.DataFrame:
-    """Rank joints (of the person who shows the emotion), frames and people by their contributions.
+    """Rank joints (of the person who shows the emotion), frames and people by contributions (R, T, M, K, C).
 
-    Parameters
-    ----------
-    contributions : array (R, T, M, K, C)
-        Signed, towards each window's own class, of the windows of `where`.
-    where : TrueLocations
-
-    Returns
-    -------
-    DataFrame
-        One row a window and target (joints, frames, person): row, method, target, precision, chance, and the precision
-        of the fixed order (`fixed`) and of the reversed one (`reversed`), NaN where there is none.
+    One row a window and target (joints, frames, person): row, method, target, precision, chance, and the precision of
+    the fixed order (`fixed`) and of the reversed one (`reversed`), NaN where there is none.
     """
     theirs, present = (np.arange(len(where.rows)), where.person), where.seen.any(2)
     targets = {
@@ -208,16 +177,15 @@ def correlations(one: np.ndarray, other: np.ndarray, candidates: np.ndarray) -> 
 
     NaN where there are fewer than three candidates, or all have one value.
     """
-    return np.array([_spearman(a[kept], b[kept]) for a, b, kept in zip(one, other, candidates, strict=True)])
+    found = np.full(len(one), np.nan)
+    for i, kept in enumerate(candidates):
+        a, b = one[i][kept], other[i][kept]
+        if len(a) > 2 and np.ptp(a) > 0 and np.ptp(b) > 0:
+            found[i] = np.corrcoef(rankdata(a), rankdata(b))[0, 1]
+    return found
 
 
-def _spearman(a: np.ndarray, b: np.ndarray) -> float:
-    if len(a) < 3 or np.ptp(a) == 0 or np.ptp(b) == 0:
-        return np.nan
-    return float(np.corrcoef(rankdata(a), rankdata(b))[0, 1])
-
-
-def summarise(rows: pd.DataFrame, values: list[str], *, n_bootstrap: int = 2000, seed: int = 0) -> pd.DataFrame:
+def summarise(rows: pd.DataFrame, values: list[str]) -> pd.DataFrame:
     """Average columns over clips, with a 95 % interval over groups: index `values`; mean, low, high, n_clips.
 
     Rows have clip_id and group_id too; a clip may come several times. Rows with NaN are left out.
@@ -226,7 +194,7 @@ def summarise(rows: pd.DataFrame, values: list[str], *, n_bootstrap: int = 2000,
     if rows.empty:
         return pd.DataFrame({"mean": np.nan, "low": np.nan, "high": np.nan, "n_clips": 0}, index=values)
     clips = rows.groupby(["clip_id", "group_id"], as_index=False)[values].mean()
-    groups = draw_groups(clips, n_bootstrap, seed)
+    groups = draw_groups(clips)
     sums = groups.sums(clips, clips[values].assign(n=1.0))[:, 0]
     _, drawn = groups.apply(lambda total: total[:, :-1] / total[:, -1:], sums)
     low, high = interval(drawn)
@@ -237,30 +205,22 @@ def summarise(rows: pd.DataFrame, values: list[str], *, n_bootstrap: int = 2000,
 def recovery_table(rows: pd.DataFrame) -> pd.DataFrame:
     """Average precision over clips, and its difference to chance, to the fixed order and to the reversed order.
 
-    Parameters
-    ----------
-    rows : DataFrame
-        method, target, model, clip_id, group_id, precision, chance, fixed, reversed.
-
-    Returns
-    -------
-    DataFrame
-        One row a method, target and model: precision, low, high; chance; difference, difference_low, difference_high;
-        n_clips; fixed; over_fixed, over_fixed_low, over_fixed_high: the same against the fixed order; and so for
-        reversed.
+    `rows` has method, target, model, clip_id, group_id, precision, chance, fixed, reversed. One row a method, target
+    and model: precision, low, high; chance; difference, difference_low, difference_high; n_clips; fixed; over_fixed,
+    over_fixed_low, over_fixed_high: the same against the fixed order; and so for reversed.
     """
     rows = rows.assign(**{name: rows["precision"] - rows[of] for name, of in _DIFFERENCES.items()})
     groups = rows.groupby(["method", "target", "model"], sort=False)
-    return pd.DataFrame([dict(zip(groups.keys, key, strict=True)) | _recovery_row(one) for key, one in groups])
-
-
-def _recovery_row(rows: pd.DataFrame) -> dict:
-    precision = summarise(rows, ["precision"]).loc["precision"]
-    out = {"precision": precision["mean"], "low": precision["low"], "high": precision["high"]}
-    for name, of in _DIFFERENCES.items():
-        table = summarise(rows, [of, name])
-        out |= table["mean"].to_dict() | table.loc[name, ["low", "high"]].add_prefix(f"{name}_").to_dict()
-    return out | {"n_clips": int(precision["n_clips"])}
+    out = []
+    for key, one in groups:
+        precision = summarise(one, ["precision"]).loc["precision"]
+        row = dict(zip(groups.keys, key, strict=True)) | {"precision": precision["mean"]}
+        row |= precision[["low", "high"]].to_dict()
+        for name, of in _DIFFERENCES.items():
+            table = summarise(one, [of, name])
+            row |= table["mean"].to_dict() | table.loc[name, ["low", "high"]].add_prefix(f"{name}_").to_dict()
+        out.append(row | {"n_clips": int(precision["n_clips"])})
+    return pd.DataFrame(out)
 
 
 def format_recovery(table: pd.DataFrame) -> pd.DataFrame:

@@ -3,6 +3,8 @@
 Predictions of several seeds are pooled: each prediction of each seed counts once.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -13,22 +15,16 @@ from poseemo_lib.training.metrics import ECE_BINS, confidence_bins
 
 # A bin or threshold with fewer groups has no interval.
 LEAST_GROUPS = 5
-N_THRESHOLDS = 101
 
 
-def reliability_table(
-    predictions: Predictions, classes: tuple[str, ...], *, n_bootstrap: int = 2000, seed: int = 0
-) -> pd.DataFrame:
+def reliability_table(predictions: Predictions, classes: tuple[str, ...]) -> pd.DataFrame:
     """Compare confidence with accuracy, in bins of equal width: those of the expected calibration error.
 
-    Returns
-    -------
-    DataFrame
-        One row a bin: from, to, n (predictions of all seeds), n_groups, confidence (mean), accuracy, low, high. Empty
-        bins have NaN; bins with fewer than :data:`LEAST_GROUPS` groups have no interval.
+    One row a bin: from, to, n (predictions of all seeds), n_groups, confidence (mean), accuracy, low, high. Empty bins
+    have NaN; bins with fewer than :data:`LEAST_GROUPS` groups have no interval.
     """
     table = predictions_table(predictions, classes)
-    groups = draw_groups(table, n_bootstrap, seed)
+    groups = draw_groups(table)
     bins = confidence_bins(table["confidence"].to_numpy())
     n, right, confidence = (
         groups.sums(table, values, bins, ECE_BINS)
@@ -40,26 +36,16 @@ def reliability_table(
 
 
 def coverage_table(
-    predictions: Predictions,
-    classes: tuple[str, ...],
-    *,
-    thresholds=None,
-    n_bootstrap: int = 2000,
-    seed: int = 0,
+    predictions: Predictions, classes: tuple[str, ...], *, thresholds: Sequence[float], n_bootstrap: int = 2000
 ) -> pd.DataFrame:
-    """Compare the share of clips that get an answer with the accuracy of those answers.
+    """Compare the share of predictions whose confidence is at least a threshold with the accuracy of these.
 
-    A clip gets an answer if its confidence is at least the threshold: 0, 0.01 .. 1 where none are given.
-
-    Returns
-    -------
-    DataFrame
-        One row a threshold, ascending: threshold, n (answers of all seeds), coverage (share answered), accuracy (NaN
-        without an answer), low, high (NaN with fewer than :data:`LEAST_GROUPS` groups).
+    One row a threshold, ascending: threshold, n (predictions of all seeds), coverage (their share), accuracy (NaN
+    without a prediction), low, high (NaN with fewer than :data:`LEAST_GROUPS` groups).
     """
     table = predictions_table(predictions, classes)
-    groups = draw_groups(table, n_bootstrap, seed)
-    thresholds = np.unique(np.linspace(0, 1, N_THRESHOLDS) if thresholds is None else np.asarray(thresholds, float))
+    groups = draw_groups(table, n_bootstrap)
+    thresholds = np.unique(np.asarray(thresholds, float))
     # The number of thresholds that a prediction reaches; it counts at all of these.
     reached = np.searchsorted(thresholds, table["confidence"].to_numpy(), side="right")
     n, right = (
@@ -70,12 +56,10 @@ def coverage_table(
     return pd.DataFrame(counts | _accuracy(groups, right, n))
 
 
-def predicted_share(
-    predictions: Predictions, classes: tuple[str, ...], name: str, *, n_bootstrap: int = 2000, seed: int = 0
-) -> pd.Series:
+def predicted_share(predictions: Predictions, classes: tuple[str, ...], name: str) -> pd.Series:
     """Measure how often the class `name` is predicted: the share's mean over seeds, low, high."""
     table = predictions_table(predictions, classes)
-    groups = draw_groups(table, n_bootstrap, seed)
+    groups = draw_groups(table)
     seeds, slots = np.unique(table["seed"], return_inverse=True)
     n, hits = (
         groups.sums(table, values, slots, len(seeds)) for values in (np.ones(len(table)), table["prediction"] == name)
@@ -86,19 +70,13 @@ def predicted_share(
 
 
 def calibration_errors(config: ConfigRuns) -> pd.DataFrame:
-    """Return the expected calibration error of a config before and after temperature scaling.
-
-    Returns
-    -------
-    DataFrame
-        Index `before`, `after`; mean and sd over seeds, low, high.
-    """
+    """ECE before and after temperature scaling (index `before`, `after`): mean and sd over seeds, low, high."""
     rows = {"before": config.scores.score("ece"), "after": config.calibrated_scores.score("ece")}
     return pd.DataFrame(rows).T[["mean", "sd", "low", "high"]].astype(float)
 
 
 def abstain_threshold(config: ConfigRuns) -> float:
-    """Confidence below which a config's runs give no answer, the mean where they differ."""
+    """Confidence below which a config's runs abstain, the mean where they differ."""
     return float(np.mean([config.calibration(run)["abstain_below"] for run in config.counted_runs]))
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from poseemo_lib.analysis.configs import ENSEMBLE, ConfigRuns, selected
+from poseemo_lib.analysis.configs import ENSEMBLE, ConfigRuns, largest_counts, selected
 from poseemo_lib.analysis.ranking import rank_table
 from poseemo_lib.errors import PoseemoError, UsageError
 from poseemo_lib.text import format_p
@@ -20,23 +20,12 @@ SHOWN_METRICS = ("accuracy", "balanced_accuracy", "macro_f1")
 
 @dataclass(frozen=True)
 class Results:
-    """A study's completed runs.
-
-    Parameters
-    ----------
-    root : Path
-    configs : list of ConfigRuns
-        Baselines first.
-    incomplete : list of str
-        Runs of the study that are missing or not complete.
-    not_run : list of str
-        Configs of the study without a completed run.
-    """
+    """A study's completed runs."""
 
     root: Path
-    configs: list[ConfigRuns]
-    incomplete: list[str] = field(default_factory=list)
-    not_run: list[str] = field(default_factory=list)
+    configs: list[ConfigRuns]  # baselines first
+    incomplete: list[str] = field(default_factory=list)  # runs that are missing or not complete
+    not_run: list[str] = field(default_factory=list)  # configs without a completed run
 
     def __getitem__(self, name: str) -> ConfigRuns:
         """Return a config by its name."""
@@ -63,8 +52,7 @@ class Results:
     @property
     def leaks(self) -> dict[str, int]:
         """Largest number of leaks of each kind in any run's split; empty where all splits are clean."""
-        kinds = dict.fromkeys(kind for config in self.configs for kind in config.leaks)
-        return {kind: max(config.leaks.get(kind, 0) for config in self.configs) for kind in kinds}
+        return largest_counts(config.leaks for config in self.configs)
 
     @property
     def chance(self) -> float:
@@ -79,12 +67,9 @@ class Results:
         return counts | {"unit": self.best().unit, "synthetic": self.synthetic, "leaky": bool(self.leaks)}
 
     def parts(self) -> list["Results"]:
-        """Divide the configs by the clips that they were tested on: only those of one part can be compared.
+        """Divide the configs by the clips that they were tested on, since only the same clips allow a comparison.
 
-        Returns
-        -------
-        list of Results
-            Those without leaks first, then those with most configs.
+        Results without leaks come first, then those with most configs.
         """
         by_clips: dict[frozenset, list[ConfigRuns]] = {}
         for config in self.configs:
@@ -133,10 +118,7 @@ class Results:
     def size_table(self, metric: str = "macro_f1") -> pd.DataFrame:
         """Size and score of every config.
 
-        Returns
-        -------
-        DataFrame
-            config, is_baseline, n_parameters, multiply_adds (of one window), mean, sd, low, high, n_seeds.
+        Columns: config, is_baseline, n_parameters, multiply_adds (of one window), mean, sd, low, high, n_seeds.
         """
         table = self.score_table().query("metric == @metric").reset_index(drop=True)
         for name in ("n_parameters", "multiply_adds"):
@@ -183,8 +165,8 @@ def _planned_only(root: Path, complete: list[Run]) -> tuple[list[Run], list[str]
         missing = [one["folder"] for one, run in zip(planned, kept, strict=True) if run is None]
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         raise PoseemoError(
-            f"{root / STUDY_FILE}: wanted the list of the study's runs, cannot read it; start the study again, which "
-            "writes it anew and keeps the runs"
+            f"{root / STUDY_FILE}: wanted the list of the study's runs, cannot read it; start the study again: this "
+            "writes the file anew and keeps the runs"
         ) from None
     configs = list(dict.fromkeys(one["config"] for one in planned))
     return [run for run in kept if run is not None], missing, configs
@@ -207,11 +189,8 @@ def _check_alike(config: ConfigRuns) -> None:
 def run_table(results: Results) -> pd.DataFrame:
     """Return one row a completed run, in the order in which the runs finished.
 
-    Returns
-    -------
-    DataFrame
-        config, architecture, seed, fold, finished (UTC), n_parameters and best_epoch (NaN for baselines), seconds,
-        val_macro_f1, and test_accuracy, test_balanced_accuracy, test_macro_f1, test_ece: shares, as in `metrics.json`.
+    Columns: config, architecture, seed, fold, finished (UTC), n_parameters and best_epoch (NaN for baselines), seconds,
+    val_macro_f1, and test_accuracy, test_balanced_accuracy, test_macro_f1, test_ece: shares, as in `metrics.json`.
     """
     rows = []
     for run in results.runs:

@@ -6,40 +6,27 @@ import numpy as np
 import pandas as pd
 
 from poseemo_lib.analysis.configs import ConfigRuns
-from poseemo_lib.errors import UsageError
 
 
 def measure_speed(configs: Sequence[ConfigRuns]) -> pd.DataFrame:
     """Measure the time that each network takes for one window, on one thread of this machine's CPU.
 
-    Untrained weights take as long as trained ones. Networks of one architecture and size are measured once.
-
-    Returns
-    -------
-    DataFrame
-        One row a config: config, ms_alone (median, milliseconds a window; NaN where there is no network, or one that
-        this version does not have), n_frames.
+    Untrained weights take as long as trained ones. Networks of one architecture and size are measured once. One row a
+    config: config, ms_alone (median, milliseconds a window; NaN where there is no network, or one that this version
+    does not have), n_frames.
     """
+    from poseemo_lib.models.cost import measure_latency
+
     known: dict[str, float] = {}
     rows = []
     for config in configs:
         n_frames = config.parameters["n_frames"]
         size = repr((config.architecture, config.parameters["model"], len(config.classes), n_frames))
         if size not in known:
-            known[size] = _milliseconds(config) if config.is_network else np.nan
+            model = config.untrained()
+            known[size] = 1e3 * measure_latency(model, n_frames=n_frames) if model else np.nan
         rows.append({"config": config.name, "ms_alone": known[size], "n_frames": n_frames})
     return pd.DataFrame(rows, columns=["config", "ms_alone", "n_frames"])
-
-
-def _milliseconds(config: ConfigRuns) -> float:
-    from poseemo_lib.models import build_model
-    from poseemo_lib.models.cost import measure_latency
-
-    try:
-        model = build_model(config.architecture, n_classes=len(config.classes), **config.parameters["model"])
-    except UsageError:
-        return np.nan
-    return 1e3 * measure_latency(model, n_frames=config.parameters["n_frames"])
 
 
 def machine() -> str:

@@ -77,15 +77,7 @@ def resample(
 
 
 def mcnemar(a_right: np.ndarray, b_right: np.ndarray) -> tuple[int, int, float]:
-    """Test whether two classifiers are right equally often (McNemar 1947), exactly: bool arrays (N,), one a clip.
-
-    Returns
-    -------
-    n_a_only, n_b_only : int
-        Clips that only one of them got right.
-    p : float
-        Two-sided.
-    """
+    """McNemar's exact test (1947) of bool arrays (N,): clips that only a, and only b, got right, and a two-sided p."""
     from statsmodels.stats.contingency_tables import mcnemar as test
 
     n_a, n_b = int((a_right & ~b_right).sum()), int((b_right & ~a_right).sum())
@@ -128,7 +120,6 @@ def compare_configs(
     pool : collection of str
         Further configs whose variance over seeds is pooled with that of the compared ones.
     n_bootstrap, seed : int
-        Number of draws of groups, and their seed.
 
     Returns
     -------
@@ -191,27 +182,17 @@ def compare_apart(
     metric: str = "macro_f1",
     fixed: Collection[str] = (),
     n_bootstrap: int = 10_000,
-    seed: int = 0,
 ) -> dict:
     """Compare two configs that were tested on different clips, as under two splits of one dataset.
 
     Each is resampled by itself. Where the test splits share groups the interval is too long rather than too short, as
     long as clips that are easy for one config are easy for the other.
 
-    Parameters
-    ----------
-    a, b : (str, dict of DataFrame)
-        Name, and seed -> predictions table.
-    classes, metric, fixed, n_bootstrap, seed
-        See :func:`compare_configs`.
-
-    Returns
-    -------
-    dict
-        A row for :func:`adjusted`, without McNemar's test, with the clips and groups of the smaller test split.
+    `a` and `b` are a name and its predictions; for all else see :func:`compare_configs`. Returns a row for
+    :func:`adjusted`, without McNemar's test, with the clips and groups of the smaller test split.
     """
     sides = []
-    for (name, predictions), draws in zip((a, b), (seed, seed + 1), strict=True):
+    for (name, predictions), draws in zip((a, b), (0, 1), strict=True):
         groups = draw_groups(mean_over_seeds(predictions, classes, name), n_bootstrap, draws)
         sides.append(resample(predictions, classes, metric, groups, name in fixed))
     one, other = sides
@@ -229,26 +210,15 @@ def compare_with_constant(
     metric: str = "balanced_accuracy",
     fixed: Collection[str] = (),
     n_bootstrap: int = 10_000,
-    seed: int = 0,
 ) -> dict:
     """Compare one config, chosen before the scores were seen, with a number that has no variance, such as chance.
 
-    Parameters
-    ----------
-    name : str
-    predictions : dict
-        Config -> seed -> predictions table: its own, and those of other networks that were tested on the same clips,
-        whose variance over seeds is pooled with its own.
-    constant : float
-    classes, metric, fixed, n_bootstrap, seed
-        See :func:`compare_configs`.
+    `predictions` also has other networks that were tested on the same clips, whose variance over seeds is pooled with
+    its own. For all else see :func:`compare_configs`.
 
-    Returns
-    -------
-    dict
-        a, metric, constant, difference, low, high, se, df, p, significant, limit, n_clips, n_groups, n_seeds.
+    Returns a, metric, constant, difference, low, high, se, df, p, significant, limit, n_clips, n_groups, n_seeds.
     """
-    _, scores = _resample_paired(predictions, classes, metric, fixed, n_bootstrap, seed)
+    _, scores = _resample_paired(predictions, classes, metric, fixed, n_bootstrap, seed=0)
     config = scores[name]
     parts = [_group_part(config.drawn, config.n_groups), *_seed_parts([config], scores.values())]
     row = _t_test(float(config.by_seed.mean()) - constant, config.n_groups, parts)

@@ -17,8 +17,7 @@ from poseemo_lib.analysis.configs import ConfigRuns
 from poseemo_lib.analysis.results import Results
 from poseemo_lib.training.run_folder import Run
 
-ARCHITECTURE = "deep_residual"
-PLAIN = "plain"
+ARCHITECTURE, PLAIN = "deep_residual", "plain"
 
 
 @dataclass(frozen=True)
@@ -33,24 +32,12 @@ class Variation:
 
 @dataclass(frozen=True)
 class Variations:
-    """Configs of one architecture that were tested on the same clips.
+    """Configs of one architecture that were tested on the same clips, and the baselines tested on them."""
 
-    Parameters
-    ----------
-    rows : tuple of Variation
-        The plain one first.
-    changes : tuple of str
-        What the plain one itself changes from the defaults of a run.
-    left_out : tuple of str
-        `study/config` of the same architecture and dataset that were tested on other clips.
-    baselines : tuple of ConfigRuns
-        Baselines that were tested on the same clips, one of each architecture.
-    """
-
-    rows: tuple[Variation, ...]
-    changes: tuple[str, ...]
-    left_out: tuple[str, ...]
-    baselines: tuple[ConfigRuns, ...]
+    rows: tuple[Variation, ...]  # the plain one first
+    changes: tuple[str, ...]  # what the plain one itself changes from the defaults of a run
+    left_out: tuple[str, ...]  # `study/config` of the same architecture and dataset, tested on other clips
+    baselines: tuple[ConfigRuns, ...]  # one of each architecture
 
     @property
     def plain(self) -> Variation:
@@ -72,11 +59,8 @@ class Variations:
     def score_table(self, metric: str = "macro_f1") -> pd.DataFrame:
         """Score of every variation.
 
-        Returns
-        -------
-        DataFrame
-            label, study, config, changes, is_plain, n_parameters, mean, sd, low, high, n_seeds, validation (macro-F1 on
-            validation).
+        Columns: label, study, config, changes, is_plain, n_parameters, mean, sd, low, high, n_seeds, validation
+        (macro-F1 on validation).
         """
         rows = []
         for row in self.rows:
@@ -103,10 +87,8 @@ class Variations:
         return pd.DataFrame(rows, columns=["name", "is_majority", "mean"])
 
 
-def find_variations(
-    studies: Sequence[Results], best: ConfigRuns, architecture: str = ARCHITECTURE
-) -> Variations | None:
-    """Collect an architecture's configs from all studies of one dataset, that of `best`; None where there is none."""
+def find_variations(studies: Sequence[Results], best: ConfigRuns) -> Variations | None:
+    """Collect the architecture's configs from all studies of one dataset, that of `best`; None where there is none."""
     dataset = _dataset_hash(best)
     pairs = [
         (name, config)
@@ -114,10 +96,10 @@ def find_variations(
         for config in study.configs
         if _dataset_hash(config) == dataset
     ]
-    own = [(name, config) for name, config in pairs if config.architecture == architecture]
+    own = [(name, config) for name, config in pairs if config.architecture == ARCHITECTURE]
     if not own:
         return None
-    defaults = default_settings(architecture)
+    defaults = default_settings(ARCHITECTURE)
     first = min(own, key=lambda pair: _distance(pair[1], defaults))  # of equals the first study's
     clips = first[1].tested_on
     own.remove(first)
@@ -168,14 +150,14 @@ def _named(studies: Sequence[Results]) -> list[tuple[str, Results]]:
 
 
 def _labelled(pairs: list[tuple[str, ConfigRuns]]) -> tuple[Variation, ...]:
-    """Label configs by what they change from the first; add the study, then the config's name, until all are unique."""
+    """Label configs by what they change from the first; add the study and the name where they are equal."""
     base = factors.settings(pairs[0][1])
     changes = [changes_of(config, base) for _, config in pairs]
     plain = [", ".join(one) or PLAIN for one in changes]
-    labels = list(plain)
-    for more in ("{study}", "{study}/{config}", "{study}/{config}, {number}"):
+    labels = plain
+    for more in ("{study}", "{study}/{config}"):
         times = Counter(labels)
-        texts = [more.format(study=study, config=config.name, number=i + 1) for i, (study, config) in enumerate(pairs)]
+        texts = [more.format(study=study, config=config.name) for study, config in pairs]
         labels = [f"{plain[i]} ({texts[i]})" if times[label] > 1 else label for i, label in enumerate(labels)]
     return tuple(
         Variation(label, study, config, one) for label, (study, config), one in zip(labels, pairs, changes, strict=True)

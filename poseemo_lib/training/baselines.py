@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
-from poseemo_lib.errors import TrainingError, UsageError
+from poseemo_lib.errors import TrainingError
 from poseemo_lib.training.pose_statistics import movement_statistics, posture_statistics
 
 # Windows whose statistics are computed at once: bounds the memory at a few hundred MB.
@@ -20,23 +20,12 @@ _CHUNK = 1024
 
 @dataclass(frozen=True)
 class Windows:
-    """Windows of keypoints, one or several a clip.
+    """Windows of keypoints, one or several a clip."""
 
-    Parameters
-    ----------
-    keypoints : array (B, T, M, K, C), float32
-        Normalised by one unit for x and y; missing: NaN.
-    mask : bool array (B, T)
-        True for real frames.
-    fps : float
-    clip : int array (B,)
-        The clip that each window was cut from. Each clip has the same weight in training.
-    """
-
-    keypoints: np.ndarray
-    mask: np.ndarray
+    keypoints: np.ndarray  # (B, T, M, K, C), float32, normalised by one unit for x and y; missing: NaN
+    mask: np.ndarray  # bool (B, T), True for real frames
     fps: float
-    clip: np.ndarray
+    clip: np.ndarray  # int (B,), the clip of each window; each clip has the same weight in training
 
 
 @dataclass(frozen=True)
@@ -78,23 +67,12 @@ def fit_baseline(name: str, windows: Windows, labels: np.ndarray, n_classes: int
 
     Missing statistics are imputed by the median, with a column that says so, and then standardised.
 
-    Parameters
-    ----------
-    name : str
-        A key of :data:`BASELINES`.
-    windows : Windows
-    labels : int array (B,)
-        Class index of each window.
-    n_classes, seed : int
-
     Raises
     ------
-    UsageError
-        An unknown name.
     TrainingError
         There are no windows, or one class only where the baseline needs two.
     """
-    recipe, labels = _recipe(name), np.asarray(labels)
+    recipe = BASELINES[name]
     if len(labels) == 0:
         raise TrainingError(f"baseline {name}: wanted at least one training window, got none")
     if name == "logistic_regression" and len(np.unique(labels)) < 2:
@@ -108,22 +86,11 @@ def fit_baseline(name: str, windows: Windows, labels: np.ndarray, n_classes: int
     return Baseline(name, pipeline, n_classes)
 
 
-def _recipe(name: str) -> _Recipe:
-    if name not in BASELINES:
-        raise UsageError(f"unknown baseline {name!r}; known: {', '.join(BASELINES)}")
-    return BASELINES[name]
-
-
 def predict_probabilities(baseline: Baseline, windows: Windows) -> np.ndarray:
-    """Class probabilities of every window; average them over the windows of a clip.
+    """Class probabilities (B, n_classes) of every window; a class that training did not have gets 0.
 
     `stratified` draws once a clip and gives all its windows the same probabilities. Where scores are by recording,
     `windows.clip` has to number the recordings: the mean of several draws would favour the most frequent class.
-
-    Returns
-    -------
-    array (B, n_classes), float64
-        Rows add up to 1. A class that training did not have gets 0.
     """
     probabilities = np.zeros((len(windows.mask), baseline.n_classes))
     if len(probabilities) == 0:
@@ -142,7 +109,7 @@ def baseline_inputs(name: str, windows: Windows) -> np.ndarray:
 
     A baseline that sees no pose gets one column of zeros.
     """
-    kinds = _recipe(name).statistics
+    kinds = BASELINES[name].statistics
     if not kinds:
         return np.zeros((len(windows.mask), 1), np.float32)
     chunks = np.array_split(np.arange(len(windows.mask)), max(1, -(-len(windows.mask) // _CHUNK)))

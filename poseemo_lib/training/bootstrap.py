@@ -12,37 +12,14 @@ import pandas as pd
 
 @dataclass(frozen=True)
 class GroupBootstrap:
-    """Draws of groups, made by :func:`draw_groups`.
+    """Draws of groups, made by :func:`draw_groups`."""
 
-    Parameters
-    ----------
-    column : {"group_id", "clip_id"}
-        What is drawn: groups, or clips where there is only one group.
-    groups : Index
-        The G values of that column, sorted.
-    weights : array (R, G), float64
-        How often each of them was drawn.
-    """
-
-    column: str
-    groups: pd.Index
-    weights: np.ndarray
+    column: str  # what is drawn: group_id, or clip_id where there is only one group
+    groups: pd.Index  # the G values of that column, sorted
+    weights: np.ndarray  # (R, G), float64: how often each of them was drawn
 
     def sums(self, table: pd.DataFrame, values=1.0, slots=0, n_slots: int = 1) -> np.ndarray:
-        """Sum values within groups and slots.
-
-        Parameters
-        ----------
-        table : DataFrame
-            N rows with group_id and clip_id.
-        values : float, array (N,) or (N, V)
-        slots : int or int array (N,)
-            0 to `n_slots` - 1.
-
-        Returns
-        -------
-        array (G, n_slots) or (G, n_slots, V)
-        """
+        """Sum values, a number or (N[, V]), within groups and slots (N,) of a table of N rows: (G, n_slots[, V])."""
         at = self.groups.get_indexer(table[self.column]) * n_slots + slots
         values = np.asarray(values, dtype=np.float64)
         out = np.zeros((len(self.groups) * n_slots, *values.shape[1:]))
@@ -50,18 +27,10 @@ class GroupBootstrap:
         return out.reshape(len(self.groups), n_slots, *values.shape[1:])
 
     def apply(self, statistic: Callable, *sums: np.ndarray) -> tuple:
-        """Compute a statistic of sums over all groups, and over the groups of each draw.
+        """Compute a statistic of sums (..., G, S) over all groups, and over the groups of each draw.
 
-        Parameters
-        ----------
-        statistic : callable
-            Takes one array (..., R, S) for each of `sums`, R the number of draws.
-        *sums : array (..., G, S)
-
-        Returns
-        -------
-        observed, drawn
-            What the statistic returns for R = 1, and for all draws.
+        The statistic takes one array (..., R, S) for each of `sums`. Its values for R = 1, all groups, and for all R
+        draws are returned.
         """
         observed = statistic(*(values.sum(-2, keepdims=True) for values in sums))
         return observed, statistic(*(self.weights @ values for values in sums))
@@ -70,12 +39,7 @@ class GroupBootstrap:
 def draw_groups(table: pd.DataFrame, n_bootstrap: int = 2000, seed: int = 0) -> GroupBootstrap:
     """Draw the groups of a table with replacement, or its clips where there is only one group.
 
-    Parameters
-    ----------
-    table : DataFrame
-        With clip_id and group_id; clips may come several times, and their order does not matter.
-    n_bootstrap, seed : int
-        Number of draws, and their seed.
+    Clips may come several times, and their order does not matter.
     """
     column = "group_id" if table["group_id"].nunique(dropna=False) > 1 else "clip_id"
     groups = pd.Index(table[column].unique()).sort_values()
@@ -97,20 +61,11 @@ def interval(drawn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def resampled_by(table: pd.DataFrame) -> str:
-    """Name what :func:`draw_groups` draws.
+    """Name what :func:`draw_groups` draws: "group" if groups are known, else "recording" or "clip".
 
-    A dataset without known groups has each recording, or each clip, as a group of its own. Clips of one show or actor
-    are then drawn separately, and the interval does not reflect how alike they are.
-
-    Parameters
-    ----------
-    table : DataFrame
-        With clip_id, group_id and source_id; clips may come several times.
-
-    Returns
-    -------
-    {"group", "recording", "clip"}
-        "group" only where groups are known: there are several, and they hold several recordings.
+    Groups are known if there are several, and they hold several recordings. A dataset without known groups has each
+    recording, or each clip, as a group of its own. Clips of one show or actor are then drawn separately, and the
+    interval does not reflect how alike they are.
     """
     n_clips, n_groups, n_sources = (table[name].nunique(dropna=False) for name in ("clip_id", "group_id", "source_id"))
     if n_groups in (1, n_clips):

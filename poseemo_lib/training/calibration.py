@@ -1,11 +1,11 @@
-"""Calibrated probabilities, fitted on validation, and the confidence below which no answer is given.
+"""Calibrated probabilities, fitted on validation, and the confidence below which the model abstains.
 
 Temperature scaling (Guo et al. 2017, "On calibration of modern neural networks"): one number divides the logarithms of
 a clip's probabilities, the means over its windows. The predicted classes stay, and the confidence becomes about how
 often the model is right.
 
-Below :data:`ABSTAIN_BELOW` no answer is given (Chow 1970, "On optimum recognition error and reject tradeoff"): at one
-half, an answer is given where it is more likely right than wrong.
+Below :data:`ABSTAIN_BELOW` the model abstains (Chow 1970, "On optimum recognition error and reject tradeoff"): at one
+half, it predicts where it is more likely right than wrong.
 """
 
 import numpy as np
@@ -44,25 +44,16 @@ def fit_temperature(labels: np.ndarray, probabilities: np.ndarray) -> float:
 
 
 def calibration_of(validation: pd.DataFrame, classes: tuple[str, ...]) -> dict:
-    """Calibrate one run on its validation clips, the content of `calibration.json`.
+    """Calibrate one run on the predictions table of its validation split: the content of `calibration.json`.
 
-    Parameters
-    ----------
-    validation : DataFrame
-        Predictions table of the validation split, in the unit that the run is scored by.
-    classes : tuple of str
-
-    Returns
-    -------
-    dict
-        temperature, abstain_below, fitted_on, n, and on the same clips `before` and `after`: ece and nll; coverage
-        (share of clips with an answer) and accuracy of these answers (None: no answer).
+    That is temperature, abstain_below, fitted_on, n, and on the same clips `before` and `after`: ece and nll; coverage
+    (share of clips with a prediction) and accuracy of these predictions (None without any).
     """
     labels = pd.Index(classes).get_indexer(validation["label"])
     raw = validation[probability_columns(classes)].to_numpy()
     temperature = fit_temperature(labels, raw)
     scaled = scale_probabilities(raw, temperature)
-    answered = scaled.max(1) >= ABSTAIN_BELOW
+    sure = scaled.max(1) >= ABSTAIN_BELOW
     right = scaled.argmax(1) == labels
     fit = {
         when: {
@@ -77,8 +68,8 @@ def calibration_of(validation: pd.DataFrame, classes: tuple[str, ...]) -> dict:
         "fitted_on": "val",
         "n": len(labels),
         **fit,
-        "coverage": float(answered.mean()),
-        "accuracy": float(right[answered].mean()) if answered.any() else None,
+        "coverage": float(sure.mean()),
+        "accuracy": float(right[sure].mean()) if sure.any() else None,
     }
 
 
@@ -96,6 +87,5 @@ def check_calibration(content: object, where: str) -> None:
 def calibrated(predictions: pd.DataFrame, classes: tuple[str, ...], temperature: float) -> pd.DataFrame:
     """Return a predictions table with its probabilities scaled."""
     columns = probability_columns(classes)
-    return predictions.assign(
-        **dict(zip(columns, scale_probabilities(predictions[columns], temperature).T, strict=True))
-    )
+    scaled = scale_probabilities(predictions[columns], temperature)
+    return predictions.assign(**dict(zip(columns, scaled.T, strict=True)))

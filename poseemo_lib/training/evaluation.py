@@ -14,7 +14,6 @@ from poseemo_lib.training import metrics
 from poseemo_lib.training.bootstrap import draw_groups, interval, resampled_by
 
 ID_COLUMNS = ("clip_id", "split", "label", "group_id", "source_id")
-TOP_K = 2
 PER_CLASS_SCORES = ("precision", "recall", "f1")
 # Scores that need every class of the test split.
 OVER_CLASSES = ("balanced_accuracy", "macro_precision", "macro_recall", "macro_f1", "classes_above_5_percent")
@@ -36,7 +35,7 @@ class ConfigScores:
     confusion : array (C, C), int64
         Sum over seeds; rows are the true class.
     n_clips, n_groups, n_seeds : int
-        Clips and groups are counted once, also where several seeds predict them.
+        Clips and groups are counted once, even if several seeds predict them.
     resampled_by : {"group", "recording", "clip"}
         See :func:`poseemo_lib.training.bootstrap.resampled_by`.
     """
@@ -92,10 +91,7 @@ def check_predictions(predictions: pd.DataFrame, classes: tuple[str, ...], where
 def average_by_source(predictions: pd.DataFrame, classes: tuple[str, ...]) -> pd.DataFrame:
     """Average the probabilities over the clips (windows, camera views) of each recording.
 
-    Returns
-    -------
-    DataFrame
-        A predictions table with one row a source_id, which is also its clip_id, and the column n_clips.
+    Returns a predictions table with one row a source_id, which is also its clip_id, and the column n_clips.
 
     Raises
     ------
@@ -142,7 +138,6 @@ def config_scores(
         Seed -> predictions table of one split. Seeds may hold different clips, as with a split drawn per seed.
     classes : tuple of str
     n_bootstrap, seed : int
-        Number of draws, and their seed.
 
     Returns
     -------
@@ -152,10 +147,8 @@ def config_scores(
     Raises
     ------
     PoseemoError
-        A table is not sound, or there is none.
+        A table is not sound.
     """
-    if not predictions_by_seed:
-        raise PoseemoError("wanted the predictions of at least one seed, got none")
     tables = list(predictions_by_seed.values())
     for number, table in predictions_by_seed.items():
         check_predictions(table, classes, f"predictions of seed {number}")
@@ -167,16 +160,14 @@ def config_scores(
     summary = {name: _summarise(observed[name][:, 0], drawn[name].mean(0)) for name in observed}
     confusion = sums[0].sum((0, 1)).reshape(len(classes), len(classes))
     support = confusion.sum(1) / len(tables)
-    metric_rows = [{"metric": name, **one} for name, one in summary.items() if name not in PER_CLASS_SCORES]
-    class_rows = [
-        pd.DataFrame({"class": classes, "metric": name, **summary[name], "support": support})
+    per_class = [
+        pd.DataFrame({"class": classes, "metric": name, **summary.pop(name), "support": support})
         for name in PER_CLASS_SCORES
     ]
+    scores = pd.DataFrame(summary).T.astype(float).rename_axis("metric").reset_index()
     return ConfigScores(
-        scores=pd.DataFrame(metric_rows)
-        .astype(dict.fromkeys(("mean", "sd", "low", "high"), float))
-        .assign(n_seeds=len(tables)),
-        per_class=pd.concat(class_rows, ignore_index=True),
+        scores=scores.assign(n_seeds=len(tables)),
+        per_class=pd.concat(per_class, ignore_index=True),
         confusion=np.rint(confusion).astype(np.int64),
         n_clips=every["clip_id"].nunique(),
         n_groups=every["group_id"].nunique(dropna=False),
@@ -193,7 +184,7 @@ def _sums(table: pd.DataFrame, classes: tuple[str, ...], groups) -> tuple[np.nda
     return (
         groups.sums(table, 1.0, labels * len(classes) + probabilities.argmax(1), len(classes) ** 2),
         groups.sums(table, gaps, bins, metrics.ECE_BINS),
-        groups.sums(table, metrics.top_k_hits(labels, probabilities, TOP_K)),
+        groups.sums(table, metrics.top_k_hits(labels, probabilities, 2)),
         groups.sums(table, metrics.log_losses(labels, probabilities)),
     )
 

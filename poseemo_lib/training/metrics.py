@@ -17,18 +17,9 @@ def confusion_counts(labels: np.ndarray, predicted: np.ndarray, n_classes: int) 
 
 
 def per_class_scores(confusion: np.ndarray) -> dict[str, np.ndarray]:
-    """Precision, recall, F1 and support of each class.
+    """`precision`, `recall`, `f1` (0 to 1) and `support` (..., C) of counts (..., C, C), rows the true class.
 
-    Parameters
-    ----------
-    confusion : array (..., C, C)
-        Rows are the true class.
-
-    Returns
-    -------
-    dict of arrays (..., C)
-        `precision`, `recall`, `f1` in 0..1 and `support`. A class that is never predicted has precision 0.
-        A class without support has no score: NaN.
+    A class that is never predicted has precision 0. A class without support has no score: NaN.
     """
     confusion = np.asarray(confusion, dtype=np.float64)
     hits = np.diagonal(confusion, axis1=-2, axis2=-1)
@@ -57,9 +48,8 @@ def scores_from_confusion(confusion: np.ndarray) -> dict[str, np.ndarray]:
     Returns
     -------
     dict of arrays (...)
-        `accuracy`, `balanced_accuracy`, `macro_precision`, `macro_recall` (the same number as balanced accuracy),
-        `macro_f1` in 0..1, `kappa` and `mcc` in -1..1, `classes_above_5_percent`: how many classes have a recall
-        above 5 %.
+        `accuracy`, `balanced_accuracy`, `macro_precision`, `macro_recall` (the same as balanced accuracy), `macro_f1`,
+        `kappa`, `mcc`, and `classes_above_5_percent`: how many classes have a recall above 5 %.
     """
     confusion = np.asarray(confusion, dtype=np.float64)
     one = per_class_scores(confusion)
@@ -139,20 +129,11 @@ def expected_calibration_error(labels: np.ndarray, probabilities: np.ndarray) ->
 
 
 def score_predictions(labels: np.ndarray, probabilities: np.ndarray, classes: tuple[str, ...]) -> dict:
-    """Compute all scores of one set of predictions, ready for JSON.
+    """Compute all scores of labels (N,) and probabilities (N, C), ready for JSON.
 
-    Parameters
-    ----------
-    labels : array (N,), int
-    probabilities : array (N, C)
-        The predicted class is the most probable one, the first of equals.
-    classes : tuple of C str
-
-    Returns
-    -------
-    dict
-        `n`, the scores of :func:`scores_from_confusion`, `top_2_accuracy`, `ece`, `nll`, `per_class`
-        (class -> precision, recall, f1, support) and `confusion` (lists). A score that is not defined is None.
+    The predicted class is the most probable one, the first of equals. Returns `n`, the scores of
+    :func:`scores_from_confusion`, `top_2_accuracy`, `ece`, `nll`, `per_class` (class -> precision, recall, f1, support)
+    and `confusion` (lists). A score that is not defined is None.
     """
     labels, probabilities = np.asarray(labels), np.asarray(probabilities)
     confusion = confusion_counts(labels, probabilities.argmax(1), len(classes))

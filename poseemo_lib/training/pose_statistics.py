@@ -24,24 +24,12 @@ _RHYTHM_BINS = 256
 
 
 def posture_statistics(keypoints: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Describe how the first person holds the body, and where the second one is.
+    """Describe how the first person holds the body, and where the second one is: (B, D) float32, and D names.
 
-    Parameters
-    ----------
-    keypoints : array (B, T, M, K, C)
-        x, y (down) in one unit; further channels are not used. M is 1 or 2. Missing: NaN.
-    mask : bool array (B, T)
-        True for real frames.
-
-    Returns
-    -------
-    statistics : array (B, D), float32
-        NaN where nothing was seen.
-    names : tuple of D str
-        `<point>_<x|y>_<mean|sd|range>` of every point over time, in torsos; `<signal>_<mean|sd>` of
-        every angle (rad) and distance (torsos) of :func:`shape_signals`, `second_<signal>_mean` of the second
-        person; the share of frames with each person and with hips; distance, height and size of the second person
-        relative to the first.
+    `keypoints` (B, T, M, K, C) have x and y (down) in one unit, M is 1 or 2, missing: NaN; `mask` (B, T) marks real
+    frames. Names: `<point>_<x|y>_<mean|sd|range>` of every point over time, in torsos; `<signal>_<mean|sd>` of every
+    angle (rad) and distance (torsos) of :func:`shape_signals`, `second_<signal>_mean` of the second person; the share
+    of frames with each person and with hips; distance, height and size of the second person relative to the first.
     """
     points, origin, torso, present = _measure(keypoints, mask)
     table = {}
@@ -69,29 +57,18 @@ def posture_statistics(keypoints: np.ndarray, mask: np.ndarray) -> tuple[np.ndar
 
 
 def movement_statistics(keypoints: np.ndarray, mask: np.ndarray, fps: float) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Describe how the first person moves, and how much the second one does.
+    """Describe how the first person moves, and how much the second one does: (B, D) float32, and D names.
 
     Derivatives are differences of neighbouring frames. Points move relative to the hip midpoint; `root` is the hip
     midpoint's own movement through the picture. Speeds in torsos a second are given for the body as a whole, since they
-    depend on what is done (run, bow) more than on how. Single points are described by ratios.
+    depend on what is done (run, bow) more than on how. Single points are described by ratios, NaN without movement.
 
-    Parameters
-    ----------
-    keypoints, mask
-        As in :func:`posture_statistics`.
-    fps : float
-
-    Returns
-    -------
-    statistics : array (B, D), float32
-        NaN where nothing was seen in enough frames, and ratios to no movement at all.
-    names : tuple of D str
-        `motion_*`, `<acceleration|jerk>_<mean|max>`: mean of all points, in torsos per second to the power 1, 2, 3;
-        `<point or part>_motion_share`, its mean speed over that of all points; `<point>_unevenness`, sd over mean of
-        its speed; `<point>_hardness` and `<point>_jerkiness`, mean acceleration over mean speed and mean jerk over
-        mean acceleration (1/s); `<signal>_frequency` (Hz) and `<signal>_rhythm` (share of the power near that
-        frequency); `<point>_straightness` (0..1) and `<point>_curvature` (rad a torso); `wrists_together`, the
-        correlation of the wrists' speeds; `second_motion_*`.
+    Names: `motion_*`, `<acceleration|jerk>_<mean|max>`: mean of all points, in torsos per second to the power 1, 2, 3;
+    `<point or part>_motion_share`, its mean speed over that of all points; `<point>_unevenness`, sd over mean of its
+    speed; `<point>_hardness` and `<point>_jerkiness`, mean acceleration over mean speed and mean jerk over mean
+    acceleration (1/s); `<signal>_frequency` (Hz) and `<signal>_rhythm` (share of the power near that frequency);
+    `<point>_straightness` (0..1) and `<point>_curvature` (rad a torso); `wrists_together`, the correlation of the
+    wrists' speeds; `second_motion_*`.
     """
     points, origin, torso, _ = _measure(keypoints, mask)
     root = origin / torso[:, None, :, None]
@@ -100,24 +77,25 @@ def movement_statistics(keypoints: np.ndarray, mask: np.ndarray, fps: float) -> 
     acceleration = _derivative(velocity, fps)
     speed = _norm(velocity)
     rates = (speed, _norm(acceleration), _norm(_derivative(acceleration, fps)))
-    motion = _over_points(speed[..., :-1])
-    table = _whole_body_statistics(*(_over_points(rate[..., :-1]) for rate in rates))
+    motion = _mean(speed[..., :-1], axis=-1)
+    table = {f"motion_{name}": _quantile(motion, q) for name, q in (("q10", 0.1), ("q50", 0.5), ("q90", 0.9))}
+    table |= {"motion_max": _quantile(motion, 1), "motion_mean": _mean(motion), "motion_sd": _sd(motion)}
+    for name, rate in zip(("acceleration", "jerk"), rates[1:], strict=True):
+        whole = _mean(rate[..., :-1], axis=-1)
+        table |= {f"{name}_mean": _mean(whole), f"{name}_max": _quantile(whole, 1)}
     table |= _point_statistics(*rates, table["motion_mean"])
     table |= _rhythm_statistics(moving, motion, fps) | _path_statistics(moving, velocity, speed, fps)
     table["wrists_together"] = _correlation(speed[..., _POINT["left_wrist"]], speed[..., _POINT["right_wrist"]])
-    second = _over_points(_norm(_derivative(points[:, :, 1], fps)))
+    second = _mean(_norm(_derivative(points[:, :, 1], fps)), axis=-1)
     table |= {"second_motion_mean": _mean(second), "second_motion_sd": _sd(second)}
     return _to_array(table)
 
 
 def shape_signals(points: np.ndarray) -> dict[str, np.ndarray]:
-    """Angles and distances of a body in every frame, from :data:`POINTS` (..., 13, 2) in torsos from the hip midpoint.
+    """Angles and distances (...) of a body in every frame, from :data:`POINTS` (..., 13, 2) in torsos.
 
-    Returns
-    -------
-    dict of arrays (...)
-        Angles in rad, 0 to pi (elbows, shoulders, hips, knees: 0 is folded; trunk lean and head tilt: 0 is upright),
-        all else in torsos.
+    Angles are in rad, 0 to pi (elbows, shoulders, hips, knees: 0 is folded; trunk lean and head tilt: 0 is upright),
+    all else in torsos.
     """
     at = {name: points[..., index, :] for name, index in _POINT.items()}
     shoulders, hips = (at["left_shoulder"] + at["right_shoulder"]) / 2, (at["left_hip"] + at["right_hip"]) / 2
@@ -141,7 +119,7 @@ def shape_signals(points: np.ndarray) -> dict[str, np.ndarray]:
         "hands_height": np.fmax(*((shoulders - at[f"{side}_wrist"])[..., 1] for side in ("left", "right"))),
         "width": extent[..., 0],
         "height": extent[..., 1],
-        "openness": _over_points(_norm(points - _centre(points)[..., None, :])),
+        "openness": _mean(_norm(points - _mean(points, axis=-2)[..., None, :]), axis=-1),
     }
     for name in ("shoulder", "elbow", "wrist", "ankle"):
         signals[f"{name}s_apart"] = _norm(at[f"left_{name}"] - at[f"right_{name}"])
@@ -154,7 +132,7 @@ def _measure(keypoints: np.ndarray, mask: np.ndarray):
     if xy.shape[2] == 1:
         xy = np.concatenate([xy, np.full_like(xy, np.nan)], axis=2)
     head = xy[..., list(PARTS["head"]), :]
-    points = np.concatenate([_centre(head)[..., None, :], xy[..., 5:, :]], axis=3)
+    points = np.concatenate([_mean(head, axis=-2)[..., None, :], xy[..., 5:, :]], axis=3)
     shoulders = (points[..., _POINT["left_shoulder"], :] + points[..., _POINT["right_shoulder"], :]) / 2
     hips = (points[..., _POINT["left_hip"], :] + points[..., _POINT["right_hip"], :]) / 2
     present = np.isfinite(points).any((-2, -1))
@@ -164,15 +142,6 @@ def _measure(keypoints: np.ndarray, mask: np.ndarray):
     below = shoulders + torso[:, None, :, None] * np.array([0.0, 1.0])
     origin = np.where(with_hips[:, None, :, None], hips, below)
     return (points - origin[..., None, :]) / torso[:, None, :, None, None], origin, torso, present
-
-
-def _whole_body_statistics(motion: np.ndarray, acceleration: np.ndarray, jerk: np.ndarray) -> dict[str, np.ndarray]:
-    """Means over the points, each (B, T), over time."""
-    table = {f"motion_{name}": _quantile(motion, q) for name, q in (("q10", 0.1), ("q50", 0.5), ("q90", 0.9))}
-    table |= {"motion_max": _quantile(motion, 1), "motion_mean": _mean(motion), "motion_sd": _sd(motion)}
-    for name, rate in (("acceleration", acceleration), ("jerk", jerk)):
-        table |= {f"{name}_mean": _mean(rate), f"{name}_max": _quantile(rate, 1)}
-    return table
 
 
 def _point_statistics(speed, acceleration, jerk, motion_mean: np.ndarray) -> dict[str, np.ndarray]:
@@ -187,7 +156,7 @@ def _point_statistics(speed, acceleration, jerk, motion_mean: np.ndarray) -> dic
     names = (*POINTS, "root")
     table = {f"{name}_{ratio}": values[:, i] for ratio, values in ratios.items() for i, name in enumerate(names)}
     for part, members in _POINT_PARTS.items():
-        table[f"{part}_motion_share"] = _over_points(ratios["motion_share"][:, [_POINT[name] for name in members]])
+        table[f"{part}_motion_share"] = _mean(ratios["motion_share"][:, [_POINT[name] for name in members]], axis=-1)
     return table
 
 
@@ -276,14 +245,6 @@ def _correlation(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 def _divide(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
     sound = denominator > 0
     return np.where(sound, numerator / np.where(sound, denominator, 1), np.nan)
-
-
-def _over_points(values: np.ndarray) -> np.ndarray:
-    return _mean(values, axis=-1)
-
-
-def _centre(points: np.ndarray) -> np.ndarray:
-    return _mean(points, axis=-2)
 
 
 def _extent(points: np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from made_runs import CLASSES, answers, make_table, write_config, write_run
+from made_runs import CLASSES, make_table, predict, write_config, write_run
 
 from poseemo_lib.analysis.ensembles import best_by_validation, ensemble_config, ensemble_predictions
 from poseemo_lib.analysis.results import load_results
@@ -44,8 +44,6 @@ def test_only_seeds_that_all_have(study):
     assert list(ensemble_predictions(configs, CLASSES)) == [1, 2]
     with pytest.raises(PoseemoError, match=r"a seed in common, got n1 \[0, 1, 2\], other \[9\]"):
         ensemble_predictions({"n1": configs["n1"], "other": {9: configs["n2"][1]}}, CLASSES)
-    with pytest.raises(UsageError, match="at least one config"):
-        ensemble_predictions({}, CLASSES)
     fewer = {"n1": configs["n1"], "n2": {seed: table.iloc[1:] for seed, table in configs["n2"].items()}}
     with pytest.raises(PoseemoError, match="n1 and n2: wanted predictions of the same clips"):
         ensemble_predictions(fewer, CLASSES)
@@ -72,7 +70,7 @@ def test_it_scores_like_a_config(study):
 
 
 def test_three_independent_voters_are_right_more_often_than_one(tmp_path):
-    """Right with probability 0.7 each, wrong answers spread over two classes: two of three agree on the right one."""
+    """Right with probability 0.7 each, errors spread over two classes: two of three agree on the right one."""
     for name in ("u", "v", "w"):
         write_config(tmp_path, name, 0.7, n_each=120, lr=name)
     results = load_results(tmp_path)
@@ -90,7 +88,7 @@ def test_three_independent_voters_are_right_more_often_than_one(tmp_path):
 
 @pytest.fixture
 def folded(tmp_path):
-    """Two networks, each good on the validation part of another fold, and poor on that fold's test group."""
+    """Two networks, each good on the validation split of another fold, and poor on that fold's test group."""
     labels = np.tile([0, 1, 2], 10)
     for name, good in (("first", "x"), ("second", "y")):
         for fold in ("x", "y"):
@@ -99,8 +97,8 @@ def folded(tmp_path):
                 share = 0.9 if fold == good else 0.4
                 other = "y" if fold == "x" else "x"
                 tables = {
-                    "val": make_table(labels, answers(labels, share, rng), other, "val", other),
-                    "test": make_table(labels, answers(labels, 1.3 - share, rng), fold, "test", fold),
+                    "val": make_table(labels, predict(labels, share, rng), other, "val", other),
+                    "test": make_table(labels, predict(labels, 1.3 - share, rng), fold, "test", fold),
                 }
                 write_run(tmp_path / name / fold / f"seed-{seed}", name, tables, seed=seed, fold=fold, lr=name)
     return load_results(tmp_path)
@@ -115,7 +113,7 @@ def test_each_fold_chooses_by_its_own_validation(folded):
         mine = tables[0][tables[0]["group_id"] == fold].set_index("clip_id")[COLUMNS]
         wanted = folded[name].predictions()[0].set_index("clip_id")[COLUMNS].loc[mine.index]
         pd.testing.assert_frame_equal(mine, wanted)
-    # good on validation is poor on test here: the choice has not looked at the test part
+    # good on validation is poor on test here: the choice has not looked at the test split
     assert ensemble.scores.score("accuracy")["mean"] < 0.6
     assert {(run.config, run.fold) for run in ensemble.runs} == {("first", "x"), ("second", "y")}
 

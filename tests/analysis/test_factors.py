@@ -19,9 +19,8 @@ def imbalance(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def leakage(tmp_path_factory):
-    return load_results(
-        made_studies.made_study(tmp_path_factory.mktemp("l"), made_studies.LEAKAGE, leaks=made_studies.LEAKS)
-    )
+    root = tmp_path_factory.mktemp("l")
+    return load_results(made_studies.made_study(root, made_studies.LEAKAGE, leaks=made_studies.LEAKS))
 
 
 def test_factors_and_values_come_from_the_parameters(ablation):
@@ -105,7 +104,7 @@ def test_models_under_two_splits_are_paired(leakage):
     assert net["n_clips"].tolist() == [144, 144] and set(table["metric"]) == {"balanced_accuracy"}
 
 
-def test_models_of_one_architecture_are_told_apart_by_their_settings(tmp_path):
+def test_models_of_one_architecture_are_named_by_their_settings(tmp_path):
     splits = {"a": {}, "b": {"split": "random", "allow_leak": True}}
     models = {"plain": {}, "mean": {"model": {"pooling": "mean"}}}
     configs = {f"{m}_{s}": models[m] | splits[s] for m in models for s in splits}

@@ -117,11 +117,8 @@ class TestInterpretation:
         np.testing.assert_allclose(table["difference"], table["precision"] - table["chance"])
         person = table.loc[("integrated gradients", "person", "trained")]
         assert person["chance"] == 0.5 and 0 < person["n_clips"] < found.counts["n_attributed"]
-
-    def test_attributions_of_a_random_network_are_unlike_the_trained_one_s(self, found):
-        table = found.similarity.set_index(["compared", "target"])["correlation"]
-        assert len(table) == 4 and table.between(-1, 1).all()
-        assert abs(table["trained and randomised", "joints"]) < 0.3
+        similar = found.similarity.set_index(["compared", "target"])["correlation"]
+        assert len(similar) == 4 and abs(similar["trained and randomised", "joints"]) < 0.3
 
     def test_tables_for_reading_say_the_same(self, found):
         table = found.recovery.set_index(["method", "target", "model"])
@@ -143,7 +140,7 @@ class TestInterpretation:
         monkeypatch.setattr(interpretation, "LEAST_WINDOWS", 5)
         assert interpret(material.best, material.dataset).counts["n_clips"] == 5
 
-    def test_without_network_data_or_answers_to_planted_it_leaves_things_out(self, material, monkeypatch):
+    def test_without_network_dataset_or_true_locations_it_leaves_things_out(self, material, monkeypatch):
         assert interpret(material.results["majority"], material.dataset) is None
         assert interpret(material.best, None) is None
         alone = ConfigRuns("net", material.best.runs[:1])
@@ -169,10 +166,10 @@ class TestInterpretation:
 class TestPlayer:
     def test_right_ones_of_each_class_then_wrong_ones(self):
         rows = {"label": [0, 0, 1, 1, 2, 2], "prediction": [0, 0, 1, 0, 1, 0]}
-        answers = pd.DataFrame(rows | {"confidence": [0.5, 0.9, 0.4, 0.8, 0.6, 0.7]})
-        assert list(choose_clips(answers, 6).index) == [1, 2, 3, 5, 4]
-        assert list(choose_clips(answers, 3).index) == [1, 2, 3]
-        assert list(choose_clips(answers[:3], 6).index) == [1, 2]
+        predictions = pd.DataFrame(rows | {"confidence": [0.5, 0.9, 0.4, 0.8, 0.6, 0.7]})
+        assert list(choose_clips(predictions, 6).index) == [1, 2, 3, 5, 4]
+        assert list(choose_clips(predictions, 3).index) == [1, 2, 3]
+        assert list(choose_clips(predictions[:3], 6).index) == [1, 2]
 
     def test_clips_are_as_the_network_saw_them(self, material):
         from poseemo_lib.plots.player import skeleton_player
@@ -185,7 +182,7 @@ class TestPlayer:
             assert clip.label == predictions.loc[clip.name, "label"] and clip.fps == 25
             assert clip.keypoints.shape == (16, 2, 17, 3) and clip.mask.shape == (16,)
             assert clip.probabilities.sum() == pytest.approx(1) and clip.attention.sum() == pytest.approx(1)
-            # one window a clip in these runs: the answer is the run's
+            # one window a clip in these runs: the prediction is the run's
             raw = predictions.loc[clip.name, [f"p_{name}" for name in config.classes]].to_numpy(float)
             assert clip.probabilities.argmax() == raw.argmax()
             assert clip.planted is None or 0 <= clip.planted[0] < clip.planted[1] <= clip.mask.sum()

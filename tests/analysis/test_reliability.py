@@ -58,8 +58,8 @@ def test_coverage_and_accuracy_by_hand_at_every_threshold():
 def test_intervals_need_groups_and_are_those_of_a_loop():
     tables = random_tables(n_groups=8)
     table = reliability.coverage_table(tables, CLASSES, thresholds=[0.5], n_bootstrap=4000)
-    answers = predictions.predictions_table(tables, CLASSES).query("confidence >= 0.5")
-    by_group = answers.groupby("group_id")["right"].agg(["sum", "size"]).to_numpy()
+    found = predictions.predictions_table(tables, CLASSES).query("confidence >= 0.5")
+    by_group = found.groupby("group_id")["right"].agg(["sum", "size"]).to_numpy()
     rng = np.random.default_rng(1)
     drawn = [by_group[rng.integers(0, 8, 8)].sum(0) for _ in range(4000)]
     low, high = np.percentile([right / n for right, n in drawn], [2.5, 97.5])
@@ -75,11 +75,11 @@ def test_pairs_and_most_confident_errors(tmp_path):
     wrong = config.scores.confusion.sum() - np.trace(config.scores.confusion)
     assert pairs["count"].sum() == wrong and pairs["share_of_errors"].sum() == pytest.approx(1)
     assert (pairs["true"] != pairs["predicted"]).all() and pairs["count"].is_monotonic_decreasing
-    answers = predictions.mean_predictions(config)
-    assert len(answers) == config.scores.n_clips and (answers["n_seeds"] == 2).all()
+    found = predictions.mean_predictions(config)
+    assert len(found) == config.scores.n_clips and (found["n_seeds"] == 2).all()
     mean = np.mean([t.set_index("clip_id")[probability_columns(CLASSES)] for t in config.calibrated().values()], 0)
-    assert np.allclose(answers["confidence"], mean.max(1))
+    assert np.allclose(found["confidence"], mean.max(1))
     surest = predictions.most_confident_errors(config, 3)
     assert len(surest) == 3 and not surest["right"].any()
-    assert surest["confidence"].min() >= answers[~answers["right"]]["confidence"].nlargest(3).min()
+    assert surest["confidence"].min() >= found[~found["right"]]["confidence"].nlargest(3).min()
     assert predictions.confusion_pairs(np.eye(3, dtype=int), CLASSES).empty

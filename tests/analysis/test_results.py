@@ -1,10 +1,12 @@
 import json
 import shutil
 
+import made_runs
 import made_studies
 import numpy as np
 import pandas as pd
 import pytest
+from made_runs import make_table
 from sklearn.metrics import balanced_accuracy_score, f1_score
 
 from poseemo_lib.analysis.results import format_comparisons, format_ranks, load_results, run_table
@@ -12,28 +14,14 @@ from poseemo_lib.errors import PoseemoError
 from poseemo_lib.report.comparisons import comparisons
 from poseemo_lib.training.run_folder import STUDY_FILE
 
-CLASSES = ("angry", "happy", "sad")
+LABELS = np.tile([0, 1, 2], 8)
 
 
-def write_run(folder, config, labels, predicted, *, architecture="deep_residual", seed=0, fold="", **parameters):
-    """A run folder by hand, whose predictions are known."""
-    folder.mkdir(parents=True)
-    table = pd.DataFrame({"label": labels})
-    table["clip_id"] = table["source_id"] = table["group_id"] = [f"{fold}{i}" for i in range(len(labels))]
-    for name in CLASSES:
-        table[f"p_{name}"] = np.where(np.array(predicted) == name, 0.9, 0.05)
-    both = pd.concat([table.assign(split="val"), table.assign(split="test")])
-    both.to_parquet(folder / "predictions.parquet")
-    values = {"architecture": architecture, "seed": seed, "fold": fold, "score_by": "clip", "dataset": "d"} | parameters
-    record = {
-        "status": "complete", "config": config, "identity": f"{config}{seed}{fold}{parameters}", "parameters": values,
-        "classes": CLASSES, "leaks": {}, "dataset": {"content_hash": "h", "synthetic": False, "name": "d"},
-    }  # fmt: skip
-    (folder / "run.json").write_text(json.dumps(record))
-    return record
-
-
-LABELS = ["angry", "happy", "sad"] * 8
+def write_run(folder, config, labels, predicted, *, fold="", **more):
+    """A run folder whose predictions are known, the same in both splits; every clip is its own group."""
+    groups = [f"g{i}" for i in range(len(labels))]
+    tables = {split: make_table(labels, predicted, groups, split, fold) for split in ("val", "test")}
+    return made_runs.write_run(folder, config, tables, fold=fold, **more)
 
 
 @pytest.mark.parametrize("text", ["{", '{"runs": [3]}', "{}"])
@@ -64,8 +52,8 @@ def test_only_the_runs_of_the_study_count_and_the_missing_ones_are_named(tmp_pat
     assert results.incomplete == ["b/<seed>-0"]
 
 
-def test_chance_is_that_of_the_classes_in_the_test_part(tmp_path):
-    write_run(tmp_path / "a", "a", ["angry", "happy"] * 9, ["angry"] * 18)
+def test_chance_is_that_of_the_classes_in_the_test_split(tmp_path):
+    write_run(tmp_path / "a", "a", np.tile([0, 1], 9), np.zeros(18, int))
     write_run(tmp_path / "b", "b", LABELS, LABELS)
     table = load_results(tmp_path).score_table().query("metric == 'balanced_accuracy'").set_index("config")
     assert dict(table["chance"]) == pytest.approx({"a": 1 / 2, "b": 1 / 3})
@@ -87,18 +75,18 @@ def test_scores_of_seeds_are_those_of_their_predictions_and_average_to_the_confi
     table = results.seed_scores().set_index(["config", "seed", "metric"])["value"]
     for seed in (0, 3):
         predictions = results["a"].predictions()[seed]
-        answers = predictions[[f"p_{name}" for name in results.classes]].to_numpy().argmax(1)
+        predicted = predictions[[f"p_{name}" for name in results.classes]].to_numpy().argmax(1)
         truth = pd.Index(results.classes).get_indexer(predictions["label"])
-        assert table["a", seed, "macro_f1"] == pytest.approx(f1_score(truth, answers, average="macro"))
-        assert table["a", seed, "balanced_accuracy"] == pytest.approx(balanced_accuracy_score(truth, answers))
+        assert table["a", seed, "macro_f1"] == pytest.approx(f1_score(truth, predicted, average="macro"))
+        assert table["a", seed, "balanced_accuracy"] == pytest.approx(balanced_accuracy_score(truth, predicted))
     scores = results.score_table().set_index("metric")["mean"]
     assert scores["macro_f1"] == pytest.approx(table["a", :, "macro_f1"].mean())
 
 
-def test_answers_are_shares_and_change_with_the_predictions(tmp_path):
-    write_run(tmp_path / "a", "a", LABELS, ["sad"] * 12 + ["happy"] * 12)
-    answers = load_results(tmp_path)["a"].predicted_shares
-    assert list(answers["predicted"]) == [0, 0.5, 0.5] and answers["true"].sum() == pytest.approx(1)
+def test_predicted_shares_follow_the_predictions(tmp_path):
+    write_run(tmp_path / "a", "a", LABELS, np.repeat([2, 1], 12))
+    shares = load_results(tmp_path)["a"].predicted_shares
+    assert list(shares["predicted"]) == [0, 0.5, 0.5] and shares["true"].sum() == pytest.approx(1)
 
 
 def test_a_baseline_without_chance_in_it_counts_one_seed(tmp_path):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from poseemo_lib.errors import TrainingError, UsageError
+from poseemo_lib.errors import TrainingError
 from poseemo_lib.skeleton import COCO_KEYPOINTS, JOINT
 from poseemo_lib.training import baselines
 from poseemo_lib.training.baselines import BASELINES, Windows
@@ -213,19 +213,10 @@ def test_stratified_draws_with_the_class_frequencies_once_a_clip():
     assert (baselines.predict_probabilities(other, windows) != probabilities).any()
 
 
-def test_a_clip_of_many_windows_weighs_as_much_as_any_other():
-    weights = baselines._window_weights(np.array([0, 0, 0, 0, 1]), np.array([0, 0, 0, 1, 2]), balanced=True)
-    assert weights.mean() == pytest.approx(1)
-    assert weights[:3].sum() == pytest.approx(weights[3])
-    assert weights[4] == pytest.approx(weights[:4].sum())
-
-
 def test_training_that_cannot_work_is_refused(two_styles):
     windows, labels = two_styles
     with pytest.raises(TrainingError, match="at least two classes in training, got class 1 only"):
         baselines.fit_baseline("logistic_regression", windows, np.ones_like(labels), n_classes=3, seed=0)
-    with pytest.raises(UsageError, match="unknown baseline 'svm'; known: majority, stratified, logistic_regression, "):
-        baselines.fit_baseline("svm", windows, labels, n_classes=3, seed=0)
     none = Windows(windows.keypoints[:0], windows.mask[:0], FPS, windows.clip[:0])
     with pytest.raises(TrainingError, match="at least one training window"):
         baselines.fit_baseline("majority", none, labels[:0], n_classes=3, seed=0)

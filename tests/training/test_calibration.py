@@ -31,7 +31,7 @@ def test_the_temperature_that_was_put_in_is_found(scale):
     assert fit_temperature(labels, probabilities) == pytest.approx(scale, rel=0.05)
 
 
-def test_scaling_keeps_answers_and_sums_and_one_changes_nothing():
+def test_scaling_keeps_predictions_and_sums_and_one_changes_nothing():
     _, probabilities = drawn_logits(500, 1.0)
     for temperature in (0.05, 1.0, 100.0):
         scaled = scale_probabilities(probabilities, temperature)
@@ -40,7 +40,7 @@ def test_scaling_keeps_answers_and_sums_and_one_changes_nothing():
     assert scale_probabilities(probabilities, 2.0).max() < probabilities.max()
 
 
-def test_answers_without_doubt_that_are_often_wrong_get_soft_and_stay_finite():
+def test_certain_predictions_that_are_often_wrong_get_soft_and_stay_finite():
     labels = np.array([0, 0, 1, 2] * 25)
     certain = np.eye(3)[np.zeros(100, int)]
     temperature = fit_temperature(labels, certain)
@@ -51,17 +51,17 @@ def test_answers_without_doubt_that_are_often_wrong_get_soft_and_stay_finite():
 def test_a_file_says_what_was_fitted_on_what():
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 3, 400)
-    answered = np.where(rng.random(400) < 0.6, labels, (labels + 1) % 3)
-    found = calibration_of(make_table(labels, answered, "g", sure=0.95), CLASSES)
+    predicted = np.where(rng.random(400) < 0.6, labels, (labels + 1) % 3)
+    found = calibration_of(make_table(labels, predicted, "g", sure=0.95), CLASSES)
     assert found["fitted_on"] == "val" and found["n"] == 400 and found["abstain_below"] == ABSTAIN_BELOW
-    # One confidence for all: calibrated it is the share of right answers, and then nothing is left of the error.
-    share = (labels == answered).mean()
+    # One confidence for all: calibrated it is the share of right predictions, and then nothing is left of the error.
+    share = (labels == predicted).mean()
     assert found["before"]["ece"] == pytest.approx(0.95 - share) and found["after"]["ece"] < 0.01
     assert found["after"]["nll"] < found["before"]["nll"]
     assert found["coverage"] == 1 and found["accuracy"] == pytest.approx(share)
 
 
-def test_a_guesser_gives_no_answer():
+def test_a_guesser_abstains():
     labels = np.random.default_rng(0).integers(0, 3, 300)
     found = calibration_of(make_table(labels, np.zeros(300, int), "g", sure=0.9), CLASSES)
     assert found["coverage"] == 0 and found["accuracy"] is None
@@ -87,7 +87,7 @@ def test_a_config_is_calibrated_run_by_run_on_validation_alone(tmp_path):
         raw = run.predictions("test")[probability_columns(CLASSES)].to_numpy()
         assert np.allclose(mine, scale_probabilities(raw, expected))
     assert (config.calibrated_scores.confusion == config.scores.confusion).all()
-    # Validation promised 90 %, the test part has 50 %: the number fitted there says so here.
+    # Validation promised 90 %, the test split has 50 %: the number fitted there says so here.
     ece = config.calibrated_scores.score("ece")["mean"]
     assert ece == pytest.approx(0.4, abs=0.1)
 

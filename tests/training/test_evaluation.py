@@ -32,10 +32,6 @@ def random_table(seed, n=60, n_groups=6, bonus=0.4):
     )
 
 
-def row(config, metric):
-    return config.score(metric)
-
-
 def split_table(table):
     labels = pd.Index(CLASSES).get_indexer(table["label"])
     return labels, table[evaluation.probability_columns(CLASSES)].to_numpy()
@@ -47,8 +43,8 @@ def test_means_and_sds_are_those_of_the_single_seeds():
     single = [metrics.score_predictions(*split_table(table), CLASSES) for table in tables.values()]
     for metric in config.scores["metric"]:
         values = [one[metric] for one in single]
-        assert row(config, metric)["mean"] == pytest.approx(np.mean(values)), metric
-        assert row(config, metric)["sd"] == pytest.approx(np.std(values, ddof=1)), metric
+        assert config.score(metric)["mean"] == pytest.approx(np.mean(values)), metric
+        assert config.score(metric)["sd"] == pytest.approx(np.std(values, ddof=1)), metric
     per_class = config.per_class.set_index(["class", "metric"])
     assert per_class.loc[("b", "recall"), "mean"] == pytest.approx(
         np.mean([one["per_class"]["b"]["recall"] for one in single])
@@ -75,7 +71,7 @@ def test_intervals_equal_a_naive_bootstrap():
     naive = pd.DataFrame(naive_bootstrap(list(tables.values()), 60, seed=5))
     for metric in config.scores["metric"]:
         low, high = np.percentile(naive[metric], [2.5, 97.5])
-        assert row(config, metric)[["low", "high"]].tolist() == pytest.approx([low, high]), metric
+        assert config.score(metric)[["low", "high"]].tolist() == pytest.approx([low, high]), metric
     for name in CLASSES:
         got = config.per_class.set_index(["class", "metric"]).loc[(name, "recall"), ["low", "high"]].tolist()
         assert got == pytest.approx(np.percentile(naive[f"recall {name}"], [2.5, 97.5]).tolist())
@@ -94,7 +90,7 @@ def test_interval_widens_with_the_correlation_in_groups():
     widths = []
     for between_groups in (0.0, 0.33):
         table = simulated(np.random.default_rng(2), n_groups=20, n_each=20, between_groups=between_groups)
-        accuracy = row(evaluation.config_scores({0: table}, CLASSES, n_bootstrap=500), "accuracy")
+        accuracy = evaluation.config_scores({0: table}, CLASSES, n_bootstrap=500).score("accuracy")
         widths.append(accuracy["high"] - accuracy["low"])
     assert widths[1] > 2 * widths[0]
 
@@ -105,13 +101,13 @@ def test_repeatable_and_independent_of_the_order_of_rows():
     again = evaluation.config_scores({0: table.sample(frac=1, random_state=0)}, CLASSES, n_bootstrap=100, seed=1)
     pd.testing.assert_frame_equal(once.scores, again.scores)
     other = evaluation.config_scores({0: table}, CLASSES, n_bootstrap=100, seed=2)
-    assert row(once, "nll")["low"] != row(other, "nll")["low"]
+    assert once.score("nll")["low"] != other.score("nll")["low"]
 
 
 def test_a_single_group_is_resampled_by_clip_and_says_so():
     table = random_table(0, n_groups=1)
     config = evaluation.config_scores({0: table}, CLASSES, n_bootstrap=300)
-    accuracy = row(config, "accuracy")
+    accuracy = config.score("accuracy")
     assert config.resampled_by == "clip" and config.n_groups == 1
     assert accuracy["low"] < accuracy["mean"] < accuracy["high"]
     assert np.isnan(accuracy["sd"])
@@ -151,11 +147,6 @@ def test_unsound_tables_are_refused(change, message):
     assert "seed 7" in str(caught.value)
 
 
-def test_no_seeds():
-    with pytest.raises(PoseemoError, match="at least one seed"):
-        evaluation.config_scores({}, CLASSES)
-
-
 def test_average_by_source():
     probabilities = np.array([[0.8, 0.2, 0.0], [0.4, 0.2, 0.4], [0.1, 0.1, 0.8]])
     table = make_table([0, 0, 2], probabilities, ["g0", "g0", "g1"], sources=["walk", "walk", "bow"])
@@ -184,8 +175,8 @@ def test_a_constant_prediction_has_the_balanced_accuracy_of_chance_without_any_s
     """Draws that lack a class in any seed are left out: the second seed has c in three groups only."""
     tables = {seed: make_table(*_constant(n)) for seed, n in enumerate((9, 3))}
     config = evaluation.config_scores(tables, CLASSES, n_bootstrap=300)
-    assert row(config, "balanced_accuracy")[["mean", "low", "high"]].tolist() == pytest.approx([1 / 3] * 3)
-    assert row(config, "accuracy")["low"] < row(config, "accuracy")["high"]
+    assert config.score("balanced_accuracy")[["mean", "low", "high"]].tolist() == pytest.approx([1 / 3] * 3)
+    assert config.score("accuracy")["low"] < config.score("accuracy")["high"]
 
 
 def _constant(n_groups_with_c):
@@ -208,5 +199,5 @@ def test_draws_that_lack_a_class_are_left_out_unless_they_are_many(metric, n_gro
     lost = 1 - np.mean(whole)
     assert lost > 0 and (lost < evaluation.MOST_LOST) == (n_groups_with_c == 3)
     kept = np.array(scores)[whole] if n_groups_with_c == 3 and metric != "accuracy" else scores
-    found = row(evaluation.config_scores({0: table}, CLASSES, n_bootstrap=120), metric)
+    found = evaluation.config_scores({0: table}, CLASSES, n_bootstrap=120).score(metric)
     assert found[["low", "high"]].tolist() == pytest.approx(np.percentile(kept, [2.5, 97.5]).tolist())

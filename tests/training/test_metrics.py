@@ -62,14 +62,11 @@ def test_macro_means_leave_out_classes_without_support():
     assert np.isnan(metrics.per_class_scores(confusion)["recall"][2])
 
 
-def test_a_constant_prediction_has_no_agreement():
+def test_a_constant_prediction_one_class_only_and_nothing_at_all():
     scores = metrics.scores_from_confusion([[7, 0, 0], [2, 0, 0], [1, 0, 0]])
     assert scores["accuracy"] == pytest.approx(0.7)
     assert scores["balanced_accuracy"] == pytest.approx(1 / 3)
     assert scores["kappa"] == scores["mcc"] == 0
-
-
-def test_one_class_only_and_nothing_at_all():
     assert metrics.scores_from_confusion([[5, 0], [0, 0]])["kappa"] == 0
     assert all(np.isnan(value) for value in metrics.scores_from_confusion(np.zeros((3, 3))).values())
 
