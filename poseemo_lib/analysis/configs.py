@@ -185,7 +185,7 @@ def selected(configs: list[ConfigRuns]) -> ConfigRuns:
     """Return the selected model: the network with the best macro-F1 on validation, without a leak if there is one.
 
     The test split plays no role. Ensembles are left out, since their members were chosen on the same validation split.
-    Without a network it is another config.
+    Without a network, another config is selected.
     """
     networks = [config for config in configs if config.is_network]
     return max(networks or configs, key=lambda config: (not config.leaks, config.validation_macro_f1))
