@@ -94,8 +94,6 @@ def test_other_bytes_folders_and_nothing(tmp_path, module):
             module.read(path, **size)
     with pytest.raises(UsageError, match="files, found none"):
         find_files(module.__name__.rpartition(".")[2], tmp_path / "folder.json")
-    with pytest.raises(UsageError, match="fps"):
-        module.read(bad, fps=0)
     with pytest.raises(UsageError, match="width"):
         module.read(bad, width="wide")
 

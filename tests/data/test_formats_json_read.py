@@ -114,20 +114,12 @@ def test_crowds_boxes_and_other_categories_are_left_out(tmp_path):
 
 @pytest.mark.parametrize(
     ("tails", "tracked"),
-    [
-        (((), ()), False),
-        (((0.8,), (0.9,)), False),
-        (((4,), (2,)), True),
-        (((0.8, 4), (0.9, 2)), True),
-        (((1,), (1,)), False),
-    ],
+    [(((), ()), False), (((0.8,), (0.9,)), False), (((0.8, 4), (0.9, 2)), True), (((1,), (1,)), False)],
 )
 @pytest.mark.parametrize("channels", [2, 3])
 def test_labels_with_and_without_confidence_and_id(tmp_path, tails, tracked, channels):
-    put(
-        tmp_path / "v_1.txt",
-        "\n".join(line(x, tail=t, channels=channels) for x, t in zip((0.5, 0.25), tails, strict=True)),
-    )
+    lines = [line(x, tail=t, channels=channels) for x, t in zip((0.5, 0.25), tails, strict=True)]
+    put(tmp_path / "v_1.txt", "\n".join(lines))
     put(tmp_path / "v_3.txt", line(0.75, tail=tails[1], channels=channels) + "\n")
     put(tmp_path / "classes.txt", "person\n")
     assert ultralytics.find(tmp_path) == [tmp_path]

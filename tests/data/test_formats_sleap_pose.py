@@ -19,14 +19,11 @@ def labels(skeleton, frames):
     video = sio.Video("v.mp4", open_backend=False)
     made_frames = []
     for index, people in frames.items():
-        instances = [
-            sio.Instance.from_numpy(points, skeleton=skeleton, track=track)
-            if score is None
-            else sio.PredictedInstance.from_numpy(
-                points, skeleton=skeleton, point_scores=np.full(len(points), score), score=score, track=track
-            )
-            for points, score, track in people
-        ]
+        instances = []
+        for points, score, track in people:
+            scores = {} if score is None else {"point_scores": np.full(len(points), score), "score": score}
+            kind = sio.PredictedInstance if scores else sio.Instance
+            instances.append(kind.from_numpy(points, skeleton=skeleton, track=track, **scores))
         made_frames.append(sio.LabeledFrame(video=video, frame_idx=index, instances=instances))
     return sio.Labels(made_frames, videos=[video], skeletons=[skeleton])
 

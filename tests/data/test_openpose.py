@@ -48,12 +48,6 @@ def test_frames_are_sorted_by_number_and_gaps_are_missing(tmp_path):
     assert (recording.fps, recording.width, recording.height, recording.tracked) == (30, 640, 480, False)
 
 
-def test_without_a_size_the_smallest_picture_that_holds_the_joints(tmp_path):
-    write(tmp_path, 0, person(x=100.25))
-    (recording,) = openpose.read(tmp_path)
-    assert (recording.fps, recording.width, recording.height) == (25, 119, 36)  # joint 18, the left ear: 118.25, 36
-
-
 def test_a_folder_of_frames_is_a_clip_and_a_folder_of_folders_several(tmp_path):
     for clip in ("happy/a.1", "sad/b"):
         write(tmp_path / clip, 0, person())
