@@ -12,7 +12,7 @@ from poseemo_lib.skeleton import COCO_KEYPOINTS, JOINT_NAMES
 
 
 @pytest.mark.parametrize(("joints", "layout"), [(17, "coco17"), (26, "halpe26"), (133, None), (136, "halpe26")])
-def test_alphapose_layouts_are_told_by_the_number_of_joints(tmp_path, joints, layout):
+def test_alphapose_layouts_are_by_the_number_of_joints(tmp_path, joints, layout):
     (found,) = alphapose.read(put(tmp_path / "a.json", [entry("0.jpg", joints=joints)]))
     order = JOINT_NAMES[layout or "coco17"]
     np.testing.assert_allclose(found.keypoints[0, 0, :, 0], [100 + order.index(name) for name in COCO_KEYPOINTS])

@@ -27,7 +27,12 @@ def read(path, *, fps: Fps = None, width: Side = None, height: Side = None) -> l
 
     Tracked where every instance has a track. Few files say their frame rate.
     """
-    labels = _load(path)
+    with extra("sleap-io"):
+        import sleap_io
+    try:
+        labels = sleap_io.load_slp(str(path), open_videos=False)
+    except Exception as error:  # a damaged file fails in any part of HDF5 and sleap-io
+        raise FormatError(f"{path}: not a sound SLEAP file: {first_line(error)}") from None
     videos = [video for video in labels.videos if any(len(frame) for frame in labels.find(video))]
     if not videos:
         raise FormatError(f"{path}: wanted a person in at least one frame, got none in {len(labels.labeled_frames)}")
@@ -39,15 +44,6 @@ def read(path, *, fps: Fps = None, width: Side = None, height: Side = None) -> l
         suffix = f"@video{i}" if len(videos) > 1 else ""
         recordings.append(make_recording(keypoints, path, fps, width, height, told, suffix=suffix, tracked=tracked))
     return recordings
-
-
-def _load(path):
-    with extra("sleap-io"):
-        import sleap_io
-    try:
-        return sleap_io.load_slp(str(path), open_videos=False)
-    except Exception as error:  # a damaged file fails in any part of HDF5 and sleap-io
-        raise FormatError(f"{path}: not a sound SLEAP file: {first_line(error)}") from None
 
 
 def _keypoints(labels, video, path) -> tuple[np.ndarray, bool]:
