@@ -50,10 +50,8 @@ class TestEveryNotebook:
 
 
 def test_the_training_notebook_has_every_parameter_with_its_default():
-    values = {
-        n.targets[0].id: ast.literal_eval(n.value)
-        for n in ast.parse(parameters_cell(NOTEBOOKS / "03_train.ipynb")).body
-    }
+    cell = ast.parse(parameters_cell(NOTEBOOKS / "03_train.ipynb"))
+    values = {node.targets[0].id: ast.literal_eval(node.value) for node in cell.body}
     assert values.pop("out") == "" and values.pop("config") == ""
     assert values == {name: field.default for name, field in RunParameters.model_fields.items()}
     assert [type(v) for v in values.values()] == [type(f.default) for f in RunParameters.model_fields.values()]
@@ -67,12 +65,8 @@ def run_notebook(name, where, **parameters):
     found = [output.get("data", {}) for output in outputs]
     texts = [data.get("text/markdown", "") + data.get("text/plain", "") for data in found]
     texts += [output.text for output in outputs if output.get("name") == "stdout"]
-    pictures = [
-        output.metadata.get("image/png", {}).get("alt", "")
-        for output in outputs
-        if "image/png" in output.get("data", {})
-    ]
-    return "\n".join(texts), pictures
+    with_picture = [output for output in outputs if "image/png" in output.get("data", {})]
+    return "\n".join(texts), [output.metadata.get("image/png", {}).get("alt", "") for output in with_picture]
 
 
 @pytest.mark.slow
@@ -95,9 +89,8 @@ def test_05_looks_into_the_network_of_a_study(tiny, tmp_path):
 
 
 def study(root, kind, **more):
-    return str(
-        made_studies.made_study(root / kind.lower(), getattr(made_studies, kind) | more, leaks=made_studies.LEAKS)
-    )
+    configs = getattr(made_studies, kind) | more
+    return str(made_studies.made_study(root / kind.lower(), configs, leaks=made_studies.LEAKS))
 
 
 def test_04_compares_only_what_was_tested_on_the_same_clips(tmp_path):

@@ -1,7 +1,8 @@
 """Charts that several figures or a notebook use.
 
-In: tables or arrays. Out: `(fig, axes)`; nothing is saved, and no chart knows a study. Every chart takes `synthetic`,
-which must be given, and marks the figure of synthetic data. Read `style` and `marks` first: all figures stand on them.
+In: tables or arrays. Out: `(fig, axes)`; nothing is saved, and no chart knows a study. Every chart must be given
+`synthetic`, and marks synthetic data (see `style.finish`); some draw into axes that they are given. Read `style` and
+`marks` first: all figures build on them.
 """
 
 from poseemo_lib.plots.confusion import confusion_matrix

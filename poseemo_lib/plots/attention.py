@@ -10,7 +10,7 @@ from poseemo_lib.skeleton import COCO_KEYPOINTS
 
 @style.in_style
 def attention_courses(attention: dict, mask, spans, titles, *, fps: float, synthetic: bool):
-    """Draw attention over time of some clips, of a trained network and of one with random weights.
+    """Draw the attention of a trained network, and of one with random weights, over time for N clips.
 
     Parameters
     ----------
@@ -20,12 +20,6 @@ def attention_courses(attention: dict, mask, spans, titles, *, fps: float, synth
     spans : list of N (int, int) or None
         First frame of the planted emotion and the one after its last.
     titles : list of N str
-    fps : float
-    synthetic : bool
-
-    Returns
-    -------
-    fig, axes
     """
     n = len(titles)
     fig, axes = plt.subplots(1, n, figsize=(3.2 * n, 2.9), sharey=True, squeeze=False, layout="constrained")
@@ -46,18 +40,10 @@ def attention_courses(attention: dict, mask, spans, titles, *, fps: float, synth
 
 @style.in_style
 def contribution_maps(contributions: dict, mask, spans, titles, *, fps: float, synthetic: bool):
-    """Draw contributions per joint and frame of some clips: a row of heatmaps a network, each on its own scale.
+    """Draw contributions of joints and frames in N clips: a row of heatmaps per network, each on its own scale.
 
-    Parameters
-    ----------
-    contributions : dict of array (N, T, 17)
-        Network -> signed contributions towards each clip's own class.
-    mask, spans, titles, fps, synthetic
-        See :func:`attention_courses`.
-
-    Returns
-    -------
-    fig, axes
+    `contributions` has for every network signed contributions towards each clip's own class, (N, T, 17); the rest is as
+    for :func:`attention_courses`.
     """
     rows, columns = len(contributions), len(titles)
     size = (1.6 + 3.0 * columns, 0.9 + 3.1 * rows)

@@ -15,20 +15,10 @@ def confusion_matrix(
     Parameters
     ----------
     confusion : array (C, C), int
-        Rows are the true class; the sum over seeds.
+        Rows are the true class; the sum over `n_seeds` seeds.
     classes : tuple of C str
-    synthetic, leaky : bool
-        See :func:`poseemo_lib.plots.style.finish`.
-    title : str
-    n_seeds : int
-        How many seeds the counts are summed over.
     unit : str
         What was counted.
-    ax : Axes, optional
-
-    Returns
-    -------
-    fig, ax
     """
     fig, ax = style.axes_or_new(ax, width=2.4 + 0.62 * len(classes), height=1.9 + 0.55 * len(classes))
     draw_confusion(ax, confusion, classes, text="{share:.0f} %\n{count}")
@@ -41,18 +31,8 @@ def confusion_matrix(
 def draw_confusion(ax, confusion, classes, *, text: str = "{share:.0f}", counts: bool = True, fontsize: float = 8.5):
     """Draw a confusion matrix, coloured by the share of the true class; a class without clips is a row of dashes.
 
-    Parameters
-    ----------
-    ax : Axes
-    confusion : array (C, C), int
-        Rows are the true class.
-    classes : tuple of C str
-    text : str
-        Format of a field, of `share` (percent) and `count`.
-    counts : bool
-        Write how many of each true class there are beside its name.
-    fontsize : float
-        Smaller for many classes.
+    `text` is the format of a field, from `share` (percent) and `count`; with `counts` the names of the true classes
+    have their number of clips.
     """
     confusion = np.asarray(confusion)
     n, support = len(classes), confusion.sum(1)

@@ -14,22 +14,9 @@ SPLIT_COLOURS = {"train": style.BLUE, "val": "#E69F00", "test": "#009E73"}
 
 @style.in_style
 def data_distribution(table, split, classes, *, synthetic: bool, leaky: bool = False, ax=None):
-    """Draw how many clips of each class are in training, validation and test.
+    """Draw how many clips of each class are in each split.
 
-    Parameters
-    ----------
-    table : DataFrame
-        One row a clip: label, group_id.
-    split : sequence of N str
-        train, val or test for each row.
-    classes : tuple of str
-    synthetic, leaky : bool
-        See :func:`poseemo_lib.plots.style.finish`.
-    ax : Axes, optional
-
-    Returns
-    -------
-    fig, ax
+    `table` has a label and a group_id for each clip, `split` train, val or test.
     """
     fig, ax = style.axes_or_new(ax, width=7.0, height=1.8 + 0.4 * len(classes))
     clips = pd.DataFrame({"group": list(table["group_id"]), "split": list(split)})
@@ -58,21 +45,7 @@ def _sizes(rows: pd.DataFrame) -> str:
 
 @style.in_style
 def missing_share(share, *, n_frames: int | None = None, synthetic: bool, ax=None):
-    """Draw how often each joint was not seen.
-
-    Parameters
-    ----------
-    share : array (17,)
-        0 to 1, of the frames in which the person is there.
-    n_frames : int, optional
-        How many frames that is.
-    synthetic : bool
-    ax : Axes, optional
-
-    Returns
-    -------
-    fig, ax
-    """
+    """Draw the share (0 to 1) of a person's frames in which each of the 17 joints is missing."""
     fig, ax = style.axes_or_new(ax, height=4.4)
     bars = ax.barh(range(len(COCO_KEYPOINTS)), 100 * np.asarray(share, dtype=float), color=style.BLUE)
     ax.bar_label(bars, fmt="%.0f %%", padding=3, fontsize=9)

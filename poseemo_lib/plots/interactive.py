@@ -20,19 +20,7 @@ def confusion_explorer(confusions, classes, *, synthetic: bool):
     Parameters
     ----------
     confusions : dict of str -> int array (C, C)
-        Rows: true classes.
-    classes : sequence of str
-    synthetic : bool
-
-    Returns
-    -------
-    plotly Figure
-        Two heatmaps in the same colours: shares of the true class, shown first, and counts.
-
-    Raises
-    ------
-    ValueError
-        There is no config.
+        Rows: true classes. At least one.
     """
     import plotly.graph_objects as go
 
@@ -90,18 +78,10 @@ def _above(pixels: int) -> float:
 
 
 def parallel_runs(table: pd.DataFrame, *, synthetic: bool):
-    """Draw every run as a line through its settings and scores.
+    """Draw every run, a row of the table, as a line through its settings and scores, the columns.
 
-    Parameters
-    ----------
-    table : DataFrame
-        One row a run. Columns are the axes, in order; the last one that holds numbers gives the colour. Texts become
-        places on an axis. A run in which a number is missing is left out, and the title says how many were.
-    synthetic : bool
-
-    Returns
-    -------
-    plotly Figure
+    The last column of numbers gives the colour. A run in which a number is missing is left out, and the title says how
+    many were.
     """
     import plotly.graph_objects as go
 
@@ -157,16 +137,9 @@ def short_text(name: object, most: int) -> str:
 
 
 def house_layout(*, height: int, synthetic: bool, min_width: int = 0, **more) -> dict:
-    """Return the layout that all interactive charts begin with.
+    """Return the layout that all interactive charts share, in pixels; synthetic data are marked in a top corner.
 
-    Parameters
-    ----------
-    height, min_width : int
-        Pixels: on a screen narrower than `min_width` the page lets the chart scroll in its box.
-    synthetic : bool
-        Marked in a top corner.
-    **more
-        Further properties of the layout.
+    On a screen narrower than `min_width` the page lets the chart scroll in its box.
     """
     side = {"x": 0, "xanchor": "left"} if min_width else {"x": 1, "xanchor": "right"}
     mark = {

@@ -12,15 +12,7 @@ _OUTLINE = [withStroke(linewidth=2.5, foreground="white")]  # keeps lines off th
 def label_points(ax, x, y, texts, *, colour: str = "black", strokes=()) -> None:
     """Write each text as near to its point as there is room, and join the two; call it last, on the final layout.
 
-    Parameters
-    ----------
-    ax : Axes
-    x, y : sequence of N float
-        Data coordinates.
-    texts : sequence of N str
-    colour : str
-    strokes : sequence of (x0, y0, x1, y1)
-        Boxes, such as intervals, that the texts stay off; data coordinates.
+    The texts stay off `strokes`, such as intervals: (x0, y0, x1, y1). All coordinates are of the data.
     """
     fig = ax.get_figure(root=True)
     fig.draw_without_rendering()

@@ -2,6 +2,7 @@
 
 import numpy as np
 import seaborn as sns
+from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 
 from poseemo_lib.plots import style
 
@@ -17,23 +18,18 @@ def draw_point(
 
     Parameters
     ----------
-    ax : Axes
     place : float
         On the other axis.
     row : mapping
-        `value`, low and high, shares; NaN ends: no interval; a NaN value: "not defined".
-    colour : str
-    value : str
-        Column of the share.
-    vertical : bool
+        Shares in `value`, low and high. Without ends there is no interval; a NaN value is "not defined".
     width : float
         Of the interval's line, in points.
     written : str
-        Format of the value, which is written behind all marks; empty: not written.
+        Format of the value, which is written beyond all marks; empty: not written.
     beyond : float
-        A mark farther out than the interval, as of a seed; a share.
+        A share that is marked farther out than the interval, such as that of a seed.
     **look
-        Further looks of the point, as of `ax.plot`.
+        Of the point, for `ax.plot`.
     """
     mean, low, high = (100 * float(row[name]) for name in (value, "low", "high"))
     if not np.isfinite(mean):
@@ -83,17 +79,22 @@ def limit_scores(ax, shares) -> None:
     ax.grid(axis="x")
 
 
-def draw_references(ax, lines, title: str, levels: int = 0) -> None:
-    """Draw vertical lines, name each on a level of its own above the axes, and put the title over them.
+def scale_sizes(ax, sizes, room: float) -> None:
+    """Make x a log scale of parameters, from the smallest to the largest size and a factor of `room` beyond."""
+    ax.set_xscale("log")
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.xaxis.set_major_formatter(EngFormatter(sep=" "))
+    ax.xaxis.set_minor_locator(NullLocator())
+    if len(sizes):
+        ax.set_xlim(sizes.min() / room, sizes.max() * room)
+    ax.set(xlabel="parameters (log scale)", ylabel="macro-F1, %")
+    ax.grid(axis="y")
 
-    Parameters
-    ----------
-    ax : Axes
-        With its final limits.
-    lines : list of (share, name, colour, line style)
-    title : str
-    levels : int
-        As many levels as the panels beside it have.
+
+def draw_references(ax, lines, title: str, levels: int = 0) -> None:
+    """Draw vertical lines, (share, name, colour, style), name each on its own level above the axes, and add the title.
+
+    The limits are final before. `levels` is the number of lines of the panels beside.
     """
     lines = sorted(line for line in lines if np.isfinite(line[0]))
     middle = sum(ax.get_xlim()) / 2
@@ -106,20 +107,12 @@ def draw_references(ax, lines, title: str, levels: int = 0) -> None:
 
 
 def baseline_lines(rows, name: str = "config") -> list[tuple[float, str, str, str]]:
-    """Return the lines of the majority baseline and of the strongest other one, for :func:`draw_references`.
+    """Return the lines of the majority baseline and the strongest other one, for :func:`draw_references`.
 
-    Parameters
-    ----------
-    rows : DataFrame
-        One row a baseline: `name`, is_majority, mean (a share).
-    name : str
-        Column of the names.
+    `rows` has the columns `name`, is_majority and mean (a share) of the baselines.
     """
     rows = rows.astype({"mean": float}).dropna(subset="mean")
     is_majority = rows["is_majority"].astype(bool)
     lines = [(mean, "majority", style.ORANGE, "--") for mean in rows[is_majority]["mean"]]
     strongest = rows[~is_majority].nlargest(1, "mean")
-    return [
-        *lines,
-        *((row["mean"], style.name_text(row[name], 20), style.GREY, "-") for _, row in strongest.iterrows()),
-    ]
+    return lines + [(row["mean"], style.name_text(row[name], 20), style.GREY, "-") for _, row in strongest.iterrows()]

@@ -23,18 +23,15 @@ class PlayerClip:
 
     Parameters
     ----------
-    name, label : str
-        The label is its true class.
     keypoints : array (T, M, 17, 3)
         As prepared for the network: x, y (down) and confidence; missing: NaN.
     mask : bool array (T,)
         True for real frames; padding is not shown.
-    fps : float
     attention : array (T,) or None
-        How much the network looked at each frame; None where it has no attention.
+        None if the network has no attention.
     probabilities : array (C,)
     planted : (int, int) or None
-        First frame of the planted emotion and the one after its last, of synthetic clips.
+        First frame of the planted emotion and the one after its last, in synthetic clips.
     """
 
     name: str
@@ -50,24 +47,8 @@ class PlayerClip:
 def skeleton_player(clips, classes, *, synthetic: bool):
     """Play clips as stick figures, with the attention over time below and the probabilities beside.
 
-    Parameters
-    ----------
-    clips : sequence of PlayerClip
-        At least one; a dropdown chooses.
-    classes : sequence of str
-        In the order of the probabilities.
-    synthetic : bool
-
-    Returns
-    -------
-    plotly Figure
-        With the frames `0/0`, `0/1`, ... of the first clip, in the group `0`, and so on, and the frames `clip/0`,
-        `clip/1`, ... that put a clip in place.
-
-    Raises
-    ------
-    ValueError
-        There is no clip.
+    A dropdown chooses the clip. The figure has the frames `0/0`, `0/1`, ... of the first clip, in the group `0`, and so
+    on, and the frames `clip/0`, `clip/1`, ... that put a clip in place. Without a clip it raises ValueError.
     """
     import plotly.graph_objects as go
 
@@ -77,11 +58,9 @@ def skeleton_player(clips, classes, *, synthetic: bool):
     layout = house_layout(height=_HEIGHT, margin=_MARGIN, synthetic=synthetic, **_axes(), **_controls(scenes))
     moves = [frame for place, scene in enumerate(scenes) for frame in scene.frames(place)]
     entries = [_entry(place, scenes) for place in range(len(scenes))]
-    return go.Figure(_traces(scenes[0]), _merged(layout, scenes[0].layout()), [*moves, *entries])
-
-
-def _traces(scene) -> list[dict]:
-    return [{"name": name, **look, **scene.values()[name]} for name, look in _LOOKS.items()]
+    first = scenes[0].values()
+    traces = [{"name": name, **look, **first[name]} for name, look in _LOOKS.items()]
+    return go.Figure(traces, _merged(layout, scenes[0].layout()), [*moves, *entries])
 
 
 def _merged(base: dict, more: dict) -> dict:
@@ -99,7 +78,7 @@ def body_path() -> list[int | None]:
             left.remove(found)
             joints.append(found[1] if found[0] == joints[-1] else found[0])
         path += [*joints, None]
-    # A neck of one joint: a head of which only the nose was seen still has its dot.
+    # If only the nose of a head was seen, it still has its dot.
     return [*path, JOINT["nose"]]
 
 

@@ -64,7 +64,7 @@ def _draw_body(ax, xy: np.ndarray, colour: str) -> None:
 
 
 @style.in_style
-def feature_traces(features, mask, joints, *, fps: float, synthetic: bool, person: int = 0, axes=None):
+def feature_traces(features, mask, joints, *, fps: float, synthetic: bool, person: int = 0):
     """Draw position, velocity and acceleration of some joints over time; what was not seen is a shaded gap.
 
     Parameters
@@ -75,20 +75,12 @@ def feature_traces(features, mask, joints, *, fps: float, synthetic: bool, perso
         True for real frames.
     joints : sequence of str
         COCO keypoint names, one column of panels each.
-    fps : float
-    synthetic : bool
     person : int
         Slot of the person.
-    axes : array (3, number of joints) of Axes, optional
-
-    Returns
-    -------
-    fig, axes
     """
-    if axes is None:
-        shape = {"nrows": 3, "ncols": len(joints), "figsize": (1.2 + 3.4 * len(joints), 5.6)}
-        _, axes = plt.subplots(**shape, sharex=True, sharey="row", squeeze=False, layout="constrained")
-    axes = np.asarray(axes)
+    size = (1.2 + 3.4 * len(joints), 5.6)
+    fig, axes = plt.subplots(3, len(joints), figsize=size, sharex=True, sharey="row", squeeze=False,
+                             layout="constrained")  # fmt: skip
     values = np.asarray(features, dtype=float).reshape(len(features), -1, N_KEYPOINTS, 7)[:, person]
     seconds = np.arange(len(values)) / fps
     for column, joint in zip(axes.T, joints, strict=True):
@@ -104,7 +96,6 @@ def feature_traces(features, mask, joints, *, fps: float, synthetic: bool, perso
         column[-1].set_xlabel("seconds")
     for ax, name in zip(axes[:, 0], ("position", "velocity", "acceleration"), strict=True):
         ax.set_ylabel(name)
-    fig = axes[0, 0].figure
     fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     style.finish(fig, synthetic=synthetic)
     return fig, axes

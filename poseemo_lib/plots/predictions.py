@@ -7,23 +7,9 @@ from poseemo_lib.plots import style
 
 @style.in_style
 def predictions_over_time(table, classes, *, threshold: float, synthetic: bool, title: str = "", ax=None):
-    """Draw the probability of every class, window by window, and the threshold of a prediction.
+    """Draw the probability of every class, window by window, and the threshold of a prediction (0 to 1).
 
-    Parameters
-    ----------
-    table : DataFrame
-        One row a window: stop_seconds and p_<class> for each class, from `poseemo_lib.inference.predictor`.
-    classes : sequence of str
-    threshold : float
-        Below it the prediction is "not sure", 0 to 1.
-    synthetic : bool
-        See :func:`poseemo_lib.plots.style.finish`.
-    title : str
-    ax : Axes, optional
-
-    Returns
-    -------
-    fig, ax
+    `table` has stop_seconds and p_<class> for each window, as from `poseemo_lib.inference.predictor`.
     """
     fig, ax = style.axes_or_new(ax, 8, 3.6)
     for name in classes:

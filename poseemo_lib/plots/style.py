@@ -81,21 +81,11 @@ def seeds_text(n_seeds) -> str:
 def sample_text(n_clips: int, n_groups: int, n_seeds, *, unit="clip", resampled_by="group", interval: str) -> str:
     """Say what a figure's scores rest on.
 
-    Parameters
-    ----------
-    n_clips, n_groups : int
-        Of the test set.
-    n_seeds : sequence of int
-        One number a config.
-    unit, resampled_by : str
-        What was scored, clip or recording, and what the bootstrap resampled.
-    interval : str
-        How the figure draws an interval, such as `Lines`.
+    `n_seeds` has a number for each config; `interval` is how the figure draws an interval, such as `Lines`.
     """
     sizes = f"{count(n_clips, unit)} in {count(n_groups, 'group')}; {seeds_text(n_seeds)} per config"
-    return (
-        f"Test set: {sizes}. {interval}: 95 % bootstrap interval of the mean over seeds, resampled by {resampled_by}."
-    )
+    interval = f"{interval}: 95 % bootstrap interval of the mean over seeds, resampled by {resampled_by}."
+    return f"Test set: {sizes}. {interval}"
 
 
 def axes_or_new(ax: Axes | None, width: float = 6.4, height: float = 4.0) -> tuple[Figure, Axes]:
@@ -106,17 +96,10 @@ def axes_or_new(ax: Axes | None, width: float = 6.4, height: float = 4.0) -> tup
 
 
 def finish(fig: Figure, *, title: str = "", note: str = "", synthetic: bool, leaky: bool = False) -> None:
-    """Write the title above a figure, a note under it, and mark synthetic data and leaky splits; the last step.
+    """Write the title (a statement) above a figure, a note under it, and mark synthetic data and leaky splits.
 
-    Parameters
-    ----------
-    fig : Figure
-    title : str
-        What the figure shows, as a statement; broken into lines that leave room for the mark.
-    note : str
-        What the numbers rest on, and how to read the marks.
-    synthetic, leaky : bool
-        Neither: no mark. Marked once, however often this is called.
+    The mark is drawn once, however often this last step is called. The note says what the numbers rest on and how to
+    read the figure.
     """
     if not isinstance(fig, Figure):  # a part of a figure, which is finished as a whole
         return

@@ -12,7 +12,7 @@ TRAIN, VAL = style.BLUE, style.ORANGE
 
 
 @style.in_style
-def learning_curves(histories, chosen, *, synthetic: bool, leaky: bool = False, title: str = "", axes=None):
+def learning_curves(histories, chosen, *, synthetic: bool, leaky: bool = False, title: str = ""):
     """Draw loss, validation macro-F1 and learning rate over epochs.
 
     Parameters
@@ -21,17 +21,8 @@ def learning_curves(histories, chosen, *, synthetic: bool, leaky: bool = False, 
         Seed -> epoch, train_loss, val_loss, val_macro_f1, lr.
     chosen : dict of int
         Seed -> the epoch that validation chose, marked by a star.
-    synthetic, leaky : bool
-        See :func:`poseemo_lib.plots.style.finish`.
-    title : str
-    axes : sequence of 3 Axes, optional
-
-    Returns
-    -------
-    fig, axes
     """
-    if axes is None:
-        _, axes = plt.subplots(1, 3, figsize=(10.5, 3.5), width_ratios=(3, 3, 2), layout="constrained")
+    fig, axes = plt.subplots(1, 3, figsize=(10.5, 3.5), width_ratios=(3, 3, 2), layout="constrained")
     tables = [table.assign(seed=seed, is_best=table["epoch"] == chosen.get(seed)) for seed, table in histories.items()]
     curves = pd.concat(tables, ignore_index=True)
     draw_losses(axes[0], curves)
@@ -39,7 +30,6 @@ def learning_curves(histories, chosen, *, synthetic: bool, leaky: bool = False, 
     draw_curve(axes[2], curves, "lr", colour=style.DARK)
     axes[2].set_title("Learning rate", loc="right")
     axes[2].ticklabel_format(axis="y", style="sci", scilimits=(0, 0), useMathText=True)
-    fig = axes[0].figure
     style.finish(fig, title=title or count(len(histories), "seed"), synthetic=synthetic, leaky=leaky)
     return fig, axes
 

@@ -53,6 +53,11 @@ class ReportData:
         """The configs that were tested on the same clips as the best one."""
         return next(part for part in self.results.parts() if self.best.name in {config.name for config in part.configs})
 
+    @property
+    def majority(self) -> ConfigRuns | None:
+        """The majority baseline among `main`, or None."""
+        return next((config for config in self.main.configs if config.is_majority), None)
+
     @cached_property
     def compared_with(self) -> str | None:
         """Name of the config that all others are compared with, or None."""

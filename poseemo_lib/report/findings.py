@@ -28,7 +28,6 @@ KIND_NAMES = {"joint": "joints", "feature": "kinds of feature", "person": "peopl
 def opening(data: ReportData) -> str:
     """Write the text under the report's title: what was done, warnings, and the main result beside its baselines."""
     best, results, main = data.best, data.results, data.main
-    majority = next((config for config in main.configs if config.is_majority), None)
     rows = [] if best.is_baseline else data.baseline_tests.to_dict("records")
     floor = next((row for row in rows if main[row["b"]].is_majority), None)
     strongest = _strongest(row for row in rows if row is not floor)
@@ -56,7 +55,7 @@ def opening(data: ReportData) -> str:
         n_here=len(main.configs),
         values=scores,
         chance=best.chance,
-        majority=majority and {name: row["mean"] for name, row in _scores(majority).items()},
+        majority=data.majority and {name: row["mean"] for name, row in _scores(data.majority).items()},
         floor=floor,
         against_chance=None if floor or best.is_baseline else _against_chance(main),
         strongest=strongest,

@@ -203,7 +203,7 @@ def summary(table: pd.DataFrame) -> str:
     floor, n = int(clips[majority]), int(clips.sum())
     text = (
         f"After Holm's correction, {int(table['above'].sum())} of {len(table)} published accuracies are significantly "
-        f"above that of always predicting {majority} ({floor}/{n} = {100 * floor / n:.1f} %). The highest, "
+        f"above the accuracy of always predicting {majority} ({floor}/{n} = {100 * floor / n:.1f} %). The highest, "
         f'{_interval(highest, "published", "published_low", "published_high")} % for "{highest["name"]}", has '
         f"p = {highest['p']:.2f} before that correction. "
     )

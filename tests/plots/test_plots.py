@@ -38,9 +38,8 @@ def walking(n_frames, people):
 
 
 def draw_data(n, synthetic):
-    return plots.data_distribution(
-        clip_table(n), RNG.choice(["train", "val", "test"], n), EMOTIONS, synthetic=synthetic
-    )
+    split = RNG.choice(["train", "val", "test"], n)
+    return plots.data_distribution(clip_table(n), split, EMOTIONS, synthetic=synthetic)
 
 
 def draw_confusion(n, top, synthetic, **more):
@@ -150,9 +149,8 @@ def test_skeletons_have_y_down_and_no_missing_joints():
     _, axes = plots.skeleton_strip(keypoints, synthetic=False)
     low, high = axes[0].get_ylim()
     assert len(axes) == 3 and low > high
-    drawn = [
-        sum(np.isfinite(line.get_xdata()).all() and len(line.get_xdata()) == 2 for line in ax.lines) for ax in axes
-    ]
+    ends = [[line.get_xdata() for line in ax.lines] for ax in axes]
+    drawn = [sum(np.isfinite(x).all() and len(x) == 2 for x in lines) for lines in ends]
     assert drawn[0] == drawn[1] - 1  # the right wrist has one edge
     assert len(plots.skeleton_strip(np.full((5, 1, 17, 3), np.nan), synthetic=False)[1]) == 5
 
@@ -169,9 +167,7 @@ def test_traces_leave_gaps_where_a_joint_was_not_seen():
 @pytest.mark.parametrize("classes, n", [(EMOTIONS, 3), (("calm", "a$x_1$b$", "happy"), 3), (EMOTIONS, 1)])
 def test_every_class_is_a_line_of_its_own_look_over_time(classes, n):
     values = np.random.default_rng(0).dirichlet(np.ones(len(classes)), n)
-    rows = pd.DataFrame(
-        {"stop_seconds": [2.6, 2.8, 3.0][:n], **{f"p_{one}": values[:, i] for i, one in enumerate(classes)}}
-    )
+    rows = pd.DataFrame(values, columns=[f"p_{one}" for one in classes]).assign(stop_seconds=[2.6, 2.8, 3.0][:n])
     fig, ax = predictions_over_time(rows, classes, threshold=0.4, synthetic=True, title="A clip")
     for line, name in zip(ax.lines, classes, strict=True):
         assert line.get_color() == style.emotion_mark(name, classes)[0]

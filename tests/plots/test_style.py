@@ -2,7 +2,6 @@
 
 from itertools import combinations
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
@@ -20,7 +19,7 @@ VISIONS = {
 }
 TO_XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
 WHITE = TO_XYZ.sum(1)
-TELLS_APART = 15  # CIE 1976; a just noticeable difference is 2.3
+DIFFERENT = 15  # CIE 1976; a just noticeable difference is 2.3
 
 
 def to_lab(colour, vision):
@@ -42,12 +41,12 @@ def test_no_other_class_has_the_colour_hatch_or_marker_of_an_emotion():
 
 
 @pytest.mark.parametrize("vision", VISIONS.values(), ids=VISIONS)
-def test_the_colour_of_another_class_is_told_from_every_other_by_any_eye(vision):
+def test_any_eye_sees_the_colour_of_another_class_as_different_from_all(vision):
     emotions, foreign = ([to_lab(mark[0], vision) for mark in marks_of(classes)] for classes in (EMOTIONS, FOREIGN))
     pairs = [*combinations(foreign, 2), *((one, other) for one in foreign for other in emotions)]
-    assert min(np.linalg.norm(one - other) for one, other in pairs) > TELLS_APART
+    assert min(np.linalg.norm(one - other) for one, other in pairs) > DIFFERENT
     paper = to_lab("white", vision)
-    assert min(np.linalg.norm(one - paper) for one in foreign) > TELLS_APART
+    assert min(np.linalg.norm(one - paper) for one in foreign) > DIFFERENT
 
 
 def test_emotions_among_other_classes_keep_their_look_and_take_no_place():
@@ -55,19 +54,5 @@ def test_emotions_among_other_classes_keep_their_look_and_take_no_place():
     assert style.emotion_mark("angry", mixed) == style.emotion_mark("angry", EMOTIONS)
     assert style.emotion_mark("bored", mixed) == style.emotion_mark(FOREIGN[0], FOREIGN)
     assert style.emotion_mark("calm", mixed) == style.emotion_mark(FOREIGN[1], FOREIGN)
-    with pytest.raises(ValueError, match="proud"):
-        style.emotion_mark("proud", mixed)
-
-
-def test_more_classes_than_looks_start_again():
     many = tuple(f"state {i}" for i in range(11))
     assert marks_of(many)[8:] == marks_of(many)[:3]
-
-
-def test_every_look_can_be_drawn():
-    _, ax = plt.subplots()
-    for i, (colour, hatch, marker) in enumerate(marks_of(FOREIGN)):
-        ax.bar(i, 1, color=colour, hatch=hatch)
-        ax.plot(i, 1, marker, color=colour)
-    ax.figure.draw_without_rendering()
-    plt.close("all")

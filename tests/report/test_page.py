@@ -1,21 +1,21 @@
-import json
 import re
 import shutil
 import subprocess
 import sys
 
+import made_page
 import nbformat
 import numpy as np
 import pandas as pd
 import pytest
+from made_page import needs_chromium, reading
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from poseemo_lib.errors import PoseemoError
 from poseemo_lib.report import page as pages
-from poseemo_lib.report.page import Contents, find_browser, leading_number, sortable_table, to_html, to_pdf
+from poseemo_lib.report.page import Contents, leading_number, sortable_table, to_html, to_pdf
 
 NASTY = "<script>alert(1)</script>"
-needs_chromium = pytest.mark.skipif(find_browser() is None, reason="needs Chromium (Debian: apt-get install chromium)")
 CODE = f"""
 import html
 import matplotlib.pyplot as plt
@@ -77,53 +77,15 @@ def page(notebook):
 
 @pytest.fixture(scope="module")
 def browser():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=find_browser(), args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-class Reader:
-    """A tab that notes what a page must not do."""
-
-    def __init__(self, browser, page, **options):
-        self.tab = browser.new_context(offline=True, **options).new_page()
-        self.errors, self.outside, self.dialogs = [], [], []
-        self.tab.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)
-        self.tab.on("pageerror", lambda error: self.errors.append(str(error)))
-        self.tab.on("dialog", lambda dialog: (self.dialogs.append(dialog.message), dialog.dismiss()))
-        self.tab.on("request", lambda request: self._note(request.url, page.as_uri()))
-        self.tab.goto(page.as_uri())
-
-    def _note(self, url, own):
-        if not url.startswith(("data:", "blob:")) and url.split("#")[0] != own:
-            self.outside.append(url)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        self.tab.context.close()
-        if error[0] is None:
-            self.check()
-
-    def check(self):
-        assert (self.errors, self.outside, self.dialogs) == ([], [], [])
+    with made_page.browser() as opened:
+        yield opened
 
 
 @pytest.fixture(scope="module")
-def shared_reader(browser, page):
-    with Reader(browser, page, viewport={"width": 1200, "height": 800}) as reader:
-        yield reader
-
-
-@pytest.fixture
-def tab(shared_reader):
+def tab(browser, page):
     """A tab for tests that leave the page as the next may find it: loading takes most of a test."""
-    yield shared_reader.tab
-    shared_reader.check()
+    with reading(browser, page, viewport={"width": 1200, "height": 800}) as tab:
+        yield tab
 
 
 def column(tab, number):
@@ -190,8 +152,8 @@ def test_a_table_sorts_by_the_number_that_a_text_begins_with(tab):
 
 @needs_chromium
 def test_code_and_dark_mode_are_one_button_each(browser, page):
-    with Reader(browser, page, color_scheme="light") as reader:
-        tab, code = reader.tab, reader.tab.locator(".highlight").first
+    with reading(browser, page, color_scheme="light") as tab:
+        code = tab.locator(".highlight").first
         assert not code.is_visible()
         tab.click("#show-code")
         assert code.is_visible() and tab.locator("#show-code").get_attribute("aria-pressed") == "true"
@@ -203,16 +165,15 @@ def test_code_and_dark_mode_are_one_button_each(browser, page):
         assert tab.evaluate(paper) == "rgb(21, 24, 28)" and tab.inner_text("#theme") == "Light"
         card = "getComputedStyle(document.querySelector('.jp-RenderedImage img')).backgroundColor"
         assert tab.evaluate(card) == "rgb(255, 255, 255)"
-    with Reader(browser, page, color_scheme="dark") as reader:
-        assert reader.tab.evaluate(paper) == "rgb(21, 24, 28)"
-        reader.tab.click("#theme")
-        assert reader.tab.evaluate(paper) == "rgb(255, 255, 255)"
+    with reading(browser, page, color_scheme="dark") as tab:
+        assert tab.evaluate(paper) == "rgb(21, 24, 28)"
+        tab.click("#theme")
+        assert tab.evaluate(paper) == "rgb(255, 255, 255)"
 
 
 @needs_chromium
 def test_a_phone_shows_it_without_scrolling_sideways(browser, page):
-    with Reader(browser, page, viewport={"width": 390, "height": 844}) as reader:
-        tab = reader.tab
+    with reading(browser, page, viewport={"width": 390, "height": 844}) as tab:
         assert tab.evaluate("document.documentElement.scrollWidth") == 390
         assert not tab.locator(".contents a").first.is_visible()
         tab.click(".contents summary")
@@ -227,8 +188,8 @@ DATA = "JSON.stringify(document.querySelector('.plotly-figure').data[{}].x)"
 
 @needs_chromium
 def test_the_player_plays_pauses_and_changes_its_clip(browser, page):
-    with Reader(browser, page) as reader:
-        tab, player = reader.tab, reader.tab.locator(".plotly-figure").first
+    with reading(browser, page) as tab:
+        player = tab.locator(".plotly-figure").first
         frame = "document.querySelector('.plotly-figure')._fullLayout._currentFrame"
         first, data = tab.evaluate(BODY), tab.evaluate(DATA.format(0))
         player.locator("g.updatemenu-button", has_text="Play").click()
@@ -339,11 +300,3 @@ def test_a_browser_that_fails_is_named_and_leaves_nothing(page, tmp_path, monkey
     with pytest.raises(PoseemoError, match="made no PDF: no display"):
         to_pdf(page, tmp_path / "page.pdf")
     assert [path.name for path in tmp_path.iterdir()] == ["bin"]
-
-
-def test_a_plotly_figure_is_stored_once(notebook):
-    outputs = [output for cell in nbformat.read(notebook, 4).cells for output in cell.get("outputs", [])]
-    figures = [output for output in outputs if pages.PLOTLY in output.get("data", {})]
-    assert len(figures) == 3 and all(set(output.data) == {pages.PLOTLY, "text/plain"} for output in figures)
-    assert figures[1].metadata[pages.PLOTLY]["alt"] == figures[1].data["text/plain"] == "Confusions"
-    assert len(json.dumps(figures[0].data)) < 500_000

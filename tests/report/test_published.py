@@ -7,7 +7,7 @@ import pytest
 from statsmodels.stats.multitest import multipletests
 
 from poseemo_lib.errors import PoseemoError
-from poseemo_lib.paths import PARAMETERS, PROJECT
+from poseemo_lib.paths import PROJECT
 from poseemo_lib.report import published
 from poseemo_lib.report.data import load_report_data
 from poseemo_lib.training.metrics import scores_from_confusion
@@ -26,7 +26,7 @@ CONFIGS = {
 
 
 @pytest.fixture(scope="module")
-def material(tmp_path_factory):
+def studied(tmp_path_factory):
     root = tmp_path_factory.mktemp("studies")
     made_studies.made_study(root / "nets", CONFIGS, leaks=made_studies.LEAKS)
     made_studies.made_study(root / "rare", made_studies.IMBALANCE)
@@ -34,16 +34,16 @@ def material(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def table(material):
-    return published.side_by_side(material.studies)
+def table(studied):
+    return published.side_by_side(studied.studies)
 
 
-def copied(material, root, old, new):
+def copied(studied, root, old, new):
     """The same studies with another text in every record."""
     import shutil
 
     folders = []
-    for study in material.studies:
+    for study in studied.studies:
         folders.append(shutil.copytree(study.root, root / study.root.name))
         for path in folders[-1].rglob("run.json"):
             path.write_text(path.read_text().replace(old, new))
@@ -86,14 +86,6 @@ def test_a_percentage_that_is_no_single_count_is_refused():
         published.correct_count("30.001", 889)
 
 
-def test_the_file_names_what_is_there():
-    entries = [entry for group in published.published()["accuracies"].values() for entry in group]
-    names = [entry["name"] for entry in entries]
-    assert len(set(names)) == len(names)
-    assert all((PARAMETERS / f"{entry['from']}.yaml").exists() for entry in entries)
-    assert {published.published()["highest"]["of"], published.published()["confusion"]["of"]} <= set(names)
-
-
 def test_our_config_is_found_by_its_settings_and_not_by_its_name(table):
     configs = {row["name"]: row["config"] for row in table.to_dict("records") if row["config"]}
     assert configs == {
@@ -109,17 +101,17 @@ def test_our_config_is_found_by_its_settings_and_not_by_its_name(table):
     assert row_of(table, "focal loss")["study"] == "rare"
 
 
-def test_the_nearest_of_several_configs_stands_there(material):
-    only = [config for config in material.results.configs if config.name in ("floor", "flip only")]
-    part = dataclasses.replace(material, studies=(dataclasses.replace(material.results, configs=only),))
+def test_the_nearest_of_several_configs_stands_there(studied):
+    only = [config for config in studied.results.configs if config.name in ("floor", "flip only")]
+    part = dataclasses.replace(studied, studies=(dataclasses.replace(studied.results, configs=only),))
     row = row_of(published.side_by_side(part.studies), "deep_residual, standard")
     assert (row["config"], row["differs_in"]) == ("flip only", "augmentation")
 
 
-def test_our_numbers_are_those_of_the_predictions(material, table):
+def test_our_numbers_are_those_of_the_predictions(studied, table):
     row, accuracies, shares = row_of(table, "gru"), [], []
     for seed in (0, 1):
-        one = pd.read_parquet(material.results.root / "recurrent" / f"seed-{seed}" / "predictions.parquet")
+        one = pd.read_parquet(studied.results.root / "recurrent" / f"seed-{seed}" / "predictions.parquet")
         one = one[one["split"] == "test"]
         answers = one.filter(regex="^p_").idxmax(axis=1).str.removeprefix("p_")
         accuracies.append((answers == one["label"]).mean())
@@ -129,17 +121,17 @@ def test_our_numbers_are_those_of_the_predictions(material, table):
     assert (row["dataset"], row["synthetic"], row["unit"]) == ("made", True, "clip")
 
 
-def test_without_caer_nothing_is_reproduced(material, table, tmp_path):
+def test_without_caer_nothing_is_reproduced(studied, table, tmp_path):
     assert set(table["reproduced"]) == {"no: needs CAER"}
     text = published.summary(table)
     assert "0 of 26 published accuracies are significantly above" in text and "(284/889 = 31.9 %)" in text
     assert "34.0 [30.9, 37.1] %" in text and "p = 0.10 before" in text and "None could be reproduced" in text
-    drawn = copied(material, tmp_path, '"name": "made"', '"name": "caer"')  # still synthetic
+    drawn = copied(studied, tmp_path, '"name": "made"', '"name": "caer"')  # still synthetic
     assert set(published.side_by_side(drawn.studies)["reproduced"]) == {"no: needs CAER"}
 
 
-def test_on_caer_the_intervals_decide(material, tmp_path):
-    real = copied(material, tmp_path, '"name": "made", "content_hash": "h", "synthetic": true',
+def test_on_caer_the_intervals_decide(studied, tmp_path):
+    real = copied(studied, tmp_path, '"name": "made", "content_hash": "h", "synthetic": true',
                   '"name": "CAER openpose", "content_hash": "h", "synthetic": false')  # fmt: skip
     table = published.side_by_side(real.studies)
     assert row_of(table, "transformer")["reproduced"] == "no: not run on CAER"

@@ -1,5 +1,4 @@
 import ast
-import os
 import re
 import shutil
 
@@ -9,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import SMALL
+from made_page import browser, needs_chromium, reading
 from PIL import Image
 
 from poseemo_lib.analysis.results import load_results
@@ -17,12 +17,9 @@ from poseemo_lib.paths import NOTEBOOKS
 from poseemo_lib.report import alt_texts
 from poseemo_lib.report.data import load_report_data
 from poseemo_lib.report.figures import CATALOGUE
-from poseemo_lib.report.page import find_browser
 from poseemo_lib.report.report import Figures, make_report, save_figure
 from poseemo_lib.training.parameters import check_parameters
 from poseemo_lib.training.run import execute_run
-
-CHROMIUM = find_browser()
 
 
 def make_runs(root, dataset, **values):
@@ -97,28 +94,14 @@ def test_the_page_is_one_file_that_asks_for_nothing(page):
     assert text.count("not run") > 3  # an ablation, regimes, two splits
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (Debian: apt-get install chromium)")
+@needs_chromium
 def test_the_page_opens_offline_in_chromium_with_every_figure_drawn(page):
-    from playwright.sync_api import sync_playwright
-
-    requests, errors = [], []
-    with sync_playwright() as playwright:
-        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
-        tab = browser.new_context(offline=True, viewport={"width": 390, "height": 800}).new_page()
-        tab.on("request", lambda request: requests.append(request.url))
-        tab.on("pageerror", lambda error: errors.append(str(error)))
-        tab.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-        tab.goto(page.as_uri())
+    with browser() as opened, reading(opened, page, viewport={"width": 390, "height": 800}) as tab:
         tab.wait_for_function("[...document.querySelectorAll('.js-plotly-plot')].every(p => p.clientHeight > 100)")
         drawn = tab.eval_on_selector_all(".js-plotly-plot svg.main-svg", "all => all.length")
         sizes = tab.eval_on_selector_all("img", "images => images.map(i => [i.naturalWidth, i.alt])")
-        wide = tab.evaluate("document.documentElement.scrollWidth")
-        text = tab.inner_text("body")
-        browser.close()
-    outside = [url for url in requests if not url.startswith(("file:", "data:", "blob:"))]
-    assert not outside and not errors and drawn >= 3 and wide <= 390
-    assert all(width > 100 and len(alt) > 30 for width, alt in sizes)
+        wide, text = tab.evaluate("document.documentElement.scrollWidth"), tab.inner_text("body")
+    assert drawn >= 3 and wide <= 390 and all(width > 100 and len(alt) > 30 for width, alt in sizes)
     assert "balanced accuracy" in text and "import" not in text.split("Where the numbers come from")[-1]
 
 

@@ -13,6 +13,7 @@ from made_runs import make_table, write_config, write_run
 
 from poseemo_lib.analysis.results import load_results
 from poseemo_lib.report import findings, provenance
+from poseemo_lib.report.cards import dataset_card, model_card
 from poseemo_lib.report.comparisons import comparisons
 from poseemo_lib.report.data import load_report_data
 from poseemo_lib.training.calibration import scale_probabilities
@@ -265,12 +266,14 @@ def test_the_limits_say_what_must_be_said(data, tmp_path):
 def test_names_from_data_stay_text(root, tmp_path):
     copy = shutil.copytree(root, tmp_path / "study")
     for path in copy.rglob("run.json"):
-        text = path.read_text().replace('"config": "good"', '"config": "<script>"')
+        text = path.read_text().replace('"config": "good"', '"config": "<script>[x](y)`*$"')
         path.write_text(text.replace('"made"', '"<b>|"'))
     odd = load_report_data(copy)
     texts = [findings.opening(odd), findings.findings(odd), findings.calibration(odd), findings.limits(odd)]
-    for text in [*texts, provenance.provenance_table(odd)]:
+    for text in [*texts, provenance.provenance_table(odd), model_card(odd), dataset_card(odd)]:
         assert "<script" not in text and "<b>|" not in text and ("&lt;script&gt;" in text or "&lt;b&gt;&#124;" in text)
+        for block in text.split("\n\n"):  # a table keeps its columns
+            assert len({line.count("|") for line in block.splitlines() if line.startswith("|")}) <= 1, block
 
 
 def test_provenance_adds_up_the_runs_of_all_studies(root, tmp_path):

@@ -5,7 +5,6 @@ from itertools import pairwise
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 
 from poseemo_lib.analysis.ranking import pareto_front
 from poseemo_lib.analysis.results import SHOWN_METRICS
@@ -19,19 +18,16 @@ from poseemo_lib.text import count, percent
 ROW = 0.33  # inches
 
 
-def draw(material: ReportData) -> Drawn:
+def draw(data: ReportData) -> Drawn:
     """Draw macro-F1, balanced accuracy and accuracy of all configs with intervals, and macro-F1 against size.
 
-    Returns
-    -------
-    Drawn
-        Data: scores, seeds, sizes.
+    Data: scores, seeds, sizes.
     """
-    main, not_run = material.main, material.results.not_run
+    main, not_run = data.main, data.results.not_run
     scores, seeds, sizes = _with_not_run(main.score_table(), not_run), main.seed_scores(), main.size_table()
     text = describe(main.score_table(), sizes) + (f". Not run: {', '.join(not_run)}" if not_run else "")
-    apart = _apart(material)
-    fig = _figure(scores, seeds, sizes, material, apart)
+    apart = _apart(data)
+    fig = _figure(scores, seeds, sizes, data, apart)
     return Drawn(fig, f"{text}. {apart}".removesuffix(" "), {"scores": scores, "seeds": seeds, "sizes": sizes})
 
 
@@ -44,17 +40,17 @@ def _with_not_run(scores: pd.DataFrame, names: list[str]) -> pd.DataFrame:
 
 
 @style.in_style
-def _figure(scores, seeds, sizes, material: ReportData, apart: str):
-    main = material.main
+def _figure(scores, seeds, sizes, data: ReportData, apart: str):
+    main = data.main
     networks = sizes[~sizes["is_baseline"].astype(bool)]
     bars = 1.5 + ROW * scores["config"].nunique()
     fig = plt.figure(figsize=(12.5, bars + (5.4 if len(networks) else 0.6)), layout="constrained")
     grid = fig.add_gridspec(2, 3, height_ratios=(bars, 4.9)) if len(networks) else fig.add_gridspec(1, 3)
     first = fig.add_subplot(grid[0, 0])
     axes = [first, *(fig.add_subplot(grid[0, i], sharey=first) for i in (1, 2))]
-    ranks = main.ranks(material.tests)
+    ranks = main.ranks(data.tests)
     letters = dict(zip(ranks["config"], ranks["letters"].str.replace(" ", ""), strict=True))
-    draw_scores(axes, scores, seeds, letters, material.best.name)
+    draw_scores(axes, scores, seeds, letters, data.best.name)
     below = fig.add_subplot(grid[1, :]) if len(networks) else None
     lost = [] if below is None else draw_sizes(below, sizes)
     n_seeds = scores.loc[scores["n_seeds"] > 0, "n_seeds"]
@@ -64,28 +60,14 @@ def _figure(scores, seeds, sizes, material: ReportData, apart: str):
         f"Not drawn against size, size or score unknown: {', '.join(lost)}." if lost else "",
         apart,
     ]
-    finish_study(fig, main.sample, n_seeds, title=_title(material), note=" ".join(filter(None, note)))
+    finish_study(fig, main.sample, n_seeds, title=_title(data), note=" ".join(filter(None, note)))
     if below is not None:
         _name_networks(below, networks)
     return fig
 
 
 def draw_scores(axes, scores, seeds, letters: dict[str, str], selected: str) -> None:
-    """Draw a panel of bars a metric, the highest macro-F1 first, with single seeds, chance and the baselines.
-
-    Parameters
-    ----------
-    axes : sequence of Axes
-        One for each of `METRIC_NAMES`, with shared rows.
-    scores : DataFrame
-        config, metric, mean, low, high (shares), n_seeds (0: not run), is_baseline, is_majority, chance.
-    seeds : DataFrame
-        config, metric, value.
-    letters : dict
-        Network -> letters of its rank.
-    selected : str
-        Config whose name is bold.
-    """
+    """Draw a panel of bars for each metric, the highest macro-F1 first, with single seeds, chance and the baselines."""
     by_metric = {metric: scores[scores["metric"] == metric].set_index("config", drop=False) for metric in METRIC_NAMES}
     order = list(by_metric["macro_f1"].sort_values("mean", ascending=False, kind="stable").index)
     usual = scores.loc[scores["n_seeds"] > 0, "n_seeds"].mode().max()
@@ -114,28 +96,16 @@ def draw_scores(axes, scores, seeds, letters: dict[str, str], selected: str) -> 
 
 
 def draw_sizes(ax, table) -> list[str]:
-    """Draw macro-F1 against parameters, with the Pareto front; return the networks of unknown size or score.
-
-    Parameters
-    ----------
-    ax : Axes
-    table : DataFrame
-        config, is_baseline, n_parameters, mean, low, high (shares). The strongest baseline is a line.
-    """
+    """Draw macro-F1 against parameters, with the Pareto front; return the networks of unknown size or score."""
     is_baseline = table["is_baseline"].astype(bool)
     networks, known = table[~is_baseline], _known(table[~is_baseline])
     front = known.iloc[pareto_front(known["n_parameters"], known["mean"])]
     for row in known.to_dict("records"):
         colour = style.BLACK if row["config"] in set(front["config"]) else style.BLUE
         marks.draw_point(ax, row["n_parameters"], row, colour=colour, vertical=True)
-    ax.set_xscale("log")
-    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    ax.xaxis.set_major_formatter(EngFormatter(sep=" "))
-    ax.xaxis.set_minor_locator(NullLocator())
+    sizes = known["n_parameters"]
+    marks.scale_sizes(ax, sizes, max((sizes.max() / sizes.min()) ** 0.22, 1.6))
     if len(known):
-        sizes = known["n_parameters"]
-        room = max((sizes.max() / sizes.min()) ** 0.22, 1.6)
-        ax.set_xlim(sizes.min() / room, sizes.max() * room)
         # No larger network beats the last one of the front.
         ends = [*front["n_parameters"], ax.get_xlim()[1]], [*front["mean"], front["mean"].iloc[-1]]
         ax.step(ends[0], 100 * np.array(ends[1]), where="post", color=style.BLACK, linewidth=1, zorder=1)
@@ -144,9 +114,7 @@ def draw_sizes(ax, table) -> list[str]:
         ax.axhline(mean, color=style.GREY, linestyle="--", linewidth=1, zorder=0.9)
         ax.annotate(f"{style.name_text(name, 22)} {mean:.1f}", (1, mean), (-2, 2), xycoords=ax.get_yaxis_transform(),
                     textcoords="offset points", ha="right", fontsize=8, color=style.DARK)  # fmt: skip
-    ax.set(xlabel="parameters (log scale)", ylabel="macro-F1, %")
     ax.set_title("Macro-F1 against size. Black: Pareto front; dashed: strongest baseline")
-    ax.grid(axis="y")
     return [style.name_text(name) for name in networks["config"] if name not in set(known["config"])]
 
 
@@ -163,16 +131,16 @@ def _name_networks(ax, networks) -> None:
     label_points(ax, rows["n_parameters"], 100 * rows["mean"], map(style.name_text, rows["config"]), strokes=strokes)
 
 
-def _apart(material: ReportData) -> str:
+def _apart(data: ReportData) -> str:
     """Name the configs that were tested on other clips, and have no row."""
-    kept = {config.name for config in material.main.configs}
-    names = [style.name_text(config.name) for config in material.results.configs if config.name not in kept]
+    kept = {config.name for config in data.main.configs}
+    names = [style.name_text(config.name) for config in data.results.configs if config.name not in kept]
     return f"Not comparable, tested on other clips: {', '.join(names)}." if names else ""
 
 
-def _title(material: ReportData) -> str:
+def _title(data: ReportData) -> str:
     """Say which config was selected, its score, and which networks differ significantly."""
-    best, tests = material.best, material.tests[material.tests["family"] == "networks"]
+    best, tests = data.best, data.tests[data.tests["family"] == "networks"]
     kind = "selected on validation" if best.is_network else "the baseline with the highest validation score"
     text = f"{style.name_text(best.name)}, {kind}, reaches {percent(best.scores.score('macro_f1')['mean'])} macro-F1"
     if len(tests) == 1:

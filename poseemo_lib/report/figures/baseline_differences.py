@@ -15,21 +15,18 @@ TITLE = "Networks against baselines"
 COMMAND = "`poseemo study parameters/studies/architectures.yaml` runs networks and baselines."
 
 
-def draw(material: ReportData) -> Drawn:
+def draw(data: ReportData) -> Drawn:
     """Draw the difference of every network from the majority baseline and from the strongest other one.
 
-    Returns
-    -------
-    Drawn
-        Data: differences.
+    Data: differences.
     """
-    configs = material.main.configs
+    configs = data.main.configs
     for kind in ("network", "baseline"):
         if not any(getattr(config, f"is_{kind}") for config in configs):
             return not_run(TITLE, f"No {kind} was tested on the clips of the selected config. {COMMAND}")
-    table = difference_table(material)
+    table = difference_table(data)
     title = _title(table)
-    return Drawn(_figure(table, title, material), _describe(table, title), {"differences": table})
+    return Drawn(_figure(table, title, data), _describe(table, title), {"differences": table})
 
 
 def held_against(configs: list[ConfigRuns]) -> dict[str, ConfigRuns]:
@@ -40,35 +37,32 @@ def held_against(configs: list[ConfigRuns]) -> dict[str, ConfigRuns]:
     return {kind: found[0] for kind, found in (("majority", majority), ("strongest other", strongest)) if found}
 
 
-def difference_table(material: ReportData, n_bootstrap: int = 10_000) -> pd.DataFrame:
+def difference_table(data: ReportData, n_bootstrap: int = 10_000) -> pd.DataFrame:
     """Compare every network with the baselines of :func:`held_against`, all as one family; ensembles are left out.
 
-    Returns
-    -------
-    DataFrame
-        From :func:`poseemo_lib.analysis.statistics.compare_configs`, a the network and b the baseline, with the columns
-        score and is_chosen of the network; the network with the highest score first.
+    The rows are those of :func:`poseemo_lib.analysis.statistics.compare_configs`, with the score of the network (`a`)
+    and whether it was selected; the highest score comes first.
     """
-    configs = material.main.configs
+    configs = data.main.configs
     scores = {config.name: float(config.scores.score("macro_f1")["mean"]) for config in configs if config.is_network}
     names = sorted(scores, key=scores.get, reverse=True)
     baselines = [config.name for config in held_against(configs).values()]
     table = compare_configs(
-        {name: material.main[name].predictions("test") for name in (*names, *baselines)},
-        material.classes,
+        {name: data.main[name].predictions("test") for name in (*names, *baselines)},
+        data.classes,
         metric="macro_f1",
         pairs=[(name, baseline) for name in names for baseline in baselines],
         fixed=set(baselines),
         pool=names,
         n_bootstrap=n_bootstrap,
     )
-    return table.assign(score=table["a"].map(scores), is_chosen=table["a"] == material.best.name)
+    return table.assign(score=table["a"].map(scores), is_chosen=table["a"] == data.best.name)
 
 
 @style.in_style
-def _figure(table, title: str, material: ReportData):
+def _figure(table, title: str, data: ReportData):
     """Forest plot: filled points where tests support a difference, open ones where they do not."""
-    rows, panels, sample = table.drop_duplicates("a"), held_against(material.main.configs), material.main.sample
+    rows, panels, sample = table.drop_duplicates("a"), held_against(data.main.configs), data.main.sample
     size = (3.4 + 3.9 * len(panels), 1.9 + 0.29 * max(len(rows), 3))
     fig, axes = plt.subplots(1, len(panels), figsize=size, sharey=True, layout="constrained", squeeze=False)
     for ax, (kind, config) in zip(axes[0], panels.items(), strict=True):

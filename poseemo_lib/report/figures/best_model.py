@@ -13,50 +13,40 @@ from poseemo_lib.plots.confusion import draw_confusion
 from poseemo_lib.report.alt_texts import describe_confusion
 from poseemo_lib.report.data import ReportData
 from poseemo_lib.report.figures.drawn import Drawn, sample_of
-from poseemo_lib.text import count
+from poseemo_lib.text import count, percent
 
 SHOWN = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "macro_f1": "macro-F1"}
 CLASS_SCORES = {"precision": "Precision", "recall": "Recall", "f1": "F1"}
 MOST_PAIRS = 8
 
 
-def draw(material: ReportData) -> Drawn:
+def draw(data: ReportData) -> Drawn:
     """Draw confusions, scores of each class, predicted beside true shares, frequent errors and key facts.
 
-    Returns
-    -------
-    Drawn
-        Data: confusion (counts, summed over seeds), per_class, answers (shares), pairs, facts (numbers).
+    Data: confusion (counts, summed over seeds), per_class, shares (true and predicted), pairs, facts (numbers).
     """
-    config, facts = material.best, facts_of(material)
+    config, facts = data.best, facts_of(data)
     scores, classes = config.scores, config.classes
-    data = {
+    tables = {
         "confusion": pd.DataFrame(scores.confusion, index=pd.Index(classes, name="true"), columns=classes),
         "per_class": scores.per_class,
-        "answers": config.predicted_shares,
+        "shares": config.predicted_shares,
         "pairs": confusion_pairs(scores.confusion, classes),
         "facts": facts,
     }
     each = ", ".join(f"{name} {_with_interval(facts.loc[metric])}" for metric, name in SHOWN.items())
     sizes = f"{count(scores.n_clips, config.unit)}, {count(len(config.seeds), 'seed')}"
     text = f"The selected model, {config.name} ({sizes}): {each}. {describe_confusion(scores.confusion, classes)}."
-    return Drawn(_figure(config, data, material), text, data)
+    return Drawn(_figure(config, tables, data), text, tables)
 
 
-def facts_of(material: ReportData) -> pd.DataFrame:
-    """Collect the numbers that are written beside the selected model.
-
-    Returns
-    -------
-    DataFrame
-        Index fact; value, and low and high where it has an interval. Unknown or not run: NaN.
-    """
-    config = material.best
+def facts_of(data: ReportData) -> pd.DataFrame:
+    """Collect the numbers that are written beside the selected model: index fact; value, low, high; unknown: NaN."""
+    config = data.best
     scores = config.scores.scores.set_index("metric").loc[[*SHOWN, "kappa"]]
     ece = calibration_errors(config).add_prefix("ece_", axis=0)
-    majority = next((other for other in material.main.configs if other.is_majority), None)
     known = {
-        **{f"majority_{name}": np.nan if majority is None else majority.scores.score(name)["mean"] for name in SHOWN},
+        **{f"majority_{name}": data.majority.scores.score(name)["mean"] if data.majority else np.nan for name in SHOWN},
         "chance": config.chance,
         "parameters": np.nan if config.n_parameters is None else config.n_parameters,
         "seeds": len(config.seeds),
@@ -68,25 +58,23 @@ def facts_of(material: ReportData) -> pd.DataFrame:
     return pd.concat([*tables, pd.DataFrame({"value": known})]).rename_axis("fact")
 
 
-def _written(facts: pd.DataFrame, material: ReportData) -> dict[str, str]:
+def _written(facts: pd.DataFrame, data: ReportData) -> dict[str, str]:
     """Write the facts as names and values."""
-    value, config = facts["value"], material.best
+    value, config = facts["value"], data.best
     ran = np.isfinite(value["majority_accuracy"])
-    majority = {
-        f"majority: {SHOWN[name]}": f"{100 * value[f'majority_{name}']:.1f} %" if ran else "not run"
-        for name in ("accuracy", "macro_f1")
-    }
+    majority = {f"majority: {SHOWN[name]}": percent(value[f"majority_{name}"]) if ran else "not run"
+                for name in ("accuracy", "macro_f1")}  # fmt: skip
     return {
         **{name: _with_interval(facts.loc[metric]) for metric, name in SHOWN.items()},
         "kappa": "{:.2f} [{:.2f}, {:.2f}]".format(*facts.loc["kappa", ["value", "low", "high"]]),
         "ECE, raw": _with_interval(facts.loc["ece_before"]),
         "ECE, calibrated": _with_interval(facts.loc["ece_after"]),
         **majority,
-        "chance, balanced acc.": f"{100 * value['chance']:.1f} %",
+        "chance, balanced acc.": percent(value["chance"]),
         "parameters": "none" if np.isnan(value["parameters"]) else f"{value['parameters']:,.0f}",
         "seeds": f"{value['seeds']:.0f}",
         f"test {config.unit}s, groups": f"{value['clips']:,.0f}, {value['groups']:,.0f}",
-        "selected among": count(sum(other.is_network for other in material.main.configs), "network"),
+        "selected among": count(sum(other.is_network for other in data.main.configs), "network"),
     }
 
 
@@ -96,7 +84,7 @@ def _with_interval(row: pd.Series) -> str:
 
 
 @style.in_style
-def _figure(config: ConfigRuns, data: dict, material: ReportData):
+def _figure(config: ConfigRuns, tables: dict, data: ReportData):
     classes, confusion = config.classes, config.scores.confusion
     fig = plt.figure(figsize=(13, 10.4 + 0.35 * max(len(classes) - 7, 0)), layout="constrained")
     top, bottom = fig.subfigures(2, 1, height_ratios=(1.12, 1))
@@ -108,9 +96,9 @@ def _figure(config: ConfigRuns, data: dict, material: ReportData):
     draw_confusion(counts, confusion, classes, text="{count}", fontsize=9)
     counts.set_title(f"Counts: {np.trace(confusion):,} of {confusion.sum():,} predictions are correct")
     counts.set_ylabel("")
-    _write_facts(words, _written(data["facts"], material))
+    _write_facts(words, _written(tables["facts"], data))
     names = [style.name_text(name, 14) for name in classes]
-    per_class = data["per_class"].set_index(["metric", "class"])
+    per_class = tables["per_class"].set_index(["metric", "class"])
     for ax, (metric, title) in zip(scores, CLASS_SCORES.items(), strict=True):
         for i, name in enumerate(classes):
             colour, _, marker = style.emotion_mark(name, classes)
@@ -122,12 +110,12 @@ def _figure(config: ConfigRuns, data: dict, material: ReportData):
         marks.name_rows(ax, names if ax is scores[0] else [""] * len(names))
         ax.set(xlim=(-4, 110), xticks=(0, 50, 100), title=f"{title}, %")
         ax.grid(axis="x")
-    _draw_shares(predicted, data["answers"], classes)
-    draw_pairs(errors, data["pairs"].head(MOST_PAIRS), int(data["pairs"]["count"].sum()))
+    _draw_shares(predicted, tables["shares"], classes)
+    draw_pairs(errors, tables["pairs"].head(MOST_PAIRS), int(tables["pairs"]["count"].sum()))
     note = f"Counts are summed over seeds: {confusion.sum():,} predictions."
     style.finish(
         fig, title=_title(config), note=f"{sample_of(config, 'Coloured lines and [ ]')} {note}",
-        synthetic=material.results.synthetic, leaky=bool(config.leaks),
+        synthetic=data.results.synthetic, leaky=bool(config.leaks),
     )  # fmt: skip
     return fig
 
@@ -167,9 +155,8 @@ def draw_pairs(ax, pairs: pd.DataFrame, n_errors: int) -> None:
     rows = pairs.to_dict("records")
     ax.bar_label(bars, [f"{row['count']:,}, {100 * row['share_of_true']:.0f} % of {style.name_text(row['true'], 12)}"
                         for row in rows], padding=4, fontsize=8.5)  # fmt: skip
-    marks.name_rows(
-        ax, [f"{style.name_text(row['true'], 12)} → {style.name_text(row['predicted'], 12)}" for row in rows]
-    )
+    names = [[style.name_text(row[key], 12) for key in ("true", "predicted")] for row in rows]
+    marks.name_rows(ax, [" → ".join(pair) for pair in names])
     ax.set(xlim=(0, 1.9 * pairs["count"].max()), ylim=(max(len(pairs), 5) - 0.5, -0.5))
     ax.set(xlabel="predictions (true → predicted)", title=f"Most frequent of {count(n_errors, 'error')}")
     ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
@@ -180,8 +167,6 @@ def _title(config: ConfigRuns) -> str:
     recall = config.scores.per_class.query("metric == 'recall'").set_index("class")["mean"].dropna()
     ends = [f"{style.name_text(name, 16)} ({100 * recall[name]:.0f} %)" for name in (recall.idxmax(), recall.idxmin())]
     accuracy = 100 * config.scores.score("accuracy")["mean"]
-    return (
-        f"{style.name_text(config.name)}, selected on validation, is correct on "
-        f"{accuracy:.1f} % of test {config.unit}s; recall is highest for {ends[0]}, "
-        f"lowest for {ends[1]}"
-    )
+    correct = f"is correct on {accuracy:.1f} % of test {config.unit}s"
+    recalls = f"recall is highest for {ends[0]}, lowest for {ends[1]}"
+    return f"{style.name_text(config.name)}, selected on validation, {correct}; {recalls}"

@@ -15,37 +15,22 @@ from poseemo_lib.text import count
 PARTS = tuple(SPLIT_COLOURS)
 
 
-def draw(material: ReportData) -> Drawn:
+def draw(data: ReportData) -> Drawn:
     """Draw clips of each class in each split, the classes' shares, and the joints that were not seen.
 
-    Returns
-    -------
-    Drawn
-        Data: clips (class, and clips, share and groups of each split) and, where the dataset was found, missing.
+    Data: clips (class, and clips, share and groups of each split) and, where the dataset was found, missing.
     """
-    run = material.best.runs[0]
+    run = data.best.runs[0]
     split = run.split()
-    table = split_counts(split, material.classes)
-    missing = None if material.dataset is None else missing_joints(material.dataset)
-    fig = _figure(split, table, missing, material, run.fold)
+    table = split_counts(split, data.classes)
+    missing = None if data.dataset is None else missing_joints(data.dataset)
+    fig = _figure(split, table, missing, data, run.fold)
     found = {} if missing is None else {"missing": missing.rename_axis("joint").reset_index(name="share")}
     return Drawn(fig, _text(table, missing), {"clips": table} | found)
 
 
 def split_counts(split: pd.DataFrame, classes: tuple[str, ...]) -> pd.DataFrame:
-    """Count clips and groups of each class in train, val and test.
-
-    Parameters
-    ----------
-    split : DataFrame
-        One row a clip: part, label, group_id.
-    classes : tuple of str
-
-    Returns
-    -------
-    DataFrame
-        One row a class: class, and for each split: clips, share (of its clips), groups.
-    """
+    """Count for each class the clips, their share and the groups in each split; `split` has a row for each clip."""
     table = pd.DataFrame({"class": list(classes)})
     for part in PARTS:
         rows = split[split["part"] == part]
@@ -57,18 +42,18 @@ def split_counts(split: pd.DataFrame, classes: tuple[str, ...]) -> pd.DataFrame:
 
 
 @style.in_style
-def _figure(split: pd.DataFrame, table: pd.DataFrame, missing, material: ReportData, fold: str):
+def _figure(split: pd.DataFrame, table: pd.DataFrame, missing, data: ReportData, fold: str):
     fig = plt.figure(figsize=(14, 6.2), layout="constrained")
     counts, shares, unseen = fig.subplots(1, 3, width_ratios=(1.25, 1, 1))
-    plots.data_distribution(split, split["part"], material.classes, synthetic=False, ax=counts)
+    plots.data_distribution(split, split["part"], data.classes, synthetic=False, ax=counts)
     _draw_shares(shares, table)
     if missing is None:
         style.write_not_run(unseen, "The dataset of these runs was not found, so missing joints are not counted.")
         unseen.set_title("Missing joints")
     else:
         plots.missing_share(missing, synthetic=False, ax=unseen)
-    style.finish(fig, title=_title(table), note=_note(split, missing, material, fold),
-                 synthetic=material.results.synthetic, leaky=bool(material.best.leaks))  # fmt: skip
+    style.finish(fig, title=_title(table), note=_note(split, missing, data, fold),
+                 synthetic=data.results.synthetic, leaky=bool(data.best.leaks))  # fmt: skip
     return fig
 
 
@@ -88,17 +73,16 @@ def _draw_shares(ax, table: pd.DataFrame) -> None:
     ax.grid(axis="x")
 
 
-def _note(split: pd.DataFrame, missing, material: ReportData, fold: str) -> str:
+def _note(split: pd.DataFrame, missing, data: ReportData, fold: str) -> str:
     """Say what was counted, and whether a group lies in several splits."""
     shared = int((split.groupby("group_id")["part"].nunique() > 1).sum())
-    n_folds = len({run.fold for run in material.best.runs})
-    texts = [
-        f"Counts of all {len(split):,} clips, so without an interval.",
-        f"Only the first of {count(n_folds, 'fold')} is drawn, which tests {style.name_text(fold)}." if fold else "",
-        f"A leak: {count(shared, 'group')} with clips in more than one split." if shared else "",
-        "" if missing is None else f"Joints: all frames and people of {count(len(material.dataset), 'clip')}.",
-    ]
-    return " ".join(text for text in texts if text)
+    n_folds = len({run.fold for run in data.best.runs})
+    text = f"Counts of all {len(split):,} clips, so without an interval."
+    if fold:
+        text += f" Only the first of {count(n_folds, 'fold')} is drawn, which tests {style.name_text(fold)}."
+    if shared:
+        text += f" A leak: {count(shared, 'group')} with clips in more than one split."
+    return text if missing is None else f"{text} Joints: all frames and people of {count(len(data.dataset), 'clip')}."
 
 
 def _title(table: pd.DataFrame) -> str:

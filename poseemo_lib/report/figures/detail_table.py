@@ -36,46 +36,40 @@ class Columns(NamedTuple):
     most: float | None
 
 
-def draw(material: ReportData) -> Drawn:
+def draw(data: ReportData) -> Drawn:
     """Draw scores, calibration, recall of every class and cost of every config, and the configs that were not run.
 
-    Returns
-    -------
-    Drawn
-        Data: details.
+    Data: details.
     """
-    table, missing = details(material), material.results.not_run
-    title = _title(table, material)
-    text = f"Table of {len(table)} configs. {title}. {_each(table)}" + (
-        f". Not run: {', '.join(missing)}" if missing else ""
+    table, missing = details(data), data.results.not_run
+    title = _title(table, data)
+    each = "; ".join(
+        f"{name} macro-F1 {percent(row['macro_f1'])}, accuracy {percent(row['accuracy'])}, "
+        f"{row[FOUND]:.3g} classes found"
+        for name, row in table.iterrows()
     )
-    return Drawn(_figure(table, missing, title, material), text, {"details": table.reset_index()})
+    text = f"Table of {len(table)} configs. {title}. {each}" + (f". Not run: {', '.join(missing)}" if missing else "")
+    return Drawn(_figure(table, missing, title, data), text, {"details": table.reset_index()})
 
 
-def details(material: ReportData) -> pd.DataFrame:
-    """Collect the numbers of every config of the study.
+def details(data: ReportData) -> pd.DataFrame:
+    """Collect the numbers of every config of the study, the highest macro-F1 first.
 
-    Returns
-    -------
-    DataFrame
-        Index config; is_baseline, is_chosen, is_apart (tested on other clips than the selected one), n_seeds; means
-        over seeds of scores (shares), of `classes_above_5_percent` and of the recall of every class, with the ends of
-        their 95 % intervals in `_low` and `_high`; n_parameters, multiply_adds (of one window); the means over runs of
-        seconds and best_epoch, with the lowest and highest of a run in `_low` and `_high`. Highest macro-F1 first,
-        those that are apart last.
+    Scores are means over seeds, with their 95 % intervals in `_low` and `_high`; seconds and best_epoch are means over
+    runs, with the lowest and the highest run. Configs tested on other clips than the selected one (is_apart) are last.
     """
-    same = {config.name for config in material.main.configs}
+    same = {config.name for config in data.main.configs}
     rows = [
         {
             "config": config.name,
             "is_baseline": config.is_baseline,
-            "is_chosen": config.name == material.best.name,
+            "is_chosen": config.name == data.best.name,
             "is_apart": config.name not in same,
             "n_seeds": config.scores.n_seeds,
             **_scores(config),
             **_cost(config),
         }
-        for config in material.results.configs
+        for config in data.results.configs
     ]
     table = pd.DataFrame(rows).set_index("config")
     return table.sort_values(["is_apart", "macro_f1"], ascending=[True, False], kind="stable")
@@ -85,11 +79,9 @@ def _scores(config: ConfigRuns) -> dict:
     recall = config.scores.per_class.query("metric == 'recall'").set_index("class")
     rows = {name: config.scores.score(name) for name in SCORES}
     # A temperature belongs to one run, and an ensemble is made of several.
-    rows["ece_calibrated"] = (
-        pd.Series(np.nan, ["mean", "low", "high"])
-        if config.architecture == ENSEMBLE
-        else config.calibrated_scores.score("ece")
-    )
+    unknown = pd.Series(np.nan, ["mean", "low", "high"])
+    is_ensemble = config.architecture == ENSEMBLE
+    rows["ece_calibrated"] = unknown if is_ensemble else config.calibrated_scores.score("ece")
     rows |= {RECALL + name: recall.loc[name] for name in config.classes}
     ends = {f"{name}_{end}": row[end] for name, row in rows.items() for end in ("low", "high")}
     return {name: row["mean"] for name, row in rows.items()} | ends
@@ -133,9 +125,9 @@ def _short(value: float) -> str:
 
 
 @style.in_style
-def _figure(table, missing: list[str], title: str, material: ReportData):
+def _figure(table, missing: list[str], title: str, data: ReportData):
     """Draw each group of columns as a heatmap of its own colours, side by side."""
-    groups = _columns(table, material.classes)
+    groups = _columns(table, data.classes)
     n_rows, n_columns = len(table) + len(missing), sum(len(group.heads) for group in groups)
     fig, axes = plt.subplots(
         1, len(groups), figsize=(2.6 + 0.84 * n_columns, 2.4 + 0.4 * n_rows), layout="constrained",
@@ -148,8 +140,8 @@ def _figure(table, missing: list[str], title: str, material: ReportData):
     looks = zip(table["is_chosen"], table["is_baseline"], strict=True)
     for label, (is_chosen, is_baseline) in zip(axes[0].get_yticklabels(), looks, strict=False):
         label.set(weight="bold" if is_chosen else "normal", style="italic" if is_baseline else "normal")
-    style.finish(fig, title=title, note=_note(table, material), synthetic=material.results.synthetic,
-                 leaky=bool(material.results.leaks))  # fmt: skip
+    style.finish(fig, title=title, note=_note(table, data), synthetic=data.results.synthetic,
+                 leaky=bool(data.results.leaks))  # fmt: skip
     return fig
 
 
@@ -183,18 +175,18 @@ def _texts(table, group: Columns, n_rows: int) -> np.ndarray:
     return texts
 
 
-def _title(table: pd.DataFrame, material: ReportData) -> str:
-    row, name = table.loc[material.best.name], style.name_text(material.best.name)
+def _title(table: pd.DataFrame, data: ReportData) -> str:
+    row, name = table.loc[data.best.name], style.name_text(data.best.name)
     kind = "" if row["is_baseline"] else ", selected on validation,"
-    found = f"finds {row[FOUND]:.3g} of {len(material.classes)} classes"
+    found = f"finds {row[FOUND]:.3g} of {len(data.classes)} classes"
     return f"{name}{kind} reaches {percent(row['macro_f1'])} macro-F1 and {found}"
 
 
-def _note(table: pd.DataFrame, material: ReportData) -> str:
-    leaky = [style.name_text(config.name) for config in material.results.configs if config.leaks]
+def _note(table: pd.DataFrame, data: ReportData) -> str:
+    leaky = [style.name_text(config.name) for config in data.results.configs if config.leaks]
     texts = [
-        sample_of(material.best, "Second lines", table["n_seeds"]),
-        "Values are means over seeds; under seconds and epoch: the lowest and highest of a run. Multiply-adds are of "
+        sample_of(data.best, "Second lines", table["n_seeds"]),
+        "Values are means over seeds; under seconds and epoch: the lowest and the highest run. Multiply-adds are of "
         "one window. A class is found where its recall is above the threshold. Resampling raises the ECE, "
         "so its interval may lie above it. Bold: selected on validation; italics: baselines. Colours: ECE up to the "
         "largest here; cost and training on a log scale, each column by itself.",
@@ -202,11 +194,3 @@ def _note(table: pd.DataFrame, material: ReportData) -> str:
         f"Leaky split: {', '.join(leaky)}." if leaky else "",
     ]
     return " ".join(text for text in texts if text)
-
-
-def _each(table: pd.DataFrame) -> str:
-    return "; ".join(
-        f"{name} macro-F1 {percent(row['macro_f1'])}, accuracy {percent(row['accuracy'])}, "
-        f"{row[FOUND]:.3g} classes found"
-        for name, row in table.iterrows()
-    )

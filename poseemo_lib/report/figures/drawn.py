@@ -11,16 +11,7 @@ from poseemo_lib.text import with_interval
 
 
 class Drawn(NamedTuple):
-    """A figure, a text for those who cannot see it, and the numbers that it draws.
-
-    Parameters
-    ----------
-    figure : matplotlib Figure
-    text : str
-        What it shows, with its most important numbers, made from `data`.
-    data : dict of DataFrame
-        Name of a table -> the table, as drawn; saved beside the picture.
-    """
+    """A figure, a text with its most important numbers for those who cannot see it, and the tables that it draws."""
 
     figure: Figure
     text: str

@@ -25,26 +25,23 @@ N_CLIPS, N_FRAMES, N_BINS = 3, 9, 20
 STRIP = 2.1  # inches
 
 
-def draw(material: ReportData) -> Drawn:
+def draw(data: ReportData) -> Drawn:
     """Draw error pairs, recall against class size, confidences, calibration, coverage, and the most confident errors.
 
-    Returns
-    -------
-    Drawn
-        Data: pairs, recall_by_size, answers (every prediction of every seed), reliability_before, reliability_after,
-        calibration_errors, coverage, most_confident_errors.
+    Data: pairs, recall_by_size, predictions (of every seed), reliability_before, reliability_after,
+    calibration_errors, coverage, most_confident_errors.
     """
-    config = material.best
-    data = tables_of(config)
+    config = data.best
+    tables = tables_of(config)
     clips = "; ".join(
         f"{row['clip_id'].removeprefix('/')}: {row['label']} predicted as {row['prediction']}, "
         f"{100 * row['confidence']:.0f} %"
-        for row in data["most_confident_errors"].to_dict("records")
+        for row in tables["most_confident_errors"].to_dict("records")
     )
-    lines = " ".join(line.replace("\n", " ") for line in _summary(data))
+    lines = " ".join(line.replace("\n", " ") for line in _summary(tables))
     used = coverage_table(config.calibrated("test"), config.classes, thresholds=[abstain_threshold(config)]).iloc[0]
     text = f"Errors of {config.name}. {lines} {100 * used['coverage']:.0f} % get a prediction."
-    return Drawn(_figure(config, data, material), f"{text} Most confident errors: {clips}", data)
+    return Drawn(_figure(config, tables, data), f"{text} Most confident errors: {clips}", tables)
 
 
 def tables_of(config: ConfigRuns) -> dict[str, pd.DataFrame]:
@@ -54,7 +51,7 @@ def tables_of(config: ConfigRuns) -> dict[str, pd.DataFrame]:
     return {
         "pairs": confusion_pairs(config.scores.confusion, config.classes),
         "recall_by_size": recall_by_size(config),
-        "answers": predictions_table(calibrated, config.classes),
+        "predictions": predictions_table(calibrated, config.classes),
         "reliability_before": reliability_table(raw, config.classes),
         "reliability_after": reliability_table(calibrated, config.classes),
         "calibration_errors": calibration_errors(config).rename_axis("when").reset_index(),
@@ -64,21 +61,21 @@ def tables_of(config: ConfigRuns) -> dict[str, pd.DataFrame]:
 
 
 @style.in_style
-def _figure(config: ConfigRuns, data: dict, material: ReportData):
-    n_strips = len(data["most_confident_errors"]) if material.dataset is not None else 0
+def _figure(config: ConfigRuns, tables: dict, data: ReportData):
+    n_strips = len(tables["most_confident_errors"]) if data.dataset is not None else 0
     strips = STRIP * max(n_strips, 0.6)
     fig = plt.figure(figsize=(13, 8.6 + strips), layout="constrained")
     panels, clips = fig.subfigures(2, 1, height_ratios=(8.6, strips))
     (pairs, sizes, sure), (reliable, covered, spare) = panels.subplots(2, 3)
-    draw_pairs(pairs, data["pairs"].head(8), int(data["pairs"]["count"].sum()))
-    named = draw_recall(sizes, data["recall_by_size"], config.classes)
-    draw_confidences(sure, data["answers"])
-    draw_reliability(reliable, data)
-    draw_coverage(covered, data["coverage"], abstain_threshold(config), config.unit)
+    draw_pairs(pairs, tables["pairs"].head(8), int(tables["pairs"]["count"].sum()))
+    named = draw_recall(sizes, tables["recall_by_size"], config.classes)
+    draw_confidences(sure, tables["predictions"])
+    draw_reliability(reliable, tables)
+    draw_coverage(covered, tables["coverage"], abstain_threshold(config), config.unit)
     spare.axis("off")
-    spare.text(0, 0.95, "\n\n".join(_summary(data)), transform=spare.transAxes, va="top", fontsize=10.5)
-    _draw_clips(clips, data["most_confident_errors"], material)
-    wrong = (~data["answers"]["right"]).mean()
+    spare.text(0, 0.95, "\n\n".join(_summary(tables)), transform=spare.transAxes, va="top", fontsize=10.5)
+    _draw_clips(clips, tables["most_confident_errors"], data)
+    wrong = (~tables["predictions"]["right"]).mean()
     note = (
         f"{sample_of(config, 'Lines, band and [ ]')} Points without a line: predictions in fewer than {LEAST_GROUPS} "
         "groups. Predictions of all seeds are pooled; the temperature is fitted on validation."
@@ -86,7 +83,7 @@ def _figure(config: ConfigRuns, data: dict, material: ReportData):
     style.finish(
         fig, note=note,
         title=f"The selected {style.name_text(config.name)} is wrong on {percent(wrong)} of test {config.unit}s",
-        synthetic=material.results.synthetic, leaky=bool(config.leaks),
+        synthetic=data.results.synthetic, leaky=bool(config.leaks),
     )  # fmt: skip
     strokes = [(row.x, 100 * row.low, row.x, 100 * row.high) for row in named.itertuples()]
     label_points(sizes, named["x"], 100 * named["recall"], [style.name_text(name, 14) for name in named["class"]],
@@ -129,14 +126,14 @@ def draw_confidences(ax, predictions: pd.DataFrame) -> None:
     ax.set_title("Confidence of correct and wrong predictions")
 
 
-def draw_reliability(ax, data: dict) -> None:
+def draw_reliability(ax, tables: dict) -> None:
     """Draw accuracy against confidence, raw and calibrated, with intervals; a calibrated model is on the diagonal."""
     ax.plot([0, 100], [0, 100], color="black", linewidth=0.9, linestyle=":")
-    errors = data["calibration_errors"].set_index("when")
+    errors = tables["calibration_errors"].set_index("when")
     # The raw ones, hollow and thin, lie on top: with a temperature near 1 both have about the same places.
     looks = (("calibrated", "after", style.BLUE, "o", 3.5, 0.4), ("raw", "before", style.GREY, "s", 1, 1))
     for level, (name, when, colour, marker, width, alpha) in enumerate(looks):
-        rows = data[f"reliability_{when}"].query("n > 0")
+        rows = tables[f"reliability_{when}"].query("n > 0")
         x, y = 100 * rows["confidence"], 100 * rows["accuracy"]
         ax.vlines(x, 100 * rows["low"], 100 * rows["high"], color=colour, linewidth=width, alpha=alpha)
         ax.scatter(x, y, 15 + 60 * rows["n"] / max(rows["n"].max(), 1), marker=marker, edgecolor=colour, linewidth=1.2,
@@ -169,34 +166,33 @@ def draw_coverage(ax, table: pd.DataFrame, threshold: float, unit: str) -> None:
     ax.grid(True)
 
 
-def _summary(data: dict) -> list[str]:
+def _summary(tables: dict) -> list[str]:
     """Say what the panels show, in a few lines."""
-    predictions, errors = data["answers"], data["calibration_errors"].set_index("when")["mean"]
+    predictions, errors = tables["predictions"], tables["calibration_errors"].set_index("when")["mean"]
     wrong = predictions[~predictions["right"]]
     lines = [f"{len(wrong):,} of {len(predictions):,} predictions are wrong."]
-    if len(data["pairs"]):
-        top = data["pairs"].iloc[0]
+    if len(tables["pairs"]):
+        top = tables["pairs"].iloc[0]
         true, predicted = (style.name_text(top[key], 14) for key in ("true", "predicted"))
         lines.append(f"Most often {true} is predicted as {predicted}:\n{top['count']} times.")
-    lines.append(
-        f"{int((wrong['confidence'] >= 0.5).sum()):,} wrong predictions have a confidence\nof at least one half."
-    )
+    sure = int((wrong["confidence"] >= 0.5).sum())
+    lines.append(f"{sure:,} wrong predictions have a confidence\nof at least one half.")
     lines.append(f"ECE {percent(errors['before'])} raw, {percent(errors['after'])} calibrated;\nsee the intervals.")
     return lines
 
 
-def _draw_clips(fig, rows: pd.DataFrame, material: ReportData) -> None:
+def _draw_clips(fig, rows: pd.DataFrame, data: ReportData) -> None:
     """Draw the clips of the most confident errors, one row each."""
-    if rows.empty or material.dataset is None:
+    if rows.empty or data.dataset is None:
         why = "No clip is predicted wrongly." if rows.empty else "The dataset of these runs was not found."
         style.write_not_run(fig.subplots(), why, head="no clips")
         return
     wanted = set(rows["dataset_clip"])
-    found = {clip.clip_id: clip for clip in material.dataset.clips(wanted.__contains__)}
+    found = {clip.clip_id: clip for clip in data.dataset.clips(wanted.__contains__)}
     for row, axes in zip(rows.to_dict("records"), fig.subplots(len(rows), N_FRAMES, squeeze=False), strict=True):
         clip = found[row["dataset_clip"]]
         used = axes[: min(N_FRAMES, clip.n_frames)]
-        # Marked as synthetic as a whole.
+        # The whole figure is marked as synthetic.
         skeleton_strip(centred(clip.keypoints), synthetic=False, n=len(used), fps=clip.fps, axes=used)
         for ax in axes[len(used) :]:
             ax.remove()
@@ -208,18 +204,7 @@ def _draw_clips(fig, rows: pd.DataFrame, material: ReportData) -> None:
 
 
 def centred(keypoints: np.ndarray) -> np.ndarray:
-    """Move each frame so that what was seen lies about the origin, which keeps a walking body large enough to see.
-
-    Parameters
-    ----------
-    keypoints : array (T, M, 17, 3)
-        x, y and confidence; missing: NaN.
-
-    Returns
-    -------
-    array (T, M, 17, 3), float64
-        A copy. A frame in which nothing was seen stays as it is.
-    """
+    """Return a copy, (T, M, 17, 3), with the bodies of each frame about the origin, so that a walking body is large."""
     moved = np.array(keypoints, dtype=np.float64)
     xy = moved[..., :2].reshape(len(moved), -1, 2)
     middle = (np.fmin.reduce(xy, axis=1) + np.fmax.reduce(xy, axis=1)) / 2

@@ -23,15 +23,12 @@ ABLATED = (
 N_COLUMNS = 3
 
 
-def draw_ablation(material: ReportData) -> Drawn:
+def draw_ablation(data: ReportData) -> Drawn:
     """Draw macro-F1 of every value of every factor, all else as in the base config.
 
-    Returns
-    -------
-    Drawn
-        Data: ablation.
+    Data: ablation.
     """
-    study, table = material.ablation
+    study, table = data.ablation
     if table.empty:
         why = "No study changes one setting at a time; `poseemo study parameters/studies/ablations.yaml` does."
         return not_run("Ablation", why)
@@ -39,9 +36,8 @@ def draw_ablation(material: ReportData) -> Drawn:
     base, changes = table[table["is_base"]].iloc[0], table[~table["is_base"]]
     each = "; ".join(f"{row['factor']} {row['value']} {interval_text(row)}" for _, row in changes.iterrows())
     text = f"Ablation, one factor at a time. Base {interval_text(base)}; {each}"
-    title = (
-        f"{count(len(changes), 'change')} to {style.name_text(base['config'])} ({study[base['config']].architecture})"
-    )
+    name = f"{style.name_text(base['config'])} ({study[base['config']].architecture})"
+    title = f"{count(len(changes), 'change')} to {name}"
     if "significant" in table:
         told = [f"{row['factor']} {row['value']}" for _, row in changes[changes["significant"]].iterrows()]
         title += f", one at a time: {len(told) or 'none'} changes macro-F1 significantly"
@@ -66,11 +62,10 @@ def _ablation_figure(table, title: str, sample: dict):
         grid[0, 0].set_ylim(max(np.nanmin(ends) - margin, 0), np.nanmax(ends) + 3 * margin)
     for ax in grid[:, 0]:
         ax.set_ylabel("macro-F1, %")
-    tested = (
-        " Filled: significantly different from the base (Holm-corrected); open: not." if "significant" in table else ""
-    )
-    finish_study(fig, sample, table["n_seeds"], title=title, interval="Vertical lines",
-                 note=f"Black diamond and dotted line: the base config.{tested}")  # fmt: skip
+    note = "Black diamond and dotted line: the base config."
+    if "significant" in table:
+        note += " Filled: significantly different from the base (Holm-corrected); open: not."
+    finish_study(fig, sample, table["n_seeds"], title=title, interval="Vertical lines", note=note)
     return fig
 
 
@@ -84,9 +79,8 @@ def _draw_factor(ax, rows, base) -> None:
     for i, (_, row) in enumerate(rows.iterrows()):
         colour, marker = (style.BLACK, "D") if row["is_base"] else (style.BLUE, "o")
         face = colour if row["is_base"] or row.get("significant", True) else "white"
-        marks.draw_point(
-            ax, i, row, colour=colour, marker=marker, markerfacecolor=face, vertical=True, written="{:.1f}"
-        )
+        look = {"colour": colour, "marker": marker, "markerfacecolor": face}
+        marks.draw_point(ax, i, row, vertical=True, written="{:.1f}", **look)
     texts = [style.name_text(value, 20) for value in rows["value"]]
     turned = {"rotation": 35, "ha": "right", "rotation_mode": "anchor"} if sum(map(len, texts)) > 28 else {}
     ax.set_xticks(range(len(rows)), texts, fontsize=8, **turned)
@@ -94,15 +88,12 @@ def _draw_factor(ax, rows, base) -> None:
     ax.grid(axis="y")
 
 
-def draw_corrections(material: ReportData) -> Drawn:
+def draw_corrections(data: ReportData) -> Drawn:
     """Draw scores under every correction for rare classes, and how often the most frequent class is predicted.
 
-    Returns
-    -------
-    Drawn
-        Data: scores, seeds, predicted.
+    Data: scores, seeds, predicted.
     """
-    study, table = material.imbalance
+    study, table = data.imbalance
     if table.empty:
         why = "No study compares corrections; `poseemo study parameters/studies/imbalance.yaml` does."
         return not_run("Correcting for rare classes", why)
@@ -111,14 +102,14 @@ def draw_corrections(material: ReportData) -> Drawn:
     largest = table.loc[table["true"].idxmax(), "class"]
     scores = own.score_table().assign(regime=lambda rows: rows["config"].map(names))
     scores = scores.set_index("metric").loc[list(METRIC_NAMES)[::-1]].reset_index()
-    data = {
+    tables = {
         "scores": scores[["regime", "config", "metric", "mean", "sd", "low", "high", "n_seeds"]],
         "seeds": own.seed_scores().assign(regime=lambda rows: rows["config"].map(names)),
         "predicted": _predicted(own, names, largest),
     }
     twice = [name for config, name in names.items() if len(corrections(own[config])) > 1]
-    figure = _corrections_figure(data, twice, largest, own.sample)
-    return Drawn(figure, _describe_corrections(data, largest), data)
+    figure = _corrections_figure(tables, twice, largest, own.sample)
+    return Drawn(figure, _describe_corrections(tables, largest), tables)
 
 
 def _regimes(table: pd.DataFrame) -> pd.Series:
@@ -148,8 +139,8 @@ def _predicted(study: Results, names: dict[str, str], largest: str) -> pd.DataFr
 
 
 @style.in_style
-def _corrections_figure(data: dict, twice: list[str], largest: str, sample: dict):
-    scores, seeds, predicted = data["scores"], data["seeds"], data["predicted"]
+def _corrections_figure(tables: dict, twice: list[str], largest: str, sample: dict):
+    scores, seeds, predicted = tables["scores"], tables["seeds"], tables["predicted"]
     regimes, metrics = list(dict.fromkeys(scores["regime"])), list(dict.fromkeys(scores["metric"]))
     size = (2.4 + 2.6 * (len(metrics) + 1), 2.3 + 0.42 * len(regimes))
     fig, axes = plt.subplots(1, len(metrics) + 1, figsize=size, sharey=True, layout="constrained")
@@ -192,37 +183,33 @@ def _corrections_title(means: pd.DataFrame, twice: list[str], largest: str) -> s
     )
 
 
-def _describe_corrections(data: dict[str, pd.DataFrame], largest: str) -> str:
-    predicted = data["predicted"].groupby("regime", sort=False)[["predicted", "low", "high", "true"]].mean()
+def _describe_corrections(tables: dict[str, pd.DataFrame], largest: str) -> str:
+    predicted = tables["predicted"].groupby("regime", sort=False)[["predicted", "low", "high", "true"]].mean()
     parts = []
-    for regime, rows in data["scores"].groupby("regime", sort=False):
+    for regime, rows in tables["scores"].groupby("regime", sort=False):
         each = ", ".join(f"{METRIC_NAMES[row['metric']]} {interval_text(row)}" for _, row in rows.iterrows())
         parts.append(f"{regime}: {each}, {largest} predicted for {interval_text(predicted.loc[regime], 'predicted')}")
     share = percent(predicted["true"].iloc[0])
     return f"Corrections for rare classes; {largest} is true for {share}. " + "; ".join(parts)
 
 
-def draw_leak(material: ReportData) -> Drawn:
+def draw_leak(data: ReportData) -> Drawn:
     """Draw the balanced accuracy of each model under each of its splits.
 
     The splits have other test sets with other shares of the classes, which move accuracy and macro-F1 by themselves.
 
-    Returns
-    -------
-    Drawn
-        Data: splits.
+    Data: splits.
     """
-    study, table = material.leakage
+    study, table = data.leakage
     if table.empty:
         why = "No model was trained under two splits; `poseemo study parameters/studies/leakage.yaml` does that."
         return not_run("How much a leaky split inflates scores", why)
     leaks = factors.leakage_table(study)[1]
     title = "The same models under several splits"
-    if pair := leak_pair(material):
+    if pair := leak_pair(data):
         leaky, clean = (f"{100 * row['mean']:.0f} %" for row in pair)
-        title = (
-            f"A leaky split would have reported {leaky} instead of {clean} for {style.name_text(pair[0]['model'], 24)}"
-        )
+        name = style.name_text(pair[0]["model"], 24)
+        title = f"A leaky split would have reported {leaky} instead of {clean} for {name}"
     return Drawn(_leak_figure(table, leaks, study, title), describe_leak(table, leaks), {"splits": table})
 
 
@@ -257,9 +244,9 @@ def _leak_figure(table, leaks: dict[str, dict[str, int]], study: Results, title:
     return fig
 
 
-def leak_pair(material: ReportData) -> list[dict]:
+def leak_pair(data: ReportData) -> list[dict]:
     """Return the rows of one network, if possible the selected one, under a leaky and a clean split; or none."""
-    study, table = material.leakage
+    study, table = data.leakage
     if table.empty:
         return []
     leaks, pairs = factors.leakage_table(study)[1], {}
@@ -268,7 +255,7 @@ def leak_pair(material: ReportData) -> list[dict]:
         config = study[rows["config"].iloc[0]]
         if config.is_network and is_leaky.any() and not is_leaky.all():
             pairs.setdefault(config.architecture, [rows[is_leaky].iloc[0].to_dict(), rows[~is_leaky].iloc[0].to_dict()])
-    return pairs.get(material.best.architecture) or next(iter(pairs.values()), [])
+    return pairs.get(data.best.architecture) or next(iter(pairs.values()), [])
 
 
 def describe_leak(table: pd.DataFrame, leaks: dict[str, dict[str, int]]) -> str:

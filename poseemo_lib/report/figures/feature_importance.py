@@ -25,24 +25,21 @@ _FRONT_POSITION = {
 }  # fmt: skip
 
 
-def draw(material: ReportData) -> Drawn:
+def draw(data: ReportData) -> Drawn:
     """Draw the importance of joints, feature types, people and time for the selected config, with sanity checks.
 
-    Returns
-    -------
-    Drawn
-        Data: importance, similarity, counts, and recovery on synthetic data: see
-        :class:`poseemo_lib.analysis.interpretation.Interpretation`.
+    Data: importance, similarity, counts, and recovery on synthetic data: see
+    :class:`poseemo_lib.analysis.interpretation.Interpretation`.
     """
     try:
-        found = material.interpretation
+        found = data.interpretation
     except PoseemoError as error:  # weights or clips are missing
         return not_run(TITLE, str(error))
     if found is None:
-        network = f"The selected config, {material.best.name}, is not a network."
+        network = f"The selected config, {data.best.name}, is not a network."
         missing = "The dataset of these runs was not found, neither where they were made nor in data/."
-        return not_run(TITLE, missing if material.best.is_network else network)
-    return draw_interpretation(found, synthetic=material.results.synthetic, leaky=bool(material.best.leaks))
+        return not_run(TITLE, missing if data.best.is_network else network)
+    return draw_interpretation(found, synthetic=data.results.synthetic, leaky=bool(data.best.leaks))
 
 
 def draw_interpretation(found: "Interpretation", *, synthetic: bool, leaky: bool = False) -> Drawn:
@@ -51,30 +48,15 @@ def draw_interpretation(found: "Interpretation", *, synthetic: bool, leaky: bool
     fig = importance_figure(
         found.importance, found.recovery, title=title, note=note(found), synthetic=synthetic, leaky=leaky
     )
-    data = {"importance": found.importance, "similarity": found.similarity, "counts": pd.DataFrame([found.counts])}
+    tables = {"importance": found.importance, "similarity": found.similarity, "counts": pd.DataFrame([found.counts])}
     if found.recovery is not None:
-        data["recovery"] = found.recovery
-    return Drawn(fig, describe(found), data)
+        tables["recovery"] = found.recovery
+    return Drawn(fig, describe(found), tables)
 
 
 @style.in_style
 def importance_figure(importance, recovery, *, title: str, note: str, synthetic: bool, leaky: bool = False):
-    """Draw the panels.
-
-    Parameters
-    ----------
-    importance : DataFrame
-        kind (joint, feature, person, time), name, drop, low, high, randomised_drop: shares, drawn as points; for time
-        also attention and even, NaN where there is none.
-    recovery : DataFrame or None
-        method, target, model (trained, randomised), precision, chance, difference, difference_low, difference_high.
-    title, note : str
-    synthetic, leaky : bool
-
-    Returns
-    -------
-    matplotlib Figure
-    """
+    """Draw the panels; the tables are those of :class:`poseemo_lib.analysis.interpretation.Interpretation`."""
     fig = plt.figure(figsize=(13, 8.8), layout="constrained")
     grid = [["joint", "body", "feature", "person"], ["joint", "body", "time", "recovery"]]
     axes = fig.subplot_mosaic(grid, width_ratios=(1.15, 0.95, 1.2, 1.15), height_ratios=(1, 1.15))
@@ -197,7 +179,7 @@ def note(found: "Interpretation") -> str:
     text = (
         f"Test set: {sizes[0]} in {sizes[1]}; {sizes[2]}. Bars: loss of balanced accuracy when that input comes from "
         f"another window ({count(n['n_repeats'], 'random order')}). Removing an input lowers the score only if the "
-        f"model relied on it. Lines: 95 % bootstrap interval, resampled by {n['resampled_by']}. Grey: the same of "
+        f"model relied on it. Lines: 95 % bootstrap interval, resampled by {n['resampled_by']}. Grey: the same for "
         "networks with random weights."
     )
     if found.recovery is None:
@@ -211,7 +193,7 @@ def note(found: "Interpretation") -> str:
 
 def describe(found: "Interpretation") -> str:
     """Word the figure: the inputs with the largest drops and their intervals, and the sanity checks."""
-    parts = [f"What {found.config} relies on ({note(found)})"]
+    parts = [f"What {found.config} relies on. {note(found)}"]
     for kind, rows in found.importance.groupby("kind", sort=False):
         top = rows.sort_values("drop", ascending=False, kind="stable").head(3)
         each = ", ".join(f"{_named(kind, row['name'])} {_interval(row, 'drop')}" for row in top.to_dict("records"))
@@ -237,9 +219,8 @@ def _recovery_sentence(method: str, target: str, rows: pd.DataFrame) -> str:
     precision, chance = (f"{100 * trained[key]:.0f} %" for key in ("precision", "chance"))
     # What knowing where things usually are would find.
     fixed = trained.get("fixed", np.nan)
-    order = (
-        f"; a fixed order for all clips, learned from other groups, finds {100 * fixed:.0f} %" if fixed == fixed else ""
-    )
+    order = f"; a fixed order for all clips, learned from other groups, finds {100 * fixed:.0f} %"
+    order = order if fixed == fixed else ""
     return (
         f"{name.capitalize()} and {what[target]}: {share or 'precision'} {precision}, chance {chance}, "
         f"{_interval(trained, 'difference', 'difference_')} points above it; with random weights "

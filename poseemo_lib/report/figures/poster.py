@@ -31,17 +31,7 @@ class Tile(NamedTuple):
 
 
 class Panel(NamedTuple):
-    """A few bars with a message.
-
-    Parameters
-    ----------
-    title : str
-        The message.
-    bars : DataFrame
-        name, value, low, high (shares, 0 to 1; low and high NaN: no interval), colour, hatch; no rows: not run.
-    note : str
-        What the bars are, or why they were not run.
-    """
+    """A few bars (name, value, low, high, colour, hatch) with a message and a note; without rows they were not run."""
 
     title: str
     bars: pd.DataFrame
@@ -67,38 +57,17 @@ def draw_poster(
     words: Words, tiles: Sequence[Tile], configs: pd.DataFrame, confusion: np.ndarray, classes: tuple[str, ...],
     panels: Sequence[Panel], *, synthetic: bool, leaky: bool = False,
 ):  # fmt: skip
-    """Draw a page of A3.
+    """Draw a page of A3, with at most four tiles and three panels.
 
-    Parameters
-    ----------
-    words : Words
-    tiles : sequence of Tile
-        At most four.
-    configs : DataFrame
-        name, value, low, high (shares, 0 to 1), colour, hatch, is_chosen; drawn from the top in this order.
-    confusion : array (C, C), int
-        Of the selected config; rows are the true class.
-    classes : tuple of C str
-    panels : sequence of Panel
-        At most three.
-    synthetic, leaky : bool
-        See :func:`poseemo_lib.plots.style.finish`.
-
-    Returns
-    -------
-    matplotlib Figure
-        Axes: bars of the configs, confusion matrix, and one a panel.
+    `configs` has name, value, low, high (shares), colour, hatch and is_chosen, drawn from the top in this order.
     """
     fig = plt.figure(figsize=(_WIDTH, _HEIGHT), facecolor="white")
     _write(fig, words.question, (_MARGIN, 0.62), (_INSIDE, 1.1), 31, weight="bold")
     _write(fig, words.data, (_MARGIN, 1.78), (_INSIDE, 0.72), 13.5, color=style.DARK)
     _write(fig, words.answer, (_MARGIN, 2.76), (_INSIDE, 0.82), 21, weight="bold", color=style.BLUE)
     for i, tile in enumerate(tiles):
-        left, width, colour = (
-            _MARGIN + i * _INSIDE / 4,
-            _INSIDE / 4 - 0.15,
-            style.BLUE if tile.is_chosen else style.DARK,
-        )
+        left, width = _MARGIN + i * _INSIDE / 4, _INSIDE / 4 - 0.15
+        colour = style.BLUE if tile.is_chosen else style.DARK
         _write(fig, tile.owner, (left, 3.64), (width, 0.25), 12.5, color=colour, weight="bold")
         _write(fig, tile.label, (left, 3.86), (width, 0.25), 12.5)
         _write(fig, tile.value, (left, 4.1), (width, 0.72), 39, color=colour, weight="bold")

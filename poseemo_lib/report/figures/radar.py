@@ -39,24 +39,21 @@ class Axis(NamedTuple):
     pattern: str
 
 
-def draw(material: ReportData) -> Drawn:
+def draw(data: ReportData) -> Drawn:
     """Draw accuracy, macro-F1, class balance, calibration, measured speed and size of at most five networks.
 
-    Returns
-    -------
-    Drawn
-        Data: values (config, and a column an axis), intervals, axes (centre, rim), places (0 the centre, 1 the rim).
+    Data: values (config, and a column an axis), intervals, axes (centre, rim), places (0 the centre, 1 the rim).
     """
-    ranked = ranked_networks(material)
+    ranked = ranked_networks(data)
     if not ranked:
         why = "The study has no network; `poseemo study parameters/studies/architectures.yaml` trains some."
         return not_run("Networks on six axes", why)
     configs = ranked[:MOST]
-    values, intervals = values_of(configs, material.speed), intervals_of(configs)
+    values, intervals = values_of(configs, data.speed), intervals_of(configs)
     axes = axes_of(values)
     places = pd.DataFrame({axis.name: scaled(values[axis.name], axis) for axis in axes}, index=values.index)
-    figure = _figure(values, axes, places, intervals, material, ranked)
-    data = {
+    figure = _figure(values, axes, places, intervals, data, ranked)
+    tables = {
         "values": values.reset_index(),
         "intervals": intervals,
         "axes": pd.DataFrame(axes).drop(columns="pattern"),
@@ -64,31 +61,20 @@ def draw(material: ReportData) -> Drawn:
     }
     each = "; ".join(_row_text(str(name), row) for name, row in values.iterrows())
     text = f"Radar and table of {len(values)} of {len(ranked)} networks, the highest on validation first: {each}"
-    return Drawn(figure, text, data)
+    return Drawn(figure, text, tables)
 
 
-def ranked_networks(material: ReportData) -> list[ConfigRuns]:
+def ranked_networks(data: ReportData) -> list[ConfigRuns]:
     """List the networks that can be compared, the highest on validation first, without ensembles."""
-    networks = [config for config in material.main.configs if config.is_network]
+    networks = [config for config in data.main.configs if config.is_network]
     return sorted(networks, key=lambda config: (bool(config.leaks), -config.validation_macro_f1))
 
 
 def values_of(configs: list[ConfigRuns], speed: pd.DataFrame) -> pd.DataFrame:
-    """Collect what the axes show.
+    """Collect what the axes show, a row for each network.
 
-    Parameters
-    ----------
-    configs : list of ConfigRuns
-        Networks.
-    speed : DataFrame
-        From :func:`poseemo_lib.analysis.speed.measure_speed`, of these and maybe others.
-
-    Returns
-    -------
-    DataFrame
-        Index config; accuracy, macro_f1, class_balance (1 less half the summed differences of predicted and true
-        shares), calibration (1 less the ECE of calibrated probabilities): shares, 0 to 1; ms_alone (milliseconds a
-        window), n_parameters.
+    Class balance is 1 minus half the summed differences of predicted and true shares; calibration is 1 minus the ECE of
+    calibrated probabilities; ms_alone is in milliseconds per window.
     """
     speed = speed.set_index("config")["ms_alone"]
     rows = {}
@@ -142,7 +128,7 @@ def scaled(values, axis: Axis) -> np.ndarray:
 
 
 @style.in_style
-def _figure(values, axes: list[Axis], places, intervals, material: ReportData, ranked: list[ConfigRuns]):
+def _figure(values, axes: list[Axis], places, intervals, data: ReportData, ranked: list[ConfigRuns]):
     fig = plt.figure(figsize=(12.2, 6.4), layout="constrained")
     left, right = fig.subfigures(1, 2, width_ratios=(1, 1.3))
     radar, table = left.add_subplot(projection="polar"), right.add_subplot()
@@ -164,7 +150,7 @@ def _figure(values, axes: list[Axis], places, intervals, material: ReportData, r
         radar.fill(angles, places.iloc[0], color=LOOKS[0][0], alpha=0.12, zorder=2)
     _write_table(table, axes, written(values, intervals), best_values(values, axes))
     style.finish(
-        fig, title=_title(values, len(ranked)), note=_note(material, ranked), synthetic=material.results.synthetic,
+        fig, title=_title(values, len(ranked)), note=_note(data, ranked), synthetic=data.results.synthetic,
         leaky=any(config.leaks for config in ranked[:MOST]),
     )  # fmt: skip
     return fig
@@ -236,14 +222,14 @@ def _title(values: pd.DataFrame, n_networks: int) -> str:
     return f"{first} {same} the highest macro-F1 on test of {drawn}"
 
 
-def _note(material: ReportData, ranked: list[ConfigRuns]) -> str:
+def _note(data: ReportData, ranked: list[ConfigRuns]) -> str:
     configs, left_out = ranked[:MOST], ranked[MOST:]
     n_frames = sorted({config.parameters["n_frames"] for config in configs})
     names = ", ".join(style.name_text(config.name, 30) for config in left_out)
-    others = any(not config.is_network for config in material.main.configs)
+    others = any(not config.is_network for config in data.main.configs)
     texts = [
         sample_of(configs[0], "[ ]", [len(config.seeds) for config in configs]),
-        "Farther out is better; the area has no meaning. Shaded: the best value of a column, which is no test.",
+        "Farther out is better; the area has no meaning. Shaded: the best value of a column, which is not a test.",
         "Class balance: 1 minus the total variation distance of predicted and true shares.",
         f"Speed: one window of {' or '.join(map(str, n_frames))} frames alone, measured on {machine()}.",
         f"Lower on validation, not drawn: {names}." if left_out else "",

@@ -6,7 +6,6 @@ import pandas as pd
 from poseemo_lib.analysis import factors
 from poseemo_lib.analysis.configs import ConfigRuns
 from poseemo_lib.analysis.reliability import predicted_share
-from poseemo_lib.analysis.results import Results
 from poseemo_lib.analysis.statistics import MIN_GROUPS
 from poseemo_lib.clips import EMOTIONS
 from poseemo_lib.plots import style
@@ -27,24 +26,21 @@ BAR_COLUMNS = ["name", "value", "low", "high", "colour", "hatch"]
 LIGHT = "#9CC7E3"
 
 
-def draw(material: ReportData) -> Drawn:
+def draw(data: ReportData) -> Drawn:
     """Draw question, answer, scores, confusions, best and worst class, leak, double correction, limits and sources.
 
-    Returns
-    -------
-    Drawn
-        Data: scores (of the selected config and the majority baseline), configs, tests, confusion, classes, leak,
-        regimes.
+    Data: scores (of the selected config and the majority baseline), configs, tests, confusion, classes, leak,
+    regimes.
     """
-    best, tests = material.best, material.baseline_tests
-    configs, panels = configs_table(material), [class_panel(best), leak_panel(material), double_panel(material)]
-    words, scores = _words(material, tests, configs), _score_rows(material)
+    best, tests = data.best, data.baseline_tests
+    configs, panels = configs_table(data), [class_panel(best), leak_panel(data), double_panel(data)]
+    words, scores = _words(data, tests, configs), _score_rows(data)
     figure = draw_poster(
-        words, _tiles(material), _config_bars(configs), best.scores.confusion, best.classes, panels,
-        synthetic=material.results.synthetic, leaky=bool(best.leaks),
+        words, _tiles(data), _config_bars(configs), best.scores.confusion, best.classes, panels,
+        synthetic=data.results.synthetic, leaky=bool(best.leaks),
     )  # fmt: skip
     names = zip(("classes", "leak", "regimes"), panels, strict=True)
-    data = {
+    tables = {
         "scores": scores,
         "configs": configs,
         "tests": tests,
@@ -55,19 +51,16 @@ def draw(material: ReportData) -> Drawn:
                      for row in scores.to_dict("records"))  # fmt: skip
     shown = [f"{'; '.join(panel.title.splitlines())}{'.' if len(panel.bars) else ': not run.'}" for panel in panels]
     said = [words.question, words.data, f"{words.answer}.", words.detail, f"Scores: {each}.", *shown]
-    return Drawn(figure, " ".join(said).replace(r"\$", "$"), data)
+    return Drawn(figure, " ".join(said).replace(r"\$", "$"), tables)
 
 
-def configs_table(material: ReportData) -> pd.DataFrame:
+def configs_table(data: ReportData) -> pd.DataFrame:
     """Choose the configs to draw: majority and the strongest baselines, and of the others the highest on validation.
 
-    Returns
-    -------
-    DataFrame
-        name, mean, low, high (macro-F1 on test), is_baseline, is_chosen; the highest mean first.
+    The table has name, mean, low, high (macro-F1 on test), is_baseline and is_chosen, the highest mean first.
     """
-    best, configs = material.best.name, material.main.configs
-    scores = material.main.size_table().set_index("config")
+    best, configs = data.best.name, data.main.configs
+    scores = data.main.size_table().set_index("config")
     baselines = sorted(
         (config for config in configs if config.is_baseline),
         key=lambda config: (config.name != best, not config.is_majority, -scores.loc[config.name, "mean"]),
@@ -109,13 +102,13 @@ def class_panel(config: ConfigRuns) -> Panel:
     return Panel(title, bars[BAR_COLUMNS], note)
 
 
-def leak_panel(material: ReportData) -> Panel:
+def leak_panel(data: ReportData) -> Panel:
     """Show one network under a split with a leak and under one without."""
-    pair = leak_pair(material)
+    pair = leak_pair(data)
     if not pair:
         why = "No network was trained on a split with a leak and on a clean one. See parameters/studies/leakage.yaml."
         return Panel("How much a leaky split inflates scores", pd.DataFrame(columns=BAR_COLUMNS), why)
-    study, (leaky, clean) = material.leakage[0], pair
+    study, (leaky, clean) = data.leakage[0], pair
     bars = pd.DataFrame(pair).rename(columns={"mean": "value"}).assign(
         name=[f"{leaky['split']} split, with a leak", f"{clean['split']} split, clean"],
         colour=[style.ORANGE, style.BLUE], hatch=["//", ""],
@@ -132,9 +125,9 @@ def leak_panel(material: ReportData) -> Panel:
     return Panel(title, bars[BAR_COLUMNS], note)
 
 
-def double_panel(material: ReportData) -> Panel:
+def double_panel(data: ReportData) -> Panel:
     """Show how often the most frequent class is true, and predicted without and with two corrections."""
-    study, table = material.imbalance
+    study, table = data.imbalance
     corrected = {config: corrections(study[config]) for config in dict.fromkeys(table["config"])}
     twice = [config for config, kinds in corrected.items() if len(kinds) > 1]
     if not twice:
@@ -158,21 +151,17 @@ def double_panel(material: ReportData) -> Panel:
     return Panel(title, bars[BAR_COLUMNS], note)
 
 
-def _majority(part: Results) -> ConfigRuns | None:
-    return next((config for config in part.configs if config.is_majority), None)
-
-
-def _score_rows(material: ReportData) -> pd.DataFrame:
+def _score_rows(data: ReportData) -> pd.DataFrame:
     """Scores of the selected config and of the majority baseline: config, metric, mean, low, high."""
-    configs = {config.name: config for config in (material.best, _majority(material.main)) if config}
+    configs = {config.name: config for config in (data.best, data.majority) if config}
     table = pd.concat([one.scores.scores.assign(config=name) for name, one in configs.items()], ignore_index=True)
     wanted = table["metric"].isin(["macro_f1", "balanced_accuracy", "accuracy"])
     return table.loc[wanted, ["config", "metric", "mean", "low", "high"]].reset_index(drop=True)
 
 
-def _tiles(material: ReportData) -> list[Tile]:
+def _tiles(data: ReportData) -> list[Tile]:
     """Two scores of the selected config, and the same two of the majority baseline where that is another config."""
-    best, majority = material.best, _majority(material.main)
+    best, majority = data.best, data.majority
     tiles = [_tile(best, metric, name_text(best.name, 20), True) for metric in TILE_METRICS]
     if majority is None:
         chance = Tile("Chance", "balanced accuracy", percent(best.chance), "majority baseline: not run", False)
@@ -189,22 +178,20 @@ def _tile(config: ConfigRuns, metric: str, owner: str, is_chosen: bool) -> Tile:
     return Tile(owner, TILE_METRICS[metric], percent(row["mean"]), note, is_chosen)
 
 
-def _words(material: ReportData, tests: pd.DataFrame, configs: pd.DataFrame) -> Words:
-    best, n_all = material.best, len(material.main.configs)
+def _words(data: ReportData, tests: pd.DataFrame, configs: pd.DataFrame) -> Words:
+    best, n_all = data.best, len(data.main.configs)
     kind = "emotions" if set(best.classes) <= set(EMOTIONS) else "classes"
     drawn = " Drawn: the majority and the strongest other baselines, and of the rest the highest on validation."
     return Words(
-        question=f"Can a network tell {len(best.classes)} {kind} from body pose alone?",
-        data=_data(best, material.results.synthetic),
-        answer=_answer(material, tests),
-        detail=_detail(material, tests),
-        bars=f"Macro-F1 of {count(n_all, 'model')}"
-        if len(configs) == n_all
-        else f"Macro-F1 of {len(configs)} of {n_all} models",
+        question=f"Can a network recognise {len(best.classes)} {kind} from body pose alone?",
+        data=_data(best, data.results.synthetic),
+        answer=_answer(data, tests),
+        detail=_detail(data, tests),
+        bars=f"Macro-F1 of {count(n_all, 'model') if len(configs) == n_all else f'{len(configs)} of {n_all} models'}",
         confusion="Predictions, % of each true class",
         limits=_limits(best),
         sample=sample_of(best, "Intervals of scores") + drawn * (len(configs) < n_all),
-        provenance=_provenance(material),
+        provenance=_provenance(data),
     )
 
 
@@ -218,14 +205,14 @@ def _data(config: ConfigRuns, synthetic: bool) -> str:
     else:
         parts = f"{clips['train']:,} clips to train, {clips['val']:,} to validate; tested on {tested}"
         parts += " that training has not seen" if groups_known(config) and not config.leaks else ""
-    drawn = " Synthetic: the clips are drawn, not filmed, and say nothing about people." if synthetic else ""
+    drawn = " Synthetic: the clips were generated, not filmed, and say nothing about people." if synthetic else ""
     return f"Data: {name_text(record['dataset']['name'])}. {parts}.{drawn}"
 
 
-def _answer(material: ReportData, tests: pd.DataFrame) -> str:
+def _answer(data: ReportData, tests: pd.DataFrame) -> str:
     """Say what the tests against the baselines support."""
-    name = ("On a leaky split, so no estimate: " if material.best.leaks else "") + name_text(material.best.name, 30)
-    if material.best.is_baseline:
+    name = ("On a leaky split, so no estimate: " if data.best.leaks else "") + name_text(data.best.name, 30)
+    if data.best.is_baseline:
         return f"No network was run. {name} is the baseline with the highest validation score"
     if tests.empty:
         return f"{name} has the highest validation score; no baseline was run for comparison"
@@ -245,12 +232,12 @@ def _listed(names: list[str]) -> str:
     return " and ".join([", ".join(texts[:-1]), texts[-1]] if len(texts) > 1 else texts)
 
 
-def _detail(material: ReportData, tests: pd.DataFrame) -> str:
+def _detail(data: ReportData, tests: pd.DataFrame) -> str:
     """Say how the config was selected, and what the tests against the majority and the strongest baseline found."""
-    n = sum(config.is_network for config in material.main.configs)
+    n = sum(config.is_network for config in data.main.configs)
     among = f"among {n} networks" if n > 1 else "as the only network" if n else "among the baselines"
-    texts = [f"Selected {among} by macro-F1 on validation, {percent(material.best.validation_macro_f1)}."]
-    is_floor = tests["b"].map(lambda name: material.results[name].is_majority).astype(bool)
+    texts = [f"Selected {among} by macro-F1 on validation, {percent(data.best.validation_macro_f1)}."]
+    is_floor = tests["b"].map(lambda name: data.results[name].is_majority).astype(bool)
     floor, others = tests[is_floor].head(1), tests[~is_floor].sort_values("difference").head(1)
     texts += [f"Macro-F1 against the majority baseline: {_test(row)}." for row in floor.to_dict("records")]
     texts += [f"Against {name_text(row['b'], 24)}, the strongest other baseline: {_test(row)}."
@@ -270,14 +257,14 @@ def _limits(config: ConfigRuns) -> list[str]:
     wrong = percent(1 - config.scores.score("accuracy")["mean"])
     return [
         sentence("feeling"),
-        f"Judge nobody by it: it is wrong on {wrong} of test {config.unit}s, and nothing was measured on other people, "
-        "cameras or scenes. The EU prohibits it at work and in education, with exceptions.",
+        f"Do not judge anyone by it: it is wrong on {wrong} of test {config.unit}s, and nothing was measured on other "
+        "people, cameras or scenes. The EU prohibits it at work and in education, with exceptions.",
     ]
 
 
-def _provenance(material: ReportData) -> str:
-    facts = provenance(material)
-    seeds = ", ".join(map(str, sorted({run.seed for run in material.results.runs})))
+def _provenance(data: ReportData) -> str:
+    facts = provenance(data)
+    seeds = ", ".join(map(str, sorted({run.seed for run in data.results.runs})))
     parts = {"Dataset": f"{facts['dataset']}, {facts['dataset hash']}", "seeds": seeds}
     parts |= {name: facts[name] for name in ("commit", "poseemo", "torch", "device")}
     return "; ".join(f"{name} {text}" for name, text in parts.items()).replace("$", r"\$") + "."

@@ -20,17 +20,14 @@ from poseemo_lib.training.evaluation import config_scores
 MOST_IDLE, FEWEST_TIMES = 2.0, 0.5
 
 
-def draw(material: ReportData) -> Drawn:
+def draw(data: ReportData) -> Drawn:
     """Draw validation and test macro-F1 of every config and seed when its last run was finished.
 
     Configs that were tested on other clips than the selected one, or on a leaky split, are left out.
 
-    Returns
-    -------
-    Drawn
-        Data: runs.
+    Data: runs.
     """
-    results = comparable(material)
+    results = comparable(data)
     table = timeline(results)
     x, x_name = _places(table, results)
     table.insert(0, "x", x)
@@ -39,24 +36,21 @@ def draw(material: ReportData) -> Drawn:
         for row in table[table["is_new_best"]].itertuples()
     )
     text = f"Macro-F1 of {len(table)} configs and seeds as they were finished. New highest on validation: {steps}"
-    return Drawn(_figure(table, x_name, _note(material, results), results), text, {"runs": table})
+    return Drawn(_figure(table, x_name, _note(data, results), results), text, {"runs": table})
 
 
-def comparable(material: ReportData) -> Results:
+def comparable(data: ReportData) -> Results:
     """Return the configs that validation may choose between: the same test clips, no ensemble, no leak."""
-    leaky = bool(material.best.leaks)
-    configs = [config for config in material.main.configs if config.is_baseline or config.is_network]
-    return replace(material.main, configs=[config for config in configs if leaky or not config.leaks])
+    leaky = bool(data.best.leaks)
+    configs = [config for config in data.main.configs if config.is_baseline or config.is_network]
+    return replace(data.main, configs=[config for config in configs if leaky or not config.leaks])
 
 
 def timeline(results: Results) -> pd.DataFrame:
-    """Score every config and seed, in the order in which they were finished.
+    """Score every config and seed (val and test macro-F1) in the order in which they, or their last fold, finished.
 
-    Returns
-    -------
-    DataFrame
-        finished (UTC, of the last fold), config, seed, is_baseline, val and test (macro-F1), is_new_best: whether none
-        before had as much on validation. Where there are networks, a baseline is never the best: none can be selected.
+    is_new_best: none before had as much on validation. If there are networks, a baseline is never the best, because it
+    cannot be selected.
     """
     rows = [row for config in results.configs for row in _rows(config)]
     table = pd.DataFrame(rows).sort_values(["finished", "config", "seed"], kind="stable", ignore_index=True)
@@ -132,11 +126,11 @@ def _title(table: pd.DataFrame) -> str:
     )
 
 
-def _note(material: ReportData, results: Results) -> str:
+def _note(data: ReportData, results: Results) -> str:
     """Say what the values rest on, what the line follows and what is left out."""
-    best, scores = material.best, material.best.scores
+    best, scores = data.best, data.best.scores
     kept = {config.name for config in results.configs}
-    singles = [config for config in material.results.configs if config.is_baseline or config.is_network]
+    singles = [config for config in data.results.configs if config.is_baseline or config.is_network]
     n_left = sum(config.name not in kept for config in singles)
     folds = any(run.fold for run in results.runs)
     texts = [

@@ -16,23 +16,20 @@ TITLE = "Training"
 COLUMNS = ("epoch", "train_loss", "val_loss", "val_macro_f1", "lr")
 
 
-def draw(material: ReportData) -> Drawn:
+def draw(data: ReportData) -> Drawn:
     """Draw the logged histories of all seeds: large for the selected network, small for the others.
 
-    Returns
-    -------
-    Drawn
-        Data: curves.
+    Data: curves.
     """
-    config = material.best
+    config = data.best
     if not config.is_network:
         why = "Only baselines were run; `poseemo study parameters/studies/demo.yaml` trains networks."
         return not_run(TITLE, why)
-    runs = {one.name: first_fold(one) for one in material.main.configs if one.is_network}
+    runs = {one.name: first_fold(one) for one in data.main.configs if one.is_network}
     curves = curve_table(runs)
     if curves.empty:
         return not_run(TITLE, "The runs have no history, which every training writes; run the study again.")
-    return Drawn(_figure(curves, runs, material), _describe(curves, config, len(runs)), {"curves": curves})
+    return Drawn(_figure(curves, runs, data), _describe(curves, config, len(runs)), {"curves": curves})
 
 
 def first_fold(config: ConfigRuns) -> list[Run]:
@@ -42,13 +39,9 @@ def first_fold(config: ConfigRuns) -> list[Run]:
 
 
 def curve_table(runs: dict[str, list[Run]]) -> pd.DataFrame:
-    """Put the histories of each config's runs below each other.
+    """Join the histories of all runs: a row for each epoch of a run; is_best: validation chose the epoch.
 
-    Returns
-    -------
-    DataFrame
-        One row an epoch of a run: config, seed, fold, epoch, train_loss, val_loss, val_macro_f1, lr, is_best (whether
-        validation chose the epoch). A column that a run lacks is NaN; a run without history has no row.
+    A column that a run lacks is NaN; a run without history has no row.
     """
     tables = [pd.DataFrame(columns=["config", "seed", "fold", *COLUMNS, "is_best"])]
     for config, own in runs.items():
@@ -62,9 +55,9 @@ def curve_table(runs: dict[str, list[Run]]) -> pd.DataFrame:
 
 
 @style.in_style
-def _figure(curves: pd.DataFrame, runs: dict[str, list[Run]], material: ReportData):
+def _figure(curves: pd.DataFrame, runs: dict[str, list[Run]], data: ReportData):
     """Draw loss and score of the selected network, and the scores of the others with it in grey behind them."""
-    config, sample = material.best, material.main.sample
+    config, sample = data.best, data.main.sample
     reached = curves[curves["is_best"].astype(bool)].groupby("config")["val_macro_f1"].mean()
     others = sorted((name for name in runs if name != config.name), key=lambda name: -reached.get(name, -1))
     n_columns = int(np.clip(len(others), 4, 6))
@@ -125,9 +118,7 @@ def _note(runs: dict[str, list[Run]], config: ConfigRuns) -> str:
         f"Lines: mean of {style.seeds_text(map(len, runs.values()))} per network; bands: lowest to highest seed. "
         f"{count(len(rows), 'validation clip')} in "
         f"{count(rows['group_id'].nunique(dropna=False), 'group')}. No intervals: these scores chose the epochs.",
-        f"Only the first of {len(folds)} folds is drawn, which tests {style.name_text(run.fold)}."
-        if len(folds) > 1
-        else "",
+        f"Only the first of {len(folds)} folds is drawn, which tests {style.name_text(run.fold)}." * (len(folds) > 1),
         "Training loss is what was minimised, validation loss the plain log loss, so their levels differ.",
         f"No epoch is chosen in the first {100 * share:.0f} % of the epochs." if share else "",
         "Grey: the selected network again." if len(runs) > 1 else "",

@@ -5,7 +5,6 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 
 from poseemo_lib.analysis.configs import ConfigRuns
 from poseemo_lib.analysis.results import SHOWN_METRICS, Results
@@ -17,6 +16,7 @@ from poseemo_lib.plots.training import draw_losses, draw_scores
 from poseemo_lib.report.alt_texts import describe_confusion
 from poseemo_lib.report.data import ReportData
 from poseemo_lib.report.figures.drawn import Drawn, finish_study, interval_text, not_run
+from poseemo_lib.report.figures.training_curves import curve_table
 from poseemo_lib.report.templates import METRIC_NAMES
 from poseemo_lib.text import count, percent
 
@@ -25,15 +25,12 @@ COMMAND = "No study of this dataset has deep_residual; `poseemo study parameters
 ALIKE = 0.1  # sizes that differ by a smaller share are drawn without a name: their points lie on each other
 
 
-def draw_bars(material: ReportData) -> Drawn:
+def draw_bars(data: ReportData) -> Drawn:
     """Draw macro-F1 of every variation of deep_residual, with single seeds and the baselines.
 
-    Returns
-    -------
-    Drawn
-        Data: variations, seeds, baselines.
+    Data: variations, seeds, baselines.
     """
-    found = find_variations(material.studies, material.best)
+    found = find_variations(data.studies, data.best)
     if found is None:
         return not_run(TITLE, COMMAND)
     table, seeds, baselines = found.score_table(), found.seed_table(), found.baseline_table()
@@ -43,9 +40,8 @@ def draw_bars(material: ReportData) -> Drawn:
     if len(baselines):
         means = zip(baselines["name"], baselines["mean"], strict=True)
         text += f". Baselines: {'; '.join(f'{name} {percent(mean)}' for name, mean in means)}"
-    return Drawn(
-        _bars(rows, seeds, baselines, found), text, {"variations": table, "seeds": seeds, "baselines": baselines}
-    )
+    tables = {"variations": table, "seeds": seeds, "baselines": baselines}
+    return Drawn(_bars(rows, seeds, baselines, found), text, tables)
 
 
 @style.in_style
@@ -58,11 +54,8 @@ def _bars(rows: pd.DataFrame, seeds: pd.DataFrame, baselines: pd.DataFrame, foun
     _name_rows(ax, rows)
     marks.limit_scores(ax, [*rows[["mean", "high"]].to_numpy(float).ravel(), *highest])
     plain = rows[rows["label"] == found.plain.label].iloc[0]
-    lines = [
-        (plain["mean"], style.name_text(plain["label"]), style.BLACK, ":"),
-        *marks.baseline_lines(baselines, "name"),
-    ]
-    marks.draw_references(ax, lines, "macro-F1, %")
+    own = (plain["mean"], style.name_text(plain["label"]), style.BLACK, ":")
+    marks.draw_references(ax, [own, *marks.baseline_lines(baselines, "name")], "macro-F1, %")
     finish_study(fig, found.sample, rows["n_seeds"], title=_title(rows, plain),
                  note=f"Circles: single seeds. Black: the default config. {_note(found)}")  # fmt: skip
     return fig
@@ -80,16 +73,14 @@ def _note(found: Variations) -> str:
     """Say which config is the default one, what is not comparable, and that intervals are no tests."""
     plain = found.plain
     differs = f", which changes {', '.join(map(style.name_text, found.changes))}" if found.changes else ""
-    texts = [
-        f"The default config is {style.name_text(plain.config.name)} of {style.name_text(plain.study)}{differs}.",
-        "In brackets: the study, where several have a variation." if len({row.study for row in found.rows}) > 1 else "",
-        f"The runs are of {found.n_commits} versions of the code." if found.n_commits > 1 else "",
-        f"Left out, tested on other clips: {', '.join(map(style.name_text, found.left_out))}."
-        if found.left_out
-        else "",
-        "Overlapping intervals are no test.",
-    ]
-    return " ".join(text for text in texts if text)
+    text = f"The default config is {style.name_text(plain.config.name)} of {style.name_text(plain.study)}{differs}."
+    if len({row.study for row in found.rows}) > 1:
+        text += " In brackets: the study, if several have a variation."
+    if found.n_commits > 1:
+        text += f" The runs come from {found.n_commits} versions of the code."
+    if found.left_out:
+        text += f" Left out, tested on other clips: {', '.join(map(style.name_text, found.left_out))}."
+    return f"{text} Overlapping intervals are not a test."
 
 
 def _look(row) -> tuple[str, str]:
@@ -104,20 +95,18 @@ def _name_rows(ax, rows: pd.DataFrame, offset: float = 0) -> None:
     marks.name_rows(ax, names, rows["is_plain"], offset, fontsize=8)
 
 
-def draw_details(material: ReportData) -> Drawn:
+def draw_details(data: ReportData) -> Drawn:
     """Draw score against size, test against validation, recall of every class and the spread over seeds.
 
-    Returns
-    -------
-    Drawn
-        Data: variations, seeds, recall.
+    Data: variations, seeds, recall.
     """
-    found = find_variations(material.studies, material.best)
+    found = find_variations(data.studies, data.best)
     if found is None:
         return not_run(f"{TITLE} in detail", COMMAND)
     table, seeds, recall = found.score_table(), found.seed_table(), found.recall_table()
     sizes, spread = table["n_parameters"].dropna(), table["sd"].dropna()
-    text = f"{count(len(table), 'variation')} of {sizes.min():,.0f} to {sizes.max():,.0f} parameters. {_choice(table)}"
+    ends = " to ".join(dict.fromkeys(f"{size:,.0f}" for size in (sizes.min(), sizes.max())))
+    text = f"{count(len(table), 'variation')} with {ends} parameters. {_choice(table)}"
     means = recall.groupby("class")["recall"].mean().dropna()
     text += f". Lowest mean recall: {means.idxmin()}, {100 * means.min():.0f} %" if len(means) else ""
     text += f". Spread over seeds: sd up to {100 * spread.max():.1f} points" if len(spread) else ""
@@ -154,10 +143,9 @@ def _details(table: pd.DataFrame, seeds: pd.DataFrame, recall: pd.DataFrame, fou
         _draw_choice(choice, rows)
     finish_study(fig, found.sample, rows["n_seeds"], title=_choice(table) if len(table) > 1 else f"{TITLE} in detail",
                  note=f"Black diamonds, bold: the default config. {_note(found)}")  # fmt: skip
-    strokes = [
-        (row.n_parameters, 100 * row.low, row.n_parameters, 100 * row.high) for row in rows.dropna().itertuples()
-    ]
     if len(named):
+        strokes = [(row.n_parameters, 100 * row.low, row.n_parameters, 100 * row.high)
+                   for row in rows.dropna().itertuples()]  # fmt: skip
         label_points(size, named["n_parameters"], 100 * named["mean"], map(style.name_text, named["label"]),
                      colour=style.BLUE, strokes=strokes)  # fmt: skip
     return fig
@@ -174,13 +162,7 @@ def _draw_sizes(ax, rows: pd.DataFrame) -> pd.DataFrame:
         colour, marker = _look(row)
         look = {"marker": marker, "markersize": 5, "width": 0.8, "vertical": True}
         marks.draw_point(ax, row["n_parameters"], row, colour=colour, **look)
-    ax.set_xscale("log")
-    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    ax.xaxis.set_major_formatter(EngFormatter(sep=" "))
-    ax.xaxis.set_minor_locator(NullLocator())
-    ax.set_xlim(known["n_parameters"].min() / 1.7, known["n_parameters"].max() * 1.7)
-    ax.set(xlabel="parameters (log scale)", ylabel="macro-F1, %")
-    ax.grid(axis="y")
+    marks.scale_sizes(ax, known["n_parameters"], 1.7)
     usual = rows[rows["is_plain"]]["n_parameters"].max()
     return known[~((known["n_parameters"] / usual - 1).abs() < ALIKE)]
 
@@ -217,22 +199,19 @@ def _draw_spread(ax, seeds: pd.DataFrame, rows: pd.DataFrame) -> None:
     ax.set(xlabel="macro-F1 of each seed, %", title="Spread over seeds")
 
 
-def draw_default(material: ReportData) -> Drawn:
+def draw_default(data: ReportData) -> Drawn:
     """Draw scores, recall of every class, learning curves and confusions of the default deep_residual.
 
-    Returns
-    -------
-    Drawn
-        Data: scores, seeds, recall, confusion, history.
+    Data: scores, seeds, recall, confusion, history.
     """
-    found = find_variations(material.studies, material.best)
+    found = find_variations(data.studies, data.best)
     if found is None:
         return not_run("deep_residual in detail", COMMAND)
     config = found.plain.config
-    data = _tables(config)
-    each = ", ".join(f"{METRIC_NAMES[row['metric']]} {interval_text(row)}" for _, row in data["scores"].iterrows())
+    tables = _tables(config)
+    each = ", ".join(f"{METRIC_NAMES[row['metric']]} {interval_text(row)}" for _, row in tables["scores"].iterrows())
     text = f"deep_residual, config {config.name}, {count(len(config.seeds), 'seed')}: {each}. "
-    return Drawn(_default(found, data), text + describe_confusion(config.scores.confusion, config.classes), data)
+    return Drawn(_default(found, tables), text + describe_confusion(config.scores.confusion, config.classes), tables)
 
 
 def _tables(config: ConfigRuns) -> dict[str, pd.DataFrame]:
@@ -250,25 +229,22 @@ def _tables(config: ConfigRuns) -> dict[str, pd.DataFrame]:
 
 
 @style.in_style
-def _default(found: Variations, data: dict):
-    config, sample, classes = (
-        found.plain.config,
-        Results(Path(), [found.plain.config], []).sample,
-        found.plain.config.classes,
-    )
+def _default(found: Variations, tables: dict):
+    config, classes = found.plain.config, found.plain.config.classes
+    sample = Results(Path(), [config], []).sample
     fig, axes = plt.subplot_mosaic(
         [["scores", "recall", "confusion"], ["loss", "f1", "confusion"]], layout="constrained",
         figsize=(9.6 + 0.55 * len(classes), 6.4 + 0.1 * len(classes)), width_ratios=(3, 3, 2.2 + 0.35 * len(classes)),
     )  # fmt: skip
-    scores = data["scores"].set_index("metric").reindex(list(METRIC_NAMES))
+    scores = tables["scores"].set_index("metric").reindex(list(METRIC_NAMES))
     for i, (_, row) in enumerate(scores.iterrows()):
         marks.draw_bar(axes["scores"], i, row, colour=style.BLUE, written="{:.1f}")
-    own = data["seeds"][data["seeds"]["metric"].isin(scores.index)]
+    own = tables["seeds"][tables["seeds"]["metric"].isin(scores.index)]
     marks.draw_seeds(axes["scores"], own["value"], own["metric"].map(list(scores.index).index))
     marks.name_rows(axes["scores"], [METRIC_NAMES[name].replace(" ", "\n") for name in scores.index])
     marks.limit_scores(axes["scores"], scores[["mean", "high"]])
     axes["scores"].set_title("Test scores, %")
-    recall = data["recall"].set_index("class").reindex(list(classes))
+    recall = tables["recall"].set_index("class").reindex(list(classes))
     for i, (name, row) in enumerate(recall.iterrows()):
         colour, hatch, _ = style.emotion_mark(name, classes)
         marks.draw_bar(axes["recall"], i, row, value="recall", colour=colour, hatch=hatch, written="{:.1f}")
@@ -277,7 +253,7 @@ def _default(found: Variations, data: dict):
     marks.limit_scores(axes["recall"], recall[["recall", "high"]])
     axes["recall"].set_title(f"Recall of each class, % (test {config.unit}s)")
     _draw_training(axes["loss"], axes["f1"], config)
-    n_seeds = int(data["scores"]["n_seeds"].max())
+    n_seeds = int(tables["scores"]["n_seeds"].max())
     confusion_matrix(config.scores.confusion, classes, synthetic=sample["synthetic"], leaky=sample["leaky"],
                      title="Confusion matrix", n_seeds=n_seeds, unit=config.unit, ax=axes["confusion"])  # fmt: skip
     again = [style.name_text(f"{row.study}/{row.config.name}") for row in found.rows[1:] if not row.changes]
@@ -288,18 +264,15 @@ def _default(found: Variations, data: dict):
         f"deep_residual (config {style.name_text(config.name)} of {style.name_text(found.plain.study)}, "
         f"{config.n_parameters:,} parameters) reaches {percent(scores.loc['macro_f1', 'mean'])} macro-F1"
     )
-    finish_study(fig, sample, data["scores"]["n_seeds"], title=title, note=" ".join(note))
+    finish_study(fig, sample, tables["scores"]["n_seeds"], title=title, note=" ".join(note))
     return fig
 
 
 def _draw_training(loss, score, config: ConfigRuns) -> None:
-    runs = [run for run in config.runs if run.seed in config.seeds and len(run.history())]
-    if not runs:
+    curves = curve_table({config.name: [run for run in config.runs if run.seed in config.seeds]})
+    if curves.empty:
         for ax in (loss, score):
             style.write_not_run(ax, "the runs have no history")
         return
-    histories = [run.history().assign(seed=run.seed) for run in runs]
-    best = [table["epoch"] == run.record.get("best_epoch") for run, table in zip(runs, histories, strict=True)]
-    curves = pd.concat(histories, ignore_index=True).assign(is_best=pd.concat(best, ignore_index=True))
     draw_losses(loss, curves)
     draw_scores(score, curves, "Validation macro-F1, %")
