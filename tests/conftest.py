@@ -65,3 +65,30 @@ def few_draws(request):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(data, "comparisons", partial(comparisons.comparisons, n_bootstrap=500))
         yield
+
+
+@pytest.fixture(scope="session")
+def predictor(small_run):
+    """The network of `small_run`."""
+    from poseemo_lib.inference.predictor import load_predictor
+
+    return load_predictor(small_run)
+
+
+@pytest.fixture(scope="session")
+def clips(tiny):
+    """The clips of `tiny`."""
+    from poseemo_lib.data.dataset import Dataset
+
+    return list(Dataset(tiny).clips())
+
+
+@pytest.fixture
+def keypoint_file(clips, tmp_path):
+    """A keypoint file of two people, not tracked."""
+    from poseemo_lib.data.formats import Recording
+    from poseemo_lib.data.formats.npz import write
+
+    clip = next(clip for clip in clips if clip.n_people == 2)
+    write([Recording(clip.keypoints, clip.fps, clip.width, clip.height, tracked=False)], tmp_path / "one.npz")
+    return tmp_path / "one.npz"

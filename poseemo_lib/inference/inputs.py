@@ -120,7 +120,7 @@ def _read_keypoints(place: Path, format: str, faults: list[str], options: dict) 
 def _read_dataset(place: Path, faults: list[str]) -> Iterator[InputRecording]:
     """Read the sound clips of a dataset, or of one shard of it."""
     from poseemo_lib.data.dataset import Dataset
-    from poseemo_lib.data.dataset.format import Fault, to_clips
+    from poseemo_lib.data.dataset.format import Fault
 
     folder = place.parent if place.suffix == ".parquet" else place
     dataset = Dataset(folder)
@@ -128,19 +128,14 @@ def _read_dataset(place: Path, faults: list[str]) -> Iterator[InputRecording]:
     if folder != place and place.name not in shards:
         raise DatasetError(f"{folder / INFO_FILE}: wanted the shard {place.name} in it, got {', '.join(shards)}")
     for name in shards if folder == place else [place.name]:
-        dataset.info = dataset.info.model_copy(update={"shards": {name: shards[name]}})
-        try:
-            for path, batch in dataset.batches():
-                for clip in to_clips(batch, path):
-                    if isinstance(clip, Fault):
-                        faults.append(str(clip))
-                    elif wrong := clip_faults(clip, dataset.classes):
-                        faults.append(str(Fault(path, clip.clip_id or "", "; ".join(wrong))))
-                    else:
-                        recording = Recording(clip.keypoints, clip.fps, clip.width, clip.height)
-                        yield InputRecording(clip.clip_id, recording, label=clip.label, clip=clip)
-        except DatasetError as error:
-            faults.append(str(error))
+        for clip in dataset.scan_shard(name):
+            if isinstance(clip, Fault):
+                faults.append(str(clip))
+            elif wrong := clip_faults(clip, dataset.classes):
+                faults.append(str(Fault(f"{folder / name}", clip.clip_id or "", "; ".join(wrong))))
+            else:
+                recording = Recording(clip.keypoints, clip.fps, clip.width, clip.height)
+                yield InputRecording(clip.clip_id, recording, label=clip.label, clip=clip)
 
 
 def _read_videos(place: Path, faults: list[str], estimator: OpenEstimator) -> Iterator[InputRecording]:

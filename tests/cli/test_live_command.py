@@ -29,26 +29,19 @@ DANCE = SHARED / "data" / "videos" / "one_person_dance.mp4"
 MODEL = SHARED / "models" / "pose_landmarker_full.task"
 
 
-@pytest.fixture
-def keypoints(tiny, tmp_path):
-    clip = next(clip for clip in Dataset(tiny).clips() if clip.n_people == 2)
-    write([Recording(clip.keypoints, clip.fps, clip.width, clip.height, tracked=False)], tmp_path / "one.npz")
-    return tmp_path / "one.npz"
-
-
 def invoke(*arguments, command=app):
     name = [] if len(command.registered_commands) == 1 else ["predict"]
     return CliRunner().invoke(command, [*name, *(str(one) for one in arguments)])
 
 
 class TestCommand:
-    def test_a_keypoint_file_gives_the_same_as_predict(self, small_run, keypoints, tmp_path):
-        done = invoke(small_run, "--source", keypoints, "--headless", "--save", tmp_path / "l.csv", "--stride", 0.1)
+    def test_a_keypoint_file_gives_the_same_as_predict(self, small_run, keypoint_file, tmp_path):
+        done = invoke(small_run, "--source", keypoint_file, "--headless", "--save", tmp_path / "l.csv", "--stride", 0.1)
         assert done.exit_code == 0, done.output
         assert done.output.count("posture is not a feeling") == 1 and "trained on synthetic data" in done.output
         assert "frames in" in done.output and "0 dropped" in done.output
         assert invoke(
-            small_run, keypoints, "--stride", 0.1, "--out", tmp_path / "p.csv", command=predict_app
+            small_run, keypoint_file, "--stride", 0.1, "--out", tmp_path / "p.csv", command=predict_app
         ).exit_code == 0  # fmt: skip
         live, batch = pd.read_csv(tmp_path / "l.csv"), pd.read_csv(tmp_path / "p.csv")
         assert list(live) == list(batch) and live["tracks"].astype(str).tolist() == batch["tracks"].astype(str).tolist()
@@ -67,13 +60,13 @@ class TestCommand:
         again = invoke(small_run, "--source", tiny, "--clip", clip.clip_id, "--headless", *files)
         assert isinstance(again.exception, UsageError) and "--overwrite" in str(again.exception)
 
-    def test_nothing_is_stored_unless_it_is_asked_for(self, small_run, keypoints, tmp_path, monkeypatch):
+    def test_nothing_is_stored_unless_it_is_asked_for(self, small_run, keypoint_file, tmp_path, monkeypatch):
         (tmp_path / "empty").mkdir()
         monkeypatch.chdir(tmp_path / "empty")
-        assert invoke(small_run, "--source", keypoints, "--headless", "--seconds", 0.5).exit_code == 0
+        assert invoke(small_run, "--source", keypoint_file, "--headless", "--seconds", 0.5).exit_code == 0
         assert not list((tmp_path / "empty").iterdir())
 
-    def test_wrong_calls_come_before_any_work(self, small_run, keypoints, tmp_path):
+    def test_wrong_calls_come_before_any_work(self, small_run, keypoint_file, tmp_path):
         for arguments, match in (
             (["--stride", 0], "--stride: wanted seconds above 0"),
             (["--seconds", -1], "--seconds: wanted seconds above 0"),
@@ -82,17 +75,17 @@ class TestCommand:
             (["--clip", "x"], "has no such recording"),
             (["--set", "frames=3"], "got frames"),
         ):
-            done = invoke(small_run, "--source", keypoints, "--headless", *arguments)
+            done = invoke(small_run, "--source", keypoint_file, "--headless", *arguments)
             assert isinstance(done.exception, UsageError) and match in str(done.exception), (arguments, done.exception)
         done = invoke(small_run, "--headless", "--clip", "x")
         assert isinstance(done.exception, UsageError) and "--clip: wants --source" in str(done.exception)
         assert [path.name for path in tmp_path.iterdir()] == ["one.npz"]
 
-    def test_without_a_display_it_says_what_to_do(self, monkeypatch, small_run, keypoints):
+    def test_without_a_display_it_says_what_to_do(self, monkeypatch, small_run, keypoint_file):
         monkeypatch.setattr(sys, "platform", "linux")
         for name in ("DISPLAY", "WAYLAND_DISPLAY"):
             monkeypatch.delenv(name, raising=False)
-        done = invoke(small_run, "--source", keypoints)
+        done = invoke(small_run, "--source", keypoint_file)
         assert isinstance(done.exception, UsageError) and done.exception.exit_code == 2
         assert "wanted a display" in str(done.exception) and "--headless" in str(done.exception)
 

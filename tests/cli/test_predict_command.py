@@ -9,9 +9,6 @@ from typer.testing import CliRunner
 
 from poseemo_lib.cli.predict import app
 from poseemo_lib.cli.shared import check_out
-from poseemo_lib.data.dataset import Dataset
-from poseemo_lib.data.formats import Recording
-from poseemo_lib.data.formats.npz import write
 from poseemo_lib.errors import FormatError, PoseemoError, UsageError
 
 SHARED = Path(__file__).parents[3] / "shared"
@@ -19,27 +16,20 @@ DANCE = SHARED / "data" / "videos" / "one_person_dance.mp4"
 MODEL = SHARED / "models" / "pose_landmarker_full.task"
 
 
-@pytest.fixture
-def keypoints(tiny, tmp_path):
-    clip = next(Dataset(tiny).clips())
-    write([Recording(clip.keypoints, clip.fps, clip.width, clip.height)], tmp_path / "one.npz")
-    return tmp_path / "one.npz"
-
-
 def invoke(*arguments):
     return CliRunner().invoke(app, [str(one) for one in arguments])
 
 
-def test_it_prints_what_it_is_what_it_found_and_writes_it(small_run, keypoints, tmp_path):
-    done = invoke("predict", small_run, keypoints, "--out", tmp_path / "out.json", "--stride", 0.2)
+def test_it_prints_what_it_is_what_it_found_and_writes_it(small_run, keypoint_file, tmp_path):
+    done = invoke("predict", small_run, keypoint_file, "--out", tmp_path / "out.json", "--stride", 0.2)
     assert done.exit_code == 0, done.output
     assert "posture is not a feeling" in done.output and "trained on synthetic data" in done.output
     assert "most probable" in done.output and "windows of 1 recording" in done.output
     content = json.loads((tmp_path / "out.json").read_text())
     assert content["stride_seconds"] == 0.2 and content["kind"] == "npz" and len(content["windows"]) > 2
-    again = invoke("predict", small_run, keypoints, "--out", tmp_path / "out.json")
+    again = invoke("predict", small_run, keypoint_file, "--out", tmp_path / "out.json")
     assert isinstance(again.exception, UsageError) and "--overwrite" in str(again.exception)
-    assert invoke("predict", small_run, keypoints, "--out", tmp_path / "out.json", "--overwrite").exit_code == 0
+    assert invoke("predict", small_run, keypoint_file, "--out", tmp_path / "out.json", "--overwrite").exit_code == 0
 
 
 def test_clips_of_a_dataset(small_run, tiny, tmp_path):
@@ -50,14 +40,14 @@ def test_clips_of_a_dataset(small_run, tiny, tmp_path):
     np.testing.assert_allclose(table.filter(like="p_").sum(axis=1), 1)
 
 
-def test_what_could_not_be_used_is_listed_and_the_rest_is_written(small_run, keypoints, tmp_path):
-    (tmp_path / "two.npz").write_bytes(keypoints.read_bytes()[:200])
+def test_what_could_not_be_used_is_listed_and_the_rest_is_written(small_run, keypoint_file, tmp_path):
+    (tmp_path / "two.npz").write_bytes(keypoint_file.read_bytes()[:200])
     done = invoke("predict", small_run, tmp_path, "--out", tmp_path / "out.csv")
     assert isinstance(done.exception, PoseemoError) and done.exception.exit_code == 1
     assert "two.npz" in done.output and set(pd.read_csv(tmp_path / "out.csv")["recording"]) == {"one.npz"}
 
 
-def test_wrong_calls_come_before_any_work(small_run, keypoints, tmp_path):
+def test_wrong_calls_come_before_any_work(small_run, keypoint_file, tmp_path):
     for arguments, match in (
         (["--overlay", tmp_path / "a.mp4"], "--overlay: wants a video file"),
         (["--overlay", tmp_path / "a.gif"], "ends in one of .mp4"),
@@ -67,7 +57,7 @@ def test_wrong_calls_come_before_any_work(small_run, keypoints, tmp_path):
         (["--format", "c3d"], "--format: wanted one of"),
         (["--clips"], "--clips: wants a dataset"),
     ):
-        done = invoke("predict", small_run, keypoints, *arguments)
+        done = invoke("predict", small_run, keypoint_file, *arguments)
         assert isinstance(done.exception, UsageError) and match in str(done.exception), (arguments, done.exception)
     assert [path.name for path in tmp_path.iterdir()] == ["one.npz"]
 
@@ -86,19 +76,19 @@ def test_a_place_that_cannot_be_written_and_the_input_itself_are_refused(tmp_pat
         check_out(tmp_path / "none" / "a.csv", (".csv",))
 
 
-def test_the_options_of_a_format_are_listed(small_run, keypoints):
+def test_the_options_of_a_format_are_listed(small_run, keypoint_file):
     for command in ("predict", "doctor"):
-        done = invoke(command, small_run, keypoints, "--set", "help")
+        done = invoke(command, small_run, keypoint_file, "--set", "help")
         assert done.exit_code == 0 and "fps = None" in done.output
 
 
-def test_doctor_says_what_differs_and_ends_well(small_run, tiny, keypoints, tmp_path):
-    done = invoke("doctor", small_run, keypoints)
+def test_doctor_says_what_differs_and_ends_well(small_run, tiny, keypoint_file, tmp_path):
+    done = invoke("doctor", small_run, keypoint_file)
     assert done.exit_code == 0 and "frame rate" in done.output and "read as npz" in done.output
-    done = invoke("doctor", small_run, keypoints, "--set", "fps=5")
+    done = invoke("doctor", small_run, keypoint_file, "--set", "fps=5")
     assert done.exit_code == 0 and "- frame rate is lower: " in done.output
     (tmp_path / "one.npz").write_bytes(b"PK")
-    done = invoke("doctor", small_run, keypoints)
+    done = invoke("doctor", small_run, keypoint_file)
     assert isinstance(done.exception, FormatError)
 
 

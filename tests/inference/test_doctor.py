@@ -16,11 +16,6 @@ from poseemo_lib.skeleton import JOINT, PARTS
 
 
 @pytest.fixture(scope="module")
-def predictor(small_run):
-    return load_predictor(small_run)
-
-
-@pytest.fixture(scope="module")
 def recordings(tiny):
     return list(read_recordings(tiny, "dataset", []))
 

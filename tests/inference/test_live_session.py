@@ -6,7 +6,7 @@ from poseemo_lib.data.dataset import Dataset
 from poseemo_lib.data.formats import Recording
 from poseemo_lib.features.preparation import Preparation
 from poseemo_lib.inference.live.session import LiveSession
-from poseemo_lib.inference.predictor import load_predictor, predict_recording
+from poseemo_lib.inference.predictor import predict_recording
 from poseemo_lib.inference.predictor_info import PredictorInfo
 
 
@@ -17,11 +17,6 @@ class Steps:
 
     def probabilities(self, windows, fps, width, height):
         return np.stack([np.eye(7)[window.stop // 10 % 7] for window in windows])
-
-
-@pytest.fixture(scope="module")
-def predictor(small_run):
-    return load_predictor(small_run)
 
 
 def clips(folder, wanted=lambda clip: True):

@@ -21,16 +21,6 @@ from poseemo_lib.training.calibration import calibrated
 from poseemo_lib.training.evaluation import probability_columns
 
 
-@pytest.fixture(scope="module")
-def predictor(small_run):
-    return load_predictor(small_run)
-
-
-@pytest.fixture(scope="module")
-def clips(tiny):
-    return list(Dataset(tiny).clips())
-
-
 def columns_of(info):
     return probability_columns(info.classes)
 

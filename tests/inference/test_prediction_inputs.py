@@ -1,6 +1,7 @@
 """What can be predicted from, and the faults of inputs and runs in a line."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -8,7 +9,6 @@ import pyarrow.parquet as pq
 import pytest
 from made_prediction import recording_of, train
 
-from poseemo_lib.data.dataset import Dataset
 from poseemo_lib.data.formats.guess import guess
 from poseemo_lib.data.formats.npz import write
 from poseemo_lib.errors import FormatError, PoseemoError, UsageError
@@ -18,16 +18,6 @@ from poseemo_lib.inference.predictor import load_predictor, predict_recording
 from poseemo_lib.inference.torch_predictor import TorchPredictor
 
 SHARED = Path(__file__).parents[3] / "shared"
-
-
-@pytest.fixture(scope="module")
-def predictor(small_run):
-    return load_predictor(small_run)
-
-
-@pytest.fixture(scope="module")
-def clips(tiny):
-    return list(Dataset(tiny).clips())
 
 
 class TestInputs:
@@ -71,7 +61,6 @@ class TestInputs:
     @pytest.mark.parametrize(
         ("name", "content", "wanted"),
         [
-            ("a.json", {"annotations": [], "images": []}, "coco"),
             ("a.json", [{"image_id": "0.jpg", "keypoints": []}], "alphapose"),
             ("a.json", [{"name": "person", "keypoints": {}}], "ultralytics"),
             ("a_000_keypoints.json", {}, "openpose"),
@@ -79,7 +68,6 @@ class TestInputs:
             ("a.json", {"version": 1}, None),
             ("a.slp", None, "sleap"),
             ("a.txt", "prose", None),
-            ("a.md", None, None),
         ],
     )
     def test_formats_are_told_by_name_and_content(self, name, content, wanted, tmp_path):
@@ -173,8 +161,6 @@ class TestFaults:
         ],
     )
     def test_damaged_runs_are_one_line(self, name, content, match, small_run, tmp_path):
-        import shutil
-
         folder = shutil.copytree(small_run, tmp_path / "seed-0")
         (folder / name).unlink() if content is None else (folder / name).write_bytes(content)
         with pytest.raises(PoseemoError, match=match) as caught:
@@ -182,8 +168,6 @@ class TestFaults:
         assert "\n" not in str(caught.value)
 
     def test_a_run_without_calibration_statistics_and_metrics_still_predicts(self, small_run, clips, tmp_path):
-        import shutil
-
         folder = shutil.copytree(small_run, tmp_path / "seed-0")
         for name in ("calibration.json", "training_statistics.json", "metrics.json"):
             (folder / name).unlink()

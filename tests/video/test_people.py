@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from made_videos import GREYS, make_video, quarters
 
-from poseemo_lib.video.people import mark_cuts, people_of_video, stack_people
+from poseemo_lib.video.people import people_of_video
 
 pytest.importorskip("scenedetect")
 
@@ -41,15 +41,3 @@ def test_a_repeated_picture_is_not_estimated_again(tmp_path):
     estimator = Counting()
     found = people_of_video(path, estimator, fps=25, cuts=False)
     assert estimator.calls == 4 and found.repeated == len(found.keypoints) - 4 == 3
-
-
-def test_frames_without_cuts_pass_unmarked():
-    assert list(mark_cuts([], 25.0)) == []
-
-
-def test_frames_of_different_numbers_of_people_are_stacked():
-    poses = [np.zeros((0, 17, 3)), np.ones((2, 17, 3)), np.ones((1, 17, 3))]
-    stacked = stack_people(poses)
-    assert stacked.shape == (3, 2, 17, 3)
-    np.testing.assert_array_equal((stacked[..., 2] > 0).any(-1).sum(1), [0, 2, 1])
-    assert np.isnan(stacked[0, :, :, :2]).all() and stack_people([]).shape == (0, 1, 17, 3)

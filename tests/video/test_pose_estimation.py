@@ -13,7 +13,7 @@ from made_videos import SHARED
 from poseemo_lib.clips import PoseClip, check_clip
 from poseemo_lib.errors import UsageError
 from poseemo_lib.skeleton import COCO_KEYPOINTS, FLIP_ORDER, JOINT, LAYOUTS
-from poseemo_lib.video.estimators import EstimatorInfo, mediapipe, open_estimator
+from poseemo_lib.video.estimators import mediapipe, open_estimator
 from poseemo_lib.video.frames import read_frames
 
 TASK = SHARED / "models" / "pose_landmarker_full.task"
@@ -65,6 +65,7 @@ def test_a_recording_knows_nothing_of_the_one_before(people, films, blazepose):
 
 def test_estimates_are_clips_of_people_the_right_way_up(blazepose, films):
     dance, two = films
+    assert blazepose.info.text() == f"mediapipe {TASK.name} sha256:{SHA256}" and "CPU" in blazepose.info.provider
     blazepose.reset()
     poses = estimate(blazepose, dance)
     assert all(pose.shape == (1, 17, 3) and pose.dtype == np.float32 for pose in poses)
@@ -101,13 +102,6 @@ def test_nothing_is_told_on_standard_error_and_nobody_is_nobody(films, capfd, bl
         estimator.reset()
         estimate(estimator, films[0][:3])
     assert capfd.readouterr() == ("", "")
-
-
-def test_the_estimator_says_what_it_is(blazepose):
-    info = blazepose.info
-    assert (info.name, info.model, info.sha256) == ("mediapipe", TASK.name, SHA256)
-    assert info.text() == f"mediapipe {TASK.name} sha256:{SHA256}" and "CPU" in info.provider
-    assert "Apache-2.0" in info.licence and isinstance(info, EstimatorInfo)
 
 
 def test_each_joint_is_taken_from_the_landmark_of_its_name():

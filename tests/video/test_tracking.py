@@ -118,7 +118,7 @@ def passing(speed, hidden=0, depth=1.0, fps=25.0):
     `depth` times as high and as fast, and is not seen in the `hidden` frames around the crossing.
     """
     reach = round(300 / speed * fps / 25)  # frames from the start to the crossing
-    # Half a step beside the crossing: people in the very same place cannot be told apart.
+    # Half a step beside the crossing: people in the very same place cannot be distinguished.
     steps = (np.arange(2 * reach) - reach + 0.5) * speed * 25 / fps
     people = [[pose(600 + x, 300) for x in steps], [pose(600 - x * depth, 300, size=200 * depth) for x in steps]]
     keypoints = np.stack(people, 1)

@@ -171,7 +171,7 @@ class Dataset:
         total, sound = 0, True
         for name in self.info.shards:
             path = f"{self.root}/{name}"
-            for clip in self._scan_shard(name, path):
+            for clip in self.scan_shard(name):
                 faults = [clip] if isinstance(clip, Fault) else self._faults_of(clip, path, seen)
                 seen.add(short_hash(clip.clip_id or ""))
                 sound = sound and not faults
@@ -190,7 +190,9 @@ class Dataset:
             if source not in seen:
                 yield Fault(path, clip_id, "augmented_from: wanted a clip of this dataset, got none of that id")
 
-    def _scan_shard(self, name: str, path: str) -> Iterator[PoseClip | Fault]:
+    def scan_shard(self, name: str) -> Iterator[PoseClip | Fault]:
+        """Stream the clips of a shard, unchecked, with a Fault for what cannot be read."""
+        path = f"{self.root}/{name}"
         try:
             for _, batch in self._shard_batches(name, SCHEMA.names):
                 yield from to_clips(batch, path)
