@@ -195,8 +195,8 @@ def _content(dataset: Dataset, clips: pd.DataFrame) -> dict:
 def missing_joints(dataset: Dataset) -> pd.Series:
     """Return for each joint the share of frames, over all people, in which it is missing; NaN without a frame."""
     seen, n = np.zeros(len(COCO_KEYPOINTS)), 0
-    for _, batch in dataset.batches(("keypoints",)):
-        values = batch.column("keypoints").flatten().to_numpy(zero_copy_only=False).reshape(-1, len(COCO_KEYPOINTS), 3)
+    for clip in dataset.clips():
+        values = clip.keypoints.reshape(-1, len(COCO_KEYPOINTS), 3)
         seen, n = seen + (values[..., 2] > 0).sum(0), n + len(values)
     return pd.Series(1 - seen / n if n else np.full(len(seen), np.nan), index=list(COCO_KEYPOINTS))
 
