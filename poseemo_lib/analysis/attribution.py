@@ -217,7 +217,7 @@ def importance_table(
     """Average the importance of each block over classes, as balanced accuracy does, with a 95 % interval.
 
     `units` has the clip_id and group_id of the units of all runs, one run after the other. One row a block: kind, name;
-    drop of balanced accuracy (a share), low, high; loss_increase (nats), loss_low, loss_high.
+    drop in balanced accuracy (a share), low, high; loss_increase (nats), loss_low, loss_high.
     """
     values = np.concatenate([np.concatenate([run.drop, run.loss_increase]) for run in runs], 1).T  # (N, 2 G)
     label = np.concatenate([run.label for run in runs])

@@ -139,6 +139,6 @@ def _summarise_quality(videos: list) -> None:
     say(
         f"median of the clips: people in {percent(one.detected for one in videos)} of the frames, "
         f"{median(one.people for one in videos):.1f} at a time, two main people in "
-        f"{percent(one.two_people for one in videos)}; joints missing or unsure: {missing}; "
+        f"{percent(one.two_people for one in videos)}; joints missing or uncertain: {missing}; "
         f"{sum(len(one.cuts) for one in videos)} scene cuts in all"
     )

@@ -1,4 +1,4 @@
-"""Blocks: clips that must stay in one split, and how whole blocks are dealt to train, validation and test.
+"""Blocks: clips that must stay in one split, and how whole blocks are assigned to train, validation and test.
 
 Clips that share a source or a group are one block, directly or through other clips, and so are augmented copies and the
 clip that they were made from.
@@ -87,7 +87,7 @@ def _assign_folds(labels, blocks, counts: np.ndarray, fractions, rng) -> np.ndar
     from sklearn.model_selection import StratifiedGroupKFold
 
     n_folds, n_val, n_test = _fold_numbers(fractions, len(counts))
-    if counts.sum(0).max() < n_folds:  # scikit-learn cannot stratify so few clips: deal by size alone
+    if counts.sum(0).max() < n_folds:  # scikit-learn cannot stratify so few clips: balance sizes alone
         labels = np.zeros(len(labels))
     fold_of = np.zeros(len(counts), dtype=int)
     splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=int(rng.integers(2**31)))

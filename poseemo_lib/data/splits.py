@@ -1,7 +1,7 @@
 """Splits: which clips train, validate and test.
 
 - `official`: the dataset's own. Where it has no validation clips, whole blocks of its training clips validate.
-- `grouped`: whole blocks, dealt by scikit-learn's StratifiedGroupKFold.
+- `grouped`: whole blocks, assigned by scikit-learn's StratifiedGroupKFold.
 - `leave_one_group_out`: one group tests; whole blocks of the others validate.
 - `neighbours`: for datasets that do not name their shows, such as CAER. Clips with neighbouring numbers stay together.
 - `random`: by clip, copies included, as in the published study. It leaks.

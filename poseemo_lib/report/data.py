@@ -147,7 +147,7 @@ class ReportData:
 
 
 def _die_with(parent: int) -> None:
-    from poseemo_lib.studies.notebook import die_with_parent
+    from poseemo_lib.studies.kernels import die_with_parent
 
     die_with_parent()
     if os.getppid() != parent:  # it died before that

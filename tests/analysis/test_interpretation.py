@@ -78,13 +78,13 @@ def runs(tiny, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def material(runs):
+def data(runs):
     return load_report_data(runs)
 
 
 @pytest.fixture(scope="module")
-def found(material):
-    return material.interpretation
+def found(data):
+    return data.interpretation
 
 
 @pytest.fixture(autouse=True)
@@ -94,8 +94,8 @@ def _closed():
 
 
 class TestInterpretation:
-    def test_it_states_what_it_rests_on(self, found, material):
-        n = len(material.best.runs[0].predictions("test"))
+    def test_it_states_what_it_rests_on(self, found, data):
+        n = len(data.best.runs[0].predictions("test"))
         wanted = {"n_clips": n, "n_seeds": 2, "n_random": 4, "unit": "clip", "resampled_by": "group"}
         assert wanted.items() <= found.counts.items() and found.counts["n_repeats"] == interpretation.N_REPEATS
         assert 0 < found.counts["completeness"] < 0.2 and found.config == "net"
@@ -129,23 +129,23 @@ class TestInterpretation:
             assert row["randomised, above chance"].endswith(f"{100 * random['difference_high']:+.1f}]")
         assert len(format_similarity(found.similarity)) == len(found.similarity)
 
-    def test_it_says_the_same_again(self, found, material):
-        again = interpret(material.best, material.dataset)
+    def test_it_says_the_same_again(self, found, data):
+        again = interpret(data.best, data.dataset)
         for name in ("importance", "recovery", "similarity"):
             pd.testing.assert_frame_equal(getattr(again, name), getattr(found, name))
         assert again.counts == found.counts
 
-    def test_a_costly_network_looks_at_fewer_clips(self, material, monkeypatch):
+    def test_a_costly_network_looks_at_fewer_clips(self, data, monkeypatch):
         monkeypatch.setattr(interpretation, "MOST_WORK", 1)
         monkeypatch.setattr(interpretation, "LEAST_WINDOWS", 5)
-        assert interpret(material.best, material.dataset).counts["n_clips"] == 5
+        assert interpret(data.best, data.dataset).counts["n_clips"] == 5
 
-    def test_without_network_dataset_or_true_locations_it_leaves_things_out(self, material, monkeypatch):
-        assert interpret(material.results["majority"], material.dataset) is None
-        assert interpret(material.best, None) is None
-        alone = ConfigRuns("net", material.best.runs[:1])
+    def test_without_network_dataset_or_true_locations_it_leaves_things_out(self, data, monkeypatch):
+        assert interpret(data.results["majority"], data.dataset) is None
+        assert interpret(data.best, None) is None
+        alone = ConfigRuns("net", data.best.runs[:1])
         monkeypatch.setattr(interpretation, "planted_table", lambda dataset: None)
-        found = interpret(alone, material.dataset)
+        found = interpret(alone, data.dataset)
         assert found.recovery is None and found.counts["n_seeds"] == 1 and found.counts["n_random"] == 3
         assert set(found.similarity["compared"]) == {"trained and randomised"}
 
@@ -171,11 +171,11 @@ class TestPlayer:
         assert list(choose_clips(predictions, 3).index) == [1, 2, 3]
         assert list(choose_clips(predictions[:3], 6).index) == [1, 2]
 
-    def test_clips_are_as_the_network_saw_them(self, material):
+    def test_clips_are_as_the_network_saw_them(self, data):
         from poseemo_lib.plots.player import skeleton_player
 
-        config = material.best
-        clips = player_clips(config, material.dataset, n=6)
+        config = data.best
+        clips = player_clips(config, data.dataset, n=6)
         predictions = config.runs[0].predictions("test").set_index("clip_id")
         assert len(clips) == 6 == len({clip.name for clip in clips})
         for clip in clips:
@@ -188,7 +188,7 @@ class TestPlayer:
             assert clip.planted is None or 0 <= clip.planted[0] < clip.planted[1] <= clip.mask.sum()
         assert any(clip.planted for clip in clips)
         assert skeleton_player(clips, config.classes, synthetic=True).frames
-        assert player_clips(material.results["majority"], material.dataset) == player_clips(config, None) == []
+        assert player_clips(data.results["majority"], data.dataset) == player_clips(config, None) == []
 
 
 class TestClipFigures:
@@ -215,8 +215,8 @@ class TestClipFigures:
 
 
 class TestFigure:
-    def test_it_draws_the_tables_and_says_what_they_say(self, material, found):
-        drawn = feature_importance.draw(material)
+    def test_it_draws_the_tables_and_says_what_they_say(self, data, found):
+        drawn = feature_importance.draw(data)
         assert set(drawn.data) == {"importance", "similarity", "counts", "recovery"}
         assert drawn.data["importance"] is found.importance
         joint, body, feature, person, time, recovered = drawn.figure.axes[:6]
@@ -250,8 +250,8 @@ class TestFigure:
         assert text == "permuting person 1 (30), left wrist (10) lowers balanced accuracy most, in points"
         assert "permuting no single input" in feature_importance.headline(table.assign(low=-1.0))
 
-    def test_what_is_missing_is_an_empty_panel(self, material, runs, tmp_path):
-        majority = ReportData((replace(material.results, configs=[material.results["majority"]]),))
+    def test_what_is_missing_is_an_empty_panel(self, data, runs, tmp_path):
+        majority = ReportData((replace(data.results, configs=[data.results["majority"]]),))
         assert "majority, is not a network" in feature_importance.draw(majority).text
         shutil.copytree(runs, tmp_path / "runs")
         (tmp_path / "runs" / "net" / "seed-1" / "weights.safetensors").unlink()

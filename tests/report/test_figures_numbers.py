@@ -273,7 +273,7 @@ class TestFactors:
         small = {"model": {"hidden": 128}, "skill": 0.1}
         made_studies.made_study(tmp_path, {"base": {}, "small": small, "mean": {"model": {"pooling": "mean"}}})
         drawn = factors.draw_ablation(load_report_data(tmp_path))
-        assert draw.title(drawn.figure).endswith("1 changes macro-F1 significantly")
+        assert draw.title(drawn.figure).endswith("1 with a significant effect on macro-F1")
         assert drawn.text.endswith("Significantly different from the base: hidden 128")
         panels = {ax.get_title(loc="left"): ax for ax in drawn.figure.axes}
         assert [text.get_text() for text in panels["dropout"].texts] == ["not run"]

@@ -298,7 +298,7 @@ def test_rtmpose_without_a_person_gives_nobody(tmp_path):
 
 def test_a_detector_that_gives_raw_anchors_is_read_too(tmp_path):
     anchors = np.zeros((1, 64 + 16 + 4, 4 + 1 + 80), np.float32)
-    # ConfigRuns (2, 3) of stride 8: middle at ((2 + 0.5) 8, (3 + 0.25) 8), 32 x 48 large; a dog beside it is nobody.
+    # Cell (2, 3) of stride 8: middle at ((2 + 0.5) 8, (3 + 0.25) 8), 32 x 48 large; a dog beside it is nobody.
     anchors[0, 3 * 8 + 2] = [0.5, 0.25, np.log(4), np.log(6), 0.9, 0.95, *[0] * 79]
     anchors[0, 64 + 2 * 4 + 3] = [0.5, 0.5, 0, 0, 0.9, *[0] * 16, 0.95, *[0] * 63]
     det = save_network(tmp_path / "det.onnx", (64, 64), {"raw": anchors})

@@ -1,7 +1,7 @@
-"""Video -> keypoints of its one or two main people, with a report on how well they were seen.
+"""From a video to the keypoints of its one or two main people, with a report on how well they were seen.
 
-Pictures are decoded, and looked at for scene cuts, in a thread of their own, a few ahead of the estimator, so that
-memory holds a few pictures whatever the length of the video.
+A thread decodes pictures and searches them for scene cuts, a few ahead of the estimator, so that memory holds only a
+few pictures, however long the video is.
 """
 
 from collections.abc import Callable

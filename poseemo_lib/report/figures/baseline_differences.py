@@ -137,4 +137,4 @@ def _describe(table: pd.DataFrame, title: str) -> str:
         f"{'significant' if row['significant'] else 'not significant'}"
         for row in table.to_dict("records")
     )
-    return f"{title}. Differences of macro-F1 in points, with 95 % interval: {each}"
+    return f"{title}. Differences in macro-F1 in points, with 95 % interval: {each}"

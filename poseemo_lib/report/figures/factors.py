@@ -40,7 +40,7 @@ def draw_ablation(data: ReportData) -> Drawn:
     title = f"{count(len(changes), 'change')} to {name}"
     if "significant" in table:
         told = [f"{row['factor']} {row['value']}" for _, row in changes[changes["significant"]].iterrows()]
-        title += f", one at a time: {len(told) or 'none'} changes macro-F1 significantly"
+        title += f", one at a time: {len(told) or 'none'} with a significant effect on macro-F1"
         text += f". Significantly different from the base: {', '.join(told) or 'none'}"
     return Drawn(_ablation_figure(table, title, own.sample), text, {"ablation": table})
 

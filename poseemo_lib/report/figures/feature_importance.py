@@ -66,7 +66,7 @@ def importance_figure(importance, recovery, *, title: str, note: str, synthetic:
         names = [name.replace("_", " ") for name in parts[kind]["name"]]
         _draw_drops(axes[kind], parts[kind], vertical=False)
         marks.name_rows(axes[kind], names)
-        axes[kind].set(xlabel="drop of balanced accuracy, points", title=head)
+        axes[kind].set(xlabel="drop in balanced accuracy, points", title=head)
         axes[kind].grid(axis="x")
     _draw_body(axes["body"], parts["joint"].set_index("name")["drop"])
     _draw_times(axes["time"], parts["time"])
