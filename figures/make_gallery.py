@@ -9,11 +9,11 @@ WIDTH, MOST_BYTES = 1200, 150_000
 
 
 def shrink(source: Path, target: Path) -> None:
-    """Write a PNG of at most 150 kB: 64 colours, and as wide as fits."""
+    """Write a PNG of at most 150 kB: 256 colours, and as wide as fits."""
     picture, width = Image.open(source).convert("RGB"), WIDTH
     while True:
         size = (width, round(picture.height * width / picture.width))
-        picture.resize(size, Image.Resampling.LANCZOS).quantize(64).save(target, optimize=True)
+        picture.resize(size, Image.Resampling.LANCZOS).quantize(256).save(target, optimize=True)
         if target.stat().st_size <= MOST_BYTES:
             return
         width = int(0.9 * width)
