@@ -129,12 +129,6 @@ class TestInterpretation:
             assert row["randomised, above chance"].endswith(f"{100 * random['difference_high']:+.1f}]")
         assert len(format_similarity(found.similarity)) == len(found.similarity)
 
-    def test_it_says_the_same_again(self, found, data):
-        again = interpret(data.best, data.dataset)
-        for name in ("importance", "recovery", "similarity"):
-            pd.testing.assert_frame_equal(getattr(again, name), getattr(found, name))
-        assert again.counts == found.counts
-
     def test_a_costly_network_looks_at_fewer_clips(self, data, monkeypatch):
         monkeypatch.setattr(interpretation, "MOST_WORK", 1)
         monkeypatch.setattr(interpretation, "LEAST_WINDOWS", 5)

@@ -7,10 +7,7 @@ from poseemo_lib.clips import EMOTIONS, PoseClip, mark_missing
 from poseemo_lib.data.audit import KINDS, audit
 from poseemo_lib.data.inspecting import audit_text
 from poseemo_lib.data.near_duplicates import (
-    fit_sketch,
-    mirror_sequence,
     pose_distance,
-    track_descriptor,
     track_sequence,
 )
 from poseemo_lib.data.splits import make_split
@@ -253,28 +250,6 @@ def test_the_distance_ignores_place_and_size_and_has_a_closed_form():
     # A shift in time of 10 frames is found, too little overlap is not measured.
     assert pose_distance(sequence, sequence[10:])[0] == pytest.approx(0, abs=1e-5)
     assert pose_distance(sequence, sequence[:4])[0] == np.inf
-
-
-def test_mirroring_changes_signs_of_the_sketch_only():
-    tracks = [make_clip(i).keypoints[:, 0] for i in range(60)]
-    descriptors = np.array([track_descriptor(track) for track in tracks])
-    directions, signs = fit_sketch(descriptors)
-    np.testing.assert_allclose(directions.T @ directions, np.eye(32), atol=1e-5)
-    flipped = [(track * np.float32([-1, 1, 1]) + np.float32([640, 0, 0]))[:, list(FLIP_ORDER)] for track in tracks]
-    mirror = np.array([track_descriptor(track) for track in flipped])
-    np.testing.assert_allclose(mirror @ directions, descriptors @ directions * signs, atol=1e-4)
-    sequence = track_sequence(tracks[0], 25.0)
-    np.testing.assert_array_equal(mirror_sequence(mirror_sequence(sequence)), sequence)
-
-
-def test_tracks_that_show_too_little_are_left_out():
-    keypoints = make_clip(1).keypoints[:, 0]
-    assert track_descriptor(keypoints[:11]) is None and track_sequence(keypoints[:11], 25.0) is None
-    hidden = keypoints.copy()
-    hidden[:, 1:] = np.float32([np.nan, np.nan, 0])
-    assert track_descriptor(hidden) is None and track_sequence(hidden, 25.0) is None
-    one_point = np.ones_like(keypoints)
-    assert track_descriptor(one_point) is None and track_sequence(one_point, 25.0) is None
 
 
 def test_too_many_candidates_are_cut_to_the_likeliest_and_said(disguised, monkeypatch):

@@ -68,13 +68,6 @@ def figure(path, prefix="", z_up=False, skip=()):
     return path
 
 
-def test_two_bone_chain_by_hand(tmp_path):
-    # Root turned 90 about z: (2, 0, 0) -> (0, 2, 0).
-    # Knee turned 90 about x: (0, 3, 0) -> (0, 0, 3), which the root's turn leaves as it is.
-    found = positions(chain(tmp_path / "a.bvh", "1 2 3 90 0 0 0 90 0"))
-    np.testing.assert_allclose(found[0], [[1, 2, 3], [1, 4, 3], [1, 4, 6]], atol=1e-12)
-
-
 def test_against_plain_matrices(tmp_path):
     def turn(axis, degrees):
         c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))

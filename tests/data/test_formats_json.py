@@ -38,16 +38,6 @@ def test_coco_keeps_rate_size_names_and_labels_of_many(tmp_path):
     assert coco.read(tmp_path / "x.json", fps=10, width=100, height=50)[1].fps == 10
 
 
-def test_labels_are_exact_for_any_float(tmp_path):
-    rng = np.random.default_rng(4)
-    keypoints = (10 ** rng.uniform(-6, 5, (300, 1, 17, 3))).astype(np.float32)
-    keypoints[..., 2] = rng.uniform(0, 1, (300, 1, 17)).astype(np.float32) + np.float32(1e-6)
-    keypoints[..., 2] = np.minimum(keypoints[..., 2], 1)
-    wanted = Recording(keypoints, 25.0, 1917, 1079)
-    ultralytics.write([wanted], tmp_path / "x")
-    same(ultralytics.read(tmp_path / "x", width=1917, height=1079)[0], wanted)
-
-
 def test_a_folder_with_frames_is_not_mixed_with_others(tmp_path):
     for module in (openpose, ultralytics):
         module.write([made(4)], tmp_path / module.__name__)

@@ -1,5 +1,4 @@
 import numpy as np
-import pytest
 from scipy.spatial.transform import Rotation
 
 from poseemo_lib.data.synthetic.body import ANGLE, ANGLES, BONE, BONES, N_ANGLES, joint_positions, rotation_matrices
@@ -53,15 +52,6 @@ def test_mirrored_angles_give_a_mirrored_body():
     swapped = {name.replace("left", "-").replace("right", "left").replace("-", "right"): v for name, v in sides.items()}
     body, mirrored = np.array(list(stand(**sides).values())), np.array(list(stand(**swapped).values()))
     np.testing.assert_allclose(mirrored, body[list(FLIP_ORDER)] * (-1, 1, 1), atol=1e-12)
-
-
-@pytest.mark.parametrize("name", ANGLES)
-def test_an_angle_moves_just_the_joints_that_it_says(name):
-    # Bent arms and legs, so that a turn about a limb's own axis shows.
-    base = {angle: 30.0 for angle in ANGLES}
-    before, after = stand(**base), stand(**base | {name: 50.0})
-    moved = {joint for joint in COCO_KEYPOINTS if np.abs(after[joint] - before[joint]).max() > 1e-9}
-    assert moved == set(ANGLES[name].moves)
 
 
 def test_limb_lengths_stay_constant_in_3d():

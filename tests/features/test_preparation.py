@@ -40,15 +40,6 @@ def test_unsure_joints_become_missing():
     assert keypoints[1, 0, 4, 2] > 0  # what was given is left alone
 
 
-def test_short_gaps_of_a_line_are_restored_and_long_ones_and_those_at_the_ends_stay():
-    full = walker(20)
-    keypoints = hide(hide(hide(full, slice(3, 6), 0, 0), slice(10, 14), 0, 0), slice(17, 20), 0, 0)
-    out = preparation.fill_gaps(hide(keypoints, slice(0, 20), 0, 1), 3.0)
-    np.testing.assert_allclose(out[:10, 0, 0], full[:10, 0, 0])
-    assert np.isnan(out[10:14, 0, 0, :2]).all() and np.isnan(out[17:, 0, 0, :2]).all()
-    assert np.isnan(out[:, 0, 1, :2]).all()
-
-
 def test_gaps_are_filled_as_joint_by_joint():
     rng = np.random.default_rng(0)
     keypoints = rng.normal(300, 60, (90, 2, 17, 3)).astype(np.float32)

@@ -114,12 +114,6 @@ class TestDropping:
         assert np.percentile(pace.delays, 90) < 250  # a queue would have ended at seconds
         assert source.closed == 1
 
-    def test_otherwise_none_is_dropped(self):
-        source = Numbered(60, Slow(0.003), live=False)
-        at = session(source, stride=0.1)
-        pace = run_live(at, source)
-        assert [index for index, _ in at.given] == list(range(60)) and pace.dropped == 0 and pace.frames == 60
-
     def test_a_cut_on_a_dropped_frame_is_none_lost(self):
         source = Numbered(80, Slow(0.05), live=True, cuts=(21, 52))
         at = session(source, stride=0.1)
@@ -275,13 +269,3 @@ class TestDrawing:
         painter = Painter(Even.info, 1280, view)
         drawn = painter.draw(np.full((240, 320, 3), 200, np.uint8), self.state(self.pose(400) * [1, 4, 1]), 0.0)
         assert abs(self.columns(drawn).mean() - 100) < 2
-
-    def test_the_strip_moves_with_time_not_with_frames(self):
-        painter = Painter(Even.info, 320, View())
-        painter._strip(np.eye(7)[0], 0.0)
-        painter._strip(np.eye(7)[1], 5.0)
-        past = painter._past.argmax(1)[-51:]
-        assert past[-1] == 1 and (past[:-1] == 0).all() and np.isnan(painter._past[:-51]).all()
-        painter._strip(None, 5.2)
-        assert np.isnan(painter._past[-1]).all() and painter._past[-2].argmax() == 1
-        assert painter._strip(None, 1e6) is not None or np.isnan(painter._past[-1]).all()

@@ -131,13 +131,6 @@ class TestStates:
         np.testing.assert_allclose(state.probabilities[[0, 3]], [left, 1 - left])
         assert state.probabilities.sum() == pytest.approx(1)
 
-    def test_saved_windows_are_not_smoothed(self):
-        rows = [self.session(smoothing=smoothing, keep=True) for smoothing in (0, 5)]
-        for session in rows:
-            for _ in range(30):
-                session.push(someone())
-        assert rows[0].table().equals(rows[1].table()) and rows[0].seconds == 1.2
-
     def test_below_the_threshold_it_is_not_sure(self):
         session = self.session()
         session.predictor = type("Flat", (Steps,), {"probabilities": lambda self, w, *_: np.full((len(w), 7), 1 / 7)})()

@@ -15,7 +15,7 @@ from poseemo_lib.features.preparation import Preparation
 from poseemo_lib.features.windows import Window
 from poseemo_lib.inference import predictions
 from poseemo_lib.inference.predictions import predict_input
-from poseemo_lib.inference.predictor import NOT_SURE, load_predictor, name_predictions, predict_recording, windows_of
+from poseemo_lib.inference.predictor import NOT_SURE, load_predictor, name_predictions, predict_recording
 from poseemo_lib.inference.predictor_info import PredictorInfo
 from poseemo_lib.training.calibration import calibrated
 from poseemo_lib.training.evaluation import probability_columns
@@ -50,29 +50,11 @@ class TestAgainstTheEvaluation:
                 wanted = predictor.clip_probabilities([short])
                 np.testing.assert_allclose(table[columns_of(predictor.info)], wanted, atol=1e-6)
 
-    def test_windows_of_one_recording_do_not_depend_on_each_other(self, predictor, clips):
-        recording = recording_of(max(clips, key=lambda clip: clip.n_frames))
-        windows = windows_of(predictor.info, recording, stride=0.2)
-        size = (recording.fps, recording.width, recording.height)
-        alone = np.concatenate([predictor.probabilities([window], *size) for window in windows])
-        assert len(windows) > 3
-        np.testing.assert_allclose(predictor.probabilities(windows, *size), alone, atol=1e-6)
-        assert predictor.probabilities([], *size).shape == (0, len(predictor.info.classes))
-
 
 class TestInvariance:
     def window(self, clips):
         clip = next(clip for clip in clips if clip.n_people == 2 and (clip.keypoints[..., 2] > 0).any((0, 2)).all())
         return clip, Window(clip.keypoints[:30], 0, 30, (0, 1))
-
-    def test_an_absent_second_person_and_the_order_change_nothing(self, predictor, clips):
-        clip, window = self.window(clips)
-        size = (clip.fps, clip.width, clip.height)
-        missing = np.broadcast_to(np.float32([np.nan, np.nan, 0]), window.keypoints[:, :1].shape)
-        one = replace(window, keypoints=window.keypoints[:, :1])
-        padded = replace(window, keypoints=np.concatenate([one.keypoints, missing], 1))
-        a, b = (predictor.probabilities([each], *size) for each in (one, padded))
-        np.testing.assert_allclose(a, b, atol=1e-6)
 
     def test_the_detector_s_order_of_people_changes_nothing(self, predictor, clips):
         clip, _ = self.window(clips)

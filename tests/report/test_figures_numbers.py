@@ -23,7 +23,6 @@ from poseemo_lib.report.figures import (
     detail_table,
     error_analysis,
     factors,
-    poster,
     radar,
     summary,
     timeline,
@@ -302,13 +301,6 @@ class TestVariations:
         wide = wide.loc[table.sort_values("mean", ascending=False, kind="stable")["label"], list(data.classes)]
         np.testing.assert_allclose(drawn.figure.axes[2].collections[0].get_array(), 100 * wide)
 
-    def test_everything_about_the_default(self, data):
-        drawn = variations.draw_default(data)
-        confusion = drawn.data["confusion"].set_index("true").to_numpy()
-        accuracy = drawn.data["scores"].set_index("metric").loc["accuracy", "mean"]
-        assert np.trace(confusion) / confusion.sum() == pytest.approx(accuracy)
-        assert "692,743 parameters" in draw.title(drawn.figure)
-
 
 class TestRadar:
     def test_scaling_and_the_best_values(self):
@@ -345,8 +337,3 @@ class TestPoster:
         table = summary.configs_table(found)
         assert len(table) == 8 and table["is_baseline"].sum() == 3
         assert {"majority", found.best.name} <= set(table["name"])
-
-    def test_texts_fit_their_boxes(self):
-        lines, size = poster.fit_text("word " * 60, 20, 3, 0.5)
-        assert size == 8 and lines[-1].endswith("…") and len(lines) == int(0.5 * 72 / (8 * 1.3))
-        assert poster.fit_text("a b\nc", 20, 3, 1) == (["a b", "c"], 20)

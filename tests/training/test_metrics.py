@@ -43,15 +43,6 @@ def test_agrees_with_scikit_learn(random_predictions):
     assert metrics.log_losses(labels, probabilities).mean() == pytest.approx(sk.log_loss(labels, probabilities))
 
 
-def test_leading_dimensions_are_independent():
-    rng = np.random.default_rng(0)
-    many = rng.integers(0, 9, size=(4, 3, 5, 5))
-    scores = metrics.scores_from_confusion(many)
-    for name, values in scores.items():
-        assert values.shape == (4, 3)
-        assert values[2, 1] == metrics.scores_from_confusion(many[2, 1])[name]
-
-
 def test_macro_means_leave_out_classes_without_support():
     # Class 2 never occurs, but is predicted once.
     confusion = np.array([[4, 0, 0], [1, 2, 1], [0, 0, 0]])

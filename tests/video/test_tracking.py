@@ -43,11 +43,6 @@ def test_oks_in_closed_form():
     assert oks(a[None], moved[None]).tolist() == [[0]]  # no joint in common
 
 
-def test_two_people_who_cross_keep_their_identity():
-    found = main_people(shuffle(crossing(), 0))
-    np.testing.assert_array_equal(found, crossing())
-
-
 def test_the_order_of_the_detector_does_not_matter():
     crowd = np.concatenate([crossing(), missing(FRAMES, 2)], 1)
     crowd[::7, 2] = pose(1500, 100, size=50)
@@ -214,13 +209,6 @@ def test_a_reset_ends_tracks_and_numbers_go_on():
     assert tracker.update(missing(2)).tolist() == [-1, -1]
     assert tracker.update(np.zeros((0, 17, 3))).tolist() == []
     assert tracker.update(np.concatenate([missing(1), person])).tolist() == [-1, 1]
-
-
-def test_the_tracker_forgets():
-    tracker, rng = Tracker(), np.random.default_rng(0)
-    for _ in range(300):
-        tracker.update(np.stack([pose(*rng.uniform(0, 5000, 2)) for _ in range(3)]))
-        assert len(tracker._ids) <= 3 * (tracker.max_absence + 2)
 
 
 def test_nobody_is_followed_across_a_cut():
