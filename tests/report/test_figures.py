@@ -109,7 +109,10 @@ def odd(tmp_path_factory):
     return {folder.name: load_report_data(folder) for folder in root.iterdir()}
 
 
-@pytest.mark.parametrize("study", ["odd names$ <script>", "folds", "bare", "baseline", "leak"])
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("folds", "leak", "baseline")]
+
+
+@pytest.mark.parametrize("study", ["odd names$ <script>", "bare", *SLOW])
 def test_odd_studies_have_every_figure(study, odd):
     for name, function in FIGURES.items():
         drawn = function(odd[study])
@@ -127,6 +130,7 @@ def test_odd_studies_have_every_figure(study, odd):
         plt.close(drawn.figure)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in FIGURES if name not in (*NEED_MORE_STUDIES, "01_data_distribution")])
 def test_a_changed_prediction_changes_what_is_drawn(name, runs, tmp_path):
     if name == "06_training_curves":

@@ -61,6 +61,7 @@ def worker():
         yield one
 
 
+@pytest.mark.slow
 def test_a_warm_kernel_is_what_a_cold_one_is(tmp_path, worker):
     cold_too = {"OMP_NUM_THREADS": "7"}  # its libraries read another number of threads at import
     orders = [(str(tmp_path / str(k)), FACTS, extra) for k, extra in enumerate([{}, {}, cold_too])]
