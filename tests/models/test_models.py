@@ -126,6 +126,14 @@ class TestEveryModel:
             optimizer.step()
         assert (model.eval()(features, mask).argmax(1) == labels).all()
 
+    def test_save_and_load_are_equal(self, name, variant, tmp_path):
+        from safetensors.torch import load_file, save_file
+
+        model, other = build(name, variant).eval(), build_model(name, n_classes=7, **variant).eval()
+        save_file(model.state_dict(), tmp_path / "weights.safetensors")
+        other.load_state_dict(load_file(tmp_path / "weights.safetensors"))
+        assert torch.equal(model(*batch()), other(*batch()))
+
 
 def test_mean_std_pooling_is_numpys():
     features, mask = batch()

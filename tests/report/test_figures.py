@@ -109,10 +109,10 @@ def odd(tmp_path_factory):
     return {folder.name: load_report_data(folder) for folder in root.iterdir()}
 
 
-SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("folds", "leak", "baseline")]
+SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("folds", "leak", "baseline", "bare")]
 
 
-@pytest.mark.parametrize("study", ["odd names$ <script>", "bare", *SLOW])
+@pytest.mark.parametrize("study", ["odd names$ <script>", *SLOW])
 def test_odd_studies_have_every_figure(study, odd):
     for name, function in FIGURES.items():
         drawn = function(odd[study])

@@ -77,6 +77,7 @@ def test_a_warm_kernel_is_what_a_cold_one_is(tmp_path, worker):
     assert all(len(set(column)) == 3 for column in drawn.T)  # no generator starts where another's did
 
 
+@pytest.mark.slow
 def test_a_failing_cell_and_a_killed_kernel_are_told_and_the_next_kernel_works(tmp_path, worker):
     cells = ["raise KeyError('lost')", "import os\nos.kill(os.getpid(), 9)", "print(a)"]
     orders = [(str(tmp_path / str(k)), cell, {}) for k, cell in enumerate(cells)]

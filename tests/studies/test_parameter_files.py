@@ -64,6 +64,7 @@ def test_it_trains(path, tiny, tmp_path):
     assert record["status"] == "complete" and record["parameters"]["architecture"] == parameters.architecture
 
 
+@pytest.mark.slow
 def test_plain_papermill_takes_a_file(tiny, tmp_path):
     made = papermill(PARAMETERS / "ablations" / "normalisation_frame.yaml", tiny, tmp_path)
     assert made.returncode == 0, made.stderr[-2000:]

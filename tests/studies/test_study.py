@@ -154,10 +154,12 @@ def history(tiny, tmp_path_factory):
     return seen
 
 
+@pytest.mark.slow
 def test_a_look_at_a_study_makes_nothing(history):
     assert history["before"]["all"] == ["0", "0", "0", "0", "0", "2"]
 
 
+@pytest.mark.slow
 def test_ctrl_c_stops_at_once_and_leaves_nothing_half_written(history):
     code, said, left = history["interrupted"]
     assert code == 130 and not left
@@ -165,6 +167,7 @@ def test_ctrl_c_stops_at_once_and_leaves_nothing_half_written(history):
     assert "Traceback" not in said
 
 
+@pytest.mark.slow
 def test_after_ctrl_c_and_kill_9_the_numbers_are_those_of_a_run_that_was_left_alone(history, tmp_path):
     from poseemo_lib.training.run import execute_run
 
@@ -175,6 +178,7 @@ def test_after_ctrl_c_and_kill_9_the_numbers_are_those_of_a_run_that_was_left_al
         assert (alone / name).read_bytes() == (run.folder / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_two_processes_share_a_study(history):
     said = [out for out, _, _ in history["together"]]
     assert sum(len(re.findall(r"\] net seed 0: done in", text)) for text in said) == 1
@@ -184,6 +188,7 @@ def test_two_processes_share_a_study(history):
     assert not litter(history["out"])
 
 
+@pytest.mark.slow
 def test_a_failing_config_keeps_its_notebook_and_the_rest_goes_on(history):
     notebook = history["out"] / "bad" / "seed-0" / "notebook.ipynb"
     for out, error, code in history["together"]:
@@ -197,11 +202,13 @@ def test_a_failing_config_keeps_its_notebook_and_the_rest_goes_on(history):
     assert notebook.exists() and (history["out"] / "net" / "seed-0" / "notebook.ipynb").exists()
 
 
+@pytest.mark.slow
 def test_status_after_all(history):
     rows = states(plan(history["path"], history["out"]))
     assert rows["bad"] == ["0", "0", "0", "0", "1", "0"] and rows["net"][0] == "1"
 
 
+@pytest.mark.slow
 def test_what_is_complete_is_not_made_again(history):
     runs, out = plan(history["path"], history["out"]), history["out"]
     before = (out / "study.json").stat().st_mtime_ns
@@ -210,6 +217,7 @@ def test_what_is_complete_is_not_made_again(history):
     assert len(outcome.skipped) == 1 and not outcome.done and not outcome.failed
 
 
+@pytest.mark.slow
 def test_results_of_a_study(history):
     results = load_results(history["out"])
     assert len(results.runs) == 1 and results.incomplete == ["bad/seed-0"]
