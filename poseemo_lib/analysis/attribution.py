@@ -54,7 +54,9 @@ def class_margin(logits: Tensor) -> Tensor:
     return logits - logits.mean(-1, keepdim=True)
 
 
-def integrated_gradients(model: nn.Module, features: Tensor, mask: Tensor, target: Tensor, *, n_steps: int) -> Tensor:
+def integrated_gradients(
+    model: nn.Module, features: Tensor, mask: Tensor, target: Tensor, *, n_steps: int = 32
+) -> Tensor:
     """Signed contributions (B, T, M, K, 7) of each number of a window to the margin of its class `target` (B,).
 
     Integrated gradients (Sundararajan et al. 2017, "Axiomatic attribution for deep networks") along the straight line

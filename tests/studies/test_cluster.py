@@ -122,7 +122,7 @@ def test_an_extraction_outlives_a_worker(cluster, videos, tmp_path):
     assert process.returncode == 1, said + error  # for the text file
     assert "2 worker(s), 2 at a time" in said and "Traceback" not in said + error
     assert re.search(r"1 failed:\n  .*text.mp4: cannot be read as a video", said)
-    assert "poseemo: 1 of 5 videos are no clips" in error
+    assert "poseemo: 1 of 5 videos failed" in error
     there = [clip.clip_id for clip in Dataset(tmp_path / "out").clips()]
     assert there == ["happy/1", "happy/3", "sad/0", "sad/2"]
     (videos / "sad" / "text.mp4").unlink()
