@@ -1,5 +1,6 @@
 import os
 import pickle
+import struct
 
 import made_formats
 import numpy as np
@@ -191,6 +192,35 @@ def test_tricks_with_what_is_allowed(tmp_path):
     ):
         refused(tmp_path / "evil.pkl", program)
     assert not proof.exists()
+
+
+def test_claims_of_memory_are_not_believed(tmp_path):
+    import resource
+
+    huge = struct.pack("<Q", 2**36)
+    array = b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntVb\ntR"
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for program in (
+        b"N" + b"r" + struct.pack("<I", 2**31 - 1) + b".",  # a memo of two billion entries
+        b"\x80\x05\x96" + huge + b"a.",  # bytearray of 64 GiB
+        b"\x80\x04\x8e" + huge + b"a.",  # bytes of 64 GiB
+        b"\x80\x04\x95" + huge + b"a.",  # a frame of 64 GiB
+        array + b"(I1\n(L68719476736L\ntcnumpy\ndtype\n(Vf8\ntRI0\nVabc\ntb.",
+        # A text of 100 kB, encoded 100 times.
+        b"c_codecs\nencode\np0\n(V" + b"x" * 100_000 + b"\nVlatin1\ntp1\nR" + b"g0\ng1\nR" * 100 + b".",
+        b"}" + b"(" * 500_000 + b"t" * 500_000 + b"I1\ns.",  # a key that is nested deeply
+    ):
+        refused(tmp_path / "huge.pkl", program)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # kB
+
+
+def test_nested_references_are_not_written_out(tmp_path):
+    laugh = ["ha"]
+    for _ in range(60):
+        laugh = [laugh, laugh]
+    refused(tmp_path / "a.pkl", pickle.dumps([annotation(name=laugh)]), "wanted its name under frame_dir")
+    refused(tmp_path / "a.pkl", pickle.dumps([annotation(total_frames=laugh)]), "total_frames")
+    refused(tmp_path / "a.pkl", pickle.dumps({"x": laugh}), "got the keys 'x'")
 
 
 def test_damaged_files_give_one_line_or_a_recording(tmp_path):
