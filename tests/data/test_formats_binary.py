@@ -1,6 +1,8 @@
 """What holds for every format of arrays and binary files: sleap, pose, mediapipe, movement, npz."""
 
+import io
 import sys
+import zipfile
 
 import numpy as np
 import pytest
@@ -95,3 +97,29 @@ def test_a_missing_extra_says_what_to_install(tmp_path, monkeypatch, format, pac
     for call in (lambda: read(format, path), lambda: write(format, tmp_path)):
         with pytest.raises(UsageError, match=rf"needs {name}.*; run `pip install 'poseemo\[formats\]'`"):
             call()
+
+
+def test_a_small_file_that_claims_much(tmp_path):
+    import h5py
+
+    with h5py.File(tmp_path / "a.nc", "w") as file:
+        file.create_dataset("position", (10**9, 2, 17, 2), "f4", chunks=(1000, 2, 17, 2), compression="gzip")
+    with pytest.raises(FormatError):
+        read("movement", tmp_path / "a.nc")
+    with h5py.File(tmp_path / "a.slp", "w") as file:
+        file.create_dataset("frames", (10**10,), "f8", chunks=(1000,), compression="gzip")
+    with pytest.raises(FormatError, match="wanted SLEAP's frames of at most"):
+        read("sleap", tmp_path / "a.slp")
+
+
+def test_an_archive_that_claims_or_unpacks_to_much(tmp_path):
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<f4", "fortran_order": False, "shape": (10**9, 1, 17, 3)})
+    for body in (b"", b"\x00" * 1000):
+        with zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("keypoints.npy", header.getvalue() + body)
+        with pytest.raises(FormatError, match="it claims 204000000000 bytes of"):
+            read("npz", tmp_path / "a.npz")
+    (tmp_path / "a.npy").write_bytes(header.getvalue() + b"\x00" * 1000)
+    with pytest.raises(FormatError, match="it claims 204000000000 bytes of"):
+        read("mediapipe", tmp_path / "a.npy")

@@ -16,7 +16,7 @@ import numpy as np
 from poseemo_lib.clips import mark_missing
 from poseemo_lib.data.formats import Recording
 from poseemo_lib.data.formats.names import pick_named
-from poseemo_lib.data.formats.shared import Fps, Side, extra, make_recording, own_told, with_options
+from poseemo_lib.data.formats.shared import LARGEST, Fps, Side, extra, make_recording, own_told, with_options
 from poseemo_lib.errors import FormatError
 from poseemo_lib.skeleton import COCO_KEYPOINTS
 from poseemo_lib.text import first_line
@@ -58,6 +58,8 @@ def _load(path):
         with xarray.open_dataset(path, engine="h5netcdf", decode_times=False) as dataset:
             dataset = dataset.rename({old: new for old, new in _SINGULAR.items() if old in dataset.dims})
             _check(dataset, path)
+            if dataset.nbytes > LARGEST:
+                raise FormatError(f"{path}: wanted poses of at most {LARGEST} bytes, got {dataset.nbytes}")
             return dataset.load()
     except FormatError:
         raise

@@ -20,6 +20,8 @@ from poseemo_lib.errors import FormatError, UsageError
 # The options that nearly every format has: frames per second, and the size of the picture in pixels.
 Fps = Annotated[float, Field(ge=1, le=1000)] | None
 Side = Annotated[int, Field(ge=1)] | None
+# Bytes of the arrays in one file, unpacked: 10 million poses. A small packed file can claim any size.
+LARGEST = 2**31
 
 
 def with_options(function: Callable) -> Callable:

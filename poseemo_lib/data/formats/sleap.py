@@ -12,7 +12,7 @@ import numpy as np
 from poseemo_lib.data.formats import Recording
 from poseemo_lib.data.formats.frames import check_spread
 from poseemo_lib.data.formats.names import pick_named
-from poseemo_lib.data.formats.shared import Fps, Side, extra, make_recording, with_options
+from poseemo_lib.data.formats.shared import LARGEST, Fps, Side, extra, make_recording, with_options
 from poseemo_lib.errors import FormatError
 from poseemo_lib.skeleton import COCO_KEYPOINTS, EDGES
 from poseemo_lib.text import first_line
@@ -28,7 +28,16 @@ def read(path, *, fps: Fps = None, width: Side = None, height: Side = None) -> l
     Tracked where every instance has a track. Few files say their frame rate.
     """
     with extra("sleap-io"):
+        import h5py
         import sleap_io
+    try:
+        with h5py.File(path) as file:
+            names = [name for name in ("frames", "instances", "points", "pred_points") if name in file]
+            claimed = sum(file[name].nbytes for name in names)
+    except (OSError, AttributeError, RuntimeError, KeyError) as error:
+        raise FormatError(f"{path}: cannot be read as SLEAP's HDF5: {first_line(error)}") from None
+    if "frames" not in names or claimed > LARGEST:
+        raise FormatError(f"{path}: wanted SLEAP's frames of at most {LARGEST} bytes, got {claimed}")
     try:
         labels = sleap_io.load_slp(str(path), open_videos=False)
     except Exception as error:  # a damaged file fails in any part of HDF5 and sleap-io
