@@ -18,7 +18,7 @@ from common import (
 )
 from plain_loader import PlainClips, plain_loader
 
-from poseemo_lib.features.augmentation import Augmentation, Draws, augment, augment_as, draw
+from poseemo_lib.features.augmentation import Augmentation, augment, augment_as, draw
 from poseemo_lib.features.tensor_features import N_FEATURES, to_features
 from poseemo_lib.skeleton import MAX_PEOPLE, N_KEYPOINTS
 from poseemo_lib.training.batching import (
@@ -133,7 +133,7 @@ def by_stage(data, how, batch_size: int, name: str, options: Options) -> Iterato
         "draw: augmentation": lambda: draw(how, shape, generator),
         "draw: noise alone": lambda: draw(Augmentation(noise=how.noise), shape, generator),
         "gather, augment, features": lambda: features_at(data, clip, position, draws),
-        "gather, features": lambda: features_at(data, clip, position, Draws()),
+        "gather, features": lambda: features_at(data, clip, position, {}),
         "copy of the same bytes": lambda: target.copy_(source),
     }
     repeats = options.size(10, 2)

@@ -20,9 +20,9 @@ def flip(keypoints: Tensor, chosen: Tensor) -> Tensor:
     return torch.where(_per_clip(chosen), mirrored, keypoints)
 
 
-def scale_rotate(keypoints: Tensor, factor: Tensor, angle: Tensor) -> Tensor:
-    """Scale by a factor (B,) and rotate by an angle (B,), radians clockwise, about the mean of the joints."""
-    cos, sin = _per_clip(torch.cos(angle) * factor, ends=1), _per_clip(torch.sin(angle) * factor, ends=1)
+def scale_rotate(keypoints: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Rotate clockwise and scale about the mean of the joints: cosine and sine (B,) of the angle, times the factor."""
+    cos, sin = _per_clip(cos, ends=1), _per_clip(sin, ends=1)
     # In double precision, so that the order of the sum does not matter.
     mean = torch.nan_to_num(keypoints[..., :2].flatten(1, 3).double().nanmean(1)).to(keypoints.dtype)
     centre = _per_clip(mean, ends=1)
@@ -70,16 +70,15 @@ class Augmentation:
     slot_swap: float = 0.0
 
 
-@dataclass(frozen=True)
-class Draws:
-    """What was drawn for each clip of a batch, with the shapes that the steps take; None: that step is left out."""
-
-    flipped: Tensor | None = None
-    factor: Tensor | None = None
-    angle: Tensor | None = None
-    noise: Tensor | None = None
-    hidden: Tensor | None = None
-    swapped: Tensor | None = None
+STEPS = {
+    "flip": flip,
+    "scale_rotate": scale_rotate,
+    "add_noise": add_noise,
+    "drop_joints": drop_joints,
+    "swap_people": swap_people,
+}
+# Name of a step -> its settings, which were drawn for each clip of a batch; a step that is left out has none.
+Draws = dict[str, tuple[Tensor, ...]]
 
 
 def draw(how: Augmentation, shape: tuple[int, int, int, int], generator: torch.Generator) -> Draws:
@@ -91,31 +90,25 @@ def draw(how: Augmentation, shape: tuple[int, int, int, int], generator: torch.G
 
     draws = {}
     if how.flip:
-        draws["flipped"] = uniform(n_clips) < how.flip
+        draws["flip"] = (uniform(n_clips) < how.flip,)
     if how.scale or how.rotation:
-        draws["factor"] = 1 + how.scale * (2 * uniform(n_clips) - 1)
-        draws["angle"] = math.radians(how.rotation) * (2 * uniform(n_clips) - 1)
+        factor = 1 + how.scale * (2 * uniform(n_clips) - 1)
+        angle = math.radians(how.rotation) * (2 * uniform(n_clips) - 1)
+        draws["scale_rotate"] = angle.cos() * factor, angle.sin() * factor
     if how.noise:
-        draws["noise"] = torch.randn((*shape, 2), generator=generator, device=generator.device).mul_(how.noise)
+        noise = torch.randn((*shape, 2), generator=generator, device=generator.device)
+        draws["add_noise"] = (noise.mul_(how.noise),)
     if how.joint_dropout:
-        draws["hidden"] = uniform(n_clips, n_people, n_joints) < how.joint_dropout
+        draws["drop_joints"] = (uniform(n_clips, n_people, n_joints) < how.joint_dropout,)
     if how.slot_swap:
-        draws["swapped"] = uniform(n_clips) < how.slot_swap
-    return Draws(**draws)
+        draws["swap_people"] = (uniform(n_clips) < how.slot_swap,)
+    return draws
 
 
 def augment_as(keypoints: Tensor, draws: Draws) -> Tensor:
-    """Apply the steps that were drawn, in the order of :class:`Draws`: (B, T, M, K, 3) -> the same."""
-    if draws.flipped is not None:
-        keypoints = flip(keypoints, draws.flipped)
-    if draws.factor is not None:
-        keypoints = scale_rotate(keypoints, draws.factor, draws.angle)
-    if draws.noise is not None:
-        keypoints = add_noise(keypoints, draws.noise)
-    if draws.hidden is not None:
-        keypoints = drop_joints(keypoints, draws.hidden)
-    if draws.swapped is not None:
-        keypoints = swap_people(keypoints, draws.swapped)
+    """Apply the steps that were drawn, in their order: (B, T, M, K, 3) -> the same."""
+    for step, settings in draws.items():
+        keypoints = STEPS[step](keypoints, *settings)
     return keypoints
 
 

@@ -131,7 +131,7 @@ def window_keypoints(data: PreparedClips, clip: Tensor, start: Tensor, n_frames:
 
 def evaluation_batch(data: PreparedClips, clip: Tensor, start: Tensor, n_frames: int) -> tuple[Tensor, Tensor]:
     """Cut windows of `n_frames` frames from `start` on, without augmentation: features (B, T, F) and mask (B, T)."""
-    return features_at(data, clip, _frames_from(start, n_frames), Draws())
+    return features_at(data, clip, _frames_from(start, n_frames), {})
 
 
 def _frames_from(start: Tensor, n_frames: int) -> Tensor:
