@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from poseemo_lib.features.tensor_features import CHANNEL_NAMES
-from poseemo_lib.models.pooling import AttentionPooling
+from poseemo_lib.models.layers import AttentionPooling
 from poseemo_lib.skeleton import COCO_KEYPOINTS, MAX_PEOPLE, N_KEYPOINTS
 from poseemo_lib.training.bootstrap import draw_groups, interval
 from poseemo_lib.training.metrics import log_losses

@@ -14,9 +14,9 @@ from poseemo_lib.models.bilstm import BiLSTM
 from poseemo_lib.models.conv1d import Conv1d
 from poseemo_lib.models.conv_lstm import ConvLSTM
 from poseemo_lib.models.deep_residual import DeepResidual
-from poseemo_lib.models.dropout import with_fast_dropout
 from poseemo_lib.models.gru import GRU
 from poseemo_lib.models.joint_transformer import JointTransformer
+from poseemo_lib.models.layers import with_fast_dropout
 from poseemo_lib.models.multiscale import MultiScale
 from poseemo_lib.models.st_gcn import STGCN
 from poseemo_lib.models.tcn_bilstm import TcnBiLSTM

@@ -2,13 +2,11 @@
 
 from torch import Tensor, nn
 
-from poseemo_lib.features.tensor_features import N_FEATURES
-from poseemo_lib.models.layers import classification_head, frame_embedding, run_recurrent
-from poseemo_lib.models.pooling import build_pooling
+from poseemo_lib.models.layers import build_pooling, classification_head, frame_embedding, run_recurrent
 
 
 class BiLSTM(nn.Module):
-    """Projection, bidirectional LSTM, pooling over time (`pooling.POOLINGS`).
+    """Projection, bidirectional LSTM, pooling over time (`layers.POOLINGS`).
 
     `hidden` is the width of the projection and of each direction. The published small network is
     `hidden=128, layers=1`, the large one `hidden=256, layers=2`.
@@ -16,8 +14,8 @@ class BiLSTM(nn.Module):
 
     def __init__(
         self,
-        n_features: int = N_FEATURES,
-        n_classes: int = 7,
+        n_features: int,
+        n_classes: int,
         *,
         hidden: int = 128,
         layers: int = 1,

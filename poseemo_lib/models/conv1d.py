@@ -2,9 +2,7 @@
 
 from torch import Tensor, nn
 
-from poseemo_lib.features.tensor_features import N_FEATURES
-from poseemo_lib.models.layers import ConvNorm, classification_head, frame_embedding
-from poseemo_lib.models.pooling import build_pooling
+from poseemo_lib.models.layers import ConvNorm, build_pooling, classification_head, frame_embedding
 
 
 class Conv1d(nn.Module):
@@ -21,8 +19,8 @@ class Conv1d(nn.Module):
 
     def __init__(
         self,
-        n_features: int = N_FEATURES,
-        n_classes: int = 7,
+        n_features: int,
+        n_classes: int,
         *,
         hidden: int = 128,
         kernel: int = 3,

@@ -6,7 +6,6 @@ did it for body-worn sensors.
 
 from torch import Tensor, nn
 
-from poseemo_lib.features.tensor_features import N_FEATURES
 from poseemo_lib.models.layers import ConvNorm, classification_head, frame_embedding, run_recurrent
 
 
@@ -26,8 +25,8 @@ class ConvLSTM(nn.Module):
 
     def __init__(
         self,
-        n_features: int = N_FEATURES,
-        n_classes: int = 7,
+        n_features: int,
+        n_classes: int,
         *,
         hidden: int = 128,
         blocks: int = 2,

@@ -3,14 +3,14 @@
 import copy
 import os
 import platform
+import re
 import statistics
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+import timeit
 from pathlib import Path
 
 import torch
 from torch import nn
+from torch.backends import mkldnn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -44,70 +44,45 @@ def count_parameters(model: nn.Module) -> int:
     return sum(p.numel() for p in model.parameters() if p.requires_grad)
 
 
-def count_multiply_adds(model: nn.Module, n_frames: int = 64, n_features: int = N_FEATURES) -> int:
+def count_multiply_adds(model: nn.Module, n_frames: int = 64) -> int:
     """Count the multiply-adds of one window without padding, in which every joint of both people is seen.
 
     Torch's counter includes matrix products, convolutions, recurrences and attention, not norms, activations and sums.
     """
     counted = copy.deepcopy(model).cpu().eval()
-    with torch.no_grad(), _plain_kernels(), FlopCounterMode(display=False) as counter:
-        counted(*_window(1, n_frames, n_features))
+    # The counter does not see into the CPU's fused kernels. Attention takes its own only without gradients.
+    fused = mkldnn.flags(enabled=False, allow_tf32=None)
+    with fused, sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        counted(*_window(1, n_frames))
     return counter.get_total_flops() // 2
 
 
-@contextmanager
-def _plain_kernels() -> Iterator[None]:
-    """Turn off the CPU's fused kernels for LSTM and attention, which hide their operations from the counter."""
-    before = torch.backends.mkldnn.enabled, torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mkldnn.enabled = False
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        with sdpa_kernel(SDPBackend.MATH):
-            yield
-    finally:
-        torch.backends.mkldnn.enabled = before[0]
-        torch.backends.mha.set_fastpath_enabled(before[1])
-
-
-def _window(batch_size: int, n_frames: int, n_features: int) -> tuple[torch.Tensor, torch.Tensor]:
+def _window(batch_size: int, n_frames: int) -> tuple[torch.Tensor, torch.Tensor]:
     # Above 0, and so is the confidence.
-    features = 0.1 + torch.rand(batch_size, n_frames, n_features, generator=torch.Generator().manual_seed(0))
+    features = 0.1 + torch.rand(batch_size, n_frames, N_FEATURES, generator=torch.Generator().manual_seed(0))
     return features, torch.ones(batch_size, n_frames, dtype=torch.bool)
 
 
-def measure_latency(
-    model: nn.Module,
-    batch_size: int = 1,
-    n_frames: int = 64,
-    n_features: int = N_FEATURES,
-    *,
-    threads: int = 1,
-    repeats: int = 15,
-) -> float:
-    """Measure how long a prediction takes on the CPU: the median over `repeats` runs, seconds a window.
+def measure_latency(model: nn.Module, batch_size: int = 1, n_frames: int = 64, *, repeats: int = 15) -> float:
+    """Measure how long a prediction takes on one thread of the CPU: the median over `repeats` runs, seconds a window.
 
     All frames of the windows are real and both people are seen. Two runs before do not count.
     """
-    features, mask = _window(batch_size, n_frames, n_features)
-    before, was_training = torch.get_num_threads(), model.training
-    torch.set_num_threads(threads)
+    features, mask = _window(batch_size, n_frames)
+    threads, was_training = torch.get_num_threads(), model.training
+    torch.set_num_threads(1)
     model.eval()
     try:
         with torch.inference_mode():
-            times = []
-            for _ in range(2 + repeats):
-                start = time.perf_counter()
-                model(features, mask)
-                times.append(time.perf_counter() - start)
+            times = timeit.repeat(lambda: model(features, mask), number=1, repeat=2 + repeats)
     finally:
-        torch.set_num_threads(before)
+        torch.set_num_threads(threads)
         model.train(was_training)
     return statistics.median(times[2:]) / batch_size
 
 
 def describe_cpu() -> str:
     """Name the processor, as far as the system tells it."""
-    facts = Path("/proc/cpuinfo")
-    lines = facts.read_text().splitlines() if facts.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0] if names else platform.processor() or platform.machine()}, {os.cpu_count()} cores"
+    listing = Path("/proc/cpuinfo")
+    name = re.search(r"^model name\s*: *(.*)", listing.read_text(), re.M) if listing.exists() else None
+    return f"{name[1] if name else platform.processor() or platform.machine()}, {os.cpu_count()} cores"

@@ -9,13 +9,11 @@ among the features.
 import torch
 from torch import Tensor, nn
 
-from poseemo_lib.features.tensor_features import N_FEATURES
-from poseemo_lib.models.layers import check_choice, classification_head, frame_embedding
-from poseemo_lib.models.pooling import build_pooling, masked_mean
+from poseemo_lib.models.layers import build_pooling, check_choice, classification_head, frame_embedding, masked_mean
 
 
 class DeepResidual(nn.Module):
-    """Frame-wise residual network with blocks of one kind (:data:`BLOCKS`) and pooling over time (`pooling.POOLINGS`).
+    """Frame-wise residual network with blocks of one kind (:data:`BLOCKS`) and pooling over time (`layers.POOLINGS`).
 
     `squeeze_excitation` reweights the channels of every block by a gate computed from their mean over time (Hu et al.
     2018).
@@ -23,8 +21,8 @@ class DeepResidual(nn.Module):
 
     def __init__(
         self,
-        n_features: int = N_FEATURES,
-        n_classes: int = 7,
+        n_features: int,
+        n_classes: int,
         *,
         hidden: int = 256,
         blocks: int = 4,

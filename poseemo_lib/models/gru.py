@@ -2,13 +2,11 @@
 
 from torch import Tensor, nn
 
-from poseemo_lib.features.tensor_features import N_FEATURES
-from poseemo_lib.models.layers import classification_head, frame_embedding, run_recurrent
-from poseemo_lib.models.pooling import build_pooling
+from poseemo_lib.models.layers import build_pooling, classification_head, frame_embedding, run_recurrent
 
 
 class GRU(nn.Module):
-    """Projection, bidirectional GRU, pooling over time (`pooling.POOLINGS`).
+    """Projection, bidirectional GRU, pooling over time (`layers.POOLINGS`).
 
     `hidden` is the width of the projection and of each direction. Chosen here, because the published sizes leave it
     open: ReLU after the projection's norm; dropout after the projection, between the layers and in the head.
@@ -16,8 +14,8 @@ class GRU(nn.Module):
 
     def __init__(
         self,
-        n_features: int = N_FEATURES,
-        n_classes: int = 7,
+        n_features: int,
+        n_classes: int,
         *,
         hidden: int = 128,
         layers: int = 2,

@@ -14,10 +14,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from poseemo_lib.errors import UsageError
-from poseemo_lib.features.tensor_features import CHANNEL_NAMES
-from poseemo_lib.models.graph import STREAMS, streams
 from poseemo_lib.models.layers import check_choice
-from poseemo_lib.models.people import PEOPLE_POOLINGS, find_people, merge_frames, pool_people
+from poseemo_lib.models.people import (
+    PEOPLE_POOLINGS,
+    find_people,
+    merge_frames,
+    patch_embedding,
+    pool_people,
+    streams,
+)
 from poseemo_lib.skeleton import N_KEYPOINTS
 
 _HIDDEN = -1e4  # a score so low that its share is exactly 0 beside any that is seen, and finite if none is
@@ -26,7 +31,7 @@ _HIDDEN = -1e4  # a score so low that its share is exactly 0 beside any that is 
 class JointTransformer(nn.Module):
     """Tokens of a joint over `patch` frames, factorised attention, mean over tokens, pooling over people.
 
-    `hidden` is the width of a token, `stream` the input (`graph.STREAMS`), `people` the pooling over the people of a
+    `hidden` is the width of a token, `stream` the input (`people.STREAMS`), `people` the pooling over the people of a
     window (`people.PEOPLE_POOLINGS`); dropout is applied to the tokens and before the last layer.
 
     Raises
@@ -38,7 +43,7 @@ class JointTransformer(nn.Module):
     def __init__(
         self,
         n_features: int,
-        n_classes: int = 7,
+        n_classes: int,
         *,
         hidden: int = 64,
         layers: int = 4,
@@ -49,12 +54,11 @@ class JointTransformer(nn.Module):
         dropout: float = 0.1,
     ):
         super().__init__()
-        check_choice("stream", stream, STREAMS)
         check_choice("people", people, PEOPLE_POOLINGS)
         if hidden % heads:
             raise UsageError(f"hidden: wanted a multiple of heads, {heads}, got {hidden}")
         self.patch, self.stream, self.people = patch, stream, people
-        self.embed = nn.Linear(len(CHANNEL_NAMES) * (2 if stream == "both" else 1) * patch, hidden)
+        self.embed = patch_embedding(stream, patch, hidden)
         self.joint = nn.Parameter(torch.randn(N_KEYPOINTS, hidden))
         self.dropout = nn.Dropout(dropout)
         self.layers = nn.ModuleList(Layer(hidden, heads) for _ in range(layers))

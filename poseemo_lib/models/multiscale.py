@@ -3,9 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from poseemo_lib.features.tensor_features import N_FEATURES
-from poseemo_lib.models.layers import MaskedBatchNorm, TemporalConv, classification_head, frame_embedding
-from poseemo_lib.models.pooling import build_pooling
+from poseemo_lib.models.layers import MaskedBatchNorm, TemporalConv, build_pooling, classification_head, frame_embedding
 
 # Frames, as published: 0.1 to 0.4 s at 25 frames a second.
 KERNELS = (3, 5, 7, 11)
@@ -21,8 +19,8 @@ class MultiScale(nn.Module):
 
     def __init__(
         self,
-        n_features: int = N_FEATURES,
-        n_classes: int = 7,
+        n_features: int,
+        n_classes: int,
         *,
         hidden: int = 128,
         pooling: str = "attention",

@@ -12,10 +12,17 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from poseemo_lib.errors import UsageError
-from poseemo_lib.features.tensor_features import CHANNEL_NAMES
-from poseemo_lib.models.graph import STREAMS, partitioned_adjacency, streams
 from poseemo_lib.models.layers import check_choice
-from poseemo_lib.models.people import PEOPLE_POOLINGS, find_people, merge_frames, pool_people, seen_in_patch
+from poseemo_lib.models.people import (
+    PEOPLE_POOLINGS,
+    find_people,
+    merge_frames,
+    partitioned_adjacency,
+    patch_embedding,
+    pool_people,
+    seen_in_patch,
+    streams,
+)
 from poseemo_lib.skeleton import N_KEYPOINTS
 
 
@@ -23,7 +30,7 @@ class STGCN(nn.Module):
     """Blocks of graph and temporal convolution, mean over seen joints and frames, pooling over people.
 
     The first third of the blocks has `hidden` channels, the second twice as many, the last four times; frames are
-    halved where channels are doubled. `patch` frames enter as one, `stream` is the input (`graph.STREAMS`), `people`
+    halved where channels are doubled. `patch` frames enter as one, `stream` is the input (`people.STREAMS`), `people`
     the pooling over the people of a window (`people.PEOPLE_POOLINGS`); dropout is applied before the last layer.
 
     Raises
@@ -35,7 +42,7 @@ class STGCN(nn.Module):
     def __init__(
         self,
         n_features: int,
-        n_classes: int = 7,
+        n_classes: int,
         *,
         hidden: int = 32,
         blocks: int = 6,
@@ -45,13 +52,12 @@ class STGCN(nn.Module):
         dropout: float = 0.3,
     ):
         super().__init__()
-        check_choice("stream", stream, STREAMS)
         check_choice("people", people, PEOPLE_POOLINGS)
         if hidden < 4:
             raise UsageError(f"hidden: wanted 4 or more, a channel for each branch over time, got {hidden}")
         self.stream, self.people, self.patch = stream, people, patch
         widths = [hidden * 2 ** (3 * i // blocks) for i in range(blocks)]
-        self.embed = nn.Linear(len(CHANNEL_NAMES) * (2 if stream == "both" else 1) * patch, hidden)
+        self.embed = patch_embedding(stream, patch, hidden)
         # Which joint it is: convolutions over the graph alone could not tell left from right.
         self.joint = nn.Parameter(torch.zeros(N_KEYPOINTS, 1, 1, hidden))
         self.norm = SeenNorm(hidden)

@@ -8,9 +8,14 @@ import torch
 from torch import Tensor, nn
 
 from poseemo_lib.errors import UsageError
-from poseemo_lib.features.tensor_features import N_FEATURES
-from poseemo_lib.models.layers import ConvNorm, classification_head, frame_embedding, run_recurrent
-from poseemo_lib.models.pooling import AttentionPooling, masked_max
+from poseemo_lib.models.layers import (
+    AttentionPooling,
+    ConvNorm,
+    classification_head,
+    frame_embedding,
+    masked_max,
+    run_recurrent,
+)
 
 
 class TcnBiLSTM(nn.Module):
@@ -29,8 +34,8 @@ class TcnBiLSTM(nn.Module):
 
     def __init__(
         self,
-        n_features: int = N_FEATURES,
-        n_classes: int = 7,
+        n_features: int,
+        n_classes: int,
         *,
         hidden: int = 128,
         blocks: int = 3,

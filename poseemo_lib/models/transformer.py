@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 
 from poseemo_lib.errors import UsageError
-from poseemo_lib.features.tensor_features import N_FEATURES
 from poseemo_lib.models.layers import classification_head
 
 
@@ -25,8 +24,8 @@ class Transformer(nn.Module):
 
     def __init__(
         self,
-        n_features: int = N_FEATURES,
-        n_classes: int = 7,
+        n_features: int,
+        n_classes: int,
         *,
         hidden: int = 128,
         layers: int = 2,

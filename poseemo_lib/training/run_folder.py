@@ -86,7 +86,7 @@ def code_hash(architecture: str) -> str:
     roots = ["training/batching.py", "training/fit.py"]
     if architecture in MODELS:
         own = module_file(MODELS[architecture].__module__).relative_to(PACKAGE)
-        roots += [own, "models/standardised.py", "models/dropout.py"]
+        roots += [own, "models/standardised.py"]
     else:
         roots += ["training/baselines.py"]
     # The other imports of run and inputs read data and do not count.

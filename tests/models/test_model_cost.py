@@ -67,7 +67,7 @@ def test_every_model_has_a_cost(name):
     assert count_multiply_adds(model) > count_parameters(model)
 
 
-def test_latency_is_measured_with_the_threads_asked_for_and_leaves_all_else():
+def test_latency_is_measured_on_one_thread_and_leaves_all_else():
     seen = []
 
     class Spy(nn.Module):
@@ -77,9 +77,11 @@ def test_latency_is_measured_with_the_threads_asked_for_and_leaves_all_else():
 
     before = torch.get_num_threads()
     spy = Spy().train()
-    assert measure_latency(spy, 3, 8, 5, threads=before + 1, repeats=4) > 0
-    assert seen == 6 * [((3, 8, 5), True, before + 1, False)]
-    assert torch.get_num_threads() == before and spy.training
+    torch.set_num_threads(2)
+    assert measure_latency(spy, 3, 8, repeats=4) > 0
+    assert seen == 6 * [((3, 8, F), True, 1, False)]
+    assert torch.get_num_threads() == 2 and spy.training
+    torch.set_num_threads(before)
 
 
 def test_cost_of_a_varied_model():

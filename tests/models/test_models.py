@@ -7,7 +7,7 @@ from torch.nn import functional
 from poseemo_lib.errors import UsageError
 from poseemo_lib.features.tensor_features import N_FEATURES
 from poseemo_lib.models import MODELS, build_model, hyper_parameters
-from poseemo_lib.models.pooling import masked_mean_std
+from poseemo_lib.models.layers import masked_mean_std
 from poseemo_lib.models.standardised import Standardised
 from poseemo_lib.models.transformer import positions
 

@@ -8,16 +8,18 @@ from torch.nn import functional
 
 from poseemo_lib.features.tensor_features import CHANNEL_NAMES
 from poseemo_lib.models import build_model
-from poseemo_lib.models.graph import (
+from poseemo_lib.models.joint_transformer import Attention
+from poseemo_lib.models.people import (
     GRAPH_EDGES,
+    People,
     adjacency,
+    find_people,
     hops_to_centre,
     inner_neighbours,
     partitioned_adjacency,
+    pool_people,
     streams,
 )
-from poseemo_lib.models.joint_transformer import Attention
-from poseemo_lib.models.people import People, find_people, pool_people
 from poseemo_lib.models.st_gcn import GraphConvolution, SeenNorm, TemporalConvolution
 from poseemo_lib.skeleton import EDGES, FLIP_ORDER, JOINT
 

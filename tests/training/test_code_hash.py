@@ -43,7 +43,7 @@ AFFECTED = {
     "training/metrics.py": ALL,
     "training/run.py": ALL,
     "training/inputs.py": ALL,
-    "models/pooling.py": {"deep_residual", "bilstm"},
+    "models/layers.py": {"deep_residual", "bilstm"},
     "models/standardised.py": {"deep_residual", "bilstm"},
     "models/bilstm.py": {"bilstm"},
     "training/pose_statistics.py": {"extra_trees"},
@@ -59,7 +59,7 @@ def test_a_change_reaches_the_runs_that_it_decides(copy):
 
 
 def test_comments_docstrings_and_layout_do_not_count(copy):
-    assert changed(copy, "models/pooling.py", '"""Pooling over time', '# a comment\n"""Other words') == set()
+    assert changed(copy, "models/layers.py", '"""Layers that', '# a comment\n"""Other words') == set()
     assert plain_code('def f(x):\n    """Say."""\n    return (x)  # why\n') == plain_code("def f(x): return x")
     assert plain_code('def f():\n    """Only words."""\n') == plain_code("def f(): pass")
     assert plain_code("x = 1") != plain_code("x = 2")
