@@ -191,7 +191,7 @@ def enhance(
     seed: Annotated[int, typer.Option(help="Random seed of the split and of the copies.")] = 0,
     name: shared.Name = None,
 ) -> None:
-    """Balance the classes: write a dataset again, with changed copies of training clips of the smaller classes.
+    """Balance the classes: write a new dataset with changed copies of training clips of the smaller classes.
 
     Example: poseemo enhance demo data/more --target 0.5 --kinds mirror,time_warp
     """

@@ -35,7 +35,7 @@ def extract(
     source: shared.Source = "",
     licence: shared.Licence = "",
     jobs: Annotated[
-        int | None, typer.Option(min=1, help="Videos at the same time on this machine; default: 1.")
+        int | None, typer.Option(min=1, help="Number of videos at the same time on this machine; default: 1.")
     ] = None,
     cluster: shared.Cluster = None,
     resource: shared.Resource = None,

@@ -30,7 +30,7 @@ def live(
     clip: Annotated[str | None, typer.Option(help="Name of the recording, if the source holds several.")] = None,
     camera: Annotated[int, typer.Option(min=0, help="Number of the camera.")] = 0,
     headless: Annotated[
-        bool, typer.Option("--headless", help="Open no window; a source is read as fast as possible.")
+        bool, typer.Option("--headless", help="Open no window; a file is read as fast as possible.")
     ] = False,
     out: Annotated[
         Path | None, typer.Option(help="Write the drawn pictures to a video.", metavar="OVERLAY.mp4")
@@ -49,7 +49,7 @@ def live(
     ] = 0.8,
     mirror: Annotated[bool, typer.Option("--mirror", help="Show the pictures mirrored.")] = False,
     skeleton_only: Annotated[bool, typer.Option("--skeleton-only", help="Show skeletons on black.")] = False,
-    seconds: Annotated[float | None, typer.Option(help="Stop after so many seconds.")] = None,
+    seconds: Annotated[float | None, typer.Option(help="Stop after this many seconds.")] = None,
     model: shared.Model = None,
     estimator: shared.EstimatorName = "mediapipe",
     people: shared.People = 4,

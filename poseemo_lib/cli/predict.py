@@ -24,7 +24,7 @@ def predict(
     ] = None,
     stride: shared.Stride = 0.4,
     clips: Annotated[
-        bool, typer.Option("--clips", help="For a dataset: one prediction a clip, as in the run's test.")
+        bool, typer.Option("--clips", help="For a dataset: one prediction per clip, as in the run's test.")
     ] = False,
     overlay: Annotated[
         Path | None,

@@ -56,9 +56,9 @@ Model = Annotated[
     str | None,
     typer.Option(metavar="FILE", help="The estimator's model file (rtmpose: DETECTOR,POSE); default: downloaded once."),
 ]
-People = Annotated[int, typer.Option(min=1, max=20, help="Most people to look for in a picture.")]
+People = Annotated[int, typer.Option(min=1, max=20, help="Largest number of people to look for in a picture.")]
 MinConfidence = Annotated[
-    float, typer.Option(min=0, max=1, help="Least confidence at which the estimator reports a person.")
+    float, typer.Option(min=0, max=1, help="Lowest confidence at which the estimator reports a person.")
 ]
 Stride = Annotated[float, typer.Option(help="Seconds from one prediction to the next.")]
 

@@ -16,10 +16,10 @@ def study(
     file: Annotated[Path, typer.Argument(help="A study file, e.g. parameters/studies/demo.yaml.")],
     out: Annotated[Path | None, typer.Option(help="Folder of the runs; default: runs/<name of the study>.")] = None,
     jobs: Annotated[
-        int | None, typer.Option(min=1, help="Runs at the same time; default: one per core, or one on a GPU.")
+        int | None, typer.Option(min=1, help="Number of runs at the same time; default: one per core, or one on a GPU.")
     ] = None,
     gpus: Annotated[str | None, typer.Option(help="GPUs to use, e.g. 0,1; each run uses one of them.")] = None,
-    jobs_per_gpu: Annotated[int, typer.Option(min=1, help="Runs at the same time on each GPU.")] = 1,
+    jobs_per_gpu: Annotated[int, typer.Option(min=1, help="Number of runs at the same time on each GPU.")] = 1,
     cluster: Cluster = None,
     resource: Resource = None,
     only: Annotated[str | None, typer.Option(metavar="CONFIG[,CONFIG]", help="Run only these configs.")] = None,

@@ -1,4 +1,6 @@
+import inspect
 import json
+import pkgutil
 import re
 import shutil
 import subprocess
@@ -6,12 +8,17 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
+import yaml
 from made_commands import poseemo
+from typer.testing import CliRunner
 
+from poseemo_lib.cli.__main__ import app
 from poseemo_lib.data.dataset import Dataset
 
 ROOT = Path(__file__).parents[2]
 BANDAI = ROOT.parent / "shared" / "data" / "bandai-namco"
+DEMO = str(ROOT / "parameters" / "studies" / "demo.yaml")
 COMMANDS = (
     *("synth", "import", "convert", "extract", "inspect", "enhance", "train", "study", "report", "models"),
     *("predict", "doctor", "live", "export"),
@@ -67,6 +74,9 @@ def test_a_dataset_is_never_overwritten(tiny):
         (("import", "bhv", "{tmp}", "{tmp}/d", "--label-pattern", "(?P<label>x)"), "bvh"),
         (("import", "bvh", "{tmp}/no", "{tmp}/d", "--label-pattern", "(?P<label>x)"), "no: wanted a file or folder"),
         (("import", "bvh", "{tmp}", "{tmp}/d", "--label-pattern", "(", "--label-map", "a=b"), "found none"),
+        (("study", DEMO, "--gpus", "0", "--jobs", "2"), "--jobs: with --gpus say --jobs-per-gpu instead"),
+        (("study", DEMO, "--resource", "GPU=1"), "--resource: is for --cluster"),
+        (("study", DEMO, "--only", "bilstn"), "--only: bilstn: unknown config; did you mean bilstm?"),
     ],
 )
 def test_a_wrong_call_ends_with_2_and_says_why(arguments, message, tiny, tmp_path):
@@ -113,3 +123,80 @@ def test_import_of_real_motion_capture(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "neutral: 9 recordings, 18 clips" in done.stdout
     assert len(Dataset(tmp_path / "d")) == 66
+
+
+RTMO = {"name": "rtmo", "model": "m.onnx", "people": 2, "min_confidence": 0.3, "device": "cuda"}
+
+
+class Called(Exception):
+    """Instead of the work: its arguments by name."""
+
+
+@pytest.mark.parametrize(
+    ("function", "call", "wanted"),
+    [
+        ("data.synthetic:write_synthetic_dataset", "synth o --cues local --groups 5", {"cues": "local", "n_groups": 5}),
+        ("data.importing:import_dataset", "import bvh s o --views 4 --name n --split val --licence L --set fps=30",
+         {"options": {"fps": 30, "views": 4}, "name": "n", "split": "val", "licence": "L"}),
+        ("data.inspecting:inspect_dataset", "inspect {tiny} --fold a --seed 3", {"fold": "a", "seed": 3}),
+        ("data.enhance:enhance_dataset", "enhance {tiny} o --most 3 --seed 4", {"most": 3, "seed": 4, "name": "o"}),
+        ("studies.extraction:extract_dataset", "extract v o --estimator rtmo --model m.onnx --people 2 --device cuda "
+         "--min-confidence 0.3 --fps 12 --no-cuts --label sad --jobs 3",
+         {"estimator": RTMO, "fps": 12, "cuts": False, "label": "sad", "jobs": 3}),
+        ("report.report:make_report", "report a b --base x --figures f --pdf",
+         {"runs": [Path("a"), Path("b")], "base": "x", "figures": Path("f"), "pdf": True}),
+        ("inference.export:export_run", "export r o.onnx --inputs features", {"inputs": "features", "check": None}),
+    ],
+)  # fmt: skip
+def test_options_reach_what_does_the_work(function, call, wanted, tiny, monkeypatch):
+    signature = inspect.signature(pkgutil.resolve_name(f"poseemo_lib.{function}"))
+
+    def called(*args, **options):
+        raise Called(signature.bind(*args, **options).arguments)
+
+    monkeypatch.setattr(f"poseemo_lib.{function.replace(':', '.')}", called)
+    done = CliRunner().invoke(app, call.format(tiny=tiny).split())
+    assert isinstance(done.exception, Called), done.exception
+    assert {name: done.exception.args[0][name] for name in wanted} == wanted
+
+
+def test_an_option_goes_before_the_file_and_a_run_has_its_place(tiny, tmp_path, monkeypatch):
+    given = []
+    monkeypatch.setattr("poseemo_lib.studies.study.execute_run_notebook", lambda *args, **_: given.extend(args))
+    monkeypatch.chdir(tmp_path)
+    Path("mine.yaml").write_text("lr: 1e-3\nepochs: 7\n")
+    poseemo("train", tiny, "-f", "mine.yaml", "-p", "epochs=9")
+    assert (given[0].lr, given[0].epochs, given[1]) == (1e-3, 9, tmp_path / "runs/train/tiny/mine/seed-0")
+
+
+def test_a_preview_of_a_study_makes_nothing(tiny, tmp_path):
+    configs = {"net": {}, "floor": {"architecture": "majority", "seeds": [0]}}
+    (tmp_path / "s.yaml").write_text(yaml.safe_dump({"name": "s", "dataset": str(tiny), "configs": configs}))
+    call = ("study", tmp_path / "s.yaml", "--out", tmp_path / "out")
+    rows = [line.split() for line in poseemo(*call, "--status").stdout.splitlines()]
+    assert rows[0][1:] == ["complete", "running", "started", "stale", "failed", "missing"]
+    assert {row[0]: row[-1] for row in rows[1:] if row} == {"net": "3", "floor": "1", "all": "4"}
+    listed = poseemo(*call, "--dry-run", "--only", "net").stdout.splitlines()
+    assert listed == [f"net seed {k}: missing, would be made in {tmp_path}/out/net/seed-{k}" for k in range(3)]
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_preview_of_an_extraction_makes_nothing(tmp_path):
+    (tmp_path / "v" / "test" / "Anger").mkdir(parents=True)
+    (tmp_path / "v" / "test" / "Anger" / "1.avi").touch()
+    said = poseemo("extract", tmp_path / "v", tmp_path / "out", "--dry-run").stdout
+    assert "1 videos in 1 groups would be" in said and "-> clip test/Anger/1, angry, test, group test/Anger/1" in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_every_command_in_the_documentation_has_the_options_that_it_shows():
+    commands = typer.main.get_command(app).commands
+    pages = [ROOT / "README.md", *(path for path in ROOT.glob("docs/*.md") if path.name != "LOG.md")]
+    texts = [command.help for command in commands.values()]
+    for text in (page.read_text().replace("\\\n", " ") for page in pages):
+        texts += re.findall(r"^```\w*\n(.*?)^```", text, re.M | re.S) + re.findall(r"`(poseemo [^`]+)`", text)
+    shown = [one for text in texts for one in re.findall(r"\bposeemo ([a-z]+)([^`#\n&]*)", text)]
+    assert {name for name, _ in shown} == set(commands)
+    for name, rest in shown:
+        known = {option for parameter in commands[name].params for option in parameter.opts}
+        assert set(re.findall(r" (--?[a-z][a-z-]*)", rest)) <= known | {"--help"}, (name, rest)

@@ -16,8 +16,8 @@ from poseemo_lib.cli.predict import app as predict_app
 from poseemo_lib.data.dataset import Dataset
 from poseemo_lib.data.formats import Recording
 from poseemo_lib.data.formats.npz import write
-from poseemo_lib.errors import UsageError
-from poseemo_lib.inference.live.view import check_screen
+from poseemo_lib.errors import PoseemoError, UsageError
+from poseemo_lib.inference.live.view import View, check_screen
 
 pytest.importorskip("av")
 pytest.importorskip("cv2")
@@ -65,6 +65,18 @@ class TestCommand:
         monkeypatch.chdir(tmp_path / "empty")
         assert invoke(small_run, "--source", keypoint_file, "--headless", "--seconds", 0.5).exit_code == 0
         assert not list((tmp_path / "empty").iterdir())
+
+    def test_options_reach_the_loop_and_what_was_predicted_before_an_error_is_saved(
+        self, small_run, keypoint_file, tmp_path, monkeypatch
+    ):
+        def fail(session, source, **how):
+            raise PoseemoError(f"camera 0: {how['view']} {session.smoothing} {how['seconds']}")
+
+        monkeypatch.setattr("poseemo_lib.inference.live.loop.run_live", fail)
+        options = ("--mirror", "--skeleton-only", "--smoothing", 0, "--seconds", 9, "--save", tmp_path / "w.csv")
+        done = invoke(small_run, "--source", keypoint_file, "--headless", *options)
+        assert str(done.exception) == f"camera 0: {View(mirror=True, hidden=True)} 0.0 9.0"
+        assert done.exception.exit_code == 1 and "prediction" in pd.read_csv(tmp_path / "w.csv")
 
     def test_wrong_calls_come_before_any_work(self, small_run, keypoint_file, tmp_path):
         for arguments, match in (

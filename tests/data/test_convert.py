@@ -52,9 +52,10 @@ def convert(source, src, target, out, **changes):
 
 @pytest.fixture
 def folder(tmp_path):
-    """Three archives, two of them in folders."""
+    """Three archives, two of them in folders, the last with three people."""
     for seed, name in enumerate(("train/happy/001", "test/sad/001", "002")):
-        archive(tmp_path / "src" / f"{name}.npz", seed=seed, label=("happy", "sad", None)[seed], split=None)
+        what = {"label": ("happy", "sad", None)[seed], "people": (2, 2, 3)[seed]}
+        archive(tmp_path / "src" / f"{name}.npz", seed=seed, split=None, **what)
     return tmp_path / "src"
 
 
@@ -72,7 +73,7 @@ def test_every_format_gets_the_numbers(tmp_path, folder, target):
     else:
         names = {path.relative_to(tmp_path / "out").as_posix() for path in report.written}
         assert names == {f"{name}{writer.SUFFIX}" for name in ("002", "train/happy/001", "test/sad/001")}
-    wanted = {recording.keypoints.tobytes() for recording in (made(0), made(1), made(2))}
+    wanted = {recording.keypoints.tobytes() for recording in (made(0), made(1), made(2, 3))}
     found = {
         recording.keypoints.tobytes()
         for path in report.written

@@ -1,3 +1,4 @@
+import re
 import threading
 import time
 
@@ -9,6 +10,7 @@ from poseemo_lib.data.dataset import Dataset
 from poseemo_lib.data.formats import Recording
 from poseemo_lib.errors import PoseemoError, UsageError
 from poseemo_lib.features.preparation import Preparation
+from poseemo_lib.inference.live import view
 from poseemo_lib.inference.live.loop import run_live
 from poseemo_lib.inference.live.session import LiveSession, LiveState
 from poseemo_lib.inference.live.sources import CameraSource, KeypointSource, VideoSource, open_file
@@ -269,3 +271,13 @@ class TestDrawing:
         painter = Painter(Even.info, 1280, view)
         drawn = painter.draw(np.full((240, 320, 3), 200, np.uint8), self.state(self.pose(400) * [1, 4, 1]), 0.0)
         assert abs(self.columns(drawn).mean() - 100) < 2
+
+    def test_it_says_how_full_the_first_window_is_and_how_fast_it_goes(self, monkeypatch):
+        said = []
+        monkeypatch.setattr(view, "draw_overlay", lambda *a, extra_lines, **_: said.append([a[2], *extra_lines]))
+        painter, pose = Painter(Even.info, 320, View()), self.pose(1)
+        painter.draw(np.zeros((240, 320, 3)), LiveState(pose, pose, None, "", 0.4), 0.0)
+        painter.pace.count(time.monotonic())
+        painter.draw(np.zeros((240, 320, 3)), self.state(pose), 0.1)
+        assert [one[0] for one in said] == ["watching 40 %", "nobody seen"]
+        assert re.fullmatch(r"0 frames/s  \d+ ms  0 dropped", said[1][1])

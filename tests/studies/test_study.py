@@ -308,6 +308,15 @@ def test_a_worker_that_cannot_make_the_runs_says_why(order, changes, said):
     assert not order.run.folder.parent.exists()
 
 
+def test_a_run_without_threads_of_its_own_gets_those_of_its_worker(order, monkeypatch):
+    given = []
+    monkeypatch.setattr("poseemo_lib.studies.study._execute", lambda run, *_, **__: given.append(run["threads"]))
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    with pytest.raises(PoseemoError, match="changed meanwhile"):  # nothing was made
+        make_run(Order(order.run, order.parameters | {"threads": 0}, order.out, order.code))
+    assert given == [3]
+
+
 def test_a_notebook_without_its_parameters_cell_stops_the_study(order, tmp_path, monkeypatch):
     monkeypatch.setattr("poseemo_lib.studies.notebook.NOTEBOOKS", tmp_path)
     (tmp_path / "03_train.ipynb").write_text('{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}')

@@ -63,3 +63,12 @@ def test_comments_docstrings_and_layout_do_not_count(copy):
     assert plain_code('def f(x):\n    """Say."""\n    return (x)  # why\n') == plain_code("def f(x): return x")
     assert plain_code('def f():\n    """Only words."""\n') == plain_code("def f(): pass")
     assert plain_code("x = 1") != plain_code("x = 2")
+
+
+def test_parameters_data_split_and_versions_make_another_run_and_the_device_does_not(monkeypatch):
+    given, identity = {"architecture": "bilstm", "lr": 1.0, "device": "cpu"}, run_folder.run_identity
+    found = {identity(given | {"device": device}, "data", "split") for device in ("cpu", "cuda")}
+    found |= {identity(given | {"lr": 2.0}, "data", "split"), identity(given, "other", "split")}
+    found.add(identity(given, "data", "other"))
+    monkeypatch.setattr(run_folder, "numeric_versions", lambda: {"torch": "0"})
+    assert len(found | {identity(given, "data", "split")}) == 5
