@@ -17,7 +17,7 @@ def export(
     inputs: Annotated[
         str,
         typer.Option(
-            help="What the exported network takes: prepared `keypoints`, or `features` that the caller derives from them."
+            help="What the network takes: prepared `keypoints`, or `features` that the caller derives from them."
         ),
     ] = "keypoints",
     check: Annotated[
