@@ -36,8 +36,8 @@ def put(path, content):
     return path
 
 
-def entry(image, x=100.0, joints=17, **more):
-    values = [value for j in range(joints) for value in (x + j, 2.0 * j, 0.5)]
+def entry(image, x=100.0, joints=17, confidence=0.5, **more):
+    values = [value for j in range(joints) for value in (x + j, 2.0 * j, confidence)]
     return {"image_id": image, "category_id": 1, "keypoints": values, "score": 2.5, **more}
 
 

@@ -108,7 +108,7 @@ def test_a_small_file_that_claims_much(tmp_path):
         read("movement", tmp_path / "a.nc")
     with h5py.File(tmp_path / "a.slp", "w") as file:
         file.create_dataset("frames", (10**10,), "f8", chunks=(1000,), compression="gzip")
-    with pytest.raises(FormatError, match="wanted SLEAP's frames of at most"):
+    with pytest.raises(FormatError, match="wanted arrays of at most"):
         read("sleap", tmp_path / "a.slp")
 
 

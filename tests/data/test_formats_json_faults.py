@@ -29,6 +29,7 @@ FAULTS = [
     (alphapose, [entry("0.jpg"), entry("1.jpg", joints=26)], "one number of joints in all entries, got 17, 26"),
     (alphapose, [entry("0.jpg") | {"keypoints": [None] * 51}], "entry 0: keypoints: wanted numbers, got None"),
     (alphapose, [entry("0.jpg") | {"keypoints": [NAN] * 51}], "wanted a person in at least one frame"),
+    (alphapose, [entry("0.jpg", confidence=70)], "confidence: wanted 0 to 1, got up to 70"),
     (alphapose, [entry("a_1.jpg"), entry("a_01.png")], "one image for each frame number"),
     (alphapose, [entry("a_1.jpg"), entry("a_1700000000.jpg")], "wanted frame numbers"),
     (coco, [entry("0.jpg")], "COCO's images and annotations, got a list of 1; .* alphapose"),
@@ -76,8 +77,8 @@ def test_faulty_labels_are_named_in_one_line(tmp_path, text, message):
 
 def test_labels_of_two_kinds_in_one_recording(tmp_path):
     put(tmp_path / "a_1.txt", line())
-    put(tmp_path / "a_2.txt", line(tail=(0.5,)))
-    with pytest.raises(FormatError, match="56 in a_1.txt, 57 in a_2.txt"):
+    put(tmp_path / "a_2.txt", line(channels=2))
+    with pytest.raises(FormatError, match="39 in a_2.txt, 56 in a_1.txt"):
         ultralytics.read(tmp_path, width=640, height=480)
 
 

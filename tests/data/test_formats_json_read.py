@@ -122,12 +122,15 @@ def test_labels_with_and_without_confidence_and_id(tmp_path, tails, tracked, cha
     put(tmp_path / "v_1.txt", "\n".join(lines))
     put(tmp_path / "v_3.txt", line(0.75, tail=tails[1], channels=channels) + "\n")
     put(tmp_path / "classes.txt", "person\n")
+    put(tmp_path / "._v_1.txt", "of macOS")
     assert ultralytics.find(tmp_path) == [tmp_path]
     (found,) = ultralytics.read(tmp_path, width=640, height=480)
     assert found.tracked == tracked and (found.width, found.height) == (640, 480)
     x = [[160, 320], [NAN, NAN], [480, NAN]] if tracked else [[320, 160], [NAN, NAN], [480, NAN]]
     np.testing.assert_array_equal(found.keypoints[:, :, 0, 0], x)
     np.testing.assert_allclose(found.keypoints[0, 0, 5], [x[0][0], 120, 0.9 if channels == 3 else 1])
+    put(tmp_path / "v_4.txt", line(0.75, tail=tails[1][:-1], channels=channels))  # a frame without ids
+    assert not ultralytics.read(tmp_path, width=640, height=480)[0].tracked
 
 
 def test_labels_for_training_have_flags_and_zeros_are_missing(tmp_path):

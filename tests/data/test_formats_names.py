@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from poseemo_lib.data.formats.names import joint_index, pick_named
+from poseemo_lib.data.formats.shared import joint_index, pick_named
 from poseemo_lib.errors import FormatError
 from poseemo_lib.skeleton import COCO_KEYPOINTS, JOINT, JOINT_NAMES
 
@@ -41,9 +41,10 @@ def test_names_agree_with_the_layouts():
 
 def test_picking_by_name():
     keypoints = np.arange(1, 25, dtype=float).reshape(1, 8, 3)
+    keypoints[..., 2] = 0.5
     names = ["tail", "RShoulder", "LShoulder", "nose", "l_hip", "LEFT_HIP_2", "RHip", "left wrist"]
     found = pick_named(keypoints, names, "a.slp")
-    np.testing.assert_array_equal(found[0, JOINT["left_shoulder"]], [7, 8, 1])
+    np.testing.assert_array_equal(found[0, JOINT["left_shoulder"]], [7, 8, 0.5])
     assert (found[0, :, 2] > 0).sum() == 6
     with pytest.raises(FormatError, match="a.slp: wanted one left_shoulder, got 'LShoulder' and 'shoulder_l'"):
         pick_named(keypoints, ["LShoulder", "shoulder_l", *names[:6]], "a.slp")

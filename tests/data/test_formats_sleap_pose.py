@@ -118,7 +118,7 @@ def test_pose_of_mediapipe_with_depth_and_other_components(tmp_path):
         np.testing.assert_array_equal(recording.keypoints[:, 0, JOINT[name], 2], confidence[:, 0, place])
     with pytest.raises(FormatError, match="component with the joints of a body .* got RIGHT_HAND.*, POSE_WORLD"):
         read("pose", save_pose(tmp_path / "b.pose", parts[:2], data[:, :, :54], confidence[:, :, :54]))
-    with pytest.raises(FormatError, match="wanted pixels, got coordinates of at most 2"):
+    with pytest.raises(FormatError, match="wanted pixels, got coordinates of mostly at most 2"):
         read("pose", save_pose(tmp_path / "c.pose", parts, data / 400, confidence))
     with pytest.raises(FormatError, match="fps: wanted a number from 1 to 1000, got 0.0; --set fps"):
         read("pose", save_pose(tmp_path / "d.pose", parts, data, confidence, fps=0.0))

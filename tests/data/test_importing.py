@@ -107,7 +107,7 @@ def test_the_same_import_goes_on_after_a_stop(tmp_path, monkeypatch):
 
 def test_a_second_recording_of_one_name_is_a_fault(tmp_path):
     for name in ("happy_1.npz", "happy_1.NPZ"):
-        np.savez(tmp_path / "a.npz", keypoints=np.ones((4, 17, 3)))
+        np.savez(tmp_path / "a.npz", keypoints=np.full((4, 17, 3), (100, 50, 1.0)))
         (tmp_path / "a.npz").rename(tmp_path / name)
     report = import_dataset("npz", tmp_path, tmp_path / "out", name="x", label_pattern="(?P<label>happy)")
     assert len(report.faults) == 1 and "taken" in report.faults[0] and report.clips == Counter(happy=1)

@@ -125,6 +125,7 @@ def test_other_layouts(tmp_path):
         ([annotation(keypoint_score=np.zeros((2, 4, 17)))], "at least one frame, got none in 4 frames"),
         ([annotation(keypoint=np.zeros((2, 4), "i4,i4"))], "not a sound pickle"),
         ({"split": {"train": [1]}, "annotations": [annotation()]}, "split train: wanted a list of names"),
+        ({"split": ["a"], "annotations": [annotation()]}, "wanted a dict as split and a list as classes"),
     ],
 )
 def test_faulty_content_is_named(tmp_path, content, message):
@@ -211,6 +212,9 @@ def test_claims_of_memory_are_not_believed(tmp_path):
         b"}" + b"(" * 500_000 + b"t" * 500_000 + b"I1\ns.",  # a key that is nested deeply
     ):
         refused(tmp_path / "huge.pkl", program)
+    # One array that a thousand annotations share.
+    many = [annotation(frames=5000, keypoint_score=None)] * 1000
+    refused(tmp_path / "shared.pkl", pickle.dumps(many), "claim more than the file holds")
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # kB
 
 

@@ -26,7 +26,6 @@ from poseemo_lib.data.formats.frames import (
     arrange,
     boxes,
     check_spread,
-    mark_poses,
     mean_scores,
     seen_people,
     shortest,
@@ -34,7 +33,16 @@ from poseemo_lib.data.formats.frames import (
     unique_names,
     without_ending,
 )
-from poseemo_lib.data.formats.shared import Fps, Side, in_words, load_json, make_recording, numbers, with_options
+from poseemo_lib.data.formats.shared import (
+    Fps,
+    Side,
+    in_words,
+    load_json,
+    make_recording,
+    mark_unseen,
+    numbers,
+    with_options,
+)
 from poseemo_lib.errors import FormatError
 from poseemo_lib.files import write_text
 from poseemo_lib.skeleton import JOINT_NAMES, to_coco17
@@ -61,16 +69,17 @@ def read_results(content, path, fps: Fps, width: Side, height: Side) -> list[Rec
         raise FormatError(f"{path}: wanted a list of results with image_id and keypoints, got {in_words(content)}")
     poses = _stack([_keypoints(entry, f"{path}: entry {i}") for i, entry in enumerate(content)], path)
     ids = [_first(entry.get("idx")) for entry in content]
+    ids = ids if any(ids) else [None] * len(ids)
     recordings = []
     groups = _by_clip([entry["image_id"] for entry in content], path)
-    for clip, (rows, frames) in groups.items():
+    for clip, members in groups.items():
         where = path if len(groups) == 1 else f"{path}: {clip}"
+        frames = [frame for _, frame in members]
         check_spread(frames, where)
         # The frames of a video are named `0.jpg`, `1.jpg`, ...
-        from_video = re.fullmatch(r"(0|[1-9][0-9]*)\.jpg", str(content[rows[0]]["image_id"]))
-        first = 0 if from_video else frames.min()
-        own = [ids[row] for row in rows] if any(ids) else None
-        keypoints, tracked = arrange(poses[rows], frames - first, own, frames.max() - first + 1, where)
+        from_video = re.fullmatch(r"(0|[1-9][0-9]*)\.jpg", str(content[members[0][0]]["image_id"]))
+        people = [(frame, poses[row], ids[row]) for row, frame in members]
+        keypoints, tracked = arrange(people, 0 if from_video else min(frames), max(frames))
         name = clip if len(groups) > 1 else None
         recordings.append(make_recording(keypoints, where, fps, width, height, tracked=tracked, name=name))
     return recordings
@@ -94,7 +103,7 @@ def _stack(values: list[np.ndarray], path) -> np.ndarray:
         raise FormatError(f"{path}: wanted one number of joints in all entries, got {', '.join(map(str, counts))}")
     layout = _LAYOUTS[counts[0]]
     body = np.stack(values).reshape(len(values), -1, 3)[:, : len(JOINT_NAMES[layout])]
-    return to_coco17(mark_poses(body), layout)
+    return to_coco17(mark_unseen(body, path), layout)
 
 
 def _first(value):
@@ -104,8 +113,8 @@ def _first(value):
     return value
 
 
-def _by_clip(images: list, path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Name without number -> rows and frame numbers of its people."""
+def _by_clip(images: list, path) -> dict[str, list[tuple[int, int]]]:
+    """Name without number -> row and frame number of each of its people."""
     split = {image: split_number(without_ending(str(image))) for image in images}
     if len({(clip, number or 0) for clip, number in split.values()}) < len(split):
         raise FormatError(f"{path}: wanted one image for each frame number, got two of one number")
@@ -113,7 +122,7 @@ def _by_clip(images: list, path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     for row, image in enumerate(images):
         clip, number = split[image]
         groups[clip].append((row, number or 0))
-    return {clip: tuple(np.array(found).T) for clip, found in groups.items()}
+    return groups
 
 
 def write(recordings: list[Recording], path) -> None:

@@ -31,22 +31,22 @@ from poseemo_lib.data.formats.frames import (
     boxes,
     check_spread,
     flags_to_confidence,
-    mark_poses,
     seen_people,
     shortest,
     split_number,
     unique_names,
     without_ending,
 )
-from poseemo_lib.data.formats.names import match_names, pick_named
 from poseemo_lib.data.formats.shared import (
     Fps,
     Side,
     in_words,
     load_json,
     make_recording,
+    match_names,
     numbers,
     own_told,
+    pick_named,
     with_options,
 )
 from poseemo_lib.errors import FormatError
@@ -74,11 +74,10 @@ def read(path, *, fps: Fps = None, width: Side = None, height: Side = None) -> l
         raise FormatError(f"{path}: wanted a person in at least one image, got none in {len(images)} images")
     recordings = []
     for name, frames in groups:
-        where, first = f"{path}: {name}" if len(groups) > 1 else path, min(frames)
-        found = [(frame - first, row) for frame, image in frames.items() for row in _rows(rows, image)]
-        at, own = np.array(found).T
-        ids = [people[row].get("track_id") for row in own]
-        keypoints, tracked = arrange(poses[own], at, ids, max(frames) - first + 1, where)
+        where = f"{path}: {name}" if len(groups) > 1 else path
+        shown = [(frame, row) for frame, image in frames.items() for row in _rows(rows, image)]
+        seen = [(frame, poses[row], people[row].get("track_id")) for frame, row in shown]
+        keypoints, tracked = arrange(seen, min(frames), max(frames))
         video = videos.get(name, {})
         told = {"fps": video.get("fps"), **{side: _side(frames, side, where) for side in ("width", "height")}}
         told |= own_told(video)
@@ -118,7 +117,7 @@ def _poses(people: list[dict], names: list[str], path) -> np.ndarray:
     visible = values[..., 2]
     plain = np.isnan(scores) | (visible <= 0)
     values[..., 2] = np.where(plain, flags_to_confidence(visible), scores)
-    return pick_named(mark_poses(values), names, path)
+    return pick_named(values, names, path)
 
 
 def _exactly(values, wanted: int, where: str) -> np.ndarray:

@@ -3,25 +3,18 @@
 import re
 from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
+from numbers import Real
 from pathlib import Path
 
 import numpy as np
 
-from poseemo_lib.clips import mark_missing
 from poseemo_lib.data.formats import Recording, files_under
-from poseemo_lib.data.formats.shared import check_seen
 from poseemo_lib.errors import FormatError, UsageError
 
 # `walk_000012` is frame 12 of `walk`. More than 18 digits are not a frame number.
 _NUMBERED = re.compile(r"(?P<clip>.*?)[_\-. ]?(?P<frame>[0-9]{0,18})", re.DOTALL)
 # A track needs a slot in every frame: with more slots than these, tracks are not used, and people are linked anew.
 _MOST_SLOTS = 4_000_000
-
-
-def mark_poses(values: np.ndarray) -> np.ndarray:
-    """Give what was not seen its one form, as :func:`poseemo_lib.clips.mark_missing`; too large is not seen."""
-    with np.errstate(over="ignore"):
-        return mark_missing(values)
 
 
 def flags_to_confidence(visible: np.ndarray) -> np.ndarray:
@@ -31,7 +24,7 @@ def flags_to_confidence(visible: np.ndarray) -> np.ndarray:
 
 
 def split_number(name: str) -> tuple[str, int | None]:
-    """Split a name without its ending into the clip's name and the frame's number, none where it has no number."""
+    """Split a name without its ending into the clip's name and the frame's number, if any."""
     match = _NUMBERED.fullmatch(name)
     return match["clip"], int(match["frame"]) if match["frame"] else None
 
@@ -62,13 +55,13 @@ def find_frames(src, ending: str, wanted: Callable[[Path], bool] = Path.is_file)
 
 
 def frame_files(path: Path, ending: str, wanted: Callable[[Path], bool] = Path.is_file) -> dict[int, Path]:
-    """Return the files of a recording that :func:`find_frames` found, by frame number; none where there are none.
+    """Return the files of a recording that :func:`find_frames` found, by frame number, or none.
 
-    FormatError where they are of several recordings, two have one number, or the numbers are not frame numbers.
+    FormatError if they are of several recordings, two have one number, or the numbers are not frame numbers.
     """
     folder = path if path.is_dir() else path.parent
     files = [path] if path.is_file() else folder.glob("*")
-    files = [file for file in files if file.name.lower().endswith(ending) and wanted(file)]
+    files = [file for file in files if file.name.lower().endswith(ending) and file.name[0] != "." and wanted(file)]
     if not path.exists():
         files = [file for file in files if _clip(file, ending) == path.name]
     if len(names := {_clip(file, ending) for file in files}) > 1:
@@ -84,54 +77,33 @@ def frame_files(path: Path, ending: str, wanted: Callable[[Path], bool] = Path.i
 
 
 def check_spread(frames: Iterable[int], where, most: int = 100) -> None:
-    """Raise :class:`FormatError` where numbers are more than `most` apart on average: they are not those of frames."""
+    """Raise :class:`FormatError` if numbers are more than `most` apart on average: they are not those of frames."""
     frames = set(frames)
     spread = max(frames) - min(frames) + 1
     if spread > most * len(frames) or min(frames) < 0:
         raise FormatError(f"{where}: wanted frame numbers, got {len(frames)} frames over {spread} numbers")
 
 
-def arrange(
-    poses: np.ndarray, frames: np.ndarray, ids: Sequence | None, n_frames: int, where
-) -> tuple[np.ndarray, bool]:
-    """Put people into frames and slots.
+def arrange(people: Sequence[tuple[int, np.ndarray, object]], first: int, last: int) -> tuple[np.ndarray, bool]:
+    """Put people into slots and into the frames `first` to `last`.
 
-    Parameters
-    ----------
-    poses : array (N, 17, 3), float32
-        People of all frames, in the file's order; those of whom nothing was seen are left out.
-    frames : array (N,), int
-        0 to n_frames - 1.
-    ids : sequence of N, optional
-        Who each person is; used where all are numbers, and no frame has one of them twice.
-
-    Returns
-    -------
-    keypoints : array (T, P, 17, 3), float32
-        FormatError where nobody is seen in any frame.
-    tracked : bool
-        Whether a slot is one person, in the order of the ids; else people fill the slots in the file's order.
+    Each of `people` is (frame, pose (17, 3), id); those of whom nothing was seen are left out. Returns keypoints
+    (T, P, 17, 3), float32, and whether a slot is one person. It is if all ids are numbers, and no frame has one of them
+    twice: then slots are in the order of the ids, else in the order of `people`.
     """
-    seen = (poses[..., 2] > 0).any(-1)
-    poses, frames = poses[seen], np.asarray(frames)[seen]
-    slots = None if ids is None else _track_slots(np.asarray(ids)[seen], frames, n_frames)
-    tracked = slots is not None
+    people = [one for one in people if (one[1][:, 2] > 0).any()]
+    frames = np.array([frame for frame, _, _ in people], np.int64) - first
+    ids = np.array([own if isinstance(own, Real) and abs(own) < 2**53 else np.nan for _, _, own in people], float)
+    n_frames = last - first + 1
+    names, slots = np.unique(ids, return_inverse=True)
+    once = len(set(zip(frames, slots, strict=True))) == len(slots)
+    tracked = bool(np.isfinite(ids).all()) and once and n_frames * len(names) <= _MOST_SLOTS
     if not tracked:  # the place of each among the people of its frame
         order = np.argsort(frames, kind="stable")
-        slots = np.empty(len(frames), np.int64)
         slots[order] = np.arange(len(frames)) - np.searchsorted(frames[order], frames[order])
     keypoints = np.full((n_frames, max(slots, default=0) + 1, 17, 3), [np.nan, np.nan, 0], np.float32)
-    keypoints[frames, slots] = poses
-    check_seen(keypoints, where)
+    keypoints[frames, slots] = np.array([pose for _, pose, _ in people]).reshape(-1, 17, 3)
     return keypoints, tracked
-
-
-def _track_slots(ids: np.ndarray, frames: np.ndarray, n_frames: int) -> np.ndarray | None:
-    if ids.dtype.kind not in "if" or not np.isfinite(ids).all():
-        return None
-    names, slots = np.unique(ids, return_inverse=True)
-    once = len(np.unique(frames * len(names) + slots)) == len(slots)
-    return slots if once and n_frames * len(names) <= _MOST_SLOTS else None
 
 
 def seen_people(recording: Recording) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -160,7 +132,7 @@ def shortest(values: np.ndarray) -> list:
 
 
 def new_folder(path, ending: str) -> Path:
-    """Make a folder for frames; UsageError where it holds frames already, which would mix with the new ones."""
+    """Make a folder for frames; UsageError if it holds frames already, which would mix with the new ones."""
     path = Path(path)
     if path.is_file() or next((f for f in path.glob("*") if f.name.lower().endswith(ending)), None):
         raise UsageError(f"{path}: wanted a new folder, or one without files named *{ending}, got one with some")
@@ -169,6 +141,6 @@ def new_folder(path, ending: str) -> Path:
 
 
 def unique_names(recordings: Sequence[Recording]) -> list[str]:
-    """Return each recording's name, or their numbers where one has none or two are the same."""
+    """Return each recording's name, or their numbers if one has none or two are the same."""
     names = [recording.name or recording.suffix.lstrip("@") for recording in recordings]
     return names if all(names) and len(set(names)) == len(names) else [f"{i:06d}" for i in range(len(names))]

@@ -16,10 +16,17 @@ from typing import Literal
 
 import numpy as np
 
-from poseemo_lib.clips import mark_missing
 from poseemo_lib.data.formats import Recording
 from poseemo_lib.data.formats.npz import load_arrays, told_value
-from poseemo_lib.data.formats.shared import Fps, Side, check_seen, make_recording, told_number, with_options
+from poseemo_lib.data.formats.shared import (
+    Fps,
+    Side,
+    check_seen,
+    make_recording,
+    mark_unseen,
+    told_number,
+    with_options,
+)
 from poseemo_lib.errors import FormatError, UsageError
 from poseemo_lib.skeleton import from_coco17, to_coco17
 
@@ -48,7 +55,7 @@ def read(
     several people, each keeps one slot.
     """
     arrays = load_arrays(path)
-    keypoints = mark_missing(to_coco17(_landmarks(_pick(arrays, path), third), "blazepose33"))
+    keypoints = mark_unseen(to_coco17(_landmarks(_pick(arrays, path), third), "blazepose33"), path)
     check_seen(keypoints, path)
     told = {name: told_value(arrays, name) for name in ("fps", "width", "height")}
     if units == "parts" or (units == "auto" and np.nanmax(np.abs(keypoints[..., :2])) <= _FARTHEST_SHARE):

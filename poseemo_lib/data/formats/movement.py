@@ -13,10 +13,17 @@ Source: `movement.validators.datasets.ValidPosesInputs` of movement 0.15 (BSD-3-
 
 import numpy as np
 
-from poseemo_lib.clips import mark_missing
 from poseemo_lib.data.formats import Recording
-from poseemo_lib.data.formats.names import pick_named
-from poseemo_lib.data.formats.shared import LARGEST, Fps, Side, extra, make_recording, own_told, with_options
+from poseemo_lib.data.formats.shared import (
+    LARGEST,
+    Fps,
+    Side,
+    extra,
+    make_recording,
+    own_told,
+    pick_named,
+    with_options,
+)
 from poseemo_lib.errors import FormatError
 from poseemo_lib.skeleton import COCO_KEYPOINTS
 from poseemo_lib.text import first_line
@@ -40,8 +47,8 @@ def read(path, *, fps: Fps = None, width: Side = None, height: Side = None) -> l
     told |= own_told(dataset.attrs)
     fps = told["fps"] or fps or 25.0
     values = np.concatenate([_values(dataset, "position"), _confidence(dataset, path)], -1)
-    keypoints = _in_time(mark_missing(values), dataset, fps, path)
-    keypoints = pick_named(keypoints, [str(name) for name in dataset["keypoints"].values], path)
+    poses = pick_named(values, [str(name) for name in dataset["keypoints"].values], path)
+    keypoints = _in_time(poses, dataset, fps, path)
     tracked = not np.array_equal(dataset.attrs.get("tracked", 1), 0)
     return [make_recording(keypoints, path, fps, width, height, told, tracked=tracked)]
 
@@ -53,8 +60,9 @@ def _load(path):
         import h5py
         import xarray
     try:
-        with h5py.File(path) as file:  # where this fails in h5netcdf, it complains a second time on its way out
-            file.attrs.get("_nc3_strict")
+        with h5py.File(path) as file:  # with some damaged attributes h5netcdf never ends
+            for each in (file, *file.values()):
+                dict(each.attrs)
         with xarray.open_dataset(path, engine="h5netcdf", decode_times=False) as dataset:
             dataset = dataset.rename({old: new for old, new in _SINGULAR.items() if old in dataset.dims})
             _check(dataset, path)
@@ -106,7 +114,7 @@ def _in_time(keypoints: np.ndarray, dataset, rate: float, path) -> np.ndarray:
     if not np.isfinite(index).all() or (np.diff(index) < 1).any() or index[-1] + 1 > _MOST_SPREAD * len(index):
         got = f"{len(index)} times over {times[-1] - times[0]:g} at {rate:g} frames per second"
         raise FormatError(f"{path}: wanted times that rise by a frame or more, got {got}")
-    out = mark_missing(np.zeros((int(index[-1]) + 1, *keypoints.shape[1:]), np.float32))
+    out = np.full((int(index[-1]) + 1, *keypoints.shape[1:]), [np.nan, np.nan, 0], np.float32)
     out[index.astype(int)] = keypoints
     return out
 

@@ -11,9 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.lib import format as npy
 
-from poseemo_lib.clips import mark_missing
 from poseemo_lib.data.formats import Recording
-from poseemo_lib.data.formats.shared import LARGEST, Fps, Side, make_recording, with_options
+from poseemo_lib.data.formats.shared import LARGEST, Fps, Side, make_recording, mark_unseen, with_options
 from poseemo_lib.errors import FormatError
 from poseemo_lib.text import first_line
 
@@ -41,9 +40,7 @@ def _keypoints(found: np.ndarray | None, others: dict, path) -> np.ndarray:
     if people.dtype.kind not in "fiu" or people.ndim != 4 or people.shape[2:] != (17, 3) or not people.size:
         got = f"{found.dtype} of {found.shape}"
         raise FormatError(f"{path}: keypoints: wanted numbers of the shape (frames, people, 17, 3), got {got}")
-    if (largest := np.nanmax(people[..., 2], initial=0)) > 2:  # some tools give a little more than 1; percent are wrong
-        raise FormatError(f"{path}: confidence: wanted 0 to 1, got up to {largest:g}")
-    return mark_missing(people)
+    return mark_unseen(people, path)
 
 
 def told_value(arrays: dict[str, np.ndarray], name: str):

@@ -19,12 +19,20 @@ from poseemo_lib.data.formats.frames import (
     arrange,
     find_frames,
     frame_files,
-    mark_poses,
     new_folder,
     seen_people,
     shortest,
 )
-from poseemo_lib.data.formats.shared import Fps, Side, in_words, load_json, make_recording, numbers, with_options
+from poseemo_lib.data.formats.shared import (
+    Fps,
+    Side,
+    in_words,
+    load_json,
+    make_recording,
+    mark_unseen,
+    numbers,
+    with_options,
+)
 from poseemo_lib.errors import FormatError
 from poseemo_lib.files import write_text
 from poseemo_lib.skeleton import from_coco17, to_coco17
@@ -49,36 +57,24 @@ def find(src) -> list[Path]:
 def read(path, *, fps: Fps = 25.0, width: Side = None, height: Side = None) -> list[Recording]:
     """Read the frames of one recording, a folder of frames, folder / name (see :func:`find`) or a frame: a list of one.
 
-    Give `width` and `height` where positions are divided by the size: the smallest picture differs between recordings.
+    Give `width` and `height` if positions are to be divided by them: the smallest picture differs between recordings.
     """
     path = Path(path)
     files = frame_files(path, _ENDING)
     if not files:
         raise FormatError(f"{path}: wanted files named *{_ENDING}, found none")
-    first, last = min(files), max(files)
-    found = {number: _read_people(file) for number, file in files.items()}
-    ids = [person for _, own in found.values() for person in own]
-    keypoints, tracked = arrange(
-        np.concatenate([poses for poses, _ in found.values()]),
-        np.repeat(np.array(list(found)) - first, [len(poses) for poses, _ in found.values()]),
-        ids if min(ids, default=-1) >= 0 else None,
-        last - first + 1,
-        path,
-    )
-    if np.nanmax(keypoints[..., :2]) <= 1:
-        raise FormatError(f"{path}: wanted pixels, got coordinates of at most 1; run OpenPose with --keypoint_scale 0")
+    people = [(number, *person) for number, file in files.items() for person in _read_people(file)]
+    keypoints, tracked = arrange(people, min(files), max(files))
     return [make_recording(keypoints, path, fps, width, height, tracked=tracked)]
 
 
-def _read_people(path) -> tuple[np.ndarray, list[int]]:
-    """Return the people of one frame of whom something was seen, (P, 17, 3), and their ids."""
+def _read_people(path) -> list[tuple[np.ndarray, int | None]]:
+    """Return the pose (17, 3) and the id of each person of one frame."""
     content = load_json(path)
-    people = content.get("people") if isinstance(content, dict) else content
-    if not isinstance(people, list) or isinstance(content, list):
-        raise FormatError(f"{path}: wanted OpenPose's list of people, got {in_words(people)}")
-    poses = [_pose(person, f"{path}: person {i}") for i, person in enumerate(people)]
-    kept = [i for i, pose in enumerate(poses) if (pose[:, 2] > 0).any()]
-    return np.array([poses[i] for i in kept]).reshape(-1, 17, 3), [_person_id(people[i]) for i in kept]
+    people = content.get("people") if isinstance(content, dict) else None
+    if not isinstance(people, list):
+        raise FormatError(f"{path}: wanted OpenPose's list of people, got {in_words(content)}")
+    return [(_pose(person, f"{path}: person {i}"), _person_id(person)) for i, person in enumerate(people)]
 
 
 def _pose(person, where: str) -> np.ndarray:
@@ -86,13 +82,13 @@ def _pose(person, where: str) -> np.ndarray:
     count = len(values) if isinstance(values, list) else 0
     if count not in _LAYOUTS:
         raise FormatError(f"{where}: wanted 75 (BODY_25) or 54 (COCO-18) values, got {count}")
-    return to_coco17(mark_poses(numbers(values, where).reshape(-1, 3)), _LAYOUTS[count])
+    return to_coco17(mark_unseen(numbers(values, where).reshape(-1, 3), where), _LAYOUTS[count])
 
 
-def _person_id(person: dict) -> int:
+def _person_id(person: dict) -> int | None:
     value = person.get("person_id")
     value = value[0] if isinstance(value, list) and value else value
-    return value if type(value) is int else -1
+    return value if type(value) is int and value >= 0 else None
 
 
 def write(recordings: list[Recording], path) -> None:

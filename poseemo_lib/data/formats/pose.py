@@ -1,8 +1,7 @@
 """The binary `.pose` of sign language processing, through pose-format: joints by name, with rate and size.
 
-Joints are found by their names (see :mod:`poseemo_lib.data.formats.names`) in the component of the body: the first of
-`POSE_LANDMARKS` (MediaPipe), `pose_keypoints_2d` (OpenPose), `BODY` and the like that has them. Where a component has a
-depth it is not used.
+Joints are found by their names (see `joint_index` in `shared`) in the component of the body: the first of
+`POSE_LANDMARKS` (MediaPipe), `pose_keypoints_2d` (OpenPose), `BODY` and the like that has them. A depth is not used.
 
 Versions 0.0 to 0.2 are read. In version 0.0 pose-format takes the first person of every frame.
 
@@ -16,10 +15,17 @@ from pathlib import Path
 
 import numpy as np
 
-from poseemo_lib.clips import mark_missing
 from poseemo_lib.data.formats import Recording
-from poseemo_lib.data.formats.names import match_names, pick_named
-from poseemo_lib.data.formats.shared import Fps, Side, check_seen, extra, make_recording, read_bytes, with_options
+from poseemo_lib.data.formats.shared import (
+    Fps,
+    Side,
+    extra,
+    make_recording,
+    match_names,
+    pick_named,
+    read_bytes,
+    with_options,
+)
 from poseemo_lib.errors import FormatError
 from poseemo_lib.skeleton import COCO_KEYPOINTS, EDGES
 from poseemo_lib.text import first_line
@@ -42,10 +48,7 @@ def read(path, *, tracked: bool = False, fps: Fps = None, width: Side = None, he
     first, names = _body_component(header, path)
     joints = slice(first, first + len(names))
     joined = np.concatenate([np.ma.getdata(body.data)[:, :, joints, :2], body.confidence[:, :, joints, None]], -1)
-    keypoints = pick_named(mark_missing(joined), names, path)
-    check_seen(keypoints, path)
-    if np.nanmax(np.abs(keypoints[..., :2])) <= 2:
-        raise FormatError(f"{path}: wanted pixels, got coordinates of at most 2; write it before `normalize`")
+    keypoints = pick_named(joined, names, path)
     # The shortest number that is the file's float32. A side of 0 is one that the file does not know.
     told = {"fps": float(str(np.float32(body.fps)))}
     told |= {side: getattr(header.dimensions, side) or None for side in ("width", "height")}

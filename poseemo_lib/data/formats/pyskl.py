@@ -24,9 +24,8 @@ import numpy as np
 
 from poseemo_lib.clips import EMOTIONS, SPLITS
 from poseemo_lib.data.formats import Recording
-from poseemo_lib.data.formats.frames import mark_poses
 from poseemo_lib.data.formats.plain_pickle import as_array, load_plain
-from poseemo_lib.data.formats.shared import Fps, Side, in_words, make_recording, with_options
+from poseemo_lib.data.formats.shared import Fps, Side, in_words, make_recording, mark_unseen, with_options
 from poseemo_lib.errors import FormatError, UsageError
 from poseemo_lib.skeleton import JOINT_NAMES, to_coco17
 
@@ -73,11 +72,14 @@ def read(
     annotations, splits, known = _contents(load_plain(path), path)
     split_of = _split_table(splits, protocol, path)
     names = list(classes) if classes is not None else known
-    recordings = []
+    left, recordings = Path(path).stat().st_size, []
     for i, annotation in enumerate(annotations):
         name = _name(annotation, f"{path}: annotation {i}")
         where = f"{path}: {name if name.isprintable() else repr(name)}"
         keypoints = _keypoints(annotation, layout, where)
+        left -= as_array(annotation["keypoint"]).nbytes
+        if left < 0:  # annotations may share an array
+            raise FormatError(f"{where}: its arrays and those before claim more than the file holds")
         label = _label(annotation.get("label"), names, where)
         told = {"fps": annotation.get("fps"), "label": label, "split": split_of.get(name)}
         size = _size(annotation.get("img_shape"), where) or (width, height)
@@ -96,7 +98,10 @@ def _contents(content, path) -> tuple[list, dict, list[str] | None]:
         raise FormatError(f"{path}: wanted PYSKL's dict with split and annotations, got {got[:200]}")
     if not annotations:
         raise FormatError(f"{path}: wanted annotations, got none")
-    return annotations, content.get("split") or {}, content.get("classes")
+    splits, classes = content.get("split") or {}, content.get("classes")
+    if not isinstance(splits, dict) or not isinstance(classes, list | None):
+        raise FormatError(f"{path}: wanted a dict as split and a list as classes, got {in_words(splits)}")
+    return annotations, splits, classes
 
 
 def _split_table(splits: dict, protocol: str | None, path) -> dict[str, str]:
@@ -152,7 +157,7 @@ def _keypoints(annotation: dict, layout: str | None, where: str) -> np.ndarray:
     if frames != xy.shape[1]:
         raise FormatError(f"{where}: wanted total_frames as in keypoint, {xy.shape[1]}, got {in_words(frames)}")
     score = (xy != 0).any(-1) if score is None else score  # without scores, what is not at 0, 0 has confidence 1
-    return _coco17(mark_poses(np.concatenate([xy, score[..., None]], -1).swapaxes(0, 1)), layout, where)
+    return _coco17(mark_unseen(np.concatenate([xy, score[..., None]], -1).swapaxes(0, 1), where), layout, where)
 
 
 def _coco17(keypoints: np.ndarray, layout: str | None, where: str) -> np.ndarray:

@@ -4,7 +4,7 @@ import functools
 import inspect
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from numbers import Real
 from pathlib import Path
@@ -13,15 +13,22 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field, TypeAdapter, ValidationError
 
-from poseemo_lib.clips import SPLITS
+from poseemo_lib.clips import SPLITS, mark_missing
 from poseemo_lib.data.formats import Recording
 from poseemo_lib.errors import FormatError, UsageError
+from poseemo_lib.skeleton import COCO_KEYPOINTS, JOINT
 
 # The options that nearly every format has: frames per second, and the size of the picture in pixels.
 Fps = Annotated[float, Field(ge=1, le=1000)] | None
 Side = Annotated[int, Field(ge=1)] | None
 # Bytes of the arrays in one file, unpacked: 10 million poses. A small packed file can claim any size.
 LARGEST = 2**31
+_WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+")
+_SIDES = {"l": "left", "left": "left", "r": "right", "right": "right"}
+_PARTS = ("eye", "ear", "shoulder", "elbow", "wrist", "hip", "knee", "ankle")
+_RUN_TOGETHER = re.compile(rf"(left|right|l|r)({'|'.join(_PARTS)})|({'|'.join(_PARTS)})(left|right|l|r)")
+# A person's body has more joints than this; the nose, ears and tail of a mouse are fewer.
+_FEWEST = 5
 
 
 def with_options(function: Callable) -> Callable:
@@ -53,7 +60,7 @@ def extra(package: str):
 
 
 def read_bytes(path) -> bytes:
-    """Return a file's content; FormatError where it cannot be read."""
+    """Return a file's content; FormatError if it cannot be read."""
     try:
         return Path(path).read_bytes()
     except OSError as error:
@@ -61,12 +68,12 @@ def read_bytes(path) -> bytes:
 
 
 def read_text(path) -> str:
-    """Return the content of a text file in UTF-8, without a byte order mark; FormatError where it cannot be read."""
+    """Return the content of a text file in UTF-8, without a byte order mark; FormatError if it cannot be read."""
     return read_bytes(path).decode("utf-8-sig", errors="replace")
 
 
 def load_json(path):
-    """Parse a JSON file in UTF-8, UTF-16 or UTF-32; FormatError where it cannot be read or is damaged."""
+    """Parse a JSON file in UTF-8, UTF-16 or UTF-32; FormatError if it cannot be read or is damaged."""
     try:
         return json.loads(read_bytes(path))
     except (ValueError, RecursionError) as error:  # also bytes that are no text
@@ -92,8 +99,20 @@ def numbers(values, where: str) -> np.ndarray:
     raise FormatError(f"{where}: wanted numbers, got {in_words(got)}")
 
 
+def mark_unseen(values: np.ndarray, where) -> np.ndarray:
+    """Give joints (..., 3) that were not seen their one form, as :func:`poseemo_lib.clips.mark_missing` does.
+
+    FormatError if the confidence has another scale, such as percent; some tools give a little more than 1.
+    """
+    finite = values[..., 2][np.isfinite(values[..., 2])]
+    if (largest := finite.max(initial=0)) > 2:
+        raise FormatError(f"{where}: confidence: wanted 0 to 1, got up to {largest:g}")
+    with np.errstate(over="ignore"):
+        return mark_missing(values)
+
+
 def check_seen(keypoints: np.ndarray, where) -> None:
-    """Raise :class:`FormatError` where no joint is seen in any frame."""
+    """Raise :class:`FormatError` if no joint is seen in any frame."""
     if not (keypoints[..., 2] > 0).any():
         raise FormatError(f"{where}: wanted a person in at least one frame, got none in {len(keypoints)} frames")
 
@@ -104,9 +123,12 @@ def make_recording(
     """Make a recording from keypoints (T, P, 17, 3), the options, and what the file says.
 
     `told` may hold the file's ``fps``, ``width``, ``height``, ``label`` and ``split``; `more` are other fields of the
-    recording. FormatError where nobody is seen in any frame, or the file says something that cannot be.
+    recording. FormatError if nobody is seen, places are not in pixels, or the file says something impossible.
     """
     check_seen(keypoints, where)
+    if np.nanmedian(np.abs(keypoints[..., :2])) <= 2:
+        hint = "write the file without normalising it (OpenPose: --keypoint_scale 0)"
+        raise FormatError(f"{where}: wanted pixels, got coordinates of mostly at most 2; {hint}")
     told = told or {}
     right, bottom = np.ceil(np.maximum(np.nanmax(keypoints[..., :2], axis=(0, 1, 2)), 1))
     fps = fps or told_number(told, "fps", where, most=1000) or 25.0
@@ -125,9 +147,52 @@ def own_told(said: Mapping) -> dict:
 
 
 def told_number(told: Mapping, key: str, where, most: int = 100_000) -> float | None:
-    """Return a number that a file says, or None; FormatError where it is not 1 to `most`."""
+    """Return a number that a file says, or None; FormatError if it is not 1 to `most`."""
     value = told.get(key)
     if value is not None and (isinstance(value, bool) or not isinstance(value, Real) or not 1 <= value <= most):
         got = f"{in_words(value)}; --set {key}=... replaces it"
         raise FormatError(f"{where}: {key}: wanted a number from 1 to {most}, got {got}")
     return value
+
+
+def joint_index(name: str) -> int | None:
+    """Return the number of the COCO keypoint that a name stands for, or None.
+
+    `left_shoulder`, `LShoulder`, `shoulder_l` and `Left Shoulder` are one joint. A name counts only if it says a side
+    and a body part and nothing else: `left_eye_inner` is not the eye, and `left_hand` is not the wrist.
+    """
+    words = [word.lower() for word in _WORD.findall(str(name).rpartition(":")[2])]
+    if len(words) == 1 and (together := _RUN_TOGETHER.fullmatch(words[0])):
+        words = [word for word in together.groups() if word]
+    if words == ["nose"]:
+        return JOINT["nose"]
+    sides = [_SIDES[word] for word in words if word in _SIDES]
+    parts = [word for word in words if word in _PARTS]
+    return JOINT[f"{sides[0]}_{parts[0]}"] if len(words) == 2 and len(sides) == len(parts) == 1 else None
+
+
+def match_names(names: Sequence[str], where) -> dict[int, int]:
+    """Find the COCO keypoints among the joints of a file: number of the keypoint -> place in `names`.
+
+    FormatError if two names stand for one joint, a shoulder is missing, or there are fewer than five joints.
+    """
+    found: dict[int, int] = {}
+    for place, name in enumerate(names):
+        joint = joint_index(name)
+        if joint in found:
+            raise FormatError(f"{where}: wanted one {COCO_KEYPOINTS[joint]}, got {names[found[joint]]!r} and {name!r}")
+        if joint is not None:
+            found[joint] = place
+    if len(found) < _FEWEST or not {JOINT["left_shoulder"], JOINT["right_shoulder"]} <= set(found):
+        some = ", ".join(map(str, names[:8])) + (", ..." if len(names) > 8 else "")
+        wanted = f"joints named like COCO's (left_shoulder, right_shoulder and at least {_FEWEST} in all)"
+        raise FormatError(f"{where}: wanted {wanted}, got {len(found)} of 17 in {some or 'no names'}")
+    return found
+
+
+def pick_named(keypoints: np.ndarray, names: Sequence[str], where) -> np.ndarray:
+    """Pick the COCO-17 keypoints (..., 17, 3), float32, from those of the joints in `names` (..., J, 3)."""
+    found = match_names(names, where)
+    out = np.zeros((*keypoints.shape[:-2], len(COCO_KEYPOINTS), 3))
+    out[..., list(found), :] = keypoints[..., list(found.values()), :]
+    return mark_unseen(out, where)

@@ -1,8 +1,8 @@
 """SLEAP's `.slp`, through sleap-io: joints by name, tracks as people, scores as confidence.
 
-Joints are found by their names (see :mod:`poseemo_lib.data.formats.names`). Instances that a person placed have no
-score: their joints count with confidence 1, and they replace SLEAP's prediction of the same instance. A file has one
-recording for each video. The video itself is not opened.
+Joints are found by their names (see `joint_index` in `shared`). Instances that a person placed have no score: their
+joints count with confidence 1, and they replace SLEAP's prediction of the same instance. A file has one recording for
+each video. The video itself is not opened.
 
 sleap-io is BSD-3-Clause.
 """
@@ -11,8 +11,7 @@ import numpy as np
 
 from poseemo_lib.data.formats import Recording
 from poseemo_lib.data.formats.frames import check_spread
-from poseemo_lib.data.formats.names import pick_named
-from poseemo_lib.data.formats.shared import LARGEST, Fps, Side, extra, make_recording, with_options
+from poseemo_lib.data.formats.shared import LARGEST, Fps, Side, extra, make_recording, pick_named, with_options
 from poseemo_lib.errors import FormatError
 from poseemo_lib.skeleton import COCO_KEYPOINTS, EDGES
 from poseemo_lib.text import first_line
@@ -32,12 +31,11 @@ def read(path, *, fps: Fps = None, width: Side = None, height: Side = None) -> l
         import sleap_io
     try:
         with h5py.File(path) as file:
-            names = [name for name in ("frames", "instances", "points", "pred_points") if name in file]
-            claimed = sum(file[name].nbytes for name in names)
+            claimed = sum(each.nbytes for each in file.values() if isinstance(each, h5py.Dataset))
     except (OSError, AttributeError, RuntimeError, KeyError) as error:
         raise FormatError(f"{path}: cannot be read as SLEAP's HDF5: {first_line(error)}") from None
-    if "frames" not in names or claimed > LARGEST:
-        raise FormatError(f"{path}: wanted SLEAP's frames of at most {LARGEST} bytes, got {claimed}")
+    if claimed > LARGEST:
+        raise FormatError(f"{path}: wanted arrays of at most {LARGEST} bytes, got {claimed}")
     try:
         labels = sleap_io.load_slp(str(path), open_videos=False)
     except Exception as error:  # a damaged file fails in any part of HDF5 and sleap-io

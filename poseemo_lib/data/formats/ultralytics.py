@@ -31,7 +31,6 @@ from poseemo_lib.data.formats.frames import (
     find_frames,
     flags_to_confidence,
     frame_files,
-    mark_poses,
     mean_scores,
     new_folder,
     seen_people,
@@ -43,6 +42,7 @@ from poseemo_lib.data.formats.shared import (
     in_words,
     load_json,
     make_recording,
+    mark_unseen,
     numbers,
     read_text,
     with_options,
@@ -100,24 +100,23 @@ def read(path, *, fps: Fps = 25.0, width: Side = None, height: Side = None) -> l
         if isinstance(content, list) and content and isinstance(content[0], dict) and "image_id" in content[0]:
             return read_results(content, path, fps, width, height)
         frames = {i: (people, f"{path}: frame {i}") for i, people in enumerate(_frames_of(content, path))}
-        poses, ids = _from_json(frames)
-    elif files := frame_files(path, _LABELS, _is_label):
-        poses, ids = _from_labels(files, path)
-        shares = True
+        people = _from_json(frames)
+    elif frames := frame_files(path, _LABELS, _is_label):
+        people, shares = _from_labels(frames, path), True
     elif files := frame_files(path, _JSON, _is_frame):
-        poses, ids = _from_json({i: (_frames_of(load_json(file), file)[0], str(file)) for i, file in files.items()})
+        frames = {i: (_frames_of(load_json(file), file)[0], str(file)) for i, file in files.items()}
+        people = _from_json(frames)
     else:
         raise FormatError(f"{path}: wanted labels (*{_LABELS}) or results (*{_JSON}), found none")
-    first, last = min(poses, default=0), max(poses, default=0)
-    at = np.repeat(np.array(list(poses), np.int64) - first, [len(each) for each in poses.values()])
-    people = np.concatenate([np.empty((0, 17, 3)), *poses.values()])
-    places = people[..., :2]
+    poses = np.array([pose for _, pose, _ in people]).reshape(-1, 17, 3)
+    places = poses[..., :2]
     if shares or ((places > 0).any() and not (places > 1).any()):
         if not (width and height):
             raise UsageError(f"{path}: x and y are shares of the picture: give the options width and height")
         places *= (width, height)
-    people[(places == 0).all(-1)] = 0
-    keypoints, tracked = arrange(mark_poses(people), at, ids, last - first + 1, path)
+    poses[(places == 0).all(-1)] = 0
+    people = [(frame, pose, own) for (frame, _, own), pose in zip(people, mark_unseen(poses, path), strict=True)]
+    keypoints, tracked = arrange(people, min(frames), max(frames))
     return [make_recording(keypoints, path, fps, width, height, tracked=tracked)]
 
 
@@ -145,30 +144,30 @@ def _person(person, where: str) -> tuple[np.ndarray, int | None]:
     return values, person.get("track_id")
 
 
-def _from_json(frames: dict[int, tuple[list, str]]) -> tuple[dict[int, np.ndarray], list]:
-    """Return the poses (P, 17, 3) of each frame, and the ids of all people."""
-    people = {i: [_person(person, where) for person in listed] for i, (listed, where) in frames.items()}
-    poses = {i: np.array([values for values, _ in each]).reshape(-1, 17, 3) for i, each in people.items()}
-    return poses, [track for each in people.values() for _, track in each]
+def _from_json(frames: dict[int, tuple[list, str]]) -> list[tuple]:
+    """Return frame, values (17, 3) and id of all people."""
+    return [(i, *_person(person, where)) for i, (listed, where) in frames.items() for person in listed]
 
 
-def _from_labels(files: dict[int, Path], path) -> tuple[dict[int, np.ndarray], np.ndarray | None]:
-    """Return the poses (P, 17, 3) of each frame, in shares of the picture, and the ids of all people."""
+def _from_labels(files: dict[int, Path], path) -> list[tuple]:
+    """Return frame, values (17, 3), in shares of the picture, and id of all people."""
     tables = {number: _label_table(file) for number, file in files.items()}
     counts = {table.shape[1]: files[number].name for number, table in tables.items() if len(table)}
-    if len(counts) > 1:
-        got = ", ".join(f"{count} in {name}" for count, name in sorted(counts.items()))
+    count = max(counts, default=0)
+    if count - min(counts, default=0) > 1:
+        got = ", ".join(f"{n} in {name}" for n, name in sorted(counts.items()))
         raise FormatError(f"{path}: wanted one number of values in all lines, got {got}")
-    count = next(iter(counts), 0)
     channels = 3 if count >= _BOX + 51 else 2
-    lines = np.concatenate([np.empty((0, count)), *(table for table in tables.values() if len(table))])
+    # Frames in which the tracker lost everybody have no column of ids.
+    wide = [np.pad(table, [(0, 0), (0, count - table.shape[1])], constant_values=np.nan) for table in tables.values()]
+    lines = np.concatenate(wide)
     people = np.ones((len(lines), 17, 3))
     people[..., :channels] = lines[:, _BOX : _BOX + 17 * channels].reshape(len(lines), 17, channels)
     people[..., 2] = flags_to_confidence(people[..., 2])
-    last = lines[:, -1] if count > _BOX + 17 * channels else np.zeros(1)
-    ids = last if ((last >= 1) & (last == np.round(last))).all() else None
-    ends = np.cumsum([len(table) for table in tables.values()])
-    return dict(zip(tables, np.split(people, ends[:-1]), strict=True)), ids
+    ids = lines[:, -1] if count > _BOX + 17 * channels else np.zeros(len(lines))
+    ids = ids if ((ids >= 1) & (ids == np.round(ids))).all() else [None] * len(lines)
+    at = np.repeat(list(tables), [len(table) for table in wide])
+    return list(zip(at.tolist(), people, ids, strict=True))
 
 
 def _label_table(file: Path) -> np.ndarray:
