@@ -1,5 +1,8 @@
 """The errors that a user can cause, and the exit code each one ends with."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class PoseemoError(Exception):
     """The work failed: what was wanted, what was got, where, what to do. Ends a command with exit code 1."""
@@ -31,3 +34,12 @@ class LeakError(PoseemoError):
 
 class TrainingError(PoseemoError):
     """Training cannot go on."""
+
+
+@contextmanager
+def extra(package: str, name: str) -> Iterator[None]:
+    """Turn a failed import of a package of the extra `name` into what to install."""
+    try:
+        yield
+    except ImportError:
+        raise UsageError(f"this needs {package}, which is not installed; run `pip install 'poseemo[{name}]'`") from None

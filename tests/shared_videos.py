@@ -21,11 +21,11 @@ def needs_shared():
 
 def write(path, pictures, fps=30):
     """Write pictures (H, W, 3) to a video."""
-    from poseemo_lib.video.writing import VideoWriter
+    from poseemo_lib.video.writing import video_writer
 
     path.parent.mkdir(parents=True, exist_ok=True)
     pictures = list(pictures)
-    with VideoWriter(path, fps, pictures[0].shape[1], pictures[0].shape[0]) as writer:
+    with video_writer(path, fps, pictures[0].shape[1], pictures[0].shape[0]) as writer:
         for picture in pictures:
             writer.write(picture)
     return path

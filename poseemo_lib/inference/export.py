@@ -12,7 +12,7 @@ from poseemo_lib import __version__
 from poseemo_lib.data.dataset import Dataset
 from poseemo_lib.data.formats import Recording
 from poseemo_lib.data.recipes import find_dataset
-from poseemo_lib.errors import PoseemoError, UsageError
+from poseemo_lib.errors import PoseemoError, UsageError, extra
 from poseemo_lib.features.layout import CHANNEL_NAMES, N_FEATURES
 from poseemo_lib.features.tensor_features import to_features
 from poseemo_lib.files import hash_file
@@ -99,11 +99,9 @@ def _check_target(out: Path, inputs: str) -> Path:
     for path in (out, sidecar_path(out)):
         if path.exists():
             raise UsageError(f"{path}: exists; remove it or choose another name")
-    try:
+    with extra("ONNX", "export"):
         import onnxruntime  # noqa: F401
         import onnxscript  # noqa: F401
-    except ImportError:
-        raise UsageError("poseemo export needs ONNX; run `pip install 'poseemo[export]'`") from None
     return out
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from scipy.special import softmax
 
-from poseemo_lib.errors import PoseemoError, UsageError
+from poseemo_lib.errors import PoseemoError, extra
 from poseemo_lib.features.compiled_features import derive_features
 from poseemo_lib.features.preparation import Preparation
 from poseemo_lib.features.windows import Window
@@ -127,10 +127,8 @@ class OnnxPredictor:
 
 
 def _open_session(path: Path):
-    try:
+    with extra("ONNX Runtime", "export"):
         import onnxruntime
-    except ImportError:
-        raise UsageError(f"{path}: wants ONNX Runtime; run `pip install 'poseemo[export]'`") from None
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1  # best for one window at a time
     options.log_severity_level = 4  # what matters is raised

@@ -14,7 +14,7 @@ from poseemo_lib.text import track
 from poseemo_lib.training.evaluation import probability_columns
 from poseemo_lib.video.drawing import draw_overlay, draw_strip
 from poseemo_lib.video.frames import prefetch, read_frames
-from poseemo_lib.video.writing import VideoWriter
+from poseemo_lib.video.writing import video_writer
 
 # Width and height of the strip, before it is stretched over the picture.
 _STRIP = (960, 64)
@@ -60,7 +60,7 @@ def write_overlay(
     Raises
     ------
     UsageError
-        OpenCV is missing, or `out` cannot be such a file.
+        OpenCV or PyAV is missing.
     PoseemoError
         It cannot be written.
     """
@@ -72,7 +72,7 @@ def write_overlay(
     columns = min(n_frames, _STRIP[0])
     strip = draw_strip(values[chosen[np.arange(columns) * n_frames // columns]], classes, *_STRIP)
     frames = prefetch(read_frames(video, fps=recording.fps))
-    with VideoWriter(out, recording.fps, recording.width, recording.height) as writer:
+    with video_writer(out, recording.fps, recording.width, recording.height) as writer:
         for frame in track(frames, "overlay", n_frames):
             number = chosen[frame.index]
             window = windows[number] if number >= 0 else None

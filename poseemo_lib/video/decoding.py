@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from poseemo_lib.errors import FormatError, UsageError
-from poseemo_lib.video.writing import MAX_FPS, MIN_FPS, import_av
+from poseemo_lib.errors import FormatError, UsageError, extra
 
+MIN_FPS, MAX_FPS = 1, 1000
 # A time stamp that leaps further than this, in seconds, is damage; a shorter gap shows the last picture longer.
 LONGEST_GAP = 60
 # What FFmpeg also opens, but is no video: single pictures and text.
@@ -57,8 +57,10 @@ def _size(frame, stream) -> tuple[int, int]:
 @contextmanager
 def opened(path: Path) -> Iterator[tuple]:
     """Open a video and its first stream of moving pictures."""
-    av = import_av()
-    _check_file(path)
+    with extra("PyAV", "video"):
+        import av
+    if path.exists() and not path.is_file():  # a pipe would block
+        raise FormatError(f"{path}: wanted a video file, got {'a folder' if path.is_dir() else 'a pipe or a device'}")
     try:
         # Absolute, since FFmpeg takes "a:b.mp4" for a protocol; texts in old AVIs are not UTF-8.
         container = av.open(str(path.absolute()), metadata_errors="replace")
@@ -67,17 +69,6 @@ def opened(path: Path) -> Iterator[tuple]:
         raise FormatError(f"{path}: cannot be read as a video: {reason}") from None
     with container:
         yield container, _moving(path, container)
-
-
-def _check_file(path: Path) -> None:
-    try:
-        size = path.stat().st_size
-    except OSError as error:
-        raise FormatError(f"{path}: cannot be read: {error.strerror}") from None
-    if not path.is_file():  # a pipe would block
-        raise FormatError(f"{path}: wanted a video file, got {'a folder' if path.is_dir() else 'a pipe or a device'}")
-    if not size:
-        raise FormatError(f"{path}: wanted a video, got an empty file (0 bytes)")
 
 
 def _moving(path: Path, container):

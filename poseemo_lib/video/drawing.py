@@ -4,11 +4,10 @@ Imports neither matplotlib nor, before something is drawn, OpenCV. Pictures are 
 """
 
 from collections.abc import Sequence
-from functools import cache
 
 import numpy as np
 
-from poseemo_lib.errors import UsageError
+from poseemo_lib.errors import extra
 from poseemo_lib.skeleton import EDGES
 from poseemo_lib.video import palette
 from poseemo_lib.video.palette import PEOPLE_COLOURS
@@ -23,10 +22,8 @@ _FONT = 2  # cv2.FONT_HERSHEY_DUPLEX
 
 def import_cv2():
     """Return OpenCV, or raise :class:`UsageError` with what to install."""
-    try:
+    with extra("OpenCV", "video"):
         import cv2
-    except ImportError:
-        raise UsageError("drawing into pictures wants OpenCV; run `pip install 'poseemo[video]'`") from None
     return cv2
 
 
@@ -73,9 +70,7 @@ def draw_overlay(
 
 def class_colour(name: str, classes: Sequence[str]) -> tuple[int, int, int]:
     """Red, green and blue of a class, 0 to 255; of "not sure" grey."""
-    if name not in classes:
-        return _GREY
-    return _rgb(palette.class_colour(name, classes))
+    return _rgb(palette.class_colour(name, classes)) if name in classes else _GREY
 
 
 def draw_strip(probabilities: np.ndarray, classes: Sequence[str], width: int, height: int) -> np.ndarray:
@@ -122,7 +117,7 @@ def _draw_head(out: np.ndarray, headline: str, lines: Sequence[str], classes: Se
     sizes = [_text_size(text, size) for text, size in rows]
     width, height = max(w for w, _ in sizes) + 2 * pad, sum(h for _, h in sizes) + pad * (len(rows) + 1)
     chip = round(6 * scale) if headline else 0
-    _shade(out, 0, 0, min(width + chip, out.shape[1]), min(height, out.shape[0]))
+    _shade(out[:height, : width + chip])
     if headline:
         out[:height, :chip] = class_colour(headline, classes)
     y = 0
@@ -152,7 +147,7 @@ def _draw_names(out: np.ndarray, probabilities: np.ndarray, classes: Sequence[st
     size = _fitting("".join(texts), 0.5 * scale, out.shape[1] - pad * 4 * len(texts))
     tall = max(_text_size(text, size)[1] for text in texts)
     top = max(0, bottom - tall - 2 * pad)
-    _shade(out, 0, top, out.shape[1], bottom)
+    _shade(out[top:bottom])
     x = pad
     for i, text in zip(best, texts, strict=True):
         out[top + pad : top + pad + tall, x : x + tall] = class_colour(classes[i], classes)
@@ -160,14 +155,12 @@ def _draw_names(out: np.ndarray, probabilities: np.ndarray, classes: Sequence[st
         x += tall + _text_size(text, size)[0] + 2 * pad
 
 
-@cache
 def _rgb(text: str) -> tuple[int, int, int]:
-    return tuple(int(text[i : i + 2], 16) for i in (1, 3, 5))
+    return tuple(bytes.fromhex(text[1:]))
 
 
-def _shade(out: np.ndarray, left: int, top: int, right: int, bottom: int) -> None:
-    part = out[top:bottom, left:right]
-    part[:] = (part * (1 - _SHADE)).astype(np.uint8)
+def _shade(box: np.ndarray) -> None:
+    box[:] = (box * (1 - _SHADE)).astype(np.uint8)
 
 
 def _plain(text: str) -> str:

@@ -5,7 +5,7 @@ PySceneDetect's ContentDetector finds a change of content; a correlation with th
 
 import numpy as np
 
-from poseemo_lib.errors import UsageError
+from poseemo_lib.errors import extra
 
 # PySceneDetect's defaults: least mean change of hue, saturation and brightness (0 to 255) of a cut, least seconds
 # between two cuts, and longer side of the pictures compared.
@@ -25,11 +25,9 @@ class CutDetector:
     """
 
     def __init__(self, fps: float):
-        try:
+        with extra("PySceneDetect", "video"):
             import cv2
             from scenedetect import ContentDetector, FrameTimecode
-        except ImportError:
-            raise UsageError("scene cuts want PySceneDetect; run `pip install 'poseemo[video]'`") from None
         # The length of scenes is counted here, so that a flash does not use it up.
         self._detector = ContentDetector(threshold=THRESHOLD, min_scene_len=0)
         self._cv2, self._time = cv2, FrameTimecode
@@ -55,13 +53,9 @@ class CutDetector:
         time, blue_first = self._time(frame, float(self._fps)), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
         changed = bool(self._detector.process_frame(time, blue_first)) or self._blank
         before, self._before, self._blank = self._before, grey, False
-        if not changed or before is None or _correlation(before, grey) >= _SAME or frame - self._last < self._wait:
+        if not changed or before is None or frame - self._last < self._wait:
+            return False
+        if np.corrcoef(before.ravel(), grey.ravel())[0, 1] >= _SAME:
             return False
         self._last = frame
         return True
-
-
-def _correlation(a: np.ndarray, b: np.ndarray) -> float:
-    """Pearson's r of two pictures (H, W), neither of which is of one brightness."""
-    a, b = a - a.mean(), b - b.mean()
-    return float((a * b).mean() / np.sqrt((a * a).mean() * (b * b).mean()))

@@ -108,7 +108,7 @@ class Tracker:
         enough = similarity[rows, columns] >= MIN_SIMILARITY
         track, person = alive[rows[enough]], columns[enough]
         linked[person] = track
-        moved = _median(poses[person, :, :2] - self._poses[track, :, :2])
+        moved = np.nanmedian(poses[person, :, :2] - self._poses[track, :, :2], 1)
         velocity = moved / (self._frame - self._last[track])[:, None]
         self._velocity[track] = self._kept * self._velocity[track] + (1 - self._kept) * velocity
 
@@ -149,14 +149,6 @@ def _areas(poses: np.ndarray) -> np.ndarray:
     xy = np.ascontiguousarray(np.moveaxis(poses[..., :2], -2, 0))  # joints first: seven times as fast
     sides = np.fmax.reduce(xy, 0) - np.fmin.reduce(xy, 0)
     return sides[..., 0] * sides[..., 1]
-
-
-def _median(values: np.ndarray) -> np.ndarray:
-    """Median over the numbers among the joints: (n, 17, 2) -> (n, 2)."""
-    ordered = np.sort(values, 1)  # NaN last
-    count = (~np.isnan(ordered[..., 0])).sum(1)
-    n = np.arange(len(values))
-    return (ordered[n, (count - 1) // 2] + ordered[n, count // 2]) / 2
 
 
 def oks(a: np.ndarray, b: np.ndarray, spread: float = 1.0) -> np.ndarray:

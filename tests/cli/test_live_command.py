@@ -22,7 +22,7 @@ from poseemo_lib.inference.live.view import View, check_screen
 pytest.importorskip("av")
 pytest.importorskip("cv2")
 from poseemo_lib.video.frames import read_frames  # noqa: E402
-from poseemo_lib.video.writing import VideoWriter  # noqa: E402
+from poseemo_lib.video.writing import video_writer  # noqa: E402
 
 SHARED = Path(__file__).parents[3] / "shared"
 DANCE = SHARED / "data" / "videos" / "one_person_dance.mp4"
@@ -136,7 +136,7 @@ def test_a_real_video_gives_the_same_as_predict(small_run, tmp_path):
         pytest.skip("no ../shared with a video and a pose model")
     pytest.importorskip("mediapipe")
     # Encoded anew, with a scene cut to the same man mirrored and upside down.
-    with VideoWriter(tmp_path / "a.mp4", 30, 384, 496) as writer:
+    with video_writer(tmp_path / "a.mp4", 30, 384, 496) as writer:
         for frame in read_frames(DANCE):
             if frame.index >= 180:
                 break

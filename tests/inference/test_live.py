@@ -20,7 +20,7 @@ from poseemo_lib.inference.predictor_info import PredictorInfo
 pytest.importorskip("av")
 cv2 = pytest.importorskip("cv2")
 from poseemo_lib.video.frames import Frame, read_frames  # noqa: E402
-from poseemo_lib.video.writing import VideoWriter  # noqa: E402
+from poseemo_lib.video.writing import video_writer  # noqa: E402
 
 RATE = 100.0
 
@@ -189,7 +189,7 @@ class TestEnding:
 
 class TestSources:
     def video(self, path, n=20):
-        with VideoWriter(path, 25, 64, 48) as writer:
+        with video_writer(path, 25, 64, 48) as writer:
             for k in range(n):
                 writer.write(np.full((48, 64, 3), 60 + 5 * k, np.uint8))
         return path

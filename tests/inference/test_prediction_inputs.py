@@ -115,8 +115,6 @@ class TestFaults:
         )
         (tmp_path / "text.mp4").write_text("this is no video\n" * 20)
         self.faulty(predictor, tmp_path / "text.mp4", "text.mp4")
-        (tmp_path / "zero.mp4").touch()
-        self.faulty(predictor, tmp_path / "zero.mp4", "empty file")
         people = [{"pose_keypoints_2d": [1.0] * 42}]
         (tmp_path / "a_0_keypoints.json").write_text(json.dumps({"people": people}))
         self.faulty(predictor, tmp_path / "a_0_keypoints.json", "42|14")

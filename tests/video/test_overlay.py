@@ -13,7 +13,7 @@ from poseemo_lib.skeleton import JOINT
 from poseemo_lib.video import drawing as overlay
 from poseemo_lib.video.drawing import MIN_CONFIDENCE, class_colour, draw_overlay, draw_people, draw_strip
 from poseemo_lib.video.frames import read_frames
-from poseemo_lib.video.writing import VideoWriter
+from poseemo_lib.video.writing import video_writer
 
 cv2 = pytest.importorskip("cv2")
 pytest.importorskip("av")
@@ -126,7 +126,7 @@ class TestVideo:
         assert window_of_frames([], 3).tolist() == [-1] * 3
 
     def test_it_writes_every_frame_with_its_prediction(self, tmp_path):
-        with VideoWriter(tmp_path / "a.mp4", 25, 322, 242) as writer:
+        with video_writer(tmp_path / "a.mp4", 25, 322, 242) as writer:
             for _ in range(30):
                 writer.write(picture(242, 322))
         keypoints = np.repeat(person(242, 322)[None, None], 30, 0)

@@ -155,13 +155,11 @@ def test_what_is_no_model_is_refused_in_one_line(tmp_path, capfd):
         for part in ("pose_detector.tflite", "pose_landmarks_detector.tflite"):
             archive.writestr(part, b"junk" * 100)
     for name, wanted in (("mediapipe", "a MediaPipe pose landmarker (.task)"), ("rtmo", "an RTMO model (.onnx)")):
-        assert refusal(name, empty) == f"{empty}: wanted {wanted}, got an empty file (0 bytes)"
-        assert refusal(name, tmp_path) == f"{tmp_path}: wanted {wanted}, got a folder"
-        assert refusal(name, text).startswith(f"{text}: wanted {wanted}, ")
-        assert "No such file" in refusal(name, tmp_path / "none")
+        for path in (empty, tmp_path, text, tmp_path / "none"):
+            assert refusal(name, path).startswith(f"{path}: wanted {wanted}, ")
     assert "MediaPipe cannot open it" in refusal("mediapipe", junk)
     assert refusal("rtmpose", text) == f"model: rtmpose wants 2 files, DETECTOR.onnx,POSE.onnx, got {text}"
-    assert refusal("rtmpose", f"{empty},{text}").startswith(f"{empty}: wanted a YOLOX detector (.onnx), got an empty")
+    assert refusal("rtmpose", f"{empty},{text}").startswith(f"{empty}: wanted a YOLOX detector (.onnx), ")
     assert capfd.readouterr() == ("", "")
 
 

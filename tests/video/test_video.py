@@ -141,12 +141,10 @@ def test_what_is_no_video_is_said_in_one_line(tmp_path):
     folder.mkdir()
     noise = tmp_path / "noise.avi"
     noise.write_bytes(np.random.default_rng(0).bytes(5000))
-    assert lines_of(text) == f"{text}: cannot be read as a video: Invalid data found when processing input"
-    assert lines_of(empty) == f"{empty}: wanted a video, got an empty file (0 bytes)"
+    for path in (text, empty, noise):
+        assert lines_of(path) == f"{path}: cannot be read as a video: Invalid data found when processing input"
     assert lines_of(folder) == f"{folder}: wanted a video file, got a folder"
-    assert lines_of(noise).startswith(f"{noise}: cannot be read as a video: ")
-    missing = tmp_path / "missing.mp4"
-    assert lines_of(missing) == f"{missing}: cannot be read: No such file or directory"
+    assert lines_of(tmp_path / "missing.mp4").endswith("cannot be read as a video: No such file or directory")
     os.mkfifo(tmp_path / "pipe.mp4")
     assert "got a pipe or a device" in lines_of(tmp_path / "pipe.mp4")
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from made_videos import GREYS
 
-from poseemo_lib.errors import PoseemoError, UsageError
+from poseemo_lib.errors import PoseemoError
 from poseemo_lib.video.frames import probe, read_frames
-from poseemo_lib.video.writing import VideoWriter
+from poseemo_lib.video.writing import video_writer
 
 
 @pytest.mark.parametrize(
@@ -17,7 +17,7 @@ def test_what_is_written_is_read_back(tmp_path, suffix, size):
     path = tmp_path / f"out{suffix}"
     pictures = [np.tile(np.linspace(0, 255, width)[None, :, None] * [1, 0.5, 0], (height, 1, 1)) for _ in range(30)]
     pictures = [np.clip(picture + 4 * i, 0, 255).astype(np.uint8) for i, picture in enumerate(pictures)]
-    with VideoWriter(path, 29.97, width, height) as writer:
+    with video_writer(path, 29.97, width, height) as writer:
         for picture in pictures:
             writer.write(picture)
         assert not path.exists()
@@ -32,7 +32,7 @@ def test_what_is_written_is_read_back(tmp_path, suffix, size):
 @pytest.mark.parametrize("fps", [1, 12.345, 25, 59.94, 119.88, 1000])
 def test_any_rate_is_written(tmp_path, fps):
     path = tmp_path / "out.mp4"
-    with VideoWriter(path, fps, 64, 48) as writer:
+    with video_writer(path, fps, 64, 48) as writer:
         for picture in GREYS:
             writer.write(picture)
     assert len(list(read_frames(path))) == 20 and abs(probe(path).fps / fps - 1) < 1e-4
@@ -41,22 +41,12 @@ def test_any_rate_is_written(tmp_path, fps):
 def test_a_writing_that_fails_leaves_nothing_and_the_old_file_stays(tmp_path):
     path = tmp_path / "out.mp4"
     path.write_text("old")
-    with pytest.raises(KeyError), VideoWriter(path, 25, 64, 48) as writer:
+    with pytest.raises(KeyError), video_writer(path, 25, 64, 48) as writer:
         writer.write(GREYS[0])
         raise KeyError
-    with pytest.raises(PoseemoError, match="no picture"), VideoWriter(path, 25, 64, 48):
+    with pytest.raises(PoseemoError, match="no picture"), video_writer(path, 25, 64, 48):
         pass
-    with pytest.raises(UsageError, match="wanted a picture"), VideoWriter(path, 25, 64, 48) as writer:
-        writer.write(np.zeros((48, 64, 4), np.uint8))
+    no = tmp_path / "no" / "a.mp4"
+    with pytest.raises(PoseemoError, match="written: No such file"), video_writer(no, 25, 64, 48) as writer:
+        writer.write(GREYS[0])
     assert path.read_text() == "old" and len(list(tmp_path.iterdir())) == 1
-
-
-def test_what_cannot_be_written_is_refused_before_it_starts(tmp_path):
-    for name, fps, width, words in (
-        ("a.txt", 25, 64, "wanted a name that ends in"),
-        ("no/a.mp4", 25, 64, "wanted a folder that exists"),
-        ("a.mp4", 0, 64, "fps: wanted"),
-        ("a.mp4", 25, 0, "size: wanted"),
-    ):
-        with pytest.raises(UsageError, match=words):
-            VideoWriter(tmp_path / name, fps, width, 48)

@@ -18,13 +18,12 @@ from poseemo_lib.data.formats.shared import (
     LARGEST,
     Fps,
     Side,
-    extra,
     make_recording,
     own_told,
     pick_named,
     with_options,
 )
-from poseemo_lib.errors import FormatError
+from poseemo_lib.errors import FormatError, extra
 from poseemo_lib.skeleton import COCO_KEYPOINTS
 from poseemo_lib.text import first_line
 
@@ -55,7 +54,7 @@ def read(path, *, fps: Fps = None, width: Side = None, height: Side = None) -> l
 
 def _load(path):
     """Return the loaded dataset with the dimensions' names in the plural."""
-    with extra("xarray and h5netcdf"):
+    with extra("xarray and h5netcdf", "formats"):
         import h5netcdf  # noqa: F401
         import h5py
         import xarray
@@ -129,7 +128,7 @@ def _number(value) -> float | None:
 
 def write(recordings: list[Recording], path) -> None:
     """Write one recording into a `.nc` file."""
-    with extra("xarray and h5netcdf"):
+    with extra("xarray and h5netcdf", "formats"):
         import h5netcdf  # noqa: F401
         import xarray
     [recording] = recordings

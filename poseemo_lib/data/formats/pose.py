@@ -19,14 +19,13 @@ from poseemo_lib.data.formats import Recording
 from poseemo_lib.data.formats.shared import (
     Fps,
     Side,
-    extra,
     make_recording,
     match_names,
     pick_named,
     read_bytes,
     with_options,
 )
-from poseemo_lib.errors import FormatError
+from poseemo_lib.errors import FormatError, extra
 from poseemo_lib.skeleton import COCO_KEYPOINTS, EDGES
 from poseemo_lib.text import first_line
 
@@ -57,7 +56,7 @@ def read(path, *, tracked: bool = False, fps: Fps = None, width: Side = None, he
 
 
 def _load(path):
-    with extra("pose-format"):
+    with extra("pose-format", "formats"):
         from pose_format import Pose
         from pose_format.pose_header import PoseHeaderCache
     data = read_bytes(path)
@@ -88,7 +87,7 @@ def _body_component(header, path) -> tuple[int, list[str]]:
 
 def write(recordings: list[Recording], path) -> None:
     """Write one recording into a `.pose` file; FormatError where the picture is larger than the format can say."""
-    with extra("pose-format"):
+    with extra("pose-format", "formats"):
         from pose_format import Pose
         from pose_format.numpy import NumPyPoseBody
         from pose_format.pose_header import PoseHeader, PoseHeaderComponent, PoseHeaderDimensions

@@ -5,7 +5,6 @@ import inspect
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import contextmanager
 from numbers import Real
 from pathlib import Path
 from typing import Annotated
@@ -48,15 +47,6 @@ def with_options(function: Callable) -> Callable:
         return function(*args, **options)
 
     return checked
-
-
-@contextmanager
-def extra(package: str):
-    """Turn a failed import of a package into what to install."""
-    try:
-        yield
-    except ImportError:
-        raise UsageError(f"this format needs {package}; run `pip install 'poseemo[formats]'`") from None
 
 
 def read_bytes(path) -> bytes:

@@ -11,8 +11,8 @@ import numpy as np
 
 from poseemo_lib.data.formats import Recording
 from poseemo_lib.data.formats.frames import check_spread
-from poseemo_lib.data.formats.shared import LARGEST, Fps, Side, extra, make_recording, pick_named, with_options
-from poseemo_lib.errors import FormatError
+from poseemo_lib.data.formats.shared import LARGEST, Fps, Side, make_recording, pick_named, with_options
+from poseemo_lib.errors import FormatError, extra
 from poseemo_lib.skeleton import COCO_KEYPOINTS, EDGES
 from poseemo_lib.text import first_line
 
@@ -26,7 +26,7 @@ def read(path, *, fps: Fps = None, width: Side = None, height: Side = None) -> l
 
     Tracked where every instance has a track. Few files say their frame rate.
     """
-    with extra("sleap-io"):
+    with extra("sleap-io", "formats"):
         import h5py
         import sleap_io
     try:
@@ -74,7 +74,7 @@ def write(recordings: list[Recording], path, *, video: str = "video.mp4") -> Non
 
     `video` is the name of the video to note in the file; it is not opened.
     """
-    with extra("sleap-io"):
+    with extra("sleap-io", "formats"):
         import sleap_io as sio
     [recording] = recordings
     keypoints = recording.keypoints

@@ -18,7 +18,7 @@ from poseemo_lib.inference.live.session import LiveSession
 from poseemo_lib.inference.live.sources import LiveSource
 from poseemo_lib.inference.live.view import Pace, Painter, Screen, View
 from poseemo_lib.video.frames import Frame
-from poseemo_lib.video.writing import VideoWriter
+from poseemo_lib.video.writing import video_writer
 
 # Seconds between two checks whether to stop.
 _PATIENCE = 0.1
@@ -62,7 +62,7 @@ def run_live(
     pace = painter.pace
     with ExitStack() as stack:
         pictures, people = stack.enter_context(_running(source, stop or threading.Event()))
-        video = stack.enter_context(VideoWriter(out, source.fps, *source.size)) if out else None
+        video = stack.enter_context(video_writer(out, source.fps, *source.size)) if out else None
         drawn = None
         for frame, poses in people:
             if seconds is not None and frame.seconds >= seconds:

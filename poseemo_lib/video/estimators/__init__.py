@@ -5,6 +5,7 @@ Read `open_estimator` first. Each module wraps one library.
 
 import importlib
 import os
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -13,8 +14,12 @@ import numpy as np
 
 from poseemo_lib.errors import UsageError
 
-# Name -> module of this folder.
-ESTIMATORS = {"mediapipe": "mediapipe", "rtmo": "rtm", "rtmpose": "rtm"}
+# Name -> module of this folder, and its class.
+ESTIMATORS = {
+    "mediapipe": ("mediapipe", "MediaPipeEstimator"),
+    "rtmo": ("rtm", "RTMEstimator"),
+    "rtmpose": ("rtm", "RTMEstimator"),
+}
 MAX_PEOPLE = 20
 # Environment variable with a model file, for when none is given.
 VARIABLE = "POSEEMO_POSE_MODEL"
@@ -43,7 +48,7 @@ class EstimatorInfo:
         return f"{self.name} {self.model} sha256:{self.sha256}"
 
 
-class Estimator:
+class Estimator(AbstractContextManager):
     """An opened estimator; a context manager."""
 
     info: EstimatorInfo
@@ -69,9 +74,6 @@ class Estimator:
 
     def close(self) -> None:
         """Free what the estimator holds."""
-
-    def __enter__(self) -> "Estimator":
-        return self
 
     def __exit__(self, *error) -> None:
         self.close()
@@ -113,7 +115,8 @@ def open_estimator(
     if not 0 <= min_confidence <= 1:
         raise UsageError(f"min_confidence: wanted 0 to 1, got {min_confidence!r}")
     module, paths = _find(name, model)
-    return module.open_model(name, paths, people=people, min_confidence=min_confidence, device=device)
+    opened = getattr(module, ESTIMATORS[name][1])
+    return opened(name, paths, people=people, min_confidence=min_confidence, device=device)
 
 
 def find_model(name: str = "mediapipe", model: str | Path | None = None) -> str:
@@ -129,5 +132,5 @@ def _find(name: str, model: str | Path | None) -> tuple[ModuleType, tuple[Path, 
     """Return an estimator's module and its model files."""
     if name not in ESTIMATORS:
         raise UsageError(f"estimator: wanted one of {', '.join(ESTIMATORS)}, got {name!r}")
-    module = importlib.import_module(f"poseemo_lib.video.estimators.{ESTIMATORS[name]}")
+    module = importlib.import_module(f"poseemo_lib.video.estimators.{ESTIMATORS[name][0]}")
     return module, module.find_model(name, model or os.environ.get(VARIABLE))

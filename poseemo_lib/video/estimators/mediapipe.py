@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from poseemo_lib.clips import mark_missing
-from poseemo_lib.errors import PoseemoError, UsageError
+from poseemo_lib.errors import PoseemoError, UsageError, extra
 from poseemo_lib.files import hash_file
 from poseemo_lib.skeleton import LAYOUTS, N_KEYPOINTS
 from poseemo_lib.text import first_line
@@ -42,13 +42,6 @@ def find_model(name: str, model: str | Path | None) -> tuple[Path, ...]:
     return (path,)
 
 
-def open_model(name: str, paths: tuple[Path, ...], *, people: int, min_confidence: float, device: str):
-    """Return the opened estimator; see :func:`poseemo_lib.video.estimators.open_estimator`."""
-    if device != "cpu":
-        raise UsageError(f"device: mediapipe runs on the cpu, got {device!r}; rtmo and rtmpose take others")
-    return MediaPipeEstimator(paths[0], people=people, min_confidence=min_confidence)
-
-
 class MediaPipeEstimator(Estimator):
     """An opened PoseLandmarker; see :class:`poseemo_lib.video.estimators.Estimator`.
 
@@ -56,21 +49,18 @@ class MediaPipeEstimator(Estimator):
     With `people` = 1 MediaPipe smooths the landmarks over time, with more it does not.
     """
 
-    def __init__(self, path: Path, *, people: int, min_confidence: float):
+    def __init__(self, name: str, paths: tuple[Path, ...], *, people: int, min_confidence: float, device: str):
+        if device != "cpu":
+            raise UsageError(f"device: {name} runs on the cpu, got {device!r}; rtmo and rtmpose take others")
+        (path,) = paths
         self._path, self._people, self._threshold = path, people, min_confidence
-        self.info = EstimatorInfo(
-            "mediapipe", path.name, hash_file(path), "CPU (TensorFlow Lite, XNNPACK)", "Apache-2.0 (code and weights)"
-        )
-        self._landmarker = None
+        provider, licence = "CPU (TensorFlow Lite, XNNPACK)", "Apache-2.0 (code and weights)"
+        self.info = EstimatorInfo(name, path.name, hash_file(path), provider, licence)
         self._start()
 
     def _start(self) -> None:
-        try:
+        with extra("MediaPipe", "video"):
             from mediapipe.tasks.python import BaseOptions, vision
-        except ImportError:
-            raise UsageError(
-                "the estimator mediapipe wants MediaPipe, which is not installed; run `pip install 'poseemo[video]'`"
-            ) from None
         options = vision.PoseLandmarkerOptions(
             base_options=BaseOptions(model_asset_path=str(self._path), delegate=BaseOptions.Delegate.CPU),
             running_mode=vision.RunningMode.VIDEO,
@@ -110,21 +100,16 @@ class MediaPipeEstimator(Estimator):
 
     def close(self) -> None:
         """Close the landmarker."""
-        if self._landmarker is not None:
-            self._landmarker.close()
-        self._landmarker = None
+        self._landmarker.close()
 
 
 def _keypoints(poses: list, width: int, height: int) -> np.ndarray:
     """Landmarks, x and y in 0..1 of the picture and beyond -> (P, 17, 3) in pixels."""
     order = LAYOUTS["blazepose33"]
-    found = [[(p[i].x * width, p[i].y * height, _confidence(p[i])) for i in order] for p in poses]
+    joints = ((person[i] for i in order) for person in poses)
+    found = [[(j.x * width, j.y * height, (j.visibility or 0) * (j.presence or 0)) for j in one] for one in joints]
     people = mark_missing(np.array(found, np.float32).reshape(-1, N_KEYPOINTS, 3))
     return people[(people[..., 2] > 0).any(1)]
-
-
-def _confidence(landmark) -> float:
-    return (landmark.visibility or 0) * (landmark.presence or 0)
 
 
 def _without_doubles(people: np.ndarray) -> np.ndarray:

@@ -9,15 +9,21 @@ from pathlib import Path
 import numpy as np
 
 from poseemo_lib.clips import mark_missing
-from poseemo_lib.errors import PoseemoError, UsageError
+from poseemo_lib.errors import PoseemoError, UsageError, extra
 from poseemo_lib.files import hash_file
 from poseemo_lib.skeleton import N_KEYPOINTS
 from poseemo_lib.text import first_line
 from poseemo_lib.video.estimators import Estimator, EstimatorInfo
 from poseemo_lib.video.estimators.model_files import check_model, fetch, unpack_member
 
-# What each estimator wants, in the order of the files.
-MODELS = {"rtmo": ("an RTMO model (.onnx)",), "rtmpose": ("a YOLOX detector (.onnx)", "an RTMPose model (.onnx)")}
+# What each estimator wants, in the order of the files: rtmlib's class, what the file is, and shapes of its outputs.
+MODELS = {
+    "rtmo": [("RTMO", "an RTMO model (.onnx)", [(None, None, 5), (None, None, N_KEYPOINTS, 3)])],
+    "rtmpose": [
+        ("YOLOX", "a YOLOX detector (.onnx)", [(None, None, None)]),
+        ("RTMPose", "an RTMPose model (.onnx)", [(None, N_KEYPOINTS, None)] * 2),
+    ],
+}
 LICENCE = "Apache-2.0 (code; OpenMMLab's weights)"
 # Overlap of two boxes above which they are one person. RTMO's own configuration has 0.65, rtmlib 0.45.
 NMS_IOU = 0.45
@@ -31,7 +37,7 @@ def find_model(name: str, model: str | Path | None) -> tuple[Path, ...]:
     given = str(model).split(",") if len(wanted) > 1 else [model]
     if len(given) != len(wanted):
         raise UsageError(f"model: {name} wants {len(wanted)} files, DETECTOR.onnx,POSE.onnx, got {model}")
-    return tuple(check_model(path, what) for path, what in zip(given, wanted, strict=True))
+    return tuple(check_model(path, what) for path, (_, what, _) in zip(given, wanted, strict=True))
 
 
 def _addresses(name: str) -> tuple[str, ...]:
@@ -50,95 +56,59 @@ def _fetch(address: str) -> Path:
 
 def import_rtmlib():
     """Return rtmlib, or raise :class:`UsageError` with what to install."""
-    try:
+    with extra("rtmlib", "video"):
         import onnxruntime  # noqa: F401
         import rtmlib
-    except ImportError:
-        raise UsageError(
-            "the estimators rtmo and rtmpose want rtmlib, which is not installed; run `pip install 'poseemo[video]'`"
-        ) from None
     return rtmlib
 
 
-def open_model(name: str, paths: tuple[Path, ...], *, people: int, min_confidence: float, device: str):
-    """Return the opened estimator; see :func:`poseemo_lib.video.estimators.open_estimator`."""
-    kind = {"rtmo": RTMOEstimator, "rtmpose": RTMPoseEstimator}[name]
-    return kind(paths, people=people, min_confidence=min_confidence, device=device)
+class RTMEstimator(Estimator):
+    """RTMO or RTMPose, opened; each picture is estimated by itself."""
 
-
-class _RTMEstimator(Estimator):
-    """What RTMO and RTMPose share; each picture is estimated by itself."""
-
-    name = ""
-
-    def __init__(self, paths: tuple[Path, ...], *, people: int, min_confidence: float, device: str):
+    def __init__(self, name: str, paths: tuple[Path, ...], *, people: int, min_confidence: float, device: str):
+        self._find = {"rtmo": _find_by_rtmo, "rtmpose": _find_by_rtmpose}[name]
         self._people, self._threshold = people, min_confidence
-        tools = self._open(paths, device)
+        kinds = zip(MODELS[name], paths, strict=True)
+        self._tools = [_load(*kind, path, device, min_confidence) for kind, path in kinds]
         self.info = EstimatorInfo(
-            self.name,
+            name,
             "+".join(path.name for path in paths),
             "+".join(map(hash_file, paths)),
-            "+".join(dict.fromkeys(tool.session.get_providers()[0] for tool in tools)),
+            "+".join(dict.fromkeys(tool.session.get_providers()[0] for tool in self._tools)),
             LICENCE,
         )
 
     def estimate(self, rgb: np.ndarray, seconds: float) -> np.ndarray:
         """Return every person of a picture."""
         try:
-            people = self._find(np.ascontiguousarray(rgb))
+            people = self._find(np.ascontiguousarray(rgb), *self._tools, self._threshold, self._people)
         except Exception as error:  # onnxruntime and OpenCV have their own for each thing that can be wrong
-            raise PoseemoError(f"{self.name} failed on a picture: {first_line(error)}") from None
-        if people.shape[1:] != (N_KEYPOINTS, 3):
-            raise UsageError(f"{self.info.model}: wanted COCO's {N_KEYPOINTS} joints, got {people.shape[1]}")
+            raise PoseemoError(f"{self.info.name} failed on a picture: {first_line(error)}") from None
         people = mark_missing(people)
         return people[(people[..., 2] > 0).any(1)]
 
     def close(self) -> None:
         """Free the models."""
-        self._tools = ()
+        self._tools = []
 
 
-class RTMOEstimator(_RTMEstimator):
-    """RTMO: boxes and poses of all people from one network."""
-
-    name = "rtmo"
-
-    def _open(self, paths: tuple[Path, ...], device: str) -> tuple:
-        (what,) = MODELS["rtmo"]
-        self._tools = (_load("RTMO", paths[0], device, what, [(None, None, 5), (None, None, N_KEYPOINTS, 3)]),)
-        return self._tools
-
-    def _find(self, rgb: np.ndarray) -> np.ndarray:
-        (tool,) = self._tools
-        picture, ratio = tool.preprocess(_blue_first(rgb))
-        boxes, poses = tool.inference(picture)
-        if not boxes.shape[1]:
-            return np.empty((0, N_KEYPOINTS, 3))
-        joints, scores = tool.postprocess([boxes, poses], ratio, NMS_IOU, self._threshold)
-        return np.concatenate([joints, scores[..., None]], -1)[: self._people]  # surest first
+def _find_by_rtmo(rgb: np.ndarray, tool, threshold: float, people: int) -> np.ndarray:
+    """Take boxes and poses of all people from one network, surest first."""
+    picture, ratio = tool.preprocess(_blue_first(rgb))
+    boxes, poses = tool.inference(picture)
+    if not boxes.shape[1]:
+        return np.empty((0, N_KEYPOINTS, 3))
+    joints, scores = tool.postprocess([boxes, poses], ratio, NMS_IOU, threshold)
+    return np.concatenate([joints, scores[..., None]], -1)[:people]
 
 
-class RTMPoseEstimator(_RTMEstimator):
-    """RTMPose: a YOLOX detector finds people, RTMPose the joints of each."""
-
-    name = "rtmpose"
-
-    def _open(self, paths: tuple[Path, ...], device: str) -> tuple:
-        detector, pose = MODELS["rtmpose"]
-        self._tools = (
-            _load("YOLOX", paths[0], device, detector, [(None, None, None)]),
-            _load("RTMPose", paths[1], device, pose, [(None, N_KEYPOINTS, None)] * 2),
-        )
-        self._tools[0].score_thr, self._tools[0].nms_thr = self._threshold, NMS_IOU
-        return self._tools
-
-    def _find(self, rgb: np.ndarray) -> np.ndarray:
-        detector, pose = self._tools
-        boxes = _person_boxes(detector, _blue_first(rgb), self._threshold)[: self._people]
-        if not len(boxes):
-            return np.empty((0, N_KEYPOINTS, 3))
-        joints, scores = pose(rgb, boxes)  # its mean and deviation are of red, green, blue
-        return np.concatenate([joints, scores[..., None]], -1)
+def _find_by_rtmpose(rgb: np.ndarray, detector, pose, threshold: float, people: int) -> np.ndarray:
+    """Let a YOLOX detector find people, and RTMPose the joints of each."""
+    boxes = _person_boxes(detector, _blue_first(rgb), threshold)[:people]
+    if not len(boxes):
+        return np.empty((0, N_KEYPOINTS, 3))
+    joints, scores = pose(rgb, boxes)  # its mean and deviation are of red, green, blue
+    return np.concatenate([joints, scores[..., None]], -1)
 
 
 def _blue_first(rgb: np.ndarray) -> np.ndarray:
@@ -160,10 +130,10 @@ def _person_boxes(detector, bgr: np.ndarray, threshold: float) -> np.ndarray:
     return boxes[person][np.argsort(-scores[person], kind="stable")]
 
 
-def _load(kind: str, path: Path, device: str, wanted: str, outputs: list[tuple]):
+def _load(kind: str, wanted: str, outputs: list[tuple], path: Path, device: str, threshold: float):
     """Open one of rtmlib's tools on a file, with the picture size that the model itself states."""
     rtmlib = import_rtmlib()
-    options = {"YOLOX": {"det_mode": "multiclass"}}.get(kind, {})
+    options = {"det_mode": "multiclass", "score_thr": threshold, "nms_thr": NMS_IOU} if kind == "YOLOX" else {}
     if not re.fullmatch(r"cpu|cuda(:\d+)?|rocm|mps", device):
         raise UsageError(f"device: wanted cpu, cuda, cuda:1, rocm or mps, got {device!r}")
     try:
