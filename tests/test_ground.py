@@ -134,15 +134,6 @@ def test_the_gallery_shows_every_picture_it_keeps_and_each_is_small():
     assert all(path.stat().st_size <= 150_000 for path in gallery.iterdir())
 
 
-def test_the_readme_lists_the_layers_and_the_notebooks_that_are_there():
-    text = (ROOT / "README.md").read_text()
-    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
-    *layers, modules = next(one["layers"] for one in contracts if one["type"] == "layers")
-    assert re.findall(r"^  (\w+)/ ", text, re.M) == layers
-    assert set(re.search("all may use: (.*)", text)[1].split(", ")) == set(modules.split(" : "))
-    assert re.findall(r"^\| `(\d\d_\w+)`", text, re.M) == sorted(path.stem for path in ROOT.glob("notebooks/*.ipynb"))
-
-
 def test_files_and_names_in_the_documentation_are_there():
     pages = [ROOT / "README.md", *(path for path in ROOT.glob("docs/*.md") if path.name != "LOG.md")]
     text = "\n".join(page.read_text() for page in pages)

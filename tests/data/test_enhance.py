@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from poseemo_lib.cli.data import app
 from poseemo_lib.data import enhance
 from poseemo_lib.data.audit import audit
-from poseemo_lib.data.copies import LEAST_KEPT
+from poseemo_lib.data.copies import KINDS, LEAST_KEPT
 from poseemo_lib.data.dataset import Dataset, DatasetWriter
 from poseemo_lib.data.enhance import enhance_dataset
 from poseemo_lib.data.splits import make_split
@@ -74,11 +74,23 @@ def test_originals_are_unchanged_but_for_the_split_and_the_source_is_said(made):
 
 
 def test_the_audit_passes_its_own_split_and_catches_a_split_by_clip(made):
-    _, dataset, _ = made
-    table = dataset.table()
+    source, dataset, _ = made
+    table, before = dataset.table(), make_split(source.table(), "grouped", seed=3)
+    assert (make_split(table, "grouped", seed=3)[before.index] == before).all()  # copies do not move other clips
     assert audit(dataset, make_split(table, "official")).ok
     assert audit(dataset, make_split(table, "grouped", seed=3)).ok
     assert audit(dataset, make_split(table, "random")).counts["augmented"] > 10
+
+
+def test_a_clip_is_mixed_with_another_training_clip_of_its_class_and_group(tiny):
+    table = Dataset(tiny).table()
+    table["part"] = make_split(table, "grouped", seed=1).to_numpy()
+    how = {"split": "grouped", "seed": 1, "target": 1.0, "most": 10, "kinds": KINDS}
+    plan = enhance._plan(Dataset(tiny), table, table.set_index("clip_id")["part"], how)
+    mixed = pd.Series(plan.partners).explode().astype(int).loc[lambda rows: rows >= 0]
+    own, other = table.set_index("clip_id").loc[mixed.index], table.iloc[mixed]
+    assert len(mixed) > 20 and (own.index != other["clip_id"]).all() and (other["part"] == "train").all()
+    assert all((own[name].to_numpy() == other[name].to_numpy()).all() for name in ("label", "group_id"))
 
 
 def test_one_seed_gives_one_dataset_in_any_order_and_chunks_and_another_seed_another(tiny, tmp_path, monkeypatch):

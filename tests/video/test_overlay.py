@@ -106,6 +106,12 @@ class TestPeople:
         draw_people(out, pose[None], 1.0)
         assert (out[50, 50] == GREY).all() and (out[50, 20] != GREY).any()
 
+    def test_people_have_colours_of_their_own(self):
+        out, poses = picture(100, 200), np.zeros((2, 17, 3))
+        poses[:, 0] = [50, 50, 1], [150, 50, 1]
+        draw_people(out, poses, 2.0)
+        assert (out[50, 50] != out[50, 150]).any()
+
 
 class TestStrip:
     def test_heights_are_the_probabilities_and_gaps_are_dark(self):
