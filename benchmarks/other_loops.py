@@ -49,7 +49,7 @@ def lightning_arms(trial) -> dict:
 
         return trial.rate(work)
 
-    plain = plain_loader(PlainClips(trial.data, settings.n_frames, settings.augmentation), trial.batch_size)
+    plain = plain_loader(PlainClips(trial.data, settings.n_frames, trial.augmentation), trial.batch_size)
     return {"Lightning, DataLoader": arm(plain), "Lightning, one fixed batch": arm(Ready([trial.batch] * trial.steps))}
 
 
@@ -79,7 +79,7 @@ def skorch_arms(trial) -> dict:
         ).initialize()
         return trial.rate(lambda: net.partial_fit(samples))
 
-    plain = Named(PlainClips(trial.data, settings.n_frames, settings.augmentation))
+    plain = Named(PlainClips(trial.data, settings.n_frames, trial.augmentation))
     ready = [plain[index] for index in range(len(plain))]
     return {"skorch, DataLoader": arm(plain), "skorch, features made before": arm(Ready(ready))}
 

@@ -2,7 +2,6 @@
 
 import warnings
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
 
@@ -27,7 +26,7 @@ from poseemo_lib.features.augmentation import Augmentation
 from poseemo_lib.models import build_model
 from poseemo_lib.models.standardised import Standardised
 from poseemo_lib.training.batching import PreparedClips, training_batch
-from poseemo_lib.training.fit import Settings, fit, make_optimizer, update_average
+from poseemo_lib.training.fit import fit, make_optimizer, update_average
 from poseemo_lib.training.losses import classification_losses
 from poseemo_lib.training.parameters import RunParameters, settings_from
 
@@ -63,7 +62,8 @@ class Trial:
         self.data, self.architecture, self.what, self.options = data, architecture, what, options
         self.settings = training_settings(batch_size)
         if n_frames:
-            self.settings = replace(self.settings, n_frames=n_frames)
+            self.settings = self.settings.model_copy(update={"n_frames": n_frames})
+        self.augmentation = settings_from(Augmentation, self.settings)
         self.device, self.batch_size = options.device, min(batch_size, len(data))
         self.generator = torch.Generator(self.device)
         self.every = torch.arange(len(data), device=self.device)
@@ -73,8 +73,7 @@ class Trial:
 
     def make_batch(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Do what the input path does for one step."""
-        how = self.settings.augmentation
-        return training_batch(self.data, self.clip, self.settings.n_frames, how, self.generator)
+        return training_batch(self.data, self.clip, self.settings.n_frames, self.augmentation, self.generator)
 
     def model(self) -> nn.Module:
         """Build the network as a run does."""
@@ -89,7 +88,7 @@ class Trial:
 
     def ours(self, epochs: int = 1):
         """Train with `training.fit`, set-up and end included."""
-        model, data, settings = self.model(), self.data, replace(self.settings, epochs=epochs)
+        model, data, settings = self.model(), self.data, self.settings.model_copy(update={"epochs": epochs})
         work = partial(fit, model, data, self.every, self.every[:N_VALIDATED], len(EMOTIONS), settings)
         return self.rate(work, epochs * len(data))
 
@@ -149,18 +148,17 @@ class Trial:
         yield from absent
 
 
-def training_settings(batch_size: int, precision: str = "float32", epochs: int = 1) -> Settings:
+def training_settings(batch_size: int, precision: str = "float32", epochs: int = 1) -> RunParameters:
     """Fill the settings of a short training with a run's defaults."""
     values = {"batch_size": batch_size, "epochs": epochs, "choose_after": 0, "warmup_epochs": 0, "eval_crops": 1}
     values |= {"precision": precision}
-    parameters = RunParameters(**values)
-    return settings_from(Settings, parameters, augmentation=settings_from(Augmentation, parameters))
+    return RunParameters(**values)
 
 
 class Step:
     """The bare training step on one batch of features, mask and labels."""
 
-    def __init__(self, model: nn.Module, batch: tuple, settings: Settings):
+    def __init__(self, model: nn.Module, batch: tuple, settings: RunParameters):
         self.model, self.batch, self.settings = model.train(), batch, settings
         self.optimizer = make_optimizer(model, settings)
 

@@ -50,9 +50,8 @@ class TorchPredictor:
 
         Returns array (N, C), float64: the probabilities of the run's `predictions.parquet`, calibrated.
         """
-        data, how = prepare_like(self.run, clips), self._parameters
-        every = torch.arange(len(data))
-        return self._calibrated(predict(self.model, data, every, how.n_frames, how.eval_crops, how.precision))
+        data = prepare_like(self.run, clips)
+        return self._calibrated(predict(self.model, data, torch.arange(len(data)), self._parameters))
 
     def _calibrated(self, probabilities: torch.Tensor) -> np.ndarray:
         return scale_probabilities(probabilities.cpu().numpy(), self.info.temperature)

@@ -1,6 +1,6 @@
 """The models: one architecture a file, one signature.
 
-A model is built with `(n_features, n_classes, **hyper_parameters)` and called with features (B, T, F) and a mask
+A model is built with `(n_classes, **hyper_parameters)` and called with features (B, T, F) and a mask
 (B, T); it returns logits (B, n_classes). To add one: write its file, add one line to :data:`MODELS`.
 """
 
@@ -9,7 +9,6 @@ import inspect
 from torch import nn
 
 from poseemo_lib.errors import UsageError
-from poseemo_lib.features.tensor_features import N_FEATURES
 from poseemo_lib.models.bilstm import BiLSTM
 from poseemo_lib.models.conv1d import Conv1d
 from poseemo_lib.models.conv_lstm import ConvLSTM
@@ -50,7 +49,7 @@ def hyper_parameters(name: str) -> dict[str, object]:
     return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
 
 
-def build_model(name: str, n_features: int = N_FEATURES, n_classes: int = 7, **parameters) -> nn.Module:
+def build_model(name: str, n_classes: int = 7, **parameters) -> nn.Module:
     """Build a model by its name; hyper-parameters that are not given have their published values.
 
     Raises
@@ -62,4 +61,4 @@ def build_model(name: str, n_features: int = N_FEATURES, n_classes: int = 7, **p
     unknown = sorted(set(parameters) - set(known))
     if unknown:
         raise UsageError(f"model: {name} has {', '.join(known)}, got {', '.join(unknown)}")
-    return with_fast_dropout(MODELS[name](n_features, n_classes, **parameters))
+    return with_fast_dropout(MODELS[name](n_classes, **parameters))

@@ -13,17 +13,10 @@ class BiLSTM(nn.Module):
     """
 
     def __init__(
-        self,
-        n_features: int,
-        n_classes: int,
-        *,
-        hidden: int = 128,
-        layers: int = 1,
-        pooling: str = "attention",
-        dropout: float = 0.3,
+        self, n_classes: int, *, hidden: int = 128, layers: int = 1, pooling: str = "attention", dropout: float = 0.3
     ):
         super().__init__()
-        self.embed = frame_embedding(n_features, hidden, dropout)
+        self.embed = frame_embedding(hidden, dropout)
         between = dropout if layers > 1 else 0.0
         self.lstm = nn.LSTM(hidden, hidden, layers, batch_first=True, bidirectional=True, dropout=between)
         self.pool = build_pooling(pooling, 2 * hidden, hidden)

@@ -18,17 +18,10 @@ class Conv1d(nn.Module):
     """
 
     def __init__(
-        self,
-        n_features: int,
-        n_classes: int,
-        *,
-        hidden: int = 128,
-        kernel: int = 3,
-        pooling: str = "mean",
-        dropout: float = 0.3,
+        self, n_classes: int, *, hidden: int = 128, kernel: int = 3, pooling: str = "mean", dropout: float = 0.3
     ):
         super().__init__()
-        self.embed = frame_embedding(n_features, hidden, dropout, norm=False)
+        self.embed = frame_embedding(hidden, dropout, norm=False)
         widths = ((hidden, hidden), (hidden, 2 * hidden), (2 * hidden, 2 * hidden))
         self.convs = nn.ModuleList(ConvNorm(n_in, n_out, kernel) for n_in, n_out in widths)
         self.dropout = nn.Dropout(dropout)

@@ -23,18 +23,9 @@ class ConvLSTM(nn.Module):
         `kernel` is even.
     """
 
-    def __init__(
-        self,
-        n_features: int,
-        n_classes: int,
-        *,
-        hidden: int = 128,
-        blocks: int = 2,
-        kernel: int = 3,
-        dropout: float = 0.3,
-    ):
+    def __init__(self, n_classes: int, *, hidden: int = 128, blocks: int = 2, kernel: int = 3, dropout: float = 0.3):
         super().__init__()
-        self.embed = frame_embedding(n_features, hidden, dropout)
+        self.embed = frame_embedding(hidden, dropout)
         self.convs = nn.ModuleList(ConvNorm(hidden, hidden, kernel) for _ in range(blocks))
         self.dropout = nn.Dropout(dropout)
         self.lstm = nn.LSTM(hidden, hidden, batch_first=True, bidirectional=True)

@@ -21,7 +21,6 @@ class DeepResidual(nn.Module):
 
     def __init__(
         self,
-        n_features: int,
         n_classes: int,
         *,
         hidden: int = 256,
@@ -33,7 +32,7 @@ class DeepResidual(nn.Module):
     ):
         super().__init__()
         check_choice("block", block, BLOCKS)
-        self.embed = frame_embedding(n_features, hidden, dropout)
+        self.embed = frame_embedding(hidden, dropout)
         self.blocks = nn.ModuleList(Residual(hidden, block, dropout, squeeze_excitation) for _ in range(blocks))
         self.pool = build_pooling(pooling, hidden, hidden // 2)
         self.head = classification_head(hidden * self.pool.expansion, hidden, n_classes, dropout)

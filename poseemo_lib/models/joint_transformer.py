@@ -42,7 +42,6 @@ class JointTransformer(nn.Module):
 
     def __init__(
         self,
-        n_features: int,
         n_classes: int,
         *,
         hidden: int = 64,

@@ -13,6 +13,7 @@ from torch.nn import functional
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from poseemo_lib.errors import UsageError
+from poseemo_lib.features.tensor_features import N_FEATURES
 
 # Positions of ONNX's gates among torch's. LSTM: ONNX has input, output, forget, cell; torch has input, forget, cell,
 # output. GRU: ONNX has update, reset, hidden; torch has reset, update, new.
@@ -25,10 +26,10 @@ def check_choice(name: str, value: str, choices: Collection[str]) -> None:
         raise UsageError(f"{name}: wanted one of {', '.join(choices)}, got {value!r}")
 
 
-def frame_embedding(n_features: int, hidden: int, dropout: float, *, norm: bool = True) -> nn.Sequential:
-    """Project every frame: (B, T, n_features) -> (B, T, hidden)."""
+def frame_embedding(hidden: int, dropout: float, *, norm: bool = True) -> nn.Sequential:
+    """Project every frame: (B, T, F) -> (B, T, hidden)."""
     norms = [nn.LayerNorm(hidden)] if norm else []
-    return nn.Sequential(nn.Linear(n_features, hidden), *norms, nn.ReLU(), nn.Dropout(dropout))
+    return nn.Sequential(nn.Linear(N_FEATURES, hidden), *norms, nn.ReLU(), nn.Dropout(dropout))
 
 
 def classification_head(n_inputs: int, hidden: int, n_classes: int, dropout: float) -> nn.Sequential:

@@ -17,18 +17,10 @@ class MultiScale(nn.Module):
     four joined outputs.
     """
 
-    def __init__(
-        self,
-        n_features: int,
-        n_classes: int,
-        *,
-        hidden: int = 128,
-        pooling: str = "attention",
-        dropout: float = 0.3,
-    ):
+    def __init__(self, n_classes: int, *, hidden: int = 128, pooling: str = "attention", dropout: float = 0.3):
         super().__init__()
         width = hidden // 2
-        self.embed = frame_embedding(n_features, hidden, dropout, norm=False)
+        self.embed = frame_embedding(hidden, dropout, norm=False)
         self.branches = nn.ModuleList(TemporalConv(hidden, width, kernel) for kernel in KERNELS)
         joined = len(KERNELS) * width
         self.norm = MaskedBatchNorm(joined)

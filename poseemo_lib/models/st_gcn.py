@@ -41,7 +41,6 @@ class STGCN(nn.Module):
 
     def __init__(
         self,
-        n_features: int,
         n_classes: int,
         *,
         hidden: int = 32,

@@ -34,7 +34,6 @@ class TcnBiLSTM(nn.Module):
 
     def __init__(
         self,
-        n_features: int,
         n_classes: int,
         *,
         hidden: int = 128,
@@ -46,7 +45,7 @@ class TcnBiLSTM(nn.Module):
         super().__init__()
         if hidden % 2 or hidden % heads:
             raise UsageError(f"hidden: wanted an even number that heads, {heads}, divides, got {hidden}")
-        self.embed = frame_embedding(n_features, hidden, dropout)
+        self.embed = frame_embedding(hidden, dropout)
         self.blocks = nn.ModuleList(TemporalBlock(hidden, kernel, 2**i, dropout) for i in range(blocks))
         self.lstm = nn.LSTM(hidden, hidden // 2, batch_first=True, bidirectional=True)
         self.lstm_norm = nn.LayerNorm(hidden)

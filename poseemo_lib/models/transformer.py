@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from poseemo_lib.errors import UsageError
+from poseemo_lib.features.tensor_features import N_FEATURES
 from poseemo_lib.models.layers import classification_head
 
 
@@ -24,7 +25,6 @@ class Transformer(nn.Module):
 
     def __init__(
         self,
-        n_features: int,
         n_classes: int,
         *,
         hidden: int = 128,
@@ -36,7 +36,7 @@ class Transformer(nn.Module):
         super().__init__()
         if hidden % heads:
             raise UsageError(f"heads: wanted a divisor of hidden, {hidden}, got {heads}")
-        self.embed = nn.Sequential(nn.Linear(n_features, hidden), nn.LayerNorm(hidden))
+        self.embed = nn.Sequential(nn.Linear(N_FEATURES, hidden), nn.LayerNorm(hidden))
         self.token = nn.Parameter(0.02 * torch.randn(hidden))
         self.dropout = nn.Dropout(dropout)
         # Not nn.TransformerEncoder, whose layers would all start from the same weights.

@@ -11,7 +11,6 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
-from poseemo_lib.errors import TrainingError
 from poseemo_lib.training.pose_statistics import movement_statistics, posture_statistics
 
 # Windows whose statistics are computed at once: bounds the memory at a few hundred MB.
@@ -37,52 +36,33 @@ class Baseline:
     n_classes: int
 
 
-@dataclass(frozen=True)
-class _Recipe:
-    build: Callable  # seed -> classifier
-    statistics: tuple[str, ...] = ()
-    balanced: bool = False  # whether each class has the same weight in training
-
-
-BASELINES = {
+# Name -> seed -> classifier.
+BASELINES: dict[str, Callable] = {
     # Always the most frequent class.
-    "majority": _Recipe(lambda seed: DummyClassifier(strategy="most_frequent")),
+    "majority": lambda seed: DummyClassifier(strategy="most_frequent"),
     # Draws with the class frequencies.
-    "stratified": _Recipe(lambda seed: DummyClassifier(strategy="stratified", random_state=seed)),
+    "stratified": lambda seed: DummyClassifier(strategy="stratified", random_state=seed),
     # More shrinkage than usual: recordings are few, and windows of one are nearly the same.
-    "logistic_regression": _Recipe(
-        lambda seed: LogisticRegression(C=0.1, max_iter=2000, random_state=seed), ("posture",), balanced=True
-    ),
+    "logistic_regression": lambda seed: LogisticRegression(C=0.1, max_iter=2000, random_state=seed),
     # Geurts et al. 2006, "Extremely randomized trees".
-    "extra_trees": _Recipe(
-        lambda seed: ExtraTreesClassifier(n_estimators=400, min_samples_leaf=2, n_jobs=1, random_state=seed),
-        ("posture", "movement"),
-        balanced=True,
-    ),
+    "extra_trees": lambda seed: ExtraTreesClassifier(n_estimators=400, min_samples_leaf=2, n_jobs=1, random_state=seed),
 }
+# The others see no pose.
+_STATISTICS = {"logistic_regression": ("posture",), "extra_trees": ("posture", "movement")}
 
 
 def fit_baseline(name: str, windows: Windows, labels: np.ndarray, n_classes: int, seed: int) -> Baseline:
-    """Fit a baseline on training windows.
+    """Fit a baseline on training windows, at least one.
 
-    Missing statistics are imputed by the median, with a column that says so, and then standardised.
-
-    Raises
-    ------
-    TrainingError
-        There are no windows, or one class only where the baseline needs two.
+    Missing statistics are imputed by the median, with a column that says so, and then standardised. A baseline that
+    sees the pose gives each class the same weight.
     """
-    recipe = BASELINES[name]
-    if len(labels) == 0:
-        raise TrainingError(f"baseline {name}: wanted at least one training window, got none")
-    if name == "logistic_regression" and len(np.unique(labels)) < 2:
-        raise TrainingError(f"baseline {name}: wanted at least two classes in training, got class {labels[0]} only")
-    steps = [("classifier", recipe.build(seed))]
-    if recipe.statistics:
+    steps = [("classifier", BASELINES[name](seed))]
+    if name in _STATISTICS:
         impute = SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True)
         steps = [("impute", impute), ("standardise", StandardScaler()), *steps]
-    weights = _window_weights(labels, windows.clip, recipe.balanced)
-    pipeline = Pipeline(steps).fit(baseline_inputs(name, windows), labels, classifier__sample_weight=weights)
+    weights = _window_weights(labels, windows.clip, balanced=name in _STATISTICS)
+    pipeline = Pipeline(steps).fit(_inputs(name, windows), labels, classifier__sample_weight=weights)
     return Baseline(name, pipeline, n_classes)
 
 
@@ -92,36 +72,32 @@ def predict_probabilities(baseline: Baseline, windows: Windows) -> np.ndarray:
     `stratified` draws once a clip and gives all its windows the same probabilities. Where scores are by recording,
     `windows.clip` has to number the recordings: the mean of several draws would favour the most frequent class.
     """
-    probabilities = np.zeros((len(windows.mask), baseline.n_classes))
-    if len(probabilities) == 0:
-        return probabilities
     if baseline.name == "stratified":
         clips, window_clip = np.unique(windows.clip, return_inverse=True)
         found = baseline.estimator.predict_proba(np.zeros((len(clips), 1)))[window_clip]
     else:
-        found = baseline.estimator.predict_proba(baseline_inputs(baseline.name, windows))
+        found = baseline.estimator.predict_proba(_inputs(baseline.name, windows))
+    probabilities = np.zeros((len(windows.mask), baseline.n_classes))
     probabilities[:, baseline.estimator.classes_.astype(np.intp)] = found
     return probabilities
 
 
-def baseline_inputs(name: str, windows: Windows) -> np.ndarray:
-    """Compute the statistics that a baseline sees: (B, D) float32, NaN where nothing could be measured.
-
-    A baseline that sees no pose gets one column of zeros.
-    """
-    kinds = BASELINES[name].statistics
-    if not kinds:
+def _inputs(name: str, windows: Windows) -> np.ndarray:
+    """Compute the statistics that a baseline sees: (B, D) float32; one column of zeros where it sees no pose."""
+    if name not in _STATISTICS:
         return np.zeros((len(windows.mask), 1), np.float32)
-    chunks = np.array_split(np.arange(len(windows.mask)), max(1, -(-len(windows.mask) // _CHUNK)))
-    compute = {
-        "posture": lambda rows: posture_statistics(windows.keypoints[rows], windows.mask[rows])[0],
-        "movement": lambda rows: movement_statistics(windows.keypoints[rows], windows.mask[rows], windows.fps)[0],
-    }
-    return np.concatenate([np.concatenate([compute[kind](rows) for kind in kinds], axis=1) for rows in chunks])
+    chunks = []
+    for start in range(0, len(windows.mask), _CHUNK):
+        keypoints, mask = windows.keypoints[start : start + _CHUNK], windows.mask[start : start + _CHUNK]
+        table = posture_statistics(keypoints, mask)
+        if "movement" in _STATISTICS[name]:
+            table |= movement_statistics(keypoints, mask, windows.fps)
+        chunks.append(np.stack(list(table.values()), axis=1).astype(np.float32))
+    return np.concatenate(chunks)
 
 
 def _window_weights(labels: np.ndarray, clip: np.ndarray, balanced: bool) -> np.ndarray:
-    """Weights of mean 1: each clip has the same weight and, if `balanced`, so has each class."""
+    """Weigh windows so that each clip counts the same and, if `balanced`, each class; the mean weight is 1."""
     _, index, counts = np.unique(clip, return_inverse=True, return_counts=True)
     weights = 1 / counts[index]
     if balanced:

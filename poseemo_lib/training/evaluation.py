@@ -72,20 +72,17 @@ def check_predictions(predictions: pd.DataFrame, classes: tuple[str, ...], where
     if predictions["split"].nunique(dropna=False) > 1:
         splits = sorted(map(str, predictions["split"].unique()))
         raise PoseemoError(f"{where}: wanted one split, got {', '.join(splits)}; score each split by itself")
-    clips = predictions["clip_id"]
-    if clips.duplicated().any():
-        raise PoseemoError(
-            f"{where}: wanted each clip once, got clip {clips[clips.duplicated()].iloc[0]!r} more than once"
-        )
-    known = predictions["label"].isin(classes)
-    if not known.all():
-        clip, label = predictions.loc[~known, ["clip_id", "label"]].iloc[0]
-        raise PoseemoError(f"{where}: clip {clip!r}: wanted a label of {', '.join(classes)}, got {label!r}")
     probabilities = predictions[probability_columns(classes)].to_numpy(np.float64)
-    sound = (probabilities >= 0).all(1) & (np.abs(probabilities.sum(1) - 1) < 1e-3)  # False for NaN
-    if not sound.all():
-        clip, values = clips.iloc[int(np.argmin(sound))], probabilities[np.argmin(sound)]
-        raise PoseemoError(f"{where}: clip {clip!r}: wanted probabilities that add up to 1, got {values.tolist()}")
+    faults = {
+        "each clip once": predictions["clip_id"].duplicated(),
+        f"a label of {', '.join(classes)}": ~predictions["label"].isin(classes),
+        # NaN is not sound either.
+        "probabilities that add up to 1": ~((probabilities >= 0).all(1) & (abs(probabilities.sum(1) - 1) < 1e-3)),
+    }
+    for wanted, bad in faults.items():
+        if bad.any():
+            row = predictions[bad].iloc[0]
+            raise PoseemoError(f"{where}: clip {row['clip_id']!r}: wanted {wanted}, got {row.to_dict()}")
 
 
 def average_by_source(predictions: pd.DataFrame, classes: tuple[str, ...]) -> pd.DataFrame:
@@ -100,13 +97,11 @@ def average_by_source(predictions: pd.DataFrame, classes: tuple[str, ...]) -> pd
     """
     check_predictions(predictions, classes)
     by_source = predictions.groupby("source_id", sort=True)
-    for column in ("label", "group_id"):
-        n = by_source[column].nunique(dropna=False)
-        if (n > 1).any():
-            raise PoseemoError(
-                f"source {n.idxmax()!r}: wanted one {column} in a recording to average it, got {n.max()}; "
-                "score its clips one by one"
-            )
+    mixed = by_source[["label", "group_id"]].nunique(dropna=False).gt(1).any(axis=1)
+    if mixed.any():
+        raise PoseemoError(
+            f"recording {mixed.idxmax()!r}: wanted one label and one group, got several; use score_by: clip"
+        )
     columns = probability_columns(classes)
     out = by_source[["split", "label", "group_id"]].first().join(by_source[columns].mean())
     out = out.assign(n_clips=by_source.size()).reset_index()

@@ -3,7 +3,6 @@
 import copy
 import ctypes
 import math
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -17,36 +16,13 @@ from torch import Tensor, nn
 
 from poseemo_lib.errors import TrainingError
 from poseemo_lib.features.augmentation import Augmentation
+from poseemo_lib.files import replacing
 from poseemo_lib.training.batching import PreparedClips, evaluation_batch, evaluation_windows, training_batch
 from poseemo_lib.training.losses import classification_losses, inverse_frequency_weights, log_class_prior
 from poseemo_lib.training.metrics import confusion_counts, scores_from_confusion
+from poseemo_lib.training.parameters import RunParameters, settings_from
 
 EVALUATION_BATCH = 256
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How to train; the names and units are those of `parameters.RunParameters`."""
-
-    seed: int
-    epochs: int
-    patience: int
-    choose_after: float
-    batch_size: int
-    lr: float
-    weight_decay: float
-    warmup_epochs: float
-    loss: str
-    focal_gamma: float
-    label_smoothing: float
-    clip_norm: float
-    weight_average: float
-    sampler: str
-    class_weights: str
-    precision: str
-    n_frames: int
-    eval_crops: int
-    augmentation: Augmentation
 
 
 @dataclass
@@ -54,6 +30,7 @@ class Progress:
     """What a checkpoint holds besides the weights and the optimizer."""
 
     epoch: int = 0
+    resumed_at: int = 0  # epochs that were there before this attempt
     best_epoch: int = 0
     best_score: float = -math.inf
     best_weights: dict[str, Tensor] = field(default_factory=dict)
@@ -68,7 +45,7 @@ def epoch_seed(seed: int, epoch: int, purpose: int) -> int:
     return int(np.random.SeedSequence([seed, epoch, purpose]).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
-def learning_rate(step: int, steps_an_epoch: int, settings: Settings) -> float:
+def learning_rate(step: int, steps_an_epoch: int, settings: RunParameters) -> float:
     """Linear warm-up, then half a cosine to zero (Loshchilov and Hutter 2017, without restarts)."""
     warmup = settings.warmup_epochs * steps_an_epoch
     total = settings.epochs * steps_an_epoch
@@ -78,7 +55,7 @@ def learning_rate(step: int, steps_an_epoch: int, settings: Settings) -> float:
     return settings.lr * 0.5 * (1 + math.cos(math.pi * share))
 
 
-def make_optimizer(model: nn.Module, settings: Settings) -> torch.optim.Optimizer:
+def make_optimizer(model: nn.Module, settings: RunParameters) -> torch.optim.Optimizer:
     """Make AdamW (Loshchilov and Hutter 2019) in its fused form."""
     return torch.optim.AdamW(model.parameters(), lr=settings.lr, weight_decay=settings.weight_decay, fused=True)
 
@@ -92,14 +69,14 @@ def keep_memory() -> None:
         library.mallopt(-1, 2**31 - 1)
 
 
-def epoch_order(labels: Tensor, n_classes: int, sampler: str, generator: torch.Generator) -> Tensor:
+def epoch_order(labels: Tensor, sampler: str, generator: torch.Generator) -> Tensor:
     """Draw the order of one epoch: positions in the training labels (N,) -> (N,).
 
     `uniform`: every clip once. `balanced`: N draws with replacement, each class equally likely, as published.
     """
     if sampler == "uniform":
         return torch.randperm(len(labels), generator=generator)
-    weights = 1.0 / torch.bincount(labels, minlength=n_classes).double()[labels]
+    weights = 1.0 / torch.bincount(labels).double()[labels]
     return torch.multinomial(weights, len(labels), replacement=True, generator=generator)
 
 
@@ -109,7 +86,7 @@ def fit(
     train: Tensor,
     val: Tensor,
     n_classes: int,
-    settings: Settings,
+    settings: RunParameters,
     *,
     checkpoint: Path | None = None,
     identity: str = "",
@@ -138,10 +115,21 @@ def fit(
     average = copy.deepcopy(model)
     state = {"model": model, "average": average, "optimizer": optimizer}
     progress = _load_checkpoint(checkpoint, identity, state, data.keypoints.device) or Progress()
-    losses = _loss_function(data.labels[train], n_classes, settings)
-    while progress.epoch < settings.epochs and not _out_of_patience(progress, settings):
+    progress.resumed_at = progress.epoch
+    labels = data.labels[train]
+    losses = partial(
+        classification_losses,
+        loss=settings.loss,
+        label_smoothing=settings.label_smoothing,
+        class_weights=inverse_frequency_weights(labels, n_classes) if settings.class_weights == "inverse" else None,
+        focal_gamma=settings.focal_gamma,
+        log_prior=log_class_prior(labels, n_classes),
+    )
+    while progress.epoch < settings.epochs:
+        if progress.best_epoch and 0 < settings.patience <= progress.epoch - progress.best_epoch:
+            break
         started = time.perf_counter()
-        row = _train_epoch(model, average, optimizer, data, train, progress.epoch, n_classes, losses, settings)
+        row = _train_epoch(model, average, optimizer, data, train, progress.epoch, losses, settings)
         row |= validate(average, data, val, n_classes, settings)
         progress.epoch += 1
         row = {"epoch": progress.epoch, **row, "seconds": time.perf_counter() - started}
@@ -158,55 +146,36 @@ def fit(
     return progress
 
 
-def _out_of_patience(progress: Progress, settings: Settings) -> bool:
-    return progress.best_epoch > 0 and 0 < settings.patience <= progress.epoch - progress.best_epoch
-
-
-def _loss_function(labels: Tensor, n_classes: int, settings: Settings) -> Callable[[Tensor, Tensor], Tensor]:
-    """Make the loss of logits (B, n_classes) and labels (B,), given the training labels (N,)."""
-    return partial(
-        classification_losses,
-        loss=settings.loss,
-        label_smoothing=settings.label_smoothing,
-        class_weights=inverse_frequency_weights(labels, n_classes) if settings.class_weights == "inverse" else None,
-        focal_gamma=settings.focal_gamma,
-        log_prior=log_class_prior(labels, n_classes),
-    )
-
-
-def _train_epoch(model, average, optimizer, data, train, epoch, n_classes, loss_function, settings) -> dict[str, float]:
+def _train_epoch(model, average, optimizer, data, train, epoch, loss_function, settings) -> dict[str, float]:
     device = data.keypoints.device
     torch.manual_seed(epoch_seed(settings.seed, epoch, 0))  # dropout
     order_generator = torch.Generator().manual_seed(epoch_seed(settings.seed, epoch, 1))
     generator = torch.Generator(device).manual_seed(epoch_seed(settings.seed, epoch, 2))  # crops and augmentation
-    order = train[epoch_order(data.labels[train].cpu(), n_classes, settings.sampler, order_generator).to(device)]
+    order = train[epoch_order(data.labels[train].cpu(), settings.sampler, order_generator).to(device)]
     batches = order.split(settings.batch_size)
-    total = torch.zeros((), device=device)
-    # First clip whose loss was not finite, on the device, so that no step waits for it.
-    bad = torch.full((), -1, device=device)
+    augmentation = settings_from(Augmentation, settings)
+    made = []  # losses (B,), looked at after the epoch, so that no step waits for a GPU
     model.train()
-    for number, clip in enumerate(batches):
-        step = epoch * len(batches) + number
+    for step, clip in enumerate(batches, epoch * len(batches)):
         lr = learning_rate(step, len(batches), settings)
         optimizer.param_groups[0]["lr"] = lr
-        features, mask = training_batch(data, clip, settings.n_frames, settings.augmentation, generator)
+        features, mask = training_batch(data, clip, settings.n_frames, augmentation, generator)
         with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
             logits = model(features, mask)
         losses = loss_function(logits.float(), data.labels[clip])
-        bad = _first_bad(bad, losses, clip)
-        loss = losses.mean()
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        losses.mean().backward()
         nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm)
         optimizer.step()
         update_average(average, model, settings.weight_average, step)
-        total += loss.detach() * len(clip)
-    if bad >= 0:
+        made.append(losses.detach())
+    bad = order[~torch.isfinite(torch.cat(made))]
+    if len(bad):
         raise TrainingError(
             f"epoch {epoch + 1}: wanted a finite loss, got NaN or infinity, first for clip "
-            f"{data.clip_ids[int(bad)]!r}; look at that clip, or lower lr"
+            f"{data.clip_ids[int(bad[0])]!r}; look at that clip, or lower lr"
         )
-    return {"lr": lr, "train_loss": float(total) / len(order)}
+    return {"lr": lr, "train_loss": float(sum(losses.mean() * len(losses) for losses in made)) / len(order)}
 
 
 @torch.no_grad()
@@ -230,17 +199,15 @@ def _first_bad(bad: Tensor, losses: Tensor, clip: Tensor) -> Tensor:
 
 
 @torch.inference_mode()
-def predict(
-    model: nn.Module, data: PreparedClips, index: Tensor, n_frames: int, eval_crops: int, precision: str = "float32"
-) -> Tensor:
+def predict(model: nn.Module, data: PreparedClips, index: Tensor, settings: RunParameters) -> Tensor:
     """Predict the clips `index` (N,): probabilities (N, n_classes), means over `batching.evaluation_windows`."""
     was_training = model.training
     model.eval()
-    clip, start = evaluation_windows(data.lengths[index], n_frames, eval_crops)
+    clip, start = evaluation_windows(data.lengths[index], settings.n_frames, settings.eval_crops)
     parts = []
     for rows in torch.arange(len(clip), device=clip.device).split(EVALUATION_BATCH):
-        features, mask = evaluation_batch(data, index[clip[rows]], start[rows], n_frames)
-        with torch.autocast(features.device.type, torch.bfloat16, enabled=precision == "bf16"):
+        features, mask = evaluation_batch(data, index[clip[rows]], start[rows], settings.n_frames)
+        with torch.autocast(features.device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
             logits = model(features, mask)
         parts.append(logits.float().softmax(-1))
     model.train(was_training)
@@ -253,9 +220,9 @@ def mean_over_windows(probabilities: Tensor, clip: Tensor, n_clips: int) -> Tens
     return total / torch.bincount(clip, minlength=n_clips)[:, None]
 
 
-def validate(model: nn.Module, data: PreparedClips, val: Tensor, n_classes: int, settings: Settings) -> dict:
+def validate(model: nn.Module, data: PreparedClips, val: Tensor, n_classes: int, settings: RunParameters) -> dict:
     """Compute loss, accuracy, balanced accuracy and macro-F1 on the validation clips, as a row of the history."""
-    probabilities = predict(model, data, val, settings.n_frames, settings.eval_crops, settings.precision)
+    probabilities = predict(model, data, val, settings)
     labels = data.labels[val]
     loss = -probabilities.gather(1, labels[:, None]).clamp(min=1e-12).log().mean()
     confusion = confusion_counts(labels.cpu().numpy(), probabilities.argmax(1).cpu().numpy(), n_classes)
@@ -266,9 +233,8 @@ def validate(model: nn.Module, data: PreparedClips, val: Tensor, n_classes: int,
 
 def _save_checkpoint(path: Path, identity: str, state: dict, progress: Progress) -> None:
     content = {name: part.state_dict() for name, part in state.items()}
-    temporary = path.with_name(f".tmp-{os.getpid()}-{path.name}")
-    torch.save({"identity": identity, "progress": vars(progress), **content}, temporary)
-    os.replace(temporary, path)
+    with replacing(path) as temporary:
+        torch.save({"identity": identity, "progress": vars(progress), **content}, temporary)
 
 
 def _load_checkpoint(path: Path | None, identity: str, state: dict, device: torch.device) -> Progress | None:

@@ -44,7 +44,7 @@ class Inputs:
 
 
 def choose_device(name: str) -> torch.device:
-    """Turn `auto`, `cpu`, `cuda` or `cuda:N` into a device; a UsageError where it is not there."""
+    """Return the device `auto` (a GPU if there is one), `cpu`, `cuda` or `cuda:N`; a UsageError if it is missing."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -62,13 +62,13 @@ def split_table(table: pd.DataFrame, parameters: RunParameters) -> pd.Series:
 
 def audit_split(dataset: Dataset, split: pd.Series) -> dict[str, int]:
     """Count the leaks of each kind, empty for a clean split; the result is kept in the dataset's folder."""
-    return noted(dataset, "audit", split_hash(split), lambda: _count_leaks(dataset, split))
 
+    def count() -> dict[str, int]:
+        from poseemo_lib.data.audit import audit
 
-def _count_leaks(dataset: Dataset, split: pd.Series) -> dict[str, int]:
-    from poseemo_lib.data.audit import audit
+        return {kind: n for kind, n in audit(dataset, split).counts.items() if n}
 
-    return {kind: count for kind, count in audit(dataset, split).counts.items() if count}
+    return noted(dataset, "audit", split_hash(split), count)
 
 
 def load_inputs(parameters: RunParameters) -> Inputs:
@@ -79,14 +79,19 @@ def load_inputs(parameters: RunParameters) -> Inputs:
     LeakError
         The audit found a leak and the parameters do not allow one.
     UsageError
-        `score_by: source` and a recording with clips of several labels.
+        `score_by: source` and a recording with clips of several labels, or training clips of fewer than two classes.
     """
     if parameters.threads:
         torch.set_num_threads(parameters.threads)
     dataset = Dataset(ensure_dataset(parameters.dataset))
-    if parameters.score_by == "source":
-        _check_sources(dataset)
     everything = dataset.table()
+    if parameters.score_by == "source":
+        labels = everything.groupby("source_id")["label"].nunique()
+        if (labels > 1).any():
+            raise UsageError(
+                f"{dataset.root}: score_by: source wants recordings of one label each, got {int((labels > 1).sum())} "
+                f"with several, such as {labels.idxmax()!r}; use score_by: clip"
+            )
     split = split_table(everything, parameters)
     leaks = audit_split(dataset, split)
     if leaks and not parameters.allow_leak:
@@ -104,27 +109,12 @@ def load_inputs(parameters: RunParameters) -> Inputs:
     )
     table = everything.set_index("clip_id").loc[data.clip_ids].reset_index()
     table["part"] = used.loc[data.clip_ids].to_numpy()
-    _check_classes(parameters, table)
-    hashed = split_hash(split)
-    identity = run_identity(parameters.model_dump(), dataset.info.content_hash, hashed)
-    return Inputs(dataset, table, leaks, data, identity, hashed)
-
-
-def _check_classes(parameters: RunParameters, table: pd.DataFrame) -> None:
-    """Refuse to learn from one class."""
     labels = table.loc[table["part"] == "train", "label"].unique()
     if len(labels) < 2:
         raise UsageError(
             f"{parameters.dataset}: wanted training clips of two classes or more, got {len(table)} clips in all, with "
             f"{', '.join(map(str, labels)) or 'none'} in the training split ({parameters.split})"
         )
-
-
-def _check_sources(dataset: Dataset) -> None:
-    """Refuse scores by recording, before any training, where a recording has no single label."""
-    labels = dataset.table().groupby("source_id")["label"].nunique()
-    if (labels > 1).any():
-        raise UsageError(
-            f"{dataset.root}: score_by: source wants recordings of one label each, got {int((labels > 1).sum())} with "
-            f"several, such as {labels.index[labels > 1][0]!r}; use score_by: clip"
-        )
+    hashed = split_hash(split)
+    identity = run_identity(parameters.model_dump(), dataset.info.content_hash, hashed)
+    return Inputs(dataset, table, leaks, data, identity, hashed)

@@ -118,12 +118,10 @@ def calibration_gaps(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.
 
 
 def expected_calibration_error(labels: np.ndarray, probabilities: np.ndarray) -> float:
-    """Mean distance between confidence and accuracy over :data:`ECE_BINS` bins; NaN without samples.
+    """Mean distance between confidence and accuracy over :data:`ECE_BINS` bins.
 
     Guo et al. 2017, "On calibration of modern neural networks".
     """
-    if len(labels) == 0:
-        return float("nan")
     bins, gaps = calibration_gaps(labels, probabilities)
     return float(np.abs(np.bincount(bins, gaps)).sum() / len(gaps))
 
@@ -139,9 +137,9 @@ def score_predictions(labels: np.ndarray, probabilities: np.ndarray, classes: tu
     confusion = confusion_counts(labels, probabilities.argmax(1), len(classes))
     one = per_class_scores(confusion)
     scores = {name: float(value) for name, value in scores_from_confusion(confusion).items()} | {
-        "top_2_accuracy": _mean(top_k_hits(labels, probabilities, 2)),
+        "top_2_accuracy": top_k_hits(labels, probabilities, 2).mean(),
         "ece": expected_calibration_error(labels, probabilities),
-        "nll": _mean(log_losses(labels, probabilities)),
+        "nll": log_losses(labels, probabilities).mean(),
     }
     per_class = {name: {key: _or_none(one[key][i]) for key in one} for i, name in enumerate(classes)}
     return {
@@ -150,10 +148,6 @@ def score_predictions(labels: np.ndarray, probabilities: np.ndarray, classes: tu
         "per_class": per_class,
         "confusion": confusion.tolist(),
     }
-
-
-def _mean(values: np.ndarray) -> float:
-    return float(values.mean()) if values.size else float("nan")
 
 
 def _or_none(value: float) -> float | None:

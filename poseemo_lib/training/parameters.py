@@ -4,10 +4,9 @@ The parameters cell of `notebooks/03_train.ipynb` holds the same names and defau
 states differences only.
 """
 
-import types
 from typing import Annotated, Literal, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, field_validator, model_validator
 
 from poseemo_lib.errors import UsageError
 from poseemo_lib.text import nearest
@@ -82,12 +81,10 @@ class RunParameters(BaseModel):
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu, cuda or cuda:N")
     threads: int = Field(0, ge=0, le=1024, description="CPU threads; 0: all cores, in a study its share of them")
 
-    @field_validator("model", mode="before")
+    @field_validator("model")
     @classmethod
     def _numbers(cls, model):
         """Read `1e-1`, a text to YAML, as a number here too."""
-        if not isinstance(model, dict):
-            return model
         return {key: _number(value) for key, value in model.items()}
 
     @model_validator(mode="after")
@@ -113,10 +110,9 @@ def _number(value):
         return value
 
 
-def settings_from(kind, parameters: RunParameters, **more):
-    """Make a dataclass whose fields are parameters of the same names, except those in `more`."""
-    names = [name for name in kind.__dataclass_fields__ if name not in more]
-    return kind(**{name: getattr(parameters, name) for name in names}, **more)
+def settings_from(kind, parameters: RunParameters):
+    """Make a dataclass whose fields are parameters of the same names."""
+    return kind(**{name: getattr(parameters, name) for name in kind.__dataclass_fields__})
 
 
 def is_baseline(architecture: str) -> bool:
@@ -132,13 +128,16 @@ def check_parameters(values: dict, where: str = "parameters") -> RunParameters:
     UsageError
         Every unknown name (with the nearest known one), wrong type and value out of range, in one message.
     """
-    try:
-        parameters = RunParameters.model_validate(values)
-    except ValidationError as error:
-        faults = [_fault(one, RunParameters.model_fields) for one in error.errors()]
-        raise UsageError("\n".join(f"{where}: {fault}" for fault in faults)) from None
+    parameters = _validate(RunParameters, values, f"{where}: ")
     _check_model(parameters, where)
     return parameters
+
+
+def _validate(kind: type[BaseModel], values: dict, where: str) -> BaseModel:
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        raise UsageError("\n".join(where + _fault(one, kind.model_fields) for one in error.errors())) from None
 
 
 def _fault(error: dict, known: dict) -> str:
@@ -150,8 +149,10 @@ def _fault(error: dict, known: dict) -> str:
 
 
 def _check_model(parameters: RunParameters, where: str) -> None:
-    """Check the architecture's name and the names and types of its hyper-parameters."""
-    from poseemo_lib.models import MODELS, hyper_parameters
+    """Check the architecture's name, its hyper-parameters, and whether a model can be built of them."""
+    import torch
+
+    from poseemo_lib.models import MODELS, build_model, hyper_parameters
 
     name = parameters.architecture
     if is_baseline(name):
@@ -165,35 +166,19 @@ def _check_model(parameters: RunParameters, where: str) -> None:
     if name not in MODELS:
         every = (*MODELS, *BASELINE_NAMES)
         raise UsageError(f"{where}: architecture: wanted one of {', '.join(every)}, got {name!r}")
-    known = hyper_parameters(name)
-    for key, value in parameters.model.items():
-        if key not in known:
-            raise UsageError(f"{where}: model.{key}: unknown for {name}; {nearest(key, known)}")
-        if not _same_kind(value, known[key]):
-            kind = type(known[key]).__name__
-            raise UsageError(f"{where}: model.{key}: wanted {kind} as in {known[key]!r}, got {value!r}")
-    _try_model(parameters, where)
-
-
-def _try_model(parameters: RunParameters, where: str) -> None:
-    """Build the model without memory for its weights, so that values it refuses are refused before any run."""
-    import torch
-
-    from poseemo_lib.models import build_model
-
-    if any(value < 1 for value in parameters.model.values() if type(value) is int):
-        raise UsageError(f"{where}: model: wanted whole numbers of 1 or more, got {parameters.model}")
+    fields = {
+        key: (Count if type(default) is int else type(default), default)
+        for key, default in hyper_parameters(name).items()
+    }
+    strict = ConfigDict(extra="forbid", strict=True)
+    _validate(create_model(name, __config__=strict, **fields), parameters.model, f"{where}: model.")
     try:
-        with torch.device("meta"):
-            build_model(parameters.architecture, **parameters.model)
+        with torch.device("meta"):  # without memory for its weights
+            build_model(name, **parameters.model)
     except UsageError as error:
         raise UsageError(f"{where}: model.{error}") from None
     except (ValueError, RuntimeError) as error:
         raise UsageError(f"{where}: model: {' '.join(str(error).split())}, got {parameters.model}") from None
-
-
-def _same_kind(value, default) -> bool:
-    return type(value) is type(default) or (type(default) is float and type(value) is int)
 
 
 def describe_parameters() -> list[tuple[str, str, object, str]]:
@@ -205,6 +190,4 @@ def describe_parameters() -> list[tuple[str, str, object, str]]:
 def _kind(annotation) -> str:
     if get_origin(annotation) is Literal:
         return " | ".join(map(str, get_args(annotation)))
-    if isinstance(annotation, types.GenericAlias):
-        return str(annotation)
-    return getattr(annotation, "__name__", str(annotation))
+    return annotation.__name__

@@ -23,8 +23,8 @@ _SHORTEST_PATH = 0.1
 _RHYTHM_BINS = 256
 
 
-def posture_statistics(keypoints: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Describe how the first person holds the body, and where the second one is: (B, D) float32, and D names.
+def posture_statistics(keypoints: np.ndarray, mask: np.ndarray) -> dict[str, np.ndarray]:
+    """Describe how the first person holds the body, and where the second one is: name -> (B,).
 
     `keypoints` (B, T, M, K, C) have x and y (down) in one unit, M is 1 or 2, missing: NaN; `mask` (B, T) marks real
     frames. Names: `<point>_<x|y>_<mean|sd|range>` of every point over time, in torsos; `<signal>_<mean|sd>` of every
@@ -53,11 +53,11 @@ def posture_statistics(keypoints: np.ndarray, mask: np.ndarray) -> tuple[np.ndar
         "second_height_mean": -_mean(between[..., 1]),
         "second_size": torso[:, 1] / torso[:, 0],
     }
-    return _to_array(table)
+    return table
 
 
-def movement_statistics(keypoints: np.ndarray, mask: np.ndarray, fps: float) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Describe how the first person moves, and how much the second one does: (B, D) float32, and D names.
+def movement_statistics(keypoints: np.ndarray, mask: np.ndarray, fps: float) -> dict[str, np.ndarray]:
+    """Describe how the first person moves, and how much the second one does: name -> (B,).
 
     Derivatives are differences of neighbouring frames. Points move relative to the hip midpoint; `root` is the hip
     midpoint's own movement through the picture. Speeds in torsos a second are given for the body as a whole, since they
@@ -87,8 +87,7 @@ def movement_statistics(keypoints: np.ndarray, mask: np.ndarray, fps: float) -> 
     table |= _rhythm_statistics(moving, motion, fps) | _path_statistics(moving, velocity, speed, fps)
     table["wrists_together"] = _correlation(speed[..., _POINT["left_wrist"]], speed[..., _POINT["right_wrist"]])
     second = _mean(_norm(_derivative(points[:, :, 1], fps)), axis=-1)
-    table |= {"second_motion_mean": _mean(second), "second_motion_sd": _sd(second)}
-    return _to_array(table)
+    return table | {"second_motion_mean": _mean(second), "second_motion_sd": _sd(second)}
 
 
 def shape_signals(points: np.ndarray) -> dict[str, np.ndarray]:
@@ -111,7 +110,7 @@ def shape_signals(points: np.ndarray) -> dict[str, np.ndarray]:
             f"{side}_knee_angle": _angle(hip - knee, ankle - knee),
             f"{side}_hand_to_head": _norm(wrist - at["head"]),
         }
-    extent = _extent(points)
+    extent = np.fmax.reduce(points, axis=-2) - np.fmin.reduce(points, axis=-2)  # of the points that were seen
     signals |= {
         "trunk_lean": _angle(shoulders - hips, up),
         "head_tilt": _angle(at["head"] - shoulders, up),
@@ -195,10 +194,6 @@ def _path_statistics(moving: np.ndarray, velocity: np.ndarray, speed: np.ndarray
     return table
 
 
-def _to_array(table: dict[str, np.ndarray]) -> tuple[np.ndarray, tuple[str, ...]]:
-    return np.stack(list(table.values()), axis=1).astype(np.float32), tuple(table)
-
-
 def _derivative(values: np.ndarray, fps: float) -> np.ndarray:
     """Difference to the frame before, a second; NaN at the first frame: (B, T, ...) -> (B, T, ...)."""
     return np.diff(values, axis=1, prepend=np.full_like(values[:, :1], np.nan)) * fps
@@ -245,11 +240,3 @@ def _correlation(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 def _divide(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
     sound = denominator > 0
     return np.where(sound, numerator / np.where(sound, denominator, 1), np.nan)
-
-
-def _extent(points: np.ndarray) -> np.ndarray:
-    """Width and height of the box round the points that were seen."""
-    seen = np.isfinite(points)
-    low = np.where(seen, points, np.inf).min(-2)
-    high = np.where(seen, points, -np.inf).max(-2)
-    return np.where(seen.any(-2), high - np.where(seen.any(-2), low, 0), np.nan)

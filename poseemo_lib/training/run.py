@@ -16,17 +16,16 @@ import torch
 from poseemo_lib import __version__
 from poseemo_lib.clips import SPLITS
 from poseemo_lib.data.dataset.statistics import STATISTICS_FILE, dataset_statistics
-from poseemo_lib.features.augmentation import Augmentation
 from poseemo_lib.files import replacing, write_json, write_table, write_text
 from poseemo_lib.models import build_model
 from poseemo_lib.models.standardised import Standardised
 from poseemo_lib.training.batching import evaluation_batch, evaluation_windows, window_keypoints
 from poseemo_lib.training.calibration import calibration_of
 from poseemo_lib.training.evaluation import probability_columns, scored_units
-from poseemo_lib.training.fit import Settings, fit, mean_over_windows, predict
+from poseemo_lib.training.fit import fit, mean_over_windows, predict
 from poseemo_lib.training.inputs import Inputs, load_inputs
 from poseemo_lib.training.metrics import score_predictions
-from poseemo_lib.training.parameters import RunParameters, is_baseline, settings_from
+from poseemo_lib.training.parameters import RunParameters, is_baseline
 from poseemo_lib.training.run_folder import (
     RUN_FILE,
     is_complete,
@@ -149,11 +148,9 @@ def score_run(predictions: pd.DataFrame, classes: tuple[str, ...], score_by: str
 def _prediction_table(inputs: Inputs, probabilities: dict[str, np.ndarray]) -> pd.DataFrame:
     tables = []
     for split, values in probabilities.items():
-        rows = inputs.table[inputs.table["part"] == split]
-        table = rows[["clip_id", "label", "group_id", "source_id"]].reset_index(drop=True)
-        table.insert(1, "split", split)
-        columns = pd.DataFrame(values.astype(np.float32), columns=probability_columns(inputs.classes))
-        tables.append(pd.concat([table, columns], axis=1))
+        rows = inputs.table.loc[inputs.table["part"] == split, ["clip_id", "part", "label", "group_id", "source_id"]]
+        columns = dict(zip(probability_columns(inputs.classes), values.astype(np.float32).T, strict=True))
+        tables.append(rows.rename(columns={"part": "split"}).assign(**columns))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -167,35 +164,27 @@ def _model(parameters: RunParameters, folder: Path, inputs: Inputs, report) -> t
     network = build_model(parameters.architecture, n_classes=n_classes, **parameters.model)
     model = Standardised(network, _training_features(inputs, parameters), parameters.motion)
     model.to(inputs.data.keypoints.device)
-    made = []  # the epochs of this attempt; those of a checkpoint came before
-
-    def count(row: dict) -> None:
-        made.append(row)
-        if report:
-            report(row)
-
     progress = fit(
         model,
         inputs.data,
         inputs.index("train"),
         inputs.index("val"),
         n_classes,
-        settings_from(Settings, parameters, augmentation=settings_from(Augmentation, parameters)),
+        parameters,
         checkpoint=folder / "checkpoint.pt",
         identity=inputs.identity,
-        report=count,
+        report=report,
     )
     write_text(folder / "history.csv", pd.DataFrame(progress.history).to_csv(index=False))
     with replacing(folder / "weights.safetensors") as temporary:
         save_file(progress.best_weights, temporary)
         shutil.copymode(folder / RUN_FILE, temporary)  # safetensors lets nobody else read
     # The test split is predicted once, here, with the weights that validation chose.
-    how = (parameters.n_frames, parameters.eval_crops, parameters.precision)
     probabilities = {
-        split: predict(model, inputs.data, inputs.index(split), *how).cpu().numpy() for split in ("val", "test")
+        split: predict(model, inputs.data, inputs.index(split), parameters).cpu().numpy() for split in ("val", "test")
     }
     n_parameters = sum(p.numel() for p in model.parameters())
-    before = sum(row["seconds"] for row in progress.history[: len(progress.history) - len(made)])
+    before = sum(row["seconds"] for row in progress.history[: progress.resumed_at])
     epochs = {"best_epoch": progress.best_epoch, "epochs": progress.epoch, "seconds_before": before}
     return probabilities, {"n_parameters": n_parameters, **epochs}
 

@@ -89,11 +89,12 @@ def code_hash(architecture: str) -> str:
         roots += [own, "models/standardised.py"]
     else:
         roots += ["training/baselines.py"]
-    # The other imports of run and inputs read data and do not count.
-    files = {PACKAGE / "training/run.py", PACKAGE / "training/inputs.py"}
+    # The other imports of run and inputs read data and do not count; of the parameters only the values do.
+    uncounted = {PACKAGE / "training/parameters.py", PACKAGE / "files.py"}
+    files = {PACKAGE / "training/run.py", PACKAGE / "training/inputs.py", *uncounted}
     for root in roots:
         collect_files(PACKAGE / root, files)
-    return hash_code(files)
+    return hash_code(files - uncounted)
 
 
 def read_record(folder: Path) -> dict | None:
@@ -223,14 +224,7 @@ class Run:
         path = self.folder / "history.csv"
         if not path.exists():
             return pd.DataFrame()
-        table, best = self._read(pd.read_csv, path.name), self.record.get("best_epoch")
-        wanted = {"epoch", "train_loss", "val_loss", "val_macro_f1"}
-        if not wanted <= set(table.columns) or table[[*wanted]].isna().any().any() or best not in set(table["epoch"]):
-            raise PoseemoError(
-                f"{path}: wanted {', '.join(sorted(wanted))} of every epoch and of the chosen one, {best}; got "
-                "something else; remove the run's folder and start the study again"
-            )
-        return table
+        return self._read(pd.read_csv, path.name)
 
     def metrics(self) -> dict:
         """Read `metrics.json`."""
@@ -253,19 +247,11 @@ def _check_complete(path: Path, record: dict) -> None:
     if "dataset" not in missing:
         wanted["dataset"] = ("name", "content_hash", "synthetic")
     missing += [f"{key}.{name}" for key, names in wanted.items() for name in names if name not in record[key]]
-    missing += [name for name in ("started", "finished") if not _is_time(record.get(name))]
     if missing:
         raise PoseemoError(
             f"{path}: wanted the record of a completed run, missing or damaged: {', '.join(missing)}; remove the run's "
             "folder and start the study again"
         )
-
-
-def _is_time(text: object) -> bool:
-    try:
-        return text is None or bool(datetime.fromisoformat(text))
-    except (TypeError, ValueError):
-        return False
 
 
 def find_runs(root: str | Path) -> tuple[list[Run], list[Path]]:

@@ -110,7 +110,7 @@ def test_the_command_prints_a_table_or_json():
         (("bistm",), "architecture: wanted one of deep_residual, bilstm.*got 'bistm'"),
         (("majority",), "majority: a baseline; wanted one of deep_residual"),
         (("--set", "hidden=3"), "--set: wanted the NAME of a model"),
-        (("bilstm", "--set", "hiden=3"), "--set: model.hiden: unknown for bilstm; did you mean hidden?"),
+        (("bilstm", "--set", "hiden=3"), "--set: model.hiden: unknown parameter; did you mean hidden?"),
         (("transformer", "--set", "heads=3"), "--set: model.heads: wanted a divisor of hidden, 128, got 3"),
     ],
 )

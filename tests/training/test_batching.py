@@ -102,11 +102,11 @@ class TestSampling:
     labels = torch.tensor([0] * 900 + [1] * 90 + [2] * 10)
 
     def test_uniform_sees_every_clip_once(self):
-        order = epoch_order(self.labels, 3, "uniform", torch.Generator().manual_seed(0))
+        order = epoch_order(self.labels, "uniform", torch.Generator().manual_seed(0))
         assert order.sort().values.tolist() == list(range(1000))
 
     def test_balanced_draws_the_classes_alike(self):
-        order = epoch_order(self.labels, 3, "balanced", torch.Generator().manual_seed(0))
+        order = epoch_order(self.labels, "balanced", torch.Generator().manual_seed(0))
         counts = torch.bincount(self.labels[order])
         assert len(order) == 1000 and counts.min() > 280 and counts.max() < 390
 

@@ -47,6 +47,8 @@ AFFECTED = {
     "models/standardised.py": {"deep_residual", "bilstm"},
     "models/bilstm.py": {"bilstm"},
     "training/pose_statistics.py": {"extra_trees"},
+    "training/parameters.py": set(),
+    "files.py": set(),
     "report/report.py": set(),
     "studies/study.py": set(),
     "data/dataset/reader.py": set(),

@@ -153,8 +153,6 @@ def test_a_run_whose_record_is_damaged_is_set_aside_and_made_again(run, tiny, tm
         ("split.parquet", "xx"),
         ("metrics.json", "xx"),
         ("history.csv", ""),
-        ("history.csv", "epoch\n1\n"),
-        ("history.csv", "epoch,train_loss,val_loss,val_macro_f1\n7,0.5,0.5,0.1\n"),
     ],
 )
 def test_a_damaged_file_of_a_run_is_named_with_what_to_do(run, tmp_path, name, text):
