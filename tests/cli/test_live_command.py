@@ -66,9 +66,7 @@ class TestCommand:
         assert invoke(small_run, "--source", keypoint_file, "--headless", "--seconds", 0.5).exit_code == 0
         assert not list((tmp_path / "empty").iterdir())
 
-    def test_options_reach_the_loop_and_what_was_predicted_before_an_error_is_saved(
-        self, small_run, keypoint_file, tmp_path, monkeypatch
-    ):
+    def test_options_reach_the_loop_whose_error_keeps_the_file(self, small_run, keypoint_file, tmp_path, monkeypatch):
         def fail(session, source, **how):
             raise PoseemoError(f"camera 0: {how['view']} {session.smoothing} {how['seconds']}")
 
