@@ -66,7 +66,7 @@ class Results:
         counts = {"n_clips": scores.n_clips, "n_groups": scores.n_groups, "resampled_by": scores.resampled_by}
         return counts | {"unit": self.best().unit, "synthetic": self.synthetic, "leaky": bool(self.leaks)}
 
-    def parts(self) -> list["Results"]:
+    def by_split(self) -> list["Results"]:
         """Divide the configs by the clips that they were tested on, since only the same clips allow a comparison.
 
         Results without leaks come first, then those with most configs.
@@ -74,8 +74,8 @@ class Results:
         by_clips: dict[frozenset, list[ConfigRuns]] = {}
         for config in self.configs:
             by_clips.setdefault(config.tested_on, []).append(config)
-        parts = [Results(self.root, configs) for configs in by_clips.values()]
-        return sorted(parts, key=lambda part: (bool(part.leaks), -len(part.configs)))
+        splits = [Results(self.root, configs) for configs in by_clips.values()]
+        return sorted(splits, key=lambda split: (bool(split.leaks), -len(split.configs)))
 
     def best(self) -> ConfigRuns:
         """Return the selected model: see :func:`poseemo_lib.analysis.configs.selected`."""

@@ -17,77 +17,74 @@ from poseemo_lib.analysis.statistics import adjusted, compare_apart, compare_con
 SPLITS_METRIC = "balanced_accuracy"
 
 
-def comparisons(
-    results: Results, base: str | None = None, *, metric: str = "macro_f1", n_bootstrap: int = 10_000
-) -> pd.DataFrame:
-    """Make the comparisons that a study calls for.
+def comparisons(results: Results, base: str | None = None, *, n_bootstrap: int = 10_000) -> pd.DataFrame:
+    """Make the comparisons by macro-F1 that a study calls for; splits are compared by balanced accuracy.
 
     With `base`, the name of a config, every other config tested on the same clips is compared with it, and nothing else
-    but splits: a few planned comparisons find more than all pairs do. Splits are compared by balanced accuracy.
+    but splits: a few planned comparisons find more than all pairs do.
 
     Returns
     -------
     DataFrame
         As of :func:`poseemo_lib.analysis.statistics.compare_configs`, with the columns family ("baselines", "networks",
-        "base", "splits") and clips (place in `Results.parts()`; -1 for "splits").
+        "base", "splits") and clips (place in `Results.by_split()`; -1 for "splits").
 
     Raises
     ------
     UsageError
         No config is called `base`.
     """
-    configs = {config.name: config for config in results.configs}
     if base is not None:
         base = results[base].name  # raises if there is none
-    predictions = {name: config.predictions("test") for name, config in configs.items()}
-    how = {"fixed": {name for name, config in configs.items() if has_no_seeds(config)}, "n_bootstrap": n_bootstrap}
-    tables = []
-    for number, part in enumerate(results.parts()):
-        networks = [config.name for config in part.configs if config.is_network]
-        for family, pairs in _planned(part.configs, base).items():
-            table = compare_configs(predictions, results.classes, pairs=pairs, pool=networks, metric=metric, **how)
-            tables.append(table.assign(family=family, clips=number))
+    tables = [
+        _compare(split.configs, pairs, n_bootstrap).assign(family=family, clips=number)
+        for number, split in enumerate(results.by_split())
+        for family, pairs in _planned(split.configs, base).items()
+    ]
     apart = [
-        compare_apart((a, predictions[a]), (b, predictions[b]), results.classes, metric=SPLITS_METRIC, **how)
-        for a, b in _split_pairs(results)
+        compare_apart(
+            *((config.name, config.predictions("test")) for config in pair),
+            results.classes,
+            metric=SPLITS_METRIC,
+            fixed=[config.name for config in pair if has_no_seeds(config)],
+            n_bootstrap=n_bootstrap,
+        )
+        for pair in _split_pairs(results)
     ]
     return pd.concat([*tables, adjusted(apart).assign(family="splits", clips=-1)], ignore_index=True)
 
 
-def with_baselines(part: Results, tests: pd.DataFrame) -> pd.DataFrame:
+def _compare(configs: list[ConfigRuns], pairs: list[tuple[str, str]], n_bootstrap: int = 10_000) -> pd.DataFrame:
+    """Compare pairs of configs that were tested on the same clips; all networks tell how much seeds differ."""
+    return compare_configs(
+        {config.name: config.predictions("test") for config in configs},
+        configs[0].classes,
+        pairs=pairs,
+        fixed={config.name for config in configs if has_no_seeds(config)},
+        pool=[config.name for config in configs if config.is_network],
+        n_bootstrap=n_bootstrap,
+    )
+
+
+def with_baselines(main: Results, tests: pd.DataFrame) -> pd.DataFrame:
     """Compare the selected network (`a`) with each baseline among configs that were tested on the same clips.
 
     Rows of `tests`, from :func:`comparisons`, are reused; with a base it has none of these.
     """
-    best = part.best()
+    best = main.best()
     planned = tests[(tests["family"] == "baselines") & (tests["a"] == best.name)]
-    baselines = [config for config in part.configs if config.is_baseline]
-    if len(planned) or not baselines or best.is_baseline:
-        return planned
-    networks = [config for config in part.configs if config.is_network]
-    return compare_configs(
-        {config.name: config.predictions("test") for config in [*networks, *baselines]},
-        part.classes,
-        pairs=[(best.name, config.name) for config in baselines],
-        fixed=[config.name for config in baselines],
-        pool=[config.name for config in networks],
-    )
+    pairs = [(best.name, config.name) for config in main.configs if config.is_baseline]
+    return planned if len(planned) or not pairs or best.is_baseline else _compare(main.configs, pairs)
 
 
-def compare_with(a: str, b: str, part: Results, tests: pd.DataFrame) -> dict:
+def compare_with(a: str, b: str, main: Results, tests: pd.DataFrame) -> dict:
     """Compare two configs by macro-F1, a minus b: a row of `tests`, or one among all configs with b."""
     for row in tests[tests["metric"] == "macro_f1"].to_dict("records"):
         if (row["a"], row["b"]) == (a, b):
             return row
         if (row["a"], row["b"]) == (b, a):
             return row | {"difference": -row["difference"], "low": -row["high"], "high": -row["low"]}
-    table = compare_configs(
-        {config.name: config.predictions("test") for config in part.configs},
-        part.classes,
-        pairs=[(config.name, b) for config in part.configs if config.name != b],
-        fixed={config.name for config in part.configs if has_no_seeds(config)},
-        pool=[config.name for config in part.configs if config.is_network],
-    )
+    table = _compare(main.configs, [(config.name, b) for config in main.configs if config.name != b])
     return table[table["a"] == a].iloc[0].to_dict()
 
 
@@ -111,10 +108,10 @@ def _planned(configs: list[ConfigRuns], base: str | None) -> dict[str, list[tupl
     }
 
 
-def _split_pairs(results: Results) -> list[tuple[str, str]]:
+def _split_pairs(results: Results) -> list[tuple[ConfigRuns, ConfigRuns]]:
     """Configs that differ in nothing but the split and have other test clips; a leaky one comes first."""
     return [
-        (b.name, a.name) if b.leaks and not a.leaks else (a.name, b.name)
+        (b, a) if b.leaks and not a.leaks else (a, b)
         for group in split_groups(results)
         for a, b in combinations(group, 2)
         if a.tested_on != b.tested_on and split_name(a) != split_name(b)

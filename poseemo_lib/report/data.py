@@ -51,7 +51,7 @@ class ReportData:
     @cached_property
     def main(self) -> Results:
         """The configs that were tested on the same clips as the best one."""
-        return next(part for part in self.results.parts() if self.best.name in {config.name for config in part.configs})
+        return next(split for split in self.results.by_split() if self.best in split.configs)
 
     @property
     def majority(self) -> ConfigRuns | None:
@@ -118,8 +118,8 @@ class ReportData:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         if cores > 1 and self.dataset is not None and self.best.multiply_adds and len(self.speed):
             # Spawned: a fork of a process that has used threads can wait for ever.
-            pool = ProcessPoolExecutor(1, get_context("spawn"), initializer=_die_with, initargs=(os.getpid(),))
-            vars(self)["_begun"] = pool.submit(_interpret, self.best, self.dataset, cores - 1)
+            pool = ProcessPoolExecutor(1, get_context("spawn"), initializer=_prepare, initargs=(cores - 1,))
+            vars(self)["_begun"] = pool.submit(_interpret, self.best, self.dataset)
             pool.shutdown(wait=False)
 
     @cached_property
@@ -146,21 +146,19 @@ class ReportData:
             return []
 
 
-def _die_with(parent: int) -> None:
+def _prepare(threads: int) -> None:
+    """Make this process end with its parent, and leave a core to it."""
+    import torch
+
     from poseemo_lib.studies.kernels import die_with_parent
 
     die_with_parent()
-    if os.getppid() != parent:  # it died before that
-        os._exit(1)
+    torch.set_num_threads(min(threads, torch.get_num_threads()))
 
 
-def _interpret(config: ConfigRuns, dataset: Dataset | None, threads: int = 0):
+def _interpret(config: ConfigRuns, dataset: Dataset | None):
     from poseemo_lib.analysis.interpretation import interpret
 
-    if threads:
-        import torch
-
-        torch.set_num_threads(min(threads, torch.get_num_threads()))
     return interpret(config, dataset)
 
 

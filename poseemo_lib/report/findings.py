@@ -10,7 +10,7 @@ from poseemo_lib.analysis.configs import ConfigRuns
 from poseemo_lib.analysis.ranking import rank_table
 from poseemo_lib.analysis.reliability import abstain_threshold, calibration_errors, coverage_table
 from poseemo_lib.analysis.results import Results
-from poseemo_lib.analysis.statistics import MIN_GROUPS, compare_with_constant
+from poseemo_lib.analysis.statistics import compare_with_constant
 from poseemo_lib.errors import PoseemoError
 from poseemo_lib.report.comparisons import compare_with
 from poseemo_lib.report.data import ReportData
@@ -27,48 +27,32 @@ KIND_NAMES = {"joint": "joints", "feature": "kinds of feature", "person": "peopl
 
 def opening(data: ReportData) -> str:
     """Write the text under the report's title: what was done, warnings, and the main result beside its baselines."""
-    best, results, main = data.best, data.results, data.main
+    best, main = data.best, data.main
     rows = [] if best.is_baseline else data.baseline_tests.to_dict("records")
     floor = next((row for row in rows if main[row["b"]].is_majority), None)
     strongest = _strongest(row for row in rows if row is not floor)
-    scores = _scores(best)
-    leaky = [config.name for config in results.configs if config.leaks]
     return render(
         "opening",
-        **_counts(best),
+        best=best,
+        results=data.results,
+        values=_scores(best),
+        groups_known=groups_known(best),
         networks=sum(config.is_network for config in main.configs),
         baselines=sum(config.is_baseline for config in main.configs),
-        classes=data.classes,
         absent=[name for name, n in zip(data.classes, best.scores.confusion.sum(1), strict=True) if not n],
-        n_train=best.runs[0].record["clips"]["train"],
-        dataset=best.runs[0].record["dataset"]["name"],
         folds=len({run.fold for run in best.runs if run.fold}),
-        wrong=1 - scores["accuracy"]["mean"],
-        synthetic=results.synthetic,
-        leaky=leaky,
-        leaks=results.leaks,
-        best_leaks=best.leaks,
-        n_configs=len(results.configs),
-        incomplete=results.incomplete,
-        best=best.name,
-        networks_here=sum(config.is_network for config in main.configs),
-        n_here=len(main.configs),
-        values=scores,
-        chance=best.chance,
+        leaky=_leaky(data.results),
         majority=data.majority and {name: row["mean"] for name, row in _scores(data.majority).items()},
         floor=floor,
         against_chance=None if floor or best.is_baseline else _against_chance(main),
         strongest=strongest,
         strongest_score=strongest and _scores(main[strongest["b"]])["macro_f1"]["mean"],
         higher=Markup(higher_on_test(main, data.tests)),
-        n_seeds=len(best.seeds),
     )
 
 
-def _counts(config: ConfigRuns) -> dict:
-    """Give what sentences about a config need: its scores, what was scored, and what a claim needs."""
-    known = groups_known(config)
-    return {"scores": config.scores, "unit": config.unit, "groups_known": known, "min_groups": MIN_GROUPS}
+def _leaky(results: Results) -> list[str]:
+    return [config.name for config in results.configs if config.leaks]
 
 
 def _scores(config: ConfigRuns) -> dict[str, dict]:
@@ -85,60 +69,57 @@ def groups_known(config: ConfigRuns) -> bool:
     return config.scores.resampled_by == "group"
 
 
-def _against_chance(part: Results) -> dict:
-    best = part.best()
-    networks = {config.name: config for config in part.configs if config.is_network} | {best.name: best}
-    predictions = {name: config.predictions("test") for name, config in networks.items()}
-    fixed = {best.name} if best.is_baseline else ()
-    return compare_with_constant(best.name, predictions, best.chance, part.classes, fixed=fixed)
+def _against_chance(main: Results) -> dict:
+    best = main.best()
+    predictions = {config.name: config.predictions("test") for config in main.configs if config.is_network}
+    return compare_with_constant(best.name, predictions, best.chance, main.classes)
 
 
-def against_chance(part: Results) -> str:
-    """Say whether the best config is above chance, by a test."""
-    return sentence("chance", _against_chance(part), MIN_GROUPS)
+def against_chance(main: Results) -> str:
+    """Say whether the selected network is above chance, by a test."""
+    return sentence("chance", _against_chance(main))
 
 
-def higher_on_test(part: Results, tests: pd.DataFrame) -> str:
+def higher_on_test(main: Results, tests: pd.DataFrame) -> str:
     """Name the config with the highest test score among configs tested on the same clips; empty if it was selected.
 
     A pair that `tests`, from :func:`poseemo_lib.report.comparisons.comparisons`, lacks is tested here.
     """
-    best = part.best().name
-    scores = {config.name: _scores(config)["macro_f1"]["mean"] for config in part.configs}
+    best = main.best().name
+    scores = {config.name: _scores(config)["macro_f1"]["mean"] for config in main.configs}
     higher = [name for name in scores if scores[name] > scores[best]]
     if not higher:
         return ""
     top = max(higher, key=scores.get)
-    row, others = compare_with(top, best, part, tests), len(higher) - 1
-    return render("higher", name=top, score=scores[top], row=row, others=others, min_groups=MIN_GROUPS)
+    row, others = compare_with(top, best, main, tests), len(higher) - 1
+    return render("higher", name=top, score=scores[top], row=row, others=others)
 
 
 def pair_sentence(row, unit: str = "clip") -> str:
     """Say whether two configs differ: a row of :func:`poseemo_lib.report.comparisons.comparisons`."""
-    return sentence("pair", dict(row), MIN_GROUPS, unit)
+    return sentence("pair", dict(row), unit)
 
 
 def findings(data: ReportData) -> str:
     """List what the tests of the study found; synthetic data and leaks come first."""
     results, tests = data.results, data.tests
-    splits = []
+    split_pairs = []
     for row in tests[tests["family"] == "splits"].to_dict("records"):
         a, b = results[row["a"]], results[row["b"]]
         inflated = row["significant"] and row["difference"] > 0 and a.leaks and not b.leaks
-        splits.append(row | {"unit": a.unit, "leaky": inflated, "copies": a.leaks.get("augmented")})
+        split_pairs.append(row | {"unit": a.unit, "leaky": inflated, "copies": a.leaks.get("augmented")})
     return render(
         "findings",
         synthetic=results.synthetic,
-        leaky=[config.name for config in results.configs if config.leaks],
+        leaky=_leaky(results),
         alone=[config.name for config in results.configs if config.name not in {*tests["a"], *tests["b"]}],
-        parts=[_of_part(results, own) for number, own in tests.groupby("clips") if number >= 0],
-        splits=splits,
-        min_groups=MIN_GROUPS,
+        by_split=[_of_split(results, own) for number, own in tests.groupby("clips") if number >= 0],
+        split_pairs=split_pairs,
         most_pairs=MOST_PAIRS,
     )
 
 
-def _of_part(results: Results, tests: pd.DataFrame) -> dict:
+def _of_split(results: Results, tests: pd.DataFrame) -> dict:
     """Sort the comparisons among configs that were tested on the same clips, for the template `findings`."""
     rows = {family: tests[tests["family"] == family].to_dict("records") for family in ("baselines", "base", "networks")}
     baselines, networks = rows["baselines"], rows["networks"]
@@ -183,11 +164,11 @@ def selection(data: ReportData) -> str:
 def caution(data: ReportData) -> str:
     """Say what the intervals of the study do not cover."""
     folds = any(run.fold for run in data.results.runs)
-    parts = [
-        (part.configs[0].scores.n_clips, part.configs[0].unit, [config.name for config in part.configs])
-        for part in data.results.parts()
+    by_split = [
+        (main.configs[0].scores.n_clips, main.configs[0].unit, [config.name for config in main.configs])
+        for main in data.results.by_split()
     ]
-    return sentence("caution", data.best.scores, folds, parts)
+    return sentence("caution", data.best.scores, folds, by_split)
 
 
 def found_by_audit(leaks: dict[str, int]) -> str:
@@ -211,22 +192,17 @@ def regimes(table: pd.DataFrame) -> str:
 def calibration(data: ReportData) -> str:
     """Say how far the best config's confidence can be trusted, and what abstaining gains."""
     best, errors = data.best, calibration_errors(data.best)
-    runs = [run for run in best.runs if run.seed in best.seeds]
-    temperatures = [best.calibration(run)["temperature"] for run in runs]
+    temperatures = [best.calibration(run)["temperature"] for run in best.counted_runs]
     threshold = abstain_threshold(best)
     some, every = (
         coverage_table(best.calibrated("test"), best.classes, thresholds=[one]).iloc[0] for one in (threshold, 0)
     )
     return render(
         "calibration",
-        name=best.name,
-        unit=best.unit,
-        before=errors.loc["before"],
-        after=errors.loc["after"],
+        best=best,
+        errors=errors,
         biased=((errors["mean"] < errors["low"]) | (errors["mean"] > errors["high"])).any(),
-        low=f"{min(temperatures):.2f}",
-        high=f"{max(temperatures):.2f}",
-        n_runs=len(runs),
+        temperatures=temperatures,
         at_limit=sum(bool(np.isclose(value, TEMPERATURE_RANGE, rtol=AT_END).any()) for value in temperatures),
         threshold=threshold,
         some=some,
@@ -262,9 +238,9 @@ def limits(data: ReportData, *, law: bool = True) -> str:
     return render(
         "limits",
         law=law,
-        synthetic=data.results.synthetic,
+        best=data.best,
+        results=data.results,
         datasets=sorted({run.record["dataset"]["name"] for run in data.results.runs}),
         threshold=abstain_threshold(data.best),
         wrong=1 - _scores(data.best)["accuracy"]["mean"],
-        unit=data.best.unit,
     )

@@ -106,7 +106,7 @@ def test_a_seed_that_lacks_a_fold_does_not_count(tmp_path):
 
 def test_two_splits_are_two_parts_and_the_clean_one_decides(tmp_path):
     results = load_results(made_studies.made_study(tmp_path, made_studies.LEAKAGE, leaks=made_studies.LEAKS))
-    clean, leaky = results.parts()
+    clean, leaky = results.by_split()
     assert {config.name for config in clean.configs} == {"majority_grouped", "net_grouped"}
     assert not clean.leaks and leaky.leaks == made_studies.LEAKS["random"] == results.leaks
     assert clean.sample["leaky"] is False and leaky.sample["leaky"] is True

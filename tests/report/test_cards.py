@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from poseemo_lib.data.dataset import Dataset
-from poseemo_lib.report.cards import dataset_card, missing_joints, model_card, split_table
+from poseemo_lib.report.cards import dataset_card, missing_joints, model_card, split_counts
 from poseemo_lib.report.data import load_report_data
 
 CONFIGS = {
@@ -132,7 +132,7 @@ class TestDatasetCard:
         assert "Licence: not recorded" in card
 
     def test_parts_add_up_and_folds_give_a_span(self, data, tmp_path):
-        table = split_table(data.best)
+        table = split_counts(data.best)
         clips = data.best.runs[0].record["clips"]
         for part in ("train", "val", "test"):
             assert table.loc["all clips", part] == str(clips[part])
@@ -141,7 +141,7 @@ class TestDatasetCard:
             values = {"split": "leave_one_group_out", "fold": f"g{i}"}
             made_studies.made_study(tmp_path / f"g{i}", {"net": values}, seeds=(0,), per_group=12 - i)
         folds = load_report_data(tmp_path)
-        assert split_table(folds.best).loc["all clips", "test"] == "132 to 144"
+        assert split_counts(folds.best).loc["all clips", "test"] == "132 to 144"
         assert "2 folds" in model_card(folds)
 
     def test_numbers_of_a_card_are_no_placeholders(self, data):

@@ -50,7 +50,8 @@ def carries(text, row):
     """Whether a sentence has the difference, its interval and all counts."""
     interval = f"{100 * row['difference']:+.1f} points [{100 * row['low']:+.1f}, {100 * row['high']:+.1f}]"
     counts = f"{count(row['n_clips'], 'clip')} in {count(row['n_groups'], 'group')}"
-    return interval in text and f"{counts}, {row['n_seeds_a']} and {row['n_seeds_b']} seed" in text
+    seeds = " and ".join(count(row[f"n_seeds_{end}"], "seed") for end in "ab")
+    return interval in text and f"{counts}, {seeds}" in text
 
 
 @pytest.mark.parametrize("seed", range(30))

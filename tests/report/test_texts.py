@@ -219,7 +219,7 @@ def test_calibration_is_that_of_the_test_split(data):
     for words in (f"is {100 * np.mean(before):.1f} % [", f"and {100 * np.mean(after):.1f} % [",
                   f"{100 * given.mean():.1f} % of the test clips get a prediction, "
         f"and {100 * right[given].mean():.1f} %",
-                  f"against {100 * right.mean():.1f} % ["):  # fmt: skip
+                  f"compared with {100 * right.mean():.1f} % ["):  # fmt: skip
         assert words in text
 
 

@@ -13,6 +13,7 @@ import jinja2
 from markupsafe import Markup
 
 from poseemo_lib import text
+from poseemo_lib.analysis.statistics import MIN_GROUPS
 
 FOLDER = Path(__file__).parent
 METRIC_NAMES = {"macro_f1": "macro-F1", "balanced_accuracy": "balanced accuracy", "accuracy": "accuracy"}
@@ -57,7 +58,7 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals["metric_names"] = METRIC_NAMES
+    environment.globals |= {"metric_names": METRIC_NAMES, "min_groups": MIN_GROUPS}
     filters = {
         "count": text.count,
         "percent": text.percent,
