@@ -90,11 +90,8 @@ def _is_text(value) -> bool:
 def _origin_faults(clip: PoseClip) -> list[str]:
     if clip.origin not in ORIGINS:
         return [f"origin: wanted one of {', '.join(ORIGINS)}, got {clip.origin!r}"]
-    if clip.origin == "augmented":
-        sound = _is_text(clip.augmented_from) and clip.augmented_from != clip.clip_id
-    else:
-        sound = clip.augmented_from is None
-    if sound:
+    named = _is_text(clip.augmented_from) and clip.augmented_from != clip.clip_id
+    if named if clip.origin == "augmented" else clip.augmented_from is None:
         return []
     wanted = "augmented_from: wanted the source clip's id with origin augmented and none otherwise"
     return [f"{wanted}, got {clip.augmented_from!r} with origin {clip.origin!r}"]

@@ -129,7 +129,8 @@ def to_coco17(keypoints: np.ndarray, layout: str) -> np.ndarray:
 
     C is x, y and, where given, confidence. A joint that the layout lacks is missing: x = y = NaN, confidence 0.
     """
-    _check_joints(keypoints, len(JOINT_NAMES[layout]), layout)
+    if keypoints.shape[-2] != len(JOINT_NAMES[layout]):
+        raise ValueError(f"{layout}: wanted an array (..., {len(JOINT_NAMES[layout])}, C), got {keypoints.shape}")
     order = np.array(LAYOUTS[layout])
     return _with_missing(keypoints[..., order, :], order < 0)
 
@@ -140,7 +141,6 @@ def from_coco17(keypoints: np.ndarray, layout: str) -> np.ndarray:
     What COCO-17 lacks is missing, except the middles of :data:`MIDPOINTS`: those are computed where both their joints
     were seen, with the smaller of the two confidences. The nose becomes the joint that replaces it.
     """
-    _check_joints(keypoints, N_KEYPOINTS, "coco17")
     names = JOINT_NAMES[layout]
     source = np.array([LAYOUTS[layout].index(i) if i in LAYOUTS[layout] else -1 for i in range(len(names))])
     out = _with_missing(keypoints[..., source, :], source < 0)
@@ -150,11 +150,6 @@ def from_coco17(keypoints: np.ndarray, layout: str) -> np.ndarray:
         middle[..., 2:] = pair[..., 2:].min(-2)
         out[..., names.index(name), :] = middle
     return out
-
-
-def _check_joints(keypoints: np.ndarray, wanted: int, layout: str) -> None:
-    if keypoints.ndim < 2 or keypoints.shape[-2] != wanted:
-        raise ValueError(f"{layout}: wanted an array (..., {wanted}, C), got {keypoints.shape}")
 
 
 def _with_missing(keypoints: np.ndarray, absent: np.ndarray) -> np.ndarray:

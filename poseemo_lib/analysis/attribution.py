@@ -7,6 +7,7 @@ after standardisation, where a joint that was not seen is 0.
 import copy
 import warnings
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -132,12 +133,8 @@ def feature_blocks(n_frames: int) -> list[tuple[str, str, tuple]]:
         for name, channels in FEATURE_TYPES.items()
     ]
     people = [("person", f"person {m + 1}", (every, every, m)) for m in range(MAX_PEOPLE)]
-    edges = np.linspace(0, n_frames, 9).round().astype(int)
-    spans = [
-        ("time", f"{start}-{stop}", (every, slice(start, stop)))
-        for start, stop in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)
-        if stop > start
-    ]
+    edges = np.linspace(0, n_frames, 9).round().astype(int).tolist()
+    spans = [("time", f"{a}-{b}", (every, slice(a, b))) for a, b in pairwise(edges) if b > a]
     return [*joints, *types, *people, *spans]
 
 
@@ -171,7 +168,7 @@ def permute_blocks(
     x = as_joints(model.standardise(features))
     label = np.zeros(unit.max() + 1, dtype=int)
     label[unit] = labels
-    before = _probabilities(model, x, mask)
+    before = predict(model, x, mask)
     right, loss = _score(before, unit, label)
     drop, increase = np.zeros((2, len(blocks), len(label)))
     generator = torch.Generator().manual_seed(seed)
@@ -195,11 +192,13 @@ def _exchanged(model: nn.Module, x: Tensor, other: Tensor, mask: Tensor, index: 
     if rows.any():
         changed = x[rows]
         changed[index] = new[rows]
-        after[rows.cpu().numpy()] = _probabilities(model, changed, mask[rows])
+        after[rows.cpu().numpy()] = predict(model, changed, mask[rows])
     return after
 
 
-def _probabilities(model: nn.Module, x: Tensor, mask: Tensor) -> np.ndarray:
+@torch.inference_mode()
+def predict(model: nn.Module, x: Tensor, mask: Tensor) -> np.ndarray:
+    """Predict the probabilities (B, C) of standardised windows (B, T, M, K, 7)."""
     rows = torch.arange(len(x)).split(CHUNK)
     logits = torch.cat([model.network(x[part].flatten(2), mask[part]) for part in rows])
     return logits.float().softmax(-1).cpu().numpy()

@@ -1,12 +1,13 @@
 """One config of a study: its completed runs, with their predictions and scores."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import or_
 
 import pandas as pd
 
-from poseemo_lib.errors import UsageError
 from poseemo_lib.training.calibration import calibrated, calibration_of, check_calibration
 from poseemo_lib.training.evaluation import ConfigScores, average_by_source, config_scores
 from poseemo_lib.training.parameters import RunParameters, is_baseline
@@ -62,22 +63,17 @@ class ConfigRuns:
         return self.runs[0].record.get("n_parameters")
 
     def untrained(self):
-        """Build its network with new weights; None where it is not one, or one that this version does not have."""
+        """Build its network with new weights."""
         from poseemo_lib.models import build_model
 
-        try:
-            model = self.parameters["model"]
-            return build_model(self.architecture, n_classes=len(self.classes), **model) if self.is_network else None
-        except UsageError:
-            return None
+        return build_model(self.architecture, n_classes=len(self.classes), **self.parameters["model"])
 
     @cached_property
     def multiply_adds(self) -> int | None:
         """Multiply-adds of one window; None where there is no network."""
         from poseemo_lib.models.cost import count_multiply_adds
 
-        model = self.untrained()
-        return count_multiply_adds(model, n_frames=self.parameters["n_frames"]) if model else None
+        return count_multiply_adds(self.untrained(), n_frames=self.parameters["n_frames"]) if self.is_network else None
 
     @property
     def seeds(self) -> list[int]:
@@ -175,10 +171,7 @@ class ConfigRuns:
 
 def largest_counts(found: Iterable[dict[str, int]]) -> dict[str, int]:
     """Take the largest count of each kind, without zeros."""
-    largest: dict[str, int] = {}
-    for counts in found:
-        largest |= {kind: max(count, largest.get(kind, 0)) for kind, count in counts.items() if count}
-    return largest
+    return dict(reduce(or_, map(Counter, found), Counter()))
 
 
 def selected(configs: list[ConfigRuns]) -> ConfigRuns:

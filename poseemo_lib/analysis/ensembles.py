@@ -11,7 +11,7 @@ from functools import cached_property
 import pandas as pd
 
 from poseemo_lib.analysis.configs import ENSEMBLE, ConfigRuns
-from poseemo_lib.analysis.predictions import Predictions, mean_over_seeds, mean_probabilities
+from poseemo_lib.analysis.predictions import Predictions, mean_probabilities
 from poseemo_lib.analysis.results import Results
 from poseemo_lib.errors import PoseemoError, UsageError
 
@@ -77,7 +77,6 @@ class Ensemble(ConfigRuns):
     """
 
     members: dict[str, list[ConfigRuns]] = field(default_factory=dict)  # fold -> the configs whose mean predicts it
-    all_seeds: bool = False  # whether to average over the seeds too: a single seed 0, instead of one ensemble a seed
 
     @property
     def architecture(self) -> str:
@@ -108,21 +107,19 @@ class Ensemble(ConfigRuns):
             for fold, configs in self.members.items()
         ]
         seeds = sorted(set.intersection(*(set(by_seed) for by_seed in folds)))
-        pooled = {seed: pd.concat([by_seed[seed] for by_seed in folds], ignore_index=True) for seed in seeds}
-        return {0: mean_over_seeds(pooled, self.classes, self.name)} if self.all_seeds else pooled
+        return {seed: pd.concat([by_seed[seed] for by_seed in folds], ignore_index=True) for seed in seeds}
 
 
-def ensemble_config(results: Results, n: int = 3, *, all_seeds: bool = False) -> Ensemble:
-    """Make one config of the n best networks by validation; `all_seeds`: see :class:`Ensemble`."""
+def ensemble_config(results: Results, n: int = 3) -> Ensemble:
+    """Make one config of the n best networks by validation."""
     best = best_by_validation(results, n)
     members = {fold: [results[name] for name in names] for fold, names in best.items()}
     runs = [run for fold, configs in members.items() for config in configs for run in _within(config, fold).runs]
-    name = f"ensemble of {max(map(len, members.values()))}" + (" and all seeds" if all_seeds else "")
-    return Ensemble(name, runs, members, all_seeds)
+    return Ensemble(f"ensemble of {max(map(len, members.values()))}", runs, members)
 
 
-def with_ensemble(results: Results, name: str, n: int = 3) -> Results:
-    """Add the ensemble of the n best networks that were tested on the same clips as the config `name`.
+def with_ensemble(results: Results, name: str) -> Results:
+    """Add the ensemble of the three best networks that were tested on the same clips as the config `name`.
 
     With fewer than two such networks nothing is added.
     """
@@ -130,4 +127,4 @@ def with_ensemble(results: Results, name: str, n: int = 3) -> Results:
     alike = replace(results, configs=[config for config in results.configs if config.tested_on == clips])
     if sum(config.is_network for config in alike.configs) < 2:
         return results
-    return replace(results, configs=[*results.configs, ensemble_config(alike, n)])
+    return replace(results, configs=[*results.configs, ensemble_config(alike)])

@@ -5,13 +5,13 @@ handling of rare classes, the split.
 """
 
 from dataclasses import fields
+from pathlib import Path
 
 import pandas as pd
 
 from poseemo_lib.analysis.configs import ConfigRuns
 from poseemo_lib.analysis.results import Results
-from poseemo_lib.errors import UsageError
-from poseemo_lib.training.run_folder import PLACE_PARAMETERS
+from poseemo_lib.training.run_folder import PLACE_PARAMETERS, Run
 
 IMBALANCE, SPLIT, AUGMENTATION = "imbalance", "split", "augmentation"
 _IMBALANCE_PARAMETERS = ("sampler", "class_weights", "loss", "focal_gamma", "allow_double_balancing")
@@ -27,13 +27,15 @@ def settings(config: ConfigRuns) -> dict:
     """Return all parameters of a config, flat; those of the model are `model.<name>`, defaults included."""
     from poseemo_lib.models import hyper_parameters
 
-    try:
-        model = {} if config.is_baseline else hyper_parameters(config.architecture)
-    except UsageError:  # a model that this version of the library does not have
-        model = {}
+    model = {} if config.is_baseline else hyper_parameters(config.parameters["architecture"])
     values = {name: value for name, value in config.parameters.items() if name not in (*_NOT_COMPARED, "model")}
     values |= {f"model.{name}": value for name, value in (model | config.parameters["model"]).items()}
     return values | {"architecture": config.architecture}  # that of an ensemble is not its members'
+
+
+def settings_of(parameters: dict) -> dict:
+    """Return the :func:`settings` of a run with these parameters, and the defaults of all others."""
+    return settings(ConfigRuns("", [Run(Path(), {"parameters": parameters})]))
 
 
 def differing_factors(one: dict, other: dict) -> set[str]:
@@ -77,8 +79,8 @@ def _variations(networks: dict[str, dict], base: str) -> dict[str, str]:
     return found
 
 
-def ablation_table(results: Results, metric: str = "macro_f1", tests: pd.DataFrame | None = None) -> pd.DataFrame:
-    """Score of the base and of every config that changes one factor of it, by factor.
+def ablation_table(results: Results, tests: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Macro-F1 of the base and of every config that changes one factor of it, by factor.
 
     Columns: factor, value, is_base, config, mean, low, high, sd, n_seeds and, where `tests` (from
     :func:`poseemo_lib.report.comparisons.comparisons`) compare the configs with the base, `significant`. The base comes
@@ -91,7 +93,9 @@ def ablation_table(results: Results, metric: str = "macro_f1", tests: pd.DataFra
         for name in sorted(names, key=lambda name: _rank(factor, networks[name], name == base.name)):
             value = value_text(factor, networks[name], networks[base.name])
             row = {"factor": factor, "value": value, "is_base": name == base.name, "config": name}
-            rows.append(row | results[name].scores.score(metric)[["mean", "low", "high", "sd", "n_seeds"]].to_dict())
+            rows.append(
+                row | results[name].scores.score("macro_f1")[["mean", "low", "high", "sd", "n_seeds"]].to_dict()
+            )
     columns = ["factor", "value", "is_base", "config", "mean", "low", "high", "sd", "n_seeds"]
     table = pd.DataFrame(rows, columns=columns)
     if base is None or tests is None:

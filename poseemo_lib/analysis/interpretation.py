@@ -242,7 +242,9 @@ def player_clips(config: ConfigRuns, dataset: Dataset | None, n: int = 10) -> li
     planted, tables, clips = planted_table(dataset), [], {}
     for number, run in enumerate(run for run in config.runs if run.seed == config.seeds[0]):
         windows, model = test_windows(run, dataset), load_model(run)
-        probabilities = _window_probabilities(model, windows, config.calibration(run)["temperature"])
+        inputs = attribution.as_joints(model.standardise(windows.features)), windows.mask
+        probabilities = attribution.predict(model, *inputs)
+        probabilities = scale_probabilities(probabilities, config.calibration(run)["temperature"])
         table = {"row": np.arange(len(windows)), "label": windows.labels.numpy(), "run": number}
         table |= {"prediction": probabilities.argmax(1), "confidence": probabilities.max(1)}
         tables.append(pd.DataFrame(table))
@@ -258,13 +260,6 @@ def choose_clips(predictions: pd.DataFrame, n: int) -> pd.DataFrame:
     wrong = predictions[~right]
     kept = predictions[right].drop_duplicates("label").head(n - min(len(wrong), n // 3)).sort_values("label")
     return pd.concat([kept, wrong.head(n - len(kept))])
-
-
-@torch.inference_mode()
-def _window_probabilities(model: nn.Module, windows: ClipWindows, temperature: float) -> np.ndarray:
-    rows = torch.arange(len(windows)).split(attribution.CHUNK)
-    logits = torch.cat([model(windows.features[part], windows.mask[part]) for part in rows])
-    return scale_probabilities(logits.softmax(-1).numpy(), temperature)
 
 
 def _player_clip(windows: ClipWindows, model: nn.Module, probabilities, row: int, classes, planted):

@@ -55,11 +55,6 @@ class Results:
         return largest_counts(config.leaks for config in self.configs)
 
     @property
-    def chance(self) -> float:
-        """Balanced accuracy of guessing, on the clips that the selected model was tested on."""
-        return self.best().chance
-
-    @property
     def sample(self) -> dict:
         """What the selected model was tested on: n_clips, n_groups, resampled_by, unit, synthetic, leaky."""
         scores = self.best().scores
@@ -115,12 +110,12 @@ class Results:
             return pd.DataFrame(columns=["config", "score", "letters", "rank_low", "rank_high"])
         return rank_table(scores, pairs)
 
-    def size_table(self, metric: str = "macro_f1") -> pd.DataFrame:
-        """Size and score of every config.
+    def size_table(self) -> pd.DataFrame:
+        """Size and macro-F1 of every config.
 
         Columns: config, is_baseline, n_parameters, multiply_adds (of one window), mean, sd, low, high, n_seeds.
         """
-        table = self.score_table().query("metric == @metric").reset_index(drop=True)
+        table = self.score_table().query("metric == 'macro_f1'").reset_index(drop=True)
         for name in ("n_parameters", "multiply_adds"):
             table[name] = np.array([getattr(config, name) for config in self.configs], dtype=float)  # NaN for None
         return table[["config", "is_baseline", "n_parameters", "multiply_adds", "mean", "sd", "low", "high", "n_seeds"]]

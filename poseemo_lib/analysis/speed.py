@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
 
 from poseemo_lib.analysis.configs import ConfigRuns
@@ -12,8 +11,7 @@ def measure_speed(configs: Sequence[ConfigRuns]) -> pd.DataFrame:
     """Measure the time that each network takes for one window, on one thread of this machine's CPU.
 
     Untrained weights take as long as trained ones. Networks of one architecture and size are measured once. One row a
-    config: config, ms_alone (median, milliseconds a window; NaN where there is no network, or one that this version
-    does not have), n_frames.
+    config: config, ms_alone (median, milliseconds a window), n_frames.
     """
     from poseemo_lib.models.cost import measure_latency
 
@@ -23,8 +21,7 @@ def measure_speed(configs: Sequence[ConfigRuns]) -> pd.DataFrame:
         n_frames = config.parameters["n_frames"]
         size = repr((config.architecture, config.parameters["model"], len(config.classes), n_frames))
         if size not in known:
-            model = config.untrained()
-            known[size] = 1e3 * measure_latency(model, n_frames=n_frames) if model else np.nan
+            known[size] = 1e3 * measure_latency(config.untrained(), n_frames=n_frames)
         rows.append({"config": config.name, "ms_alone": known[size], "n_frames": n_frames})
     return pd.DataFrame(rows, columns=["config", "ms_alone", "n_frames"])
 

@@ -208,7 +208,6 @@ def compare_with_constant(
     classes: tuple[str, ...],
     *,
     metric: str = "balanced_accuracy",
-    fixed: Collection[str] = (),
     n_bootstrap: int = 10_000,
 ) -> dict:
     """Compare one config, chosen before the scores were seen, with a number that has no variance, such as chance.
@@ -218,7 +217,7 @@ def compare_with_constant(
 
     Returns a, metric, constant, difference, low, high, se, df, p, significant, limit, n_clips, n_groups, n_seeds.
     """
-    _, scores = _resample_paired(predictions, classes, metric, fixed, n_bootstrap, seed=0)
+    _, scores = _resample_paired(predictions, classes, metric, (), n_bootstrap, seed=0)
     config = scores[name]
     parts = [_group_part(config.drawn, config.n_groups), *_seed_parts([config], scores.values())]
     row = _t_test(float(config.by_seed.mean()) - constant, config.n_groups, parts)
@@ -298,10 +297,10 @@ def _t_test(difference: float, n_groups: int, parts: list[tuple[float, int]]) ->
     return {"difference": difference, **ends, "se": se, "df": df, "p": p}
 
 
-def smallest_detectable_difference(se, df, *, alpha: float = ALPHA, power: float = POWER):
-    """Difference that a two-sided test at level `alpha` would find with the probability `power`.
+def smallest_detectable_difference(se, df, *, alpha: float = ALPHA):
+    """Difference that a two-sided test at level `alpha` would find with the probability :data:`POWER`.
 
     Bloom 1995, "Minimum detectable effects", Evaluation Review 19. `se` and `df`, numbers or arrays, are those of
     :func:`compare_configs`; divide `alpha` by the number of comparisons for Holm's strictest level.
     """
-    return np.where(np.asarray(se) > 0, (student.ppf(1 - alpha / 2, df) + student.ppf(power, df)) * se, 0.0)
+    return np.where(np.asarray(se) > 0, (student.ppf(1 - alpha / 2, df) + student.ppf(POWER, df)) * se, 0.0)

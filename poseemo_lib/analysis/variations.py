@@ -15,7 +15,6 @@ import pandas as pd
 from poseemo_lib.analysis import factors
 from poseemo_lib.analysis.configs import ConfigRuns
 from poseemo_lib.analysis.results import Results
-from poseemo_lib.training.run_folder import Run
 
 ARCHITECTURE, PLAIN = "deep_residual", "plain"
 
@@ -56,8 +55,8 @@ class Variations:
         """Number of versions of the code that made the runs."""
         return len({run.record.get("commit", "") for row in self.rows for run in row.config.runs})
 
-    def score_table(self, metric: str = "macro_f1") -> pd.DataFrame:
-        """Score of every variation.
+    def score_table(self) -> pd.DataFrame:
+        """Macro-F1 of every variation.
 
         Columns: label, study, config, changes, is_plain, n_parameters, mean, sd, low, high, n_seeds, validation
         (macro-F1 on validation).
@@ -66,24 +65,24 @@ class Variations:
         for row in self.rows:
             table = {"label": row.label, "study": row.study, "config": row.config.name}
             table |= {"changes": ", ".join(row.changes), "is_plain": not row.changes}
-            table |= {"n_parameters": row.config.n_parameters} | row.config.scores.score(metric).to_dict()
+            table |= {"n_parameters": row.config.n_parameters} | row.config.scores.score("macro_f1").to_dict()
             rows.append(table | {"validation": row.config.validation_macro_f1})
         return pd.DataFrame(rows).astype({"n_seeds": int})
 
-    def seed_table(self, metric: str = "macro_f1") -> pd.DataFrame:
-        """Score of every seed by itself: label, seed, value."""
+    def seed_table(self) -> pd.DataFrame:
+        """Macro-F1 of every seed by itself: label, seed, value."""
         configs = [replace(row.config, name=row.label) for row in self.rows]
         table = Results(Path(), configs).seed_scores().rename(columns={"config": "label"})
-        return table.loc[table["metric"] == metric, ["label", "seed", "value"]].reset_index(drop=True)
+        return table.loc[table["metric"] == "macro_f1", ["label", "seed", "value"]].reset_index(drop=True)
 
     def recall_table(self) -> pd.DataFrame:
         """Recall of every class: label, class, recall, low, high, support; NaN without clips of the class."""
         tables = pd.concat([row.config.recall.assign(label=row.label) for row in self.rows], ignore_index=True)
         return tables[["label", "class", "recall", "low", "high", "support"]]
 
-    def baseline_table(self, metric: str = "macro_f1") -> pd.DataFrame:
-        """Score of the baselines: name, is_majority, mean."""
-        rows = [(config.name, config.is_majority, config.scores.score(metric)["mean"]) for config in self.baselines]
+    def baseline_table(self) -> pd.DataFrame:
+        """Macro-F1 of the baselines: name, is_majority, mean."""
+        rows = [(config.name, config.is_majority, config.scores.score("macro_f1")["mean"]) for config in self.baselines]
         return pd.DataFrame(rows, columns=["name", "is_majority", "mean"])
 
 
@@ -99,7 +98,7 @@ def find_variations(studies: Sequence[Results], best: ConfigRuns) -> Variations 
     own = [(name, config) for name, config in pairs if config.architecture == ARCHITECTURE]
     if not own:
         return None
-    defaults = default_settings(ARCHITECTURE)
+    defaults = factors.settings_of({"architecture": ARCHITECTURE})
     first = min(own, key=lambda pair: _distance(pair[1], defaults))  # of equals the first study's
     clips = first[1].tested_on
     own.remove(first)
@@ -126,11 +125,6 @@ def _change(factor: str, config: ConfigRuns, values: dict, base: dict) -> str:
 
 def _dataset_hash(config: ConfigRuns) -> str:
     return config.runs[0].record["dataset"]["content_hash"]
-
-
-def default_settings(architecture: str) -> dict:
-    """Return the `factors.settings` of a run for which only the architecture was given."""
-    return factors.settings(ConfigRuns("", [Run(Path(), {"parameters": {"architecture": architecture}})]))
 
 
 def _distance(config: ConfigRuns, defaults: dict) -> tuple:

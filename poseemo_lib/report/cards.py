@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 
 from poseemo_lib.analysis.configs import ConfigRuns
-from poseemo_lib.analysis.factors import settings
-from poseemo_lib.analysis.variations import changes_of, default_settings
+from poseemo_lib.analysis.factors import settings, settings_of
+from poseemo_lib.analysis.variations import changes_of
 from poseemo_lib.clips import SPLITS
 from poseemo_lib.data.dataset import Dataset
 from poseemo_lib.files import hash_file
@@ -27,7 +27,7 @@ def model_card(data: ReportData) -> str:
         best=best,
         synthetic=data.results.synthetic,
         selection=Markup(findings.selection(data)),
-        changes=changes_of(best, default_settings(best.architecture)),
+        changes=changes_of(best, settings_of({"architecture": best.architecture})),
         split=Markup(split_text(best)),
         score_rows=_score_rows(data),
         tests=[] if best.is_baseline else data.baseline_tests.to_dict("records"),

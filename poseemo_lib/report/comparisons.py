@@ -90,7 +90,7 @@ def compare_with(a: str, b: str, main: Results, tests: pd.DataFrame) -> dict:
 
 def has_no_seeds(config: ConfigRuns) -> bool:
     """Whether one result of a config is all there is: a baseline, or an ensemble of all seeds of several configs."""
-    return config.is_baseline or (config.architecture == ENSEMBLE and (config.all_seeds or len(config.seeds) > 1))
+    return config.is_baseline or (config.architecture == ENSEMBLE and len(config.seeds) > 1)
 
 
 def _planned(configs: list[ConfigRuns], base: str | None) -> dict[str, list[tuple[str, str]]]:

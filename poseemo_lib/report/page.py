@@ -1,7 +1,7 @@
 """The page: an executed notebook as one HTML file that opens offline, its interactive parts, and a PDF of it."""
 
 import html
-import math
+import itertools
 import os
 import re
 import shutil
@@ -57,10 +57,8 @@ class Contents:
 
     def _anchor(self, text: str) -> str:
         plain = re.sub(r"[^a-z0-9]+", "-", text.lower())[:60].strip("-") or "section"
-        anchor, times = plain, 1
-        while anchor in self._anchors:
-            times += 1
-            anchor = f"{plain}-{times}"
+        names = itertools.chain([plain], (f"{plain}-{number}" for number in itertools.count(2)))
+        anchor = next(name for name in names if name not in self._anchors)
         self._anchors.add(anchor)
         return anchor
 
@@ -144,7 +142,7 @@ def sortable_table(table: pd.DataFrame, caption: str):
     numbers = [_column_numbers(column) for column in columns]
     heads = [(name, "right" if found else "left") for name, found in zip(table.columns, numbers, strict=True)]
     cells = [
-        [(_shown(value), "" if number is None else f"{number:.17g}")
+        [(_shown(value), "" if pd.isna(number) else f"{number:.17g}")
          for value, number in zip(column, found or [None] * len(column), strict=True)]
         for column, found in zip(columns, numbers, strict=True)
     ]  # fmt: skip
@@ -157,22 +155,11 @@ def _shown(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _column_numbers(column: pd.Series) -> list[float | None] | None:
-    """Find the number that each value begins with, None where one is missing; None where a value begins with none."""
-    numbers = [leading_number(value) for value in column]
-    missing = [_shown(value).strip() in ("", "–", "-") for value in column]
-    sound = all(number is not None or gone for number, gone in zip(numbers, missing, strict=True))
-    return numbers if sound and not all(missing) else None
-
-
-def leading_number(value: object) -> float | None:
-    """Return the number that a value is or begins with: `62.7`, `"62.7 ± 4.0 [58, 66]"`, `"1,204"`, `"< 0.001"`."""
-    if isinstance(value, bool) or pd.isna(value):
-        return None
-    if isinstance(value, int | float):
-        return float(value) if math.isfinite(value) else None
-    found = _LEADING_NUMBER.match(str(value))
-    return float(found[1].replace(",", "").replace("−", "-")) if found else None
+def _column_numbers(column: pd.Series) -> list[float] | None:
+    """Find the number that each value begins with, NaN where it is missing; None where a value begins with none."""
+    found = column.astype(str).str.extract(_LEADING_NUMBER)[0].str.replace(",", "").str.replace("−", "-").astype(float)
+    missing = column.map(_shown).str.strip().isin(["", "–", "-"])
+    return found.to_list() if (found.notna() | missing).all() and not missing.all() else None
 
 
 def find_browser() -> str | None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from poseemo_lib.analysis.configs import ENSEMBLE, ConfigRuns
+from poseemo_lib.analysis.factors import split_name
 from poseemo_lib.analysis.results import Results
 from poseemo_lib.errors import PoseemoError
 from poseemo_lib.files import read_yaml
@@ -18,7 +19,6 @@ from poseemo_lib.training.parameters import RunParameters
 
 # Digits of a hash that are written, and values of one kind.
 DIGITS, MOST = 12, 20
-SECONDS_AN_HOUR = 3600
 NOT_RECORDED = "not recorded"
 
 
@@ -27,20 +27,21 @@ def provenance(data: ReportData) -> dict[str, str]:
     records = [run.record for study in data.studies for run in study.runs]
     seconds, starts, ends = ([record[name] for record in records if name in record]
                              for name in ("seconds", "started", "finished"))  # fmt: skip
+    folders = [_short(study.root) for study in data.studies]
     return {
         "runs": "; ".join(_runs(study) for study in data.studies),
         "dataset": _values(one["dataset"]["name"] + " (synthetic)" * one["dataset"]["synthetic"] for one in records),
         "dataset hash": _values(record["dataset"]["content_hash"][:DIGITS] for record in records),
-        "split": _values(_split(record["parameters"]) for record in records),
+        "split": _values(split_name(config) for study in data.studies for config in study.configs),
         "split hash": _values(record.get("split_hash", "")[:DIGITS] for record in records),
         "poseemo": _values(record.get("poseemo_version", "") for record in records),
         "commit": _values(_commit(record.get("commit", "")) for record in records),
         "torch": _values(record.get("torch_version", "") for record in records),
         "device": _values(record.get("device", "") for record in records),
-        "hours of all runs": f"{sum(seconds) / SECONDS_AN_HOUR:.2f}" if seconds else NOT_RECORDED,
+        "hours of all runs": f"{sum(seconds) / 3600:.2f}" if seconds else NOT_RECORDED,
         "first start, last end": f"{min(starts)} to {max(ends)}" if starts and ends else NOT_RECORDED,
         "to repeat the runs": "; ".join(_study_command(study) for study in data.studies),
-        "to repeat the report": _report_command(data),
+        "to repeat the report": " ".join(["poseemo report", *folders, *(["--base", data.base] if data.base else [])]),
     }
 
 
@@ -57,11 +58,6 @@ def _runs(study: Results) -> str:
 def _values(values: Iterable[str]) -> str:
     """Name every value once; the first few of many."""
     return listed(sorted({value for value in values if value}), MOST) or NOT_RECORDED
-
-
-def _split(parameters: dict) -> str:
-    seed = parameters.get("split_seed")
-    return parameters.get("split", "") + (f", seed {seed}" if seed else "")
 
 
 def _commit(text: str) -> str:
@@ -103,11 +99,6 @@ def _fits(plan: Study, config: ConfigRuns) -> bool:
     wanted = RunParameters.model_validate(named | fold).model_dump()
     alike = all(config.parameters.get(name) == wanted[name] for name in named)
     return alike and {run.seed for run in config.runs} <= set(planned.seeds or plan.seeds)
-
-
-def _report_command(data: ReportData) -> str:
-    folders = " ".join(_short(study.root) for study in data.studies)
-    return f"poseemo report {folders}{f' --base {data.base}' if data.base else ''}"
 
 
 def _short(path: Path) -> str:

@@ -14,15 +14,15 @@ import pandas as pd
 from scipy.stats import binomtest
 
 from poseemo_lib.analysis.configs import ConfigRuns
-from poseemo_lib.analysis.factors import IMBALANCE, differing_factors, imbalance_configs, settings
+from poseemo_lib.analysis.factors import IMBALANCE, differing_factors, imbalance_configs, settings, settings_of
 from poseemo_lib.analysis.results import Results
 from poseemo_lib.analysis.statistics import ALPHA, holm
 from poseemo_lib.errors import PoseemoError
 from poseemo_lib.files import read_yaml
 from poseemo_lib.paths import PARAMETERS
+from poseemo_lib.report.templates import Markup, render
 from poseemo_lib.text import format_p
 from poseemo_lib.training.metrics import scores_from_confusion
-from poseemo_lib.training.run_folder import Run
 
 FILE = Path(__file__).with_name("published.yaml")
 RARE = "rare classes"
@@ -49,11 +49,6 @@ def correct_count(percent: str, n: int) -> int:
 def class_counts() -> pd.DataFrame:
     """Count the published study's clips: index class; columns train, test."""
     return pd.DataFrame(published()["clips"], index=["train", "test"]).T.rename_axis("class")
-
-
-def confusion_matrix() -> np.ndarray:
-    """Return the published confusion matrix: (C, C) counts, rows true, classes as in :func:`class_counts`."""
-    return np.array(published()["confusion"]["counts"])
 
 
 def published_numbers() -> pd.DataFrame:
@@ -131,7 +126,7 @@ def _same_network(entry: Mapping, configs: list[tuple[Results, ConfigRuns, dict]
 def _wanted(entry: Mapping) -> dict:
     """Return the settings of our parameter file for a published network, trained as published."""
     values = read_yaml(PARAMETERS / f"{entry['from']}.yaml") | published()["training"] | entry.get("with", {})
-    return settings(ConfigRuns("", [Run(Path(), {"parameters": values})]))
+    return settings_of(values)
 
 
 def _filled_in(wanted: dict, own: dict, not_stated: list[str]) -> dict:
@@ -198,21 +193,19 @@ def _interval(row: Mapping, value: str, low: str, high: str) -> str:
 
 def summary(table: pd.DataFrame) -> str:
     """Say which numbers of :func:`side_by_side` are significant and which could be reproduced."""
-    highest = table.loc[table["published"].idxmax()]
-    clips, majority = class_counts()["test"], published()["majority"]
-    floor, n = int(clips[majority]), int(clips.sum())
-    text = (
-        f"After Holm's correction, {int(table['above'].sum())} of {len(table)} published accuracies are significantly "
-        f"above the accuracy of always predicting {majority} ({floor}/{n} = {100 * floor / n:.1f} %). The highest, "
-        f'{_interval(highest, "published", "published_low", "published_high")} % for "{highest["name"]}", has '
-        f"p = {highest['p']:.2f} before that correction. "
-    )
-    if (table["reproduced"] == NEEDS_DATA).all():
-        return text + "None could be reproduced here: that needs CAER, which is not distributed with this project."
-    overlap, apart, missing = ((table["reproduced"] == one).sum() for one in (OVERLAP, APART, NOT_RUN))
-    return text + (
-        f"On CAER, with other test clips than the published ones: {overlap} intervals overlap with ours, {apart} do "
-        f"not, and {missing} were not run."
+    highest, clips, majority = table.loc[table["published"].idxmax()], class_counts()["test"], published()["majority"]
+    return render(
+        "published",
+        table=table,
+        majority=majority,
+        floor=clips[majority],
+        n=clips.sum(),
+        highest=highest,
+        interval=Markup(_interval(highest, "published", "published_low", "published_high")),
+        counts=table["reproduced"]
+        .value_counts()
+        .reindex([NEEDS_DATA, OVERLAP, APART, NOT_RUN], fill_value=0)
+        .to_list(),
     )
 
 
@@ -225,7 +218,7 @@ def what_was_wrong() -> list[tuple[str, str]]:
     twice = (pd.Series(files) == "architectures/deep_residual") & (table["kind"] != RARE)
     percent = 100 * table["published"]
     rare = percent[table["kind"] == RARE].to_list()  # the bug, the fix, focal loss
-    confusion = confusion_matrix()
+    confusion = np.array(printed["confusion"]["counts"])
     scores = {name: 100 * float(value) for name, value in scores_from_confusion(confusion).items()}
     n, majority = int(table["n"].iloc[0]), printed["majority"]
     floor = int(class_counts()["test"][majority])
