@@ -12,9 +12,9 @@ from poseemo_lib.files import hash_file
 from poseemo_lib.report import findings
 from poseemo_lib.report.data import ReportData
 from poseemo_lib.report.provenance import provenance
-from poseemo_lib.report.templates import METRIC_NAMES, Markup, render, sentence
+from poseemo_lib.report.templates import Markup, render, sentence
 from poseemo_lib.skeleton import COCO_KEYPOINTS
-from poseemo_lib.text import listed, percent, with_interval
+from poseemo_lib.text import listed
 
 QUANTILES = (0, 0.05, 0.5, 0.95, 1)
 
@@ -29,10 +29,11 @@ def model_card(data: ReportData) -> str:
         selection=Markup(findings.selection(data)),
         changes=changes_of(best, settings_of({"architecture": best.architecture})),
         split=Markup(split_text(best)),
-        score_rows=_score_rows(data),
+        baselines=[config for config in data.main.configs if config.is_baseline and config is not best],
         tests=[] if best.is_baseline else data.baseline_tests.to_dict("records"),
-        chance_sentence="" if best.is_baseline else Markup(findings.against_chance(data.main)),
-        class_rows=_class_rows(best),
+        against_chance=None if best.is_baseline else findings.against_chance(data.main),
+        per_class=best.scores.per_class.set_index(["class", "metric"]),
+        shares=best.predicted_shares,
         calibration=Markup(findings.calibration(data)),
         caution=Markup(findings.caution(data)),
         limits=Markup(findings.limits(data, law=False)),
@@ -42,34 +43,6 @@ def model_card(data: ReportData) -> str:
         weights=_weights(best),
         settings=settings(best),
     )
-
-
-def _interval(row) -> Markup:
-    return Markup(with_interval(row["mean"], row["low"], row["high"]))
-
-
-def _score_rows(data: ReportData) -> list[list]:
-    best, rows = data.best, []
-    for config in [best, *(config for config in data.main.configs if config.is_baseline and config is not best)]:
-        scores = config.scores.scores.set_index("metric")
-        name = Markup(sentence("bold", config.name)) if config is best else f"{config.name} (baseline)"
-        rows.append([name, *(_interval(scores.loc[metric]) for metric in METRIC_NAMES), len(config.seeds)])
-    chance = [percent(best.chance) if name == "balanced_accuracy" else "" for name in METRIC_NAMES]
-    return [*rows, ["chance", *chance, ""]]
-
-
-def _class_rows(config: ConfigRuns) -> list[list]:
-    scores, shares = config.scores.per_class.set_index(["class", "metric"]), config.predicted_shares
-    return [
-        [
-            name,
-            *(_interval(scores.loc[(name, metric)]) for metric in ("precision", "recall", "f1")),
-            f"{scores.loc[(name, 'recall'), 'support']:g}",
-            percent(shares.loc[name, "true"]),
-            percent(shares.loc[name, "predicted"]),
-        ]
-        for name in config.classes
-    ]
 
 
 def _weights(config: ConfigRuns) -> str:
@@ -101,7 +74,7 @@ def dataset_card(data: ReportData) -> str:
         synthetic=data.results.synthetic,
         info=dataset.info if dataset else None,
         clips=clips,
-        class_rows=_label_rows(clips, dataset.classes if dataset else best.classes),
+        classes=dataset.classes if dataset else best.classes,
         **(_content(dataset, clips) if dataset else {}),
         split=Markup(split_text(best)),
         hashes=_hashes(best),
@@ -132,15 +105,6 @@ def split_text(config: ConfigRuns) -> str:
     """Say how a config's clips were split, what the audit found, and how many of each class are in each split."""
     rows = split_counts(config).reset_index().to_numpy()
     return sentence("split", config, len({run.fold for run in config.runs}), findings.groups_known(config), rows)
-
-
-def _label_rows(clips: pd.DataFrame, classes: tuple[str, ...]) -> list[list[str]]:
-    rows = []
-    for name in classes:
-        own = clips[clips["label"] == name]
-        distinct = [f"{own[column].nunique():,}" for column in ("group_id", "source_id")]
-        rows.append([name, f"{len(own):,}", percent(len(own) / max(len(clips), 1)), *distinct])
-    return rows
 
 
 def _content(dataset: Dataset, clips: pd.DataFrame) -> dict:

@@ -35,18 +35,17 @@ def opening(data: ReportData) -> str:
         "opening",
         best=best,
         results=data.results,
-        values=_scores(best),
         groups_known=groups_known(best),
         networks=sum(config.is_network for config in main.configs),
         baselines=sum(config.is_baseline for config in main.configs),
         absent=[name for name, n in zip(data.classes, best.scores.confusion.sum(1), strict=True) if not n],
         folds=len({run.fold for run in best.runs if run.fold}),
         leaky=_leaky(data.results),
-        majority=data.majority and {name: row["mean"] for name, row in _scores(data.majority).items()},
+        majority=data.majority,
         floor=floor,
-        against_chance=None if floor or best.is_baseline else _against_chance(main),
+        against_chance=None if floor or best.is_baseline else against_chance(main),
         strongest=strongest,
-        strongest_score=strongest and _scores(main[strongest["b"]])["macro_f1"]["mean"],
+        strongest_score=strongest and _macro_f1(main[strongest["b"]]),
         higher=Markup(higher_on_test(main, data.tests)),
     )
 
@@ -55,8 +54,8 @@ def _leaky(results: Results) -> list[str]:
     return [config.name for config in results.configs if config.leaks]
 
 
-def _scores(config: ConfigRuns) -> dict[str, dict]:
-    return config.scores.scores.set_index("metric").to_dict("index")
+def _macro_f1(config: ConfigRuns) -> float:
+    return config.scores.score("macro_f1")["mean"]
 
 
 def _strongest(rows) -> dict | None:
@@ -69,15 +68,11 @@ def groups_known(config: ConfigRuns) -> bool:
     return config.scores.resampled_by == "group"
 
 
-def _against_chance(main: Results) -> dict:
+def against_chance(main: Results) -> dict:
+    """Test the balanced accuracy of the selected network against chance."""
     best = main.best()
     predictions = {config.name: config.predictions("test") for config in main.configs if config.is_network}
     return compare_with_constant(best.name, predictions, best.chance, main.classes)
-
-
-def against_chance(main: Results) -> str:
-    """Say whether the selected network is above chance, by a test."""
-    return sentence("chance", _against_chance(main))
 
 
 def higher_on_test(main: Results, tests: pd.DataFrame) -> str:
@@ -86,7 +81,7 @@ def higher_on_test(main: Results, tests: pd.DataFrame) -> str:
     A pair that `tests`, from :func:`poseemo_lib.report.comparisons.comparisons`, lacks is tested here.
     """
     best = main.best().name
-    scores = {config.name: _scores(config)["macro_f1"]["mean"] for config in main.configs}
+    scores = {config.name: _macro_f1(config) for config in main.configs}
     higher = [name for name in scores if scores[name] > scores[best]]
     if not higher:
         return ""
@@ -145,7 +140,7 @@ def _of_split(results: Results, tests: pd.DataFrame) -> dict:
 def _letters(results: Results, networks: list[dict]) -> dict[str, list[str]]:
     """Group the networks that do not differ significantly."""
     names = dict.fromkeys(row[end] for end in ("a", "b") for row in networks)
-    scores = pd.Series({name: _scores(results[name])[networks[0]["metric"]]["mean"] for name in names})
+    scores = pd.Series({name: _macro_f1(results[name]) for name in names})
     groups: dict[str, list[str]] = {}
     for row in rank_table(scores, pd.DataFrame(networks)).itertuples():
         for letter in row.letters.split():
@@ -169,11 +164,6 @@ def caution(data: ReportData) -> str:
         for main in data.results.by_split()
     ]
     return sentence("caution", data.best.scores, folds, by_split)
-
-
-def found_by_audit(leaks: dict[str, int]) -> str:
-    """Say what the audit found: `1 recording, 30 groups shared between splits`; empty: nothing."""
-    return sentence("leaks", leaks)
 
 
 def shared_by_splits(config: ConfigRuns) -> str:
@@ -242,5 +232,5 @@ def limits(data: ReportData, *, law: bool = True) -> str:
         results=data.results,
         datasets=sorted({run.record["dataset"]["name"] for run in data.results.runs}),
         threshold=abstain_threshold(data.best),
-        wrong=1 - _scores(data.best)["accuracy"]["mean"],
+        wrong=1 - data.best.scores.score("accuracy")["mean"],
     )

@@ -1,5 +1,6 @@
 """Where a report's numbers come from: code, versions, devices, time, data, and the commands that make them again."""
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -35,7 +36,7 @@ def provenance(data: ReportData) -> dict[str, str]:
         "split": _values(split_name(config) for study in data.studies for config in study.configs),
         "split hash": _values(record.get("split_hash", "")[:DIGITS] for record in records),
         "poseemo": _values(record.get("poseemo_version", "") for record in records),
-        "commit": _values(_commit(record.get("commit", "")) for record in records),
+        "commit": _values(re.sub(rf"^(\w{{{DIGITS}}})\w+", r"\1", record.get("commit", "")) for record in records),
         "torch": _values(record.get("torch_version", "") for record in records),
         "device": _values(record.get("device", "") for record in records),
         "hours of all runs": f"{sum(seconds) / 3600:.2f}" if seconds else NOT_RECORDED,
@@ -58,12 +59,6 @@ def _runs(study: Results) -> str:
 def _values(values: Iterable[str]) -> str:
     """Name every value once; the first few of many."""
     return listed(sorted({value for value in values if value}), MOST) or NOT_RECORDED
-
-
-def _commit(text: str) -> str:
-    """Shorten a commit; what follows its digits stays."""
-    commit, changed, rest = text.partition("-")
-    return commit[:DIGITS] + changed + rest
 
 
 def _study_command(study: Results) -> str:

@@ -16,6 +16,7 @@ from poseemo_lib.report import findings, provenance
 from poseemo_lib.report.cards import dataset_card, model_card
 from poseemo_lib.report.comparisons import comparisons
 from poseemo_lib.report.data import load_report_data
+from poseemo_lib.report.templates import sentence
 from poseemo_lib.training.calibration import scale_probabilities
 from poseemo_lib.training.metrics import expected_calibration_error
 
@@ -200,7 +201,7 @@ def test_a_higher_score_of_one_seed_is_no_claim_and_a_baseline_counts(tmp_path):
 )
 def test_above_chance_takes_a_test_and_groups_and_seeds(tmp_path, share, more, words):
     write_config(tmp_path, "a", share, **more)
-    assert words in findings.against_chance(load_results(tmp_path))
+    assert words in sentence("chance", findings.against_chance(load_results(tmp_path)))
 
 
 def test_calibration_is_that_of_the_test_split(data):

@@ -13,8 +13,7 @@ from poseemo_lib.analysis.results import Results
 from poseemo_lib.plots import marks, style
 from poseemo_lib.report.data import ReportData
 from poseemo_lib.report.figures.drawn import Drawn, finish_study, interval_text, not_run
-from poseemo_lib.report.findings import found_by_audit
-from poseemo_lib.report.templates import METRIC_NAMES
+from poseemo_lib.report.templates import METRIC_NAMES, sentence
 from poseemo_lib.text import count, percent
 
 ABLATED = (
@@ -232,7 +231,7 @@ def _leak_figure(table, leaks: dict[str, dict[str, int]], study: Results, title:
     sizes = []
     for split in splits:
         row = table[table["split"] == split].iloc[0]
-        found = found_by_audit(leaks[split]) or "no leak"
+        found = sentence("leaks", leaks[split]) or "no leak"
         n = f"{count(int(row['n_clips']), sample['unit'])} in {count(int(row['n_groups']), 'group')}"
         sizes.append(f"{style.name_text(split)} ({n}): the audit found {found}.")
     note = (
