@@ -31,13 +31,13 @@ def _predictors(folder: Path, architecture: str, options: Options) -> dict:
     from poseemo_lib.data.synthetic import write_synthetic_dataset
     from poseemo_lib.inference.predictor import load_predictor
     from poseemo_lib.training.parameters import check_parameters
-    from poseemo_lib.training.run import execute_run
+    from poseemo_lib.training.run import train_run
 
     data = folder / "data"
     if not data.exists():
         write_synthetic_dataset(data, 120, n_groups=12)
     values = {"dataset": str(data), "architecture": architecture, "epochs": 1, "choose_after": 0, "threads": 1}
-    run = execute_run(check_parameters(values | {"device": "cpu"}), folder / "runs" / architecture / "seed-0")
+    run = train_run(check_parameters(values | {"device": "cpu"}), folder / "runs" / architecture / "seed-0")
     found = {"torch": load_predictor(run)}
     if not find_spec("onnxruntime") or not find_spec("onnxscript"):
         return found

@@ -36,7 +36,7 @@ def make_runs(folder: Path, options: Options) -> Path:
     from poseemo_lib.data.synthetic import write_synthetic_dataset
     from poseemo_lib.training.inputs import load_inputs
     from poseemo_lib.training.parameters import check_parameters
-    from poseemo_lib.training.run import execute_run
+    from poseemo_lib.training.run import train_run
 
     data = folder / "data"
     write_synthetic_dataset(data, options.size(1000, 200), n_groups=options.size(100, 20))
@@ -46,7 +46,7 @@ def make_runs(folder: Path, options: Options) -> Path:
     for config, values in configs.items():
         for seed in range(options.size(3, 1)):
             parameters = check_parameters(short | values | {"seed": seed})
-            execute_run(
+            train_run(
                 parameters, folder / "runs" / config / f"seed-{seed}", config=config, inputs=load_inputs(parameters)
             )
     return folder / "runs"

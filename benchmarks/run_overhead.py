@@ -15,7 +15,7 @@ SUBJECT = "run_overhead"
 CELLS = {
     "check_parameters(": "check of the parameters",
     "load_inputs(": "dataset",
-    "execute_run(": "training cell",
+    "train_run(": "training cell",
     "learning_curves(": "plot of the curves",
     "confusion_matrix(": "plot of the confusion matrix",
     "import ": "imports of the notebook",
@@ -59,9 +59,9 @@ def measure(options: Options) -> Iterator[Row]:
 def make_plainly(parameters: dict, folder: str) -> None:
     """Make a run in this process, without a notebook."""
     from poseemo_lib.training.parameters import check_parameters
-    from poseemo_lib.training.run import execute_run
+    from poseemo_lib.training.run import train_run
 
-    execute_run(check_parameters(parameters), folder)
+    train_run(check_parameters(parameters), folder)
 
 
 def notebook_parts(folder: Path, whole: float) -> dict[str, float]:

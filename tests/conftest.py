@@ -11,7 +11,7 @@ import pytest  # noqa: E402
 matplotlib.use("Agg")
 
 # They start processes, kernels and a browser: begun last, one of them would leave the other cores idle.
-LONG = ("study", "report", "notebooks", "cli", "experiment", "cluster", "parameter_files", "page", "kernels", "engine")
+LONG = ("stops", "report", "notebooks", "cli", "experiment", "cluster", "parameter_files", "page", "kernels", "engine")
 
 
 def pytest_collection_modifyitems(items):
@@ -45,10 +45,10 @@ SMALL = {
 def small_run(tiny, tmp_path_factory):
     """The folder of a run of a small network on the small dataset; no test changes it."""
     from poseemo_lib.training.parameters import check_parameters
-    from poseemo_lib.training.run import execute_run
+    from poseemo_lib.training.run import train_run
 
     values = {**SMALL, "architecture": "deep_residual", "epochs": 1, "eval_crops": 3, "dataset": str(tiny)}
-    return execute_run(check_parameters(values), tmp_path_factory.mktemp("runs") / "net" / "seed-0")
+    return train_run(check_parameters(values), tmp_path_factory.mktemp("runs") / "net" / "seed-0")
 
 
 @pytest.fixture(scope="module", autouse=True)

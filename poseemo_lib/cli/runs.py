@@ -37,7 +37,7 @@ def train(
 
     from poseemo_lib.data.recipes import ensure_dataset
     from poseemo_lib.files import read_yaml
-    from poseemo_lib.studies.study import execute_run_notebook
+    from poseemo_lib.studies.study import execute_run
     from poseemo_lib.training.parameters import check_parameters, describe_parameters
 
     if list_parameters:
@@ -49,7 +49,7 @@ def train(
     ensure_dataset(dataset)
     config = file.stem if file else parameters.architecture
     folder = Path(out) if out else Path("runs") / "train" / Path(dataset).name / config / f"seed-{parameters.seed}"
-    execute_run_notebook(parameters, folder.resolve(), config, show_output=True)
+    execute_run(parameters, folder.resolve(), config, show_output=True)
     say(f"complete: {folder}; its notebook.ipynb shows the training")
 
 

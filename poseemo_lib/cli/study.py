@@ -75,10 +75,10 @@ def study(
 
 def _make(runs: list, chosen: list, todo: int, out: Path, engine, configs: set[str]) -> None:
     from poseemo_lib.studies.status import Display
-    from poseemo_lib.studies.study import run_study
+    from poseemo_lib.studies.study import execute_study
 
     with Display([1.0] * todo, "runs") as display:
-        outcome = run_study(runs, out, engine, only=configs, ended=lambda run, end: display.ended(run.name, end))
+        outcome = execute_study(runs, out, engine, only=configs, ended=lambda run, end: display.ended(run.name, end))
     if outcome.failed:
         say("Failed:")
         for run, result in outcome.failed:

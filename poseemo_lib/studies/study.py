@@ -64,7 +64,7 @@ class Outcome:
     failed: list[tuple[PlannedRun, Result]] = field(default_factory=list)
 
 
-def run_study(
+def execute_study(
     runs: list[PlannedRun], out: Path, engine: Engine, *, only: set[str] | None = None, ended: Callable | None = None
 ) -> Outcome:
     """Make the runs of a study that are missing in `out`, of all configs or `only` some; a failed one stops no other.
@@ -78,7 +78,7 @@ def run_study(
     orders = [_order(run, out, engine) for run in chosen if not run.complete]
     while orders:
         busy = []
-        for order, result in engine.run(make_run, orders, lambda order: order.run.name):
+        for order, result in engine.run(execute_order, orders, lambda order: order.run.name):
             if result.state == "busy":
                 busy.append(order)
                 continue
@@ -122,7 +122,7 @@ def write_plan(runs: list[PlannedRun], out: Path) -> None:
         raise PoseemoError(f"{out}: {error.strerror}; wanted a folder to write in; choose one with --out") from None
 
 
-def make_run(order: Order, abandoned: Callable[[], bool] = bool) -> str:
+def execute_order(order: Order, abandoned: Callable[[], bool] = bool) -> str:
     """Make the run of an order, unless it is no longer wanted: `abandoned()`.
 
     Returns `done`; `elsewhere` where another process has made it; `busy` where another process is working on it.
@@ -162,7 +162,7 @@ def make_run(order: Order, abandoned: Callable[[], bool] = bool) -> str:
     return "done"
 
 
-def execute_run_notebook(parameters: RunParameters, folder: Path, config: str, *, show_output: bool = False) -> None:
+def execute_run(parameters: RunParameters, folder: Path, config: str, *, show_output: bool = False) -> None:
     """Execute the training notebook for one run; it is kept in the run's folder, also when it fails.
 
     Raises

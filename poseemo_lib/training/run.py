@@ -40,7 +40,7 @@ from poseemo_lib.training.run_folder import (
 MOST_STANDARDISED = 2048
 
 
-def execute_run(
+def train_run(
     parameters: RunParameters,
     folder: str | Path,
     *,

@@ -15,7 +15,7 @@ from poseemo_lib.models.standardised import Standardised
 from poseemo_lib.skeleton import COCO_KEYPOINTS, JOINT
 from poseemo_lib.training import trained as inference
 from poseemo_lib.training.parameters import check_parameters
-from poseemo_lib.training.run import execute_run
+from poseemo_lib.training.run import train_run
 from poseemo_lib.training.run_folder import Run, read_record
 
 SMALLEST = {"conv1d": {"hidden": 8}, "gru": {"hidden": 8}, "bilstm": {"hidden": 8}, "multiscale": {"hidden": 8}}
@@ -41,7 +41,7 @@ def standardised(name="bilstm", n_classes=3, **more):
 def run(tiny, tmp_path_factory):
     model = {"hidden": 8}
     values = {**SMALL, "dataset": str(tiny), "architecture": "gru", "model": model, "epochs": 1, "eval_crops": 3}
-    folder = execute_run(check_parameters(values), tmp_path_factory.mktemp("runs") / "gru" / "seed-0")
+    folder = train_run(check_parameters(values), tmp_path_factory.mktemp("runs") / "gru" / "seed-0")
     return Run(folder, read_record(folder))
 
 

@@ -268,14 +268,14 @@ LEAST_RECOVERY = {
 @pytest.mark.slow
 def test_a_trained_network_finds_what_was_planted_and_a_random_one_does_not(tmp_path, monkeypatch):
     from poseemo_lib.data.synthetic import write_synthetic_dataset
-    from poseemo_lib.training.run import execute_run
+    from poseemo_lib.training.run import train_run
 
     # One random network prefers one sign of a class by chance, and its interval is over clips only.
     monkeypatch.setattr(interpretation, "N_RANDOM", 12)
     write_synthetic_dataset(tmp_path / "data", 1600, seed=5, signal=4.0, n_groups=160, cues="local")
     values = {"dataset": str(tmp_path / "data"), "architecture": "multiscale", "epochs": 20, "lr": 1e-3}
     for seed in (0, 1):
-        execute_run(check_parameters(values | {"seed": seed}), tmp_path / "runs" / "net" / f"seed-{seed}", config="net")
+        train_run(check_parameters(values | {"seed": seed}), tmp_path / "runs" / "net" / f"seed-{seed}", config="net")
     found = interpret(load_results(tmp_path / "runs")["net"], Dataset(tmp_path / "data")).recovery
     rows = found.set_index(["method", "target", "model"]).sort_index()
     for pair, (over_chance, over_random) in LEAST_RECOVERY.items():

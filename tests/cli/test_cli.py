@@ -156,7 +156,7 @@ def test_options_reach_what_does_the_work(function, call, wanted, monkeypatch):
 
 def test_an_option_goes_before_the_file_and_a_run_has_its_place(tiny, tmp_path, monkeypatch):
     given = []
-    monkeypatch.setattr("poseemo_lib.studies.study.execute_run_notebook", lambda *args, **_: given.extend(args))
+    monkeypatch.setattr("poseemo_lib.studies.study.execute_run", lambda *args, **_: given.extend(args))
     monkeypatch.chdir(tmp_path)
     Path("mine.yaml").write_text("lr: 1e-3\nepochs: 7\n")
     poseemo("train", tiny, "-f", "mine.yaml", "-p", "epochs=9")

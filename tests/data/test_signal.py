@@ -12,7 +12,7 @@ from poseemo_lib.data.synthetic import write_synthetic_dataset
 from poseemo_lib.skeleton import FLIP_ORDER
 from poseemo_lib.training.evaluation import config_scores
 from poseemo_lib.training.parameters import check_parameters
-from poseemo_lib.training.run import execute_run
+from poseemo_lib.training.run import train_run
 from poseemo_lib.training.run_folder import Run, read_record
 
 pytestmark = pytest.mark.slow
@@ -25,7 +25,7 @@ def balanced_accuracy(dataset, folder, seeds=(0, 1), **values):
     runs = {}
     for seed in seeds:
         parameters = check_parameters({"dataset": str(dataset), "seed": seed, **values})
-        path = execute_run(parameters, folder / f"seed-{seed}")
+        path = train_run(parameters, folder / f"seed-{seed}")
         runs[seed] = Run(path, read_record(path)).predictions("test")
     table = config_scores(runs, Dataset(dataset).classes).scores.set_index("metric")
     return table.loc[["balanced_accuracy", "accuracy", "macro_f1"], ["mean", "low", "high"]]

@@ -90,10 +90,10 @@ def test_runs_without_weights_are_still_reported(tiny, tmp_path):
     from poseemo_lib.report import findings
     from poseemo_lib.report.figures import feature_importance
     from poseemo_lib.training.parameters import check_parameters
-    from poseemo_lib.training.run import execute_run
+    from poseemo_lib.training.run import train_run
 
     parameters = check_parameters({"dataset": str(tiny), **SMALL})
-    folder = execute_run(parameters, tmp_path / "net" / "seed-0", config="net")
+    folder = train_run(parameters, tmp_path / "net" / "seed-0", config="net")
     assert load_report_data(tmp_path).clips_to_play
     (folder / "weights.safetensors").unlink()
     data = load_report_data(tmp_path)

@@ -19,14 +19,14 @@ from poseemo_lib.report.data import load_report_data
 from poseemo_lib.report.figures import CATALOGUE
 from poseemo_lib.report.report import Figures, make_report, save_figure
 from poseemo_lib.training.parameters import check_parameters
-from poseemo_lib.training.run import execute_run
+from poseemo_lib.training.run import train_run
 
 
 def make_runs(root, dataset, **values):
     for config, seed in (("majority", 0), ("net", 0), ("net", 1)):
         more = {"architecture": "majority", "model": {}} if config == "majority" else {}
         parameters = check_parameters({"dataset": str(dataset), **SMALL, "seed": seed, **values, **more})
-        execute_run(parameters, root / config / f"seed-{seed}", config=config)
+        train_run(parameters, root / config / f"seed-{seed}", config=config)
     return root
 
 

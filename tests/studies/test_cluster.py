@@ -43,7 +43,7 @@ def study(folder, tiny, address, **changes):
 
 
 def test_a_worker_is_killed_in_the_middle(tiny, tmp_path, cluster):
-    from poseemo_lib.training.run import execute_run
+    from poseemo_lib.training.run import train_run
 
     base = SMALL | {"epochs": 20}
     path, out, process = study(tmp_path, tiny, cluster.address, seeds=[0, 1, 2], base=base)
@@ -60,7 +60,7 @@ def test_a_worker_is_killed_in_the_middle(tiny, tmp_path, cluster):
     results = load_results(out)
     assert sorted(one.seed for one in results.runs) == [0, 1, 2] and results.incomplete == []
     for run in runs:  # also the one whose worker died
-        alone = execute_run(run.parameters, tmp_path / "alone" / str(run.parameters.seed))
+        alone = train_run(run.parameters, tmp_path / "alone" / str(run.parameters.seed))
         assert (alone / "predictions.parquet").read_bytes() == (run.folder / "predictions.parquet").read_bytes()
 
 

@@ -1,25 +1,13 @@
 import json
-import os
-import signal
-import subprocess
 import sys
 import time
 
 import nbformat
 import pytest
-from made_processes import all_gone, children_of, wait_until
+from made_light import write_notebook
 
 from poseemo_lib.errors import PoseemoError, UsageError
 from poseemo_lib.studies.notebook import NotebookError, execute_notebook
-
-
-def make_notebook(path, *cells, tag="parameters"):
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
-    if tag:
-        notebook.cells[0].metadata["tags"] = [tag]
-    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    nbformat.write(notebook, path)
-    return path
 
 
 def outputs(path):
@@ -27,7 +15,7 @@ def outputs(path):
 
 
 def test_parameters_and_variables_reach_the_cells(tmp_path, capsys):
-    notebook = make_notebook(tmp_path / "n.ipynb", "a = 1", "import os\nprint('a is', a, os.environ['MOOD'])")
+    notebook = write_notebook(tmp_path, "a = 1", "import os\nprint('a is', a, os.environ['MOOD'])")
     execute_notebook(notebook, tmp_path / "out" / "o.ipynb", {"a": 3}, show_output=True, environment={"MOOD": "good"})
     assert "a is 3 good" in outputs(tmp_path / "out" / "o.ipynb")
     assert "a is 3 good" in capsys.readouterr().out
@@ -44,7 +32,7 @@ def test_parameters_and_variables_reach_the_cells(tmp_path, capsys):
     ],
 )
 def test_what_papermill_would_accept_is_refused_before_a_kernel_starts(tmp_path, tag, parameters, said):
-    notebook = make_notebook(tmp_path / "n.ipynb", "alpha = 1", tag=tag)
+    notebook = write_notebook(tmp_path, "alpha = 1", tag=tag)
     if tag == "no json":
         notebook.write_text("no json")
     if tag == "no file":
@@ -63,14 +51,14 @@ def test_what_papermill_would_accept_is_refused_before_a_kernel_starts(tmp_path,
     ],
 )
 def test_a_failing_cell_keeps_the_notebook_and_says_where_it_is(tmp_path, cell, said):
-    notebook = make_notebook(tmp_path / "n.ipynb", "a = 1", "print('a is', a)", cell)
+    notebook = write_notebook(tmp_path, "a = 1", "print('a is', a)", cell)
     with pytest.raises(NotebookError, match=said):
         execute_notebook(notebook, tmp_path / "o.ipynb", {"a": 2})
     assert "a is 2" in outputs(tmp_path / "o.ipynb")
 
 
 def test_a_kernel_whose_result_is_not_wanted_any_more_is_killed(tmp_path):
-    notebook = make_notebook(tmp_path / "n.ipynb", "a = 1", "while True: pass")
+    notebook = write_notebook(tmp_path, "a = 1", "while True: pass")
     until = time.monotonic() + 2
     with pytest.raises(NotebookError, match="n.ipynb: the kernel died"):
         execute_notebook(notebook, tmp_path / "o.ipynb", {}, abandoned=lambda: time.monotonic() > until)
@@ -96,7 +84,7 @@ def starts(tmp_path):
 def test_a_kernel_that_does_not_come_up_is_started_once_more(tmp_path, monkeypatch):
     real = f'exec {sys.executable} -m ipykernel_launcher -f "$1"'
     fake_kernel(tmp_path, monkeypatch, f"[ $(wc -l < {tmp_path}/starts) = 1 ] && exit 3\n{real}")
-    notebook = make_notebook(tmp_path / "n.ipynb", "a = 1", "print('a is', a)")
+    notebook = write_notebook(tmp_path, "a = 1", "print('a is', a)")
     execute_notebook(notebook, tmp_path / "o.ipynb", {"a": 5})
     assert "a is 5" in outputs(tmp_path / "o.ipynb") and starts(tmp_path) == 2
 
@@ -104,7 +92,7 @@ def test_a_kernel_that_does_not_come_up_is_started_once_more(tmp_path, monkeypat
 @pytest.mark.slow
 def test_a_kernel_that_never_comes_up_is_an_error(tmp_path, monkeypatch):
     fake_kernel(tmp_path, monkeypatch, "exit 3")
-    notebook = make_notebook(tmp_path / "n.ipynb", "a = 1")
+    notebook = write_notebook(tmp_path, "a = 1")
     with pytest.raises(PoseemoError, match="n.ipynb: the kernel did not start: Kernel died before replying"):
         execute_notebook(notebook, tmp_path / "o.ipynb", {"a": 5})
     assert starts(tmp_path) == 2 and not list(tmp_path.glob("*o.ipynb*"))
@@ -113,19 +101,6 @@ def test_a_kernel_that_never_comes_up_is_an_error(tmp_path, monkeypatch):
 def test_a_kernel_whose_program_is_missing_is_named(tmp_path, monkeypatch):
     fake_kernel(tmp_path, monkeypatch, "")
     (tmp_path / "kernel.sh").unlink()
-    notebook = make_notebook(tmp_path / "n.ipynb", "a = 1")
+    notebook = write_notebook(tmp_path, "a = 1")
     with pytest.raises(PoseemoError, match=r"n.ipynb: No such file or directory: .*kernel.sh"):
         execute_notebook(notebook, tmp_path / "o.ipynb", {"a": 5})
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the kernel itself looks after its parent")
-def test_the_kernel_dies_with_a_launcher_that_is_killed(tmp_path):
-    note, out = tmp_path / "note", tmp_path / "o"
-    notebook = make_notebook(tmp_path / "n.ipynb", "a = 1", f"open({str(note)!r}, 'w')\nwhile True: pass")
-    code = f"from poseemo_lib.studies.notebook import execute_notebook as e; e({str(notebook)!r}, {str(out)!r}, {{}})"
-    launcher = subprocess.Popen([sys.executable, "-c", code])
-    wait_until(note.exists, launcher)
-    below = children_of(launcher)
-    os.kill(launcher.pid, signal.SIGKILL)
-    launcher.wait()
-    assert below and all_gone(below, 5)

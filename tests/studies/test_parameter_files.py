@@ -16,7 +16,7 @@ from poseemo_lib.paths import NOTEBOOKS, PARAMETERS
 from poseemo_lib.studies.plan import load_study
 from poseemo_lib.training.inputs import load_inputs
 from poseemo_lib.training.parameters import RunParameters, check_parameters
-from poseemo_lib.training.run import execute_run
+from poseemo_lib.training.run import train_run
 from poseemo_lib.training.run_folder import read_record
 
 RUN_FILES = sorted([*PARAMETERS.glob("architectures/*.yaml"), *PARAMETERS.glob("ablations/*.yaml")])
@@ -59,7 +59,7 @@ def test_the_notebook_has_every_name_that_a_file_gives():
 @one_file
 def test_it_trains(path, tiny, tmp_path):
     parameters = check_parameters(read_yaml(path) | QUICK | {"dataset": str(tiny)})
-    folder = execute_run(parameters, tmp_path / "run", inputs=load_inputs(parameters))
+    folder = train_run(parameters, tmp_path / "run", inputs=load_inputs(parameters))
     record = read_record(folder)
     assert record["status"] == "complete" and record["parameters"]["architecture"] == parameters.architecture
 

@@ -18,7 +18,7 @@ from poseemo_lib.errors import LeakError, PoseemoError, UsageError
 from poseemo_lib.training.inputs import choose_device, load_inputs
 from poseemo_lib.training.metrics import score_predictions
 from poseemo_lib.training.parameters import check_parameters
-from poseemo_lib.training.run import execute_run
+from poseemo_lib.training.run import train_run
 from poseemo_lib.training.run_folder import Run, find_runs, locked, read_record
 
 LONGER = {"epochs": 20, "model": {"hidden": 64, "blocks": 2}, "n_frames": 64}
@@ -34,7 +34,7 @@ def read(folder):
 
 @pytest.fixture(scope="module")
 def run(tiny, tmp_path_factory):
-    return read(execute_run(parameters(tiny), tmp_path_factory.mktemp("runs") / "config" / "seed-0", config="mine"))
+    return read(train_run(parameters(tiny), tmp_path_factory.mktemp("runs") / "config" / "seed-0", config="mine"))
 
 
 def test_the_folder_holds_what_the_contract_says(run):
@@ -72,15 +72,15 @@ def test_predictions_are_of_every_validation_and_test_clip_and_the_metrics_are_t
 
 def test_a_complete_run_is_left_alone(run, tiny):
     before = (run.folder / "weights.safetensors").stat().st_mtime_ns
-    execute_run(parameters(tiny), run.folder)
+    train_run(parameters(tiny), run.folder)
     assert (run.folder / "weights.safetensors").stat().st_mtime_ns == before
 
 
 def test_a_run_of_other_parameters_is_set_aside_not_overwritten(tiny, tmp_path):
     folder = tmp_path / "config" / "seed-0"
-    execute_run(parameters(tiny, epochs=1), folder)
+    train_run(parameters(tiny, epochs=1), folder)
     weights = (folder / "weights.safetensors").read_bytes()
-    execute_run(parameters(tiny, epochs=2), folder)
+    train_run(parameters(tiny, epochs=2), folder)
     assert read(folder).record["parameters"]["epochs"] == 2
     (aside,) = (tmp_path / "config" / ".stale").iterdir()
     assert (aside / "weights.safetensors").read_bytes() == weights
@@ -93,14 +93,14 @@ def test_a_leaky_split_is_refused_unless_told_and_then_said(tiny, tmp_path):
         LeakError, match="wanted a split without leaks, the random split has .*source.*allow_leak: true"
     ):
         load_inputs(parameters(tiny, split="random"))
-    folder = execute_run(parameters(tiny, split="random", allow_leak=True, epochs=1), tmp_path / "r")
+    folder = train_run(parameters(tiny, split="random", allow_leak=True, epochs=1), tmp_path / "r")
     assert read(folder).record["leaks"]["source"] > 0
 
 
 @pytest.mark.parametrize("name", ["majority", "stratified", "logistic_regression", "extra_trees"])
 def test_baselines_leave_the_same_folder(name, tiny, tmp_path):
     values = {"architecture": name, "model": {}}
-    run = read(execute_run(parameters(tiny, **values), tmp_path / name))
+    run = read(train_run(parameters(tiny, **values), tmp_path / name))
     assert run.record["status"] == "complete"
     assert len(run.predictions("test")) == run.record["clips"]["test"]
     if name == "majority":
@@ -113,7 +113,7 @@ def test_scores_by_recording_average_its_clips(tiny, tmp_path):
     with DatasetWriter(one_label, Dataset(tiny).info) as writer:
         for clip in Dataset(tiny).clips():
             writer.write(clip.with_(source_id=f"{clip.source_id}/{clip.label}"))
-    run = read(execute_run(parameters(one_label, score_by="source", epochs=1), tmp_path / "r"))
+    run = read(train_run(parameters(one_label, score_by="source", epochs=1), tmp_path / "r"))
     n_recordings = run.predictions("test")["source_id"].nunique()
     assert run.metrics()["test"]["n"] == n_recordings < len(run.predictions("test"))
 
@@ -128,11 +128,11 @@ def test_a_failed_run_says_so_and_can_be_made_again(tiny, tmp_path):
         raise PoseemoError("the power went")
 
     with pytest.raises(PoseemoError):
-        execute_run(parameters(tiny), tmp_path / "r", report=fail)
+        train_run(parameters(tiny), tmp_path / "r", report=fail)
     record = read_record(tmp_path / "r")
     assert record["status"] == "failed" and record["error"] == "the power went"
     assert find_runs(tmp_path) == ([], [tmp_path / "r"])
-    assert read(execute_run(parameters(tiny), tmp_path / "r")).record["status"] == "complete"
+    assert read(train_run(parameters(tiny), tmp_path / "r")).record["status"] == "complete"
 
 
 @pytest.mark.parametrize("text", ["[]", "{}", '{"status": "complete"}', "{", b"\xff\xfe\x00"])
@@ -141,7 +141,7 @@ def test_a_run_whose_record_is_damaged_is_set_aside_and_made_again(run, tiny, tm
     shutil.copytree(run.folder, folder)
     (folder / "run.json").write_bytes(text if isinstance(text, bytes) else text.encode())
     assert read_record(folder) is None and find_runs(tmp_path) == ([], [folder])
-    assert read(execute_run(parameters(tiny, architecture="majority", model={}), folder)).record["status"] == "complete"
+    assert read(train_run(parameters(tiny, architecture="majority", model={}), folder)).record["status"] == "complete"
     (aside,) = (tmp_path / "config" / ".stale").iterdir()
     assert (aside / "weights.safetensors").exists()
 
@@ -175,7 +175,7 @@ def test_two_processes_do_not_work_on_one_run(tiny, tmp_path):
         locked(tmp_path / "r"),
         pytest.raises(PoseemoError, match="another process is working on this run"),
     ):
-        execute_run(parameters(tiny), tmp_path / "r")
+        train_run(parameters(tiny), tmp_path / "r")
 
 
 def test_a_device_that_is_not_there_is_named():
@@ -187,9 +187,9 @@ def test_a_device_that_is_not_there_is_named():
 
 IN_A_PROCESS = """
 import json, sys
-from poseemo_lib.training.run import execute_run
+from poseemo_lib.training.run import train_run
 from poseemo_lib.training.parameters import check_parameters
-execute_run(check_parameters(json.loads(sys.argv[1])), sys.argv[2])
+train_run(check_parameters(json.loads(sys.argv[1])), sys.argv[2])
 """
 
 
@@ -204,7 +204,7 @@ def test_kill_9_and_the_same_command_give_the_same_bits(tiny, tmp_path):
     assert process.wait() == -signal.SIGKILL
     assert read_record(killed)["status"] == "running"
     for folder in (whole, killed):
-        execute_run(wanted, folder)
+        train_run(wanted, folder)
     a, b = load_file(whole / "weights.safetensors"), load_file(killed / "weights.safetensors")
     assert a.keys() == b.keys() and all(np.array_equal(a[name], b[name]) for name in a)
     pd.testing.assert_frame_equal(read(whole).predictions(), read(killed).predictions(), check_exact=True)
@@ -216,11 +216,11 @@ def test_a_run_goes_on_with_the_threads_that_it_began_with(tiny, tmp_path):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        execute_run(parameters(tiny, threads=2), tmp_path / "r", report=stop)
-    record = read(execute_run(parameters(tiny, threads=1), tmp_path / "r")).record
+        train_run(parameters(tiny, threads=2), tmp_path / "r", report=stop)
+    record = read(train_run(parameters(tiny, threads=1), tmp_path / "r")).record
     assert record["threads"] == 2 and torch.get_num_threads() == 2
     torch.set_num_threads(1)
-    assert read_record(execute_run(parameters(tiny, threads=1), tmp_path / "other"))["threads"] == 1
+    assert read_record(train_run(parameters(tiny, threads=1), tmp_path / "other"))["threads"] == 1
 
 
 def test_a_run_begun_on_another_kind_of_device_begins_anew(tiny, tmp_path):
@@ -230,11 +230,11 @@ def test_a_run_begun_on_another_kind_of_device_begins_anew(tiny, tmp_path):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        execute_run(parameters(tiny), folder, report=stop)
+        train_run(parameters(tiny), folder, report=stop)
     record = read_record(folder)
     assert record["device_type"] == "cpu" and (folder / "checkpoint.pt").exists()
     (folder / "run.json").write_text(json.dumps(record | {"device_type": "cuda"}))
-    execute_run(parameters(tiny), folder, report=lambda row: epochs.append(row["epoch"]))
+    train_run(parameters(tiny), folder, report=lambda row: epochs.append(row["epoch"]))
     assert epochs == [1, 2] and read_record(folder)["device_type"] == "cpu"
 
 
@@ -242,7 +242,7 @@ def test_a_guess_is_made_anew_in_every_fold(tiny, tmp_path):
     values = {"split": "leave_one_group_out", "architecture": "stratified", "model": {}, "n_frames": 16}
     guesses = []
     for fold in sorted(Dataset(tiny).table()["group_id"].unique())[:4]:
-        run = read(execute_run(parameters(tiny, fold=fold, **values), tmp_path / fold.replace("/", "-")))
+        run = read(train_run(parameters(tiny, fold=fold, **values), tmp_path / fold.replace("/", "-")))
         table = run.predictions("test").filter(regex="^p_")
         guesses.append(tuple(table.to_numpy().argmax(1)[:8]))
     assert len(set(guesses)) == 4
