@@ -1,12 +1,9 @@
 """Videos that tests make themselves."""
 
 from fractions import Fraction
-from pathlib import Path
 
 import av
 import numpy as np
-
-SHARED = Path(__file__).parents[2] / "shared"
 
 
 def shade(i: int) -> int:

@@ -168,13 +168,13 @@ def _derive(windows, fps, acceleration, shoulders, features):
                     if t > 1:
                         ax = (vx - (before_x - windows[b, t - 2, m, k, 0]) * fps) * acceleration
                         ay = (vy - (before_y - windows[b, t - 2, m, k, 1]) * fps) * acceleration
-                    features[b, t, m, k, 0] = _number(x - origin_x)
-                    features[b, t, m, k, 1] = _number(y - origin_y)
+                    features[b, t, m, k, 0], features[b, t, m, k, 1] = x - origin_x, y - origin_y
                     features[b, t, m, k, 2] = windows[b, t, m, k, 2]
-                    features[b, t, m, k, 3] = _number(vx)
-                    features[b, t, m, k, 4] = _number(vy)
-                    features[b, t, m, k, 5] = _number(ax)
-                    features[b, t, m, k, 6] = _number(ay)
+                    features[b, t, m, k, 3], features[b, t, m, k, 4] = vx, vy
+                    features[b, t, m, k, 5], features[b, t, m, k, 6] = ax, ay
+                    for c in range(features.shape[4]):
+                        if features[b, t, m, k, c] != features[b, t, m, k, c]:  # NaN
+                            features[b, t, m, k, c] = _ZERO
 
 
 @compiled
@@ -190,8 +190,3 @@ def _origin(windows, b, t, m, shoulders):
         if windows[b, t, m, k, 2] > 0:
             x, y, n = x + windows[b, t, m, k, 0], y + windows[b, t, m, k, 1], n + 1
     return x / np.float32(max(n, 1)), y / np.float32(max(n, 1))
-
-
-@compiled
-def _number(value):
-    return value if value == value else _ZERO

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from poseemo_lib.features.layout import ACCELERATION_UNIT, CHANNEL_NAMES, N_FEATURES
-from poseemo_lib.skeleton import JOINT
+from poseemo_lib.skeleton import PARTS
 
-__all__ = ["ACCELERATION_UNIT", "CHANNEL_NAMES", "N_FEATURES", "about_person", "to_features"]
+__all__ = ["ACCELERATION_UNIT", "CHANNEL_NAMES", "N_FEATURES", "to_features"]
 
 
 def to_features(keypoints: Tensor, mask: Tensor, fps: float, positions: str = "scene") -> Tensor:
@@ -17,15 +17,16 @@ def to_features(keypoints: Tensor, mask: Tensor, fps: float, positions: str = "s
 
     Velocity is the difference to the frame before, acceleration the difference of two velocities: both use the past
     only, so that a stream gives what a recording gives. A difference is 0 where one of its frames lacks the joint;
-    padded frames are 0 throughout. `positions` of `person` gives x and y relative to the person's own shoulder midpoint
-    in that frame (:func:`about_person`), and velocities and accelerations in the scene all the same.
+    padded frames are 0 throughout. `positions` of `person` gives x and y relative to the midpoint of the person's own
+    shoulders in that frame, or to the mean of the seen joints; velocities and accelerations are always in the scene.
     """
     keypoints = torch.where(mask[..., None, None, None], keypoints, torch.nan)
     xy, confidence = keypoints[..., :2], keypoints[..., 2:]
     velocity = _difference(xy) * fps
     acceleration = _difference(velocity) * (fps / ACCELERATION_UNIT)
     if positions == "person":
-        xy = about_person(xy)
+        centre = xy[..., PARTS["shoulders"], :].mean(-2, keepdim=True)
+        xy = xy - torch.where(centre.isnan(), xy.nanmean(-2, keepdim=True), centre)
     features = torch.cat([xy, confidence, velocity, acceleration], -1)
     return torch.nan_to_num(features, nan=0.0).flatten(2)
 
@@ -34,9 +35,3 @@ def _difference(values: Tensor) -> Tensor:
     """Difference to the frame before, NaN at the first: (B, T, ...) -> (B, T, ...)."""
     first = torch.full_like(values[:, :1], torch.nan)
     return torch.cat([first, values[:, 1:] - values[:, :-1]], 1)
-
-
-def about_person(xy: Tensor) -> Tensor:
-    """Return xy (..., K, 2) relative to each person's shoulder midpoint, or to the mean of the seen joints."""
-    centre = xy[..., [JOINT["left_shoulder"], JOINT["right_shoulder"]], :].mean(-2, keepdim=True)
-    return xy - torch.where(centre.isnan(), xy.nanmean(-2, keepdim=True), centre)

@@ -136,7 +136,7 @@ def extract_dataset(
             orders = [VideoOrder(one.name, str(one.path.absolute()), str(paths[one.name]), **shared) for one in entries]
             packages = PACKAGES[arguments["name"]]
             with Engine(jobs, cluster=cluster, resources=dict(resources or {}), packages=packages) as engine:
-                _extract(report, orders, engine, about.running(), progress)
+                _extract(report, orders, engine, f"{about.name}: {about.model} on {about.provider}", progress)
         _finish(report, paths, info)
     return report
 

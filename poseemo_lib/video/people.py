@@ -104,15 +104,8 @@ def people_of_video(
         repeated += frame.repeated
         if progress:
             progress(len(poses), info.n_frames)
+    keypoints = np.full((len(poses), max(1, *map(len, poses)), N_KEYPOINTS, 3), [np.nan, np.nan, 0], np.float32)
+    for stacked, people in zip(keypoints, poses, strict=True):
+        stacked[: len(people)] = people
     size = info.fps, info.width, info.height
-    return VideoPeople(stack_people(poses), *size, tuple(cut_frames), repeated, "; ".join(damage))
-
-
-def stack_people(poses: list[np.ndarray]) -> np.ndarray:
-    """Stack frames of any number of people, each (P, 17, 3), to (T, most P, 17, 3); absent people are missing."""
-    most = max([1, *(len(frame) for frame in poses)])
-    out = np.full((len(poses), most, N_KEYPOINTS, 3), np.nan, np.float32)
-    out[..., 2] = 0
-    for stacked, frame in zip(out, poses, strict=True):
-        stacked[: len(frame)] = frame
-    return out
+    return VideoPeople(keypoints, *size, tuple(cut_frames), repeated, "; ".join(damage))

@@ -78,16 +78,13 @@ class Tracker:
         ids = np.full(len(poses), -1)
         seen = np.flatnonzero((poses[..., 2] > 0).any(-1))
         if len(seen):
-            self._forget()
+            kept = self._frame - self._last <= max(self.max_gap, self.max_absence) + 1
+            self._ids, self._last, self._poses, self._velocity = (
+                values[kept] for values in (self._ids, self._last, self._poses, self._velocity)
+            )
             ids[seen] = self._number(poses[seen])
         self._frame += 1
         return ids
-
-    def _forget(self) -> None:
-        kept = self._frame - self._last <= max(self.max_gap, self.max_absence) + 1
-        self._ids, self._last, self._poses, self._velocity = (
-            values[kept] for values in (self._ids, self._last, self._poses, self._velocity)
-        )
 
     def _number(self, poses: np.ndarray) -> np.ndarray:
         linked = np.full(len(poses), -1)  # row of each person's track
@@ -103,7 +100,10 @@ class Tracker:
 
     def _link(self, poses: np.ndarray, linked: np.ndarray) -> None:
         alive = np.flatnonzero(self._frame - self._last <= self.max_gap + 1)
-        similarity = oks(self._predict(alive), poses)
+        frames = np.minimum(self._frame - self._last[alive], self._predicted)
+        expected = self._poses[alive]
+        expected[..., :2] += (self._velocity[alive] * frames[:, None])[:, None]
+        similarity = oks(expected, poses)
         rows, columns = linear_sum_assignment(similarity, maximize=True)
         enough = similarity[rows, columns] >= MIN_SIMILARITY
         track, person = alive[rows[enough]], columns[enough]
@@ -111,12 +111,6 @@ class Tracker:
         moved = np.nanmedian(poses[person, :, :2] - self._poses[track, :, :2], 1)
         velocity = moved / (self._frame - self._last[track])[:, None]
         self._velocity[track] = self._kept * self._velocity[track] + (1 - self._kept) * velocity
-
-    def _predict(self, tracks: np.ndarray) -> np.ndarray:
-        frames = np.minimum(self._frame - self._last[tracks], self._predicted)
-        poses = self._poses[tracks]
-        poses[..., :2] += (self._velocity[tracks] * frames[:, None])[:, None]
-        return poses
 
     def _link_returned(self, poses: np.ndarray, linked: np.ndarray) -> None:
         new = np.flatnonzero(linked < 0)

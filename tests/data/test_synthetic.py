@@ -65,9 +65,7 @@ def test_the_same_call_gives_the_same_clips_in_any_order(clips):
         assert clip.clip_id == clips[index][0].clip_id and planted == clips[index][1]
         np.testing.assert_array_equal(clip.keypoints, clips[index][0].keypoints)
     other = synthetic_clip(SyntheticSettings(300, seed=2), 3)[0]
-    assert other.keypoints.shape != clips[3][0].keypoints.shape or not np.array_equal(
-        other.keypoints, clips[3][0].keypoints, equal_nan=True
-    )
+    assert not np.array_equal(other.keypoints, clips[3][0].keypoints, equal_nan=True)
     assert other.group_id != clips[3][0].group_id
 
 
@@ -127,14 +125,9 @@ def test_planted_joints_that_are_seen_really_move(cues, signal, least):
     assert moved / seen > 0.85
 
 
-# Local cues
-
-HEAD = ("nose", "left_eye", "right_eye", "left_ear", "right_ear")
-ARMS_AND_LEGS = {
-    tuple(f"{side}_{joint}" for joint in joints)
-    for side in ("left", "right")
-    for joints in (("elbow", "wrist"), ("wrist",), ("knee", "ankle"), ("ankle",))
-}
+HEAD = COCO_KEYPOINTS[:5]
+LIMBS = (("elbow", "wrist"), ("wrist",), ("knee", "ankle"), ("ankle",))
+ARMS_AND_LEGS = {tuple(f"{side}_{joint}" for joint in joints) for side in ("left", "right") for joints in LIMBS}
 
 
 @pytest.fixture(scope="module")
@@ -150,9 +143,7 @@ def test_a_local_cue_moves_the_head_or_one_limb_whatever_the_class(local_clips):
     assert all(len(planted.cues) == 1 for _, planted in local_clips if planted)
     for label in set(EMOTIONS) - {"neutral"}:
         moved = [planted.joints for _, planted in local_clips if planted and planted.label == label]
-        assert {joints[-1].removeprefix("left_").removeprefix("right_") for joints in moved} == {
-            "ear", "wrist", "ankle"
-        }  # fmt: skip
+        assert {joints[-1].split("_")[1] for joints in moved} == {"ear", "wrist", "ankle"}
 
 
 def test_local_cues_take_less_time_and_are_in_either_slot(local_clips):
@@ -171,9 +162,6 @@ def test_local_cues_are_in_the_record_and_the_default_is_not(tmp_path):
     assert default == {"generator": "poseemo_lib.data.synthetic", **settings}
     local = write_synthetic_dataset(tmp_path / "b", 12, cues="local").recipe
     assert local == default | {"cues": "local"}
-
-
-# Labels and groups
 
 
 def labels_of(settings: SyntheticSettings) -> tuple[list[str], list[int]]:
@@ -209,20 +197,15 @@ def test_scenes_hold_one_to_four_clips_of_one_cast(clips):
 @pytest.mark.parametrize(
     "wrong, message",
     [
-        ({"n_clips": 0}, "n_clips: wanted a whole number of 1 or more, got 0"),
-        ({"seed": -1}, "seed: wanted a whole number of 0 or more, got -1"),
-        ({"signal": float("nan")}, "signal: wanted a number from 0 to 100, got nan"),
-        ({"n_groups": 11}, "n_groups: wanted a whole number from 1 to 10, got 11"),
-        ({"two_people": 1.1}, "two_people: wanted a number from 0 to 1, got 1.1"),
-        ({"cues": "Local"}, "cues: wanted whole_body or local, got 'Local'"),
+        ({"n_clips": 0, "seed": -1}, "n_clips: should be greater than .* 1, got 0; seed: .* 0, got -1"),
+        ({"signal": float("nan"), "two_people": 1.1}, "signal: .*, got nan; two_people: .* 1, got 1.1"),
+        ({"n_groups": 11}, "n_groups: wanted at most one a clip, 10, got 11"),
+        ({"cues": "Local"}, "cues: should be 'whole_body' or 'local', got 'Local'"),
     ],
 )
 def test_wrong_settings_are_named_at_once(wrong, message):
     with pytest.raises(UsageError, match=message):
         generate_clips(**{"n_clips": 10} | wrong)
-
-
-# On disk
 
 
 def test_a_dataset_is_written_and_read_back(tmp_path):
@@ -272,8 +255,7 @@ def test_the_same_call_goes_on_after_a_stop(tmp_path, monkeypatch):
 
 
 def test_planted_errors_are_named(tmp_path):
-    with pytest.raises(DatasetError, match="planted.parquet: wanted a synthetic dataset's planted.parquet, found none"):
-        read_planted(tmp_path)
-    (tmp_path / PLANTED_FILE).write_bytes(b"no parquet")
-    with pytest.raises(DatasetError, match="truncated or damaged"):
-        read_planted(tmp_path)
+    for _ in ("missing", "damaged"):
+        with pytest.raises(DatasetError, match="planted.parquet: wanted the record of a synthetic dataset, cannot"):
+            read_planted(tmp_path)
+        (tmp_path / PLANTED_FILE).write_bytes(b"no parquet")

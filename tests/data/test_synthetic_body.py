@@ -1,8 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 from scipy.spatial.transform import Rotation
 
 from poseemo_lib.data.synthetic.body import ANGLE, ANGLES, BONE, BONES, N_ANGLES, joint_positions, rotation_matrices
-from poseemo_lib.data.synthetic.style import draw_actor
+from poseemo_lib.data.synthetic.camera import see
+from poseemo_lib.data.synthetic.motion import natural_motion
+from poseemo_lib.data.synthetic.style import FRAMINGS, draw_actor, draw_scene, draw_show
 from poseemo_lib.skeleton import COCO_KEYPOINTS, FLIP_ORDER, JOINT
 
 LENGTHS = np.array(list(BONES.values()))[None] * 1.7
@@ -67,3 +71,23 @@ def test_limb_lengths_stay_constant_in_3d():
             np.testing.assert_allclose(length, np.tile(lengths[:, BONE[bone]], (50, 1)), rtol=1e-12)
     eyes = np.linalg.norm(joints[:, :, JOINT["left_eye"]] - joints[:, :, JOINT["right_eye"]], axis=-1)
     np.testing.assert_allclose(eyes, np.tile(eyes[0], (50, 1)), rtol=1e-12)
+
+
+def test_the_picture_is_a_perspective_of_the_joints():
+    rng = np.random.default_rng(0)
+    show = replace(draw_show(rng), framing_shares=np.eye(len(FRAMINGS))[-1], stance_shares=np.eye(3)[0])
+    show = replace(show, noise=1e-6, handheld=0, pan=0, elevation=0)
+    scene = replace(draw_scene(rng, show, [draw_actor(rng)] * 2, two_people=0), desk=False)
+    seconds = np.arange(60) / show.fps
+    motion, root = natural_motion(rng, seconds, scene)
+    pose = scene.pose + motion
+    joints = joint_positions(pose, root, scene.lengths)
+    keypoints = see(rng, joints, pose[..., ANGLE["facing"]], seconds, scene, show)
+    seen = keypoints[..., 2] > 0
+    # x (z - d) and y (z - d) are linear in the position, so that a homography-like fit leaves nothing over.
+    xyz, (x, y) = joints[seen], keypoints[seen][:, :2].T
+    ones = np.ones((len(xyz), 1))
+    for image, axis in ((x, 0), (y, 1)):
+        system = np.hstack([xyz[:, [axis]], xyz[:, [2]], ones, -image[:, None] * xyz[:, [2]]])
+        solution, *_ = np.linalg.lstsq(system, image, rcond=None)
+        assert np.abs(system @ solution - image).max() < 0.02

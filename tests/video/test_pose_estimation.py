@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from made_networks import save_network
-from made_videos import SHARED
+from shared_videos import MODEL, SHA256, VIDEOS, needs_shared
 
 from poseemo_lib.clips import PoseClip, check_clip
 from poseemo_lib.errors import UsageError
@@ -16,24 +16,18 @@ from poseemo_lib.skeleton import COCO_KEYPOINTS, FLIP_ORDER, JOINT, LAYOUTS
 from poseemo_lib.video.estimators import mediapipe, open_estimator
 from poseemo_lib.video.frames import read_frames
 
-TASK = SHARED / "models" / "pose_landmarker_full.task"
-VIDEOS = SHARED / "data" / "videos"
-SHA256 = "b02e0bdd3a16e32fbdc6b7a6b9a849a50760b27c7d282247aff47f476f4ac8a5"
-
 
 @pytest.fixture(scope="module")
 def blazepose():
-    if not TASK.is_file():
-        pytest.skip("needs the model in ../shared/models")
-    with open_estimator(model=TASK) as estimator:
+    needs_shared()
+    with open_estimator(model=MODEL) as estimator:
         yield estimator
 
 
 @pytest.fixture(scope="module")
 def films():
     """The first frames of the dance and of the two people."""
-    if not VIDEOS.is_dir():
-        pytest.skip("needs the videos in ../shared/data/videos")
+    needs_shared()
     names = ("one_person_dance", "two_people_outdoor_cam01")
     return [list(islice(read_frames(VIDEOS / f"{name}.mp4"), 40, 48)) for name in names]
 
@@ -49,7 +43,7 @@ def same(a, b):
 @pytest.mark.parametrize("people", [1, 4])
 def test_a_recording_knows_nothing_of_the_one_before(people, films, blazepose):
     dance, two = films[0][:4], films[1][:4]
-    with open_estimator(model=TASK, people=people) as estimator:
+    with open_estimator(model=MODEL, people=people) as estimator:
         alone = estimate(estimator, two)
         estimator.reset()
         assert same(estimate(estimator, two), alone)
@@ -58,14 +52,14 @@ def test_a_recording_knows_nothing_of_the_one_before(people, films, blazepose):
         estimator.reset()
         assert same(estimate(estimator, two), alone)
     if people == 1:  # MediaPipe follows and smooths one person, so there is something that could leak
-        with open_estimator(model=TASK, people=1) as estimator:
+        with open_estimator(model=MODEL, people=1) as estimator:
             estimate(estimator, dance)
             assert not same([estimator.estimate(f.rgb, 1000 + f.seconds) for f in two], alone)
 
 
 def test_estimates_are_clips_of_people_the_right_way_up(blazepose, films):
     dance, two = films
-    assert blazepose.info.text() == f"mediapipe {TASK.name} sha256:{SHA256}" and "CPU" in blazepose.info.provider
+    assert blazepose.info.text() == f"mediapipe {MODEL.name} sha256:{SHA256}" and "CPU" in blazepose.info.provider
     blazepose.reset()
     poses = estimate(blazepose, dance)
     assert all(pose.shape == (1, 17, 3) and pose.dtype == np.float32 for pose in poses)
@@ -94,7 +88,7 @@ def test_a_mirrored_picture_gives_mirrored_people(blazepose, films):
 
 def test_nothing_is_told_on_standard_error_and_nobody_is_nobody(films, capfd, blazepose):
     capfd.readouterr()
-    with open_estimator(model=TASK) as estimator:
+    with open_estimator(model=MODEL) as estimator:
         for _ in range(2):
             assert estimator.estimate(np.full((48, 64, 3), 127, np.uint8), 0.0).shape == (0, 17, 3)
             estimator.reset()
@@ -169,17 +163,17 @@ def test_options_out_of_range_are_refused_first(tmp_path):
     assert refusal("rtmo", None, min_confidence=1.5) == "min_confidence: wanted 0 to 1, got 1.5"
     assert refusal("mediapipe", rtmo(tmp_path), device="cuda").startswith(f"{tmp_path}")
     assert "device: wanted cpu, cuda" in refusal("rtmo", rtmo(tmp_path), device="tpu")
-    if TASK.is_file():
-        assert "device: mediapipe runs on the cpu, got 'cuda'" in refusal("mediapipe", TASK, device="cuda")
+    if MODEL.is_file():
+        assert "device: mediapipe runs on the cpu, got 'cuda'" in refusal("mediapipe", MODEL, device="cuda")
 
 
 @pytest.mark.parametrize(
     ("name", "module"), [("mediapipe", "mediapipe.tasks.python"), ("rtmo", "rtmlib"), ("rtmo", "onnxruntime")]
 )
 def test_what_is_not_installed_is_said_with_what_to_install(name, module, monkeypatch, tmp_path):
-    if name == "mediapipe" and not TASK.is_file():
-        pytest.skip("needs the model in ../shared/models")
-    model = TASK if name == "mediapipe" else rtmo(tmp_path)
+    if name == "mediapipe":
+        needs_shared()
+    model = MODEL if name == "mediapipe" else rtmo(tmp_path)
     monkeypatch.setitem(sys.modules, module, None)
     assert refusal(name, model).endswith("which is not installed; run `pip install 'poseemo[video]'`")
 
@@ -226,13 +220,6 @@ def test_rtmo_takes_its_models_size_and_blue_first(tmp_path):
         assert np.allclose(found[0, :, 2], 204 / 255)
 
 
-@pytest.mark.parametrize("n", [0, 3])
-def test_rtmo_that_finds_nobody_gives_nobody(tmp_path, n):
-    model = rtmo(tmp_path, np.zeros((1, n, 17, 3), np.float32), np.zeros((1, n, 5), np.float32))
-    with open_estimator("rtmo", model=model) as estimator:
-        assert estimator.estimate(np.zeros((48, 64, 3), np.uint8), 0).shape == (0, 17, 3)
-
-
 def simcc(x, y, score, size=(256, 192)):
     """Answers of RTMPose with every joint's peak at (x[k], y[k]) of the picture that the network sees."""
     height, width = size
@@ -243,10 +230,10 @@ def simcc(x, y, score, size=(256, 192)):
     return {"simcc_x": out[0], "simcc_y": out[1]}
 
 
-def detector(folder, boxes, classes=None, size=(416, 416)):
+def detector(folder, boxes, classes=None, size=(416, 416), name="det.onnx"):
     classes = np.zeros((1, len(boxes)), np.int64) if classes is None else np.array([classes], np.int64)
     boxes = np.array([boxes], np.float32).reshape(1, -1, 5)
-    return save_network(folder / "det.onnx", size, {"dets": boxes, "labels": classes})
+    return save_network(folder / name, size, {"dets": boxes, "labels": classes})
 
 
 X, Y = np.linspace(5, 187, 17), np.linspace(250, 3, 17)
@@ -286,11 +273,13 @@ def test_rtmpose_sees_red_first(tmp_path):
         assert np.allclose(estimator.estimate(rgb, 0)[0, :, 2], (0.5 + red + 0.5) / 2, atol=0.01)
 
 
-def test_rtmpose_without_a_person_gives_nobody(tmp_path):
+def test_who_finds_nobody_gives_nobody(tmp_path):
     pose = save_network(tmp_path / "pose.onnx", (256, 192), simcc(X, Y, np.full(17, 0.9)))
-    for boxes in ([], [[0, 0, 9, 9, 0.1]]):
-        det = detector(tmp_path, boxes)
-        with open_estimator("rtmpose", model=f"{det},{pose}") as estimator:
+    detectors = [detector(tmp_path, boxes, name=f"{len(boxes)}.onnx") for boxes in ([], [[0, 0, 9, 9, 0.1]])]
+    models = [("rtmpose", f"{one},{pose}") for one in detectors]
+    models += [("rtmo", rtmo(tmp_path, np.zeros((1, n, 17, 3), np.float32), name=f"rtmo{n}.onnx")) for n in (0, 3)]
+    for name, model in models:
+        with open_estimator(name, model=model) as estimator:
             assert estimator.estimate(np.zeros((48, 64, 3), np.uint8), 0).shape == (0, 17, 3)
 
 

@@ -1,14 +1,13 @@
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 import pytest
+from shared_videos import VIDEOS, needs_shared
 
 pytest.importorskip("scenedetect", reason="wants PySceneDetect: pip install 'poseemo[video]'")
 
 from poseemo_lib.video.scene_cuts import CutDetector
 
-VIDEOS = Path(__file__).parents[3] / "shared" / "data" / "videos"
 NAMES = ("two_people_outdoor_cam01", "two_people_outdoor_cam02", "one_person_dance")
 
 
@@ -89,9 +88,8 @@ def test_sizes_of_every_kind():
 
 @pytest.fixture(scope="module")
 def videos():
-    av = pytest.importorskip("av", reason="wants PyAV: pip install 'poseemo[video]'")
-    if not VIDEOS.is_dir():
-        pytest.skip(f"wants the videos of {VIDEOS}")
+    av = pytest.importorskip("av")
+    needs_shared()
 
     def read(name):
         with av.open(str(VIDEOS / f"{name}.mp4")) as container:

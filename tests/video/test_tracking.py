@@ -52,11 +52,11 @@ def test_the_order_of_the_detector_does_not_matter():
         np.testing.assert_array_equal(main_people(shuffle(crowd, seed)), wanted)
 
 
-def test_a_short_gap_is_bridged_and_stays_missing():
+@pytest.mark.parametrize("where", [np.s_[8:14, 0], np.s_[::2, :, JOINT["nose"] : 9]], ids=["a short gap", "joints"])
+def test_what_is_missing_for_a_while_does_not_break_a_track(where):
     keypoints = crossing()
-    keypoints[8:14, 0] = (np.nan, np.nan, 0)
-    found = main_people(shuffle(keypoints, 1))
-    np.testing.assert_array_equal(found, keypoints)
+    keypoints[where] = (np.nan, np.nan, 0)
+    np.testing.assert_array_equal(main_people(shuffle(keypoints, 1)), keypoints)
 
 
 def test_a_longer_gap_starts_another_person():
@@ -97,13 +97,6 @@ def test_nobody_is_one_missing_person():
     assert found.shape == (7, 1, 17, 3) and found.dtype == np.float32
     assert np.isnan(found[..., :2]).all() and (found[..., 2] == 0).all()
     assert main_people(np.zeros((4, 0, 17, 3))).shape == (4, 1, 17, 3)
-
-
-def test_joints_that_come_and_go_do_not_break_a_track():
-    keypoints = crossing()
-    keypoints[::2, :, JOINT["nose"] : 9] = (np.nan, np.nan, 0)
-    found = main_people(shuffle(keypoints, 2))
-    np.testing.assert_array_equal(found, keypoints)
 
 
 def passing(speed, hidden=0, depth=1.0, fps=25.0):

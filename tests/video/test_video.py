@@ -6,13 +6,12 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from made_videos import GREYS, SHARED, corners, make_sound, make_video, quarters, which
+from made_videos import GREYS, corners, make_sound, make_video, quarters, which
+from shared_videos import VIDEOS, needs_shared
 
 from poseemo_lib.errors import FormatError, UsageError
 from poseemo_lib.video.decoding import LONGEST_GAP, Damage, _timed
 from poseemo_lib.video.frames import prefetch, probe, read_frames
-
-VIDEOS = SHARED / "data" / "videos"
 
 
 def shown(frames, n=20):
@@ -241,9 +240,8 @@ def test_a_file_without_a_sensible_rate_asks_for_one(tmp_path):
     [("one_person_dance", 545, 30, (384, 496)), ("two_people_outdoor_cam01", 100, 60, (1088, 1920))],
 )
 def test_real_videos(name, n, fps, size):
+    needs_shared()
     path = VIDEOS / f"{name}.mp4"
-    if not path.is_file():
-        pytest.skip("needs the videos in ../shared/data/videos")
     info, damage = probe(path), []
     assert (info.n_frames, info.fps, (info.width, info.height)) == (n, fps, size)
     assert sum(not frame.repeated for frame in prefetch(read_frames(path, on_damage=damage.append))) == n

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from poseemo_lib.data.formats import Recording
 from poseemo_lib.skeleton import PARTS
-from poseemo_lib.video.people import VideoPeople, people_of_video
+from poseemo_lib.video.people import people_of_video
 from poseemo_lib.video.tracking import MAX_ABSENCE, main_people
 
 # A joint of which the estimator is less sure than this counts as missing in the report, as it does in training.
@@ -66,28 +66,23 @@ def extract_video(
         `fps` is out of its range.
     """
     found = people_of_video(path, estimator, fps=fps, cuts=cuts, progress=progress)
-    tracked = main_people(found.keypoints, cuts=found.cuts, max_absence=MAX_ABSENCE, fps=found.fps)
-    recording = Recording(tracked, found.fps, found.width, found.height)
-    return recording, _quality(recording, found)
-
-
-def _quality(recording: Recording, people: VideoPeople) -> Quality:
-    found = (people.keypoints[..., 2] > 0).any(-1).sum(1)  # (T,)
-    there = (recording.keypoints[..., 2] > 0).any(-1)  # (T, M)
-    joints = recording.keypoints[there][..., 2] >= UNSURE  # (N, 17), of N times that a main person was there
-    parts = {part: 1 - float(joints[:, list(where)].mean()) if len(joints) else 1.0 for part, where in PARTS.items()}
-    n_frames = len(found)
-    return Quality(
-        fps=recording.fps,
-        width=recording.width,
-        height=recording.height,
+    keypoints = main_people(found.keypoints, cuts=found.cuts, max_absence=MAX_ABSENCE, fps=found.fps)
+    people = (found.keypoints[..., 2] > 0).any(-1).sum(1)  # (T,)
+    there = (keypoints[..., 2] > 0).any(-1)  # (T, M)
+    sure = keypoints[there][..., 2] >= UNSURE  # (N, 17), of N times that a main person was there
+    n_frames = len(people)
+    quality = Quality(
+        fps=found.fps,
+        width=found.width,
+        height=found.height,
         frames=n_frames,
-        seconds=n_frames / recording.fps,
-        detected=float((found > 0).mean()),
-        people=float(found[found > 0].mean()) if found.any() else 0.0,
+        seconds=n_frames / found.fps,
+        detected=float((people > 0).mean()),
+        people=float(people[people > 0].mean()) if people.any() else 0.0,
         two_people=float((there.sum(1) == 2).mean()),
-        missing=parts,
-        cuts=people.cuts,
-        repeated=people.repeated / n_frames,
-        damage=people.damage,
+        missing={part: 1 - float(sure[:, where].mean()) if len(sure) else 1.0 for part, where in PARTS.items()},
+        cuts=found.cuts,
+        repeated=found.repeated / n_frames,
+        damage=found.damage,
     )
+    return Recording(keypoints, found.fps, found.width, found.height), quality

@@ -127,28 +127,18 @@ def save_result(path: Path, recording: Recording, quality: Quality) -> None:
 
 def load_result(path: Path) -> tuple[Recording, Quality]:
     """Read a result; a FormatError says that the file is gone or damaged."""
-    with _opened(path) as content:
-        quality = _quality(content)
-        return Recording(content["keypoints"], quality.fps, quality.width, quality.height), quality
-
-
-def read_quality(path: Path) -> Quality | None:
-    """Read the quality of a result without its keypoints; None where there is none, or a damaged one."""
-    with suppress(FormatError), _opened(path) as content:
-        return _quality(content)
-    return None
-
-
-@contextmanager
-def _opened(path: Path):
     try:
         # Opened here: NumPy leaves the file of a damaged archive open.
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as content:
-            yield content
+            values = json.loads(str(content["quality"]))
+            quality = Quality(**values | {"cuts": tuple(values["cuts"])})
+            return Recording(content["keypoints"], quality.fps, quality.width, quality.height), quality
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise FormatError(f"{path}: wanted a result, cannot be read: {error}") from None
 
 
-def _quality(content) -> Quality:
-    values = json.loads(str(content["quality"]))
-    return Quality(**values | {"cuts": tuple(values["cuts"])})
+def read_quality(path: Path) -> Quality | None:
+    """Read the quality in a result; None where there is no result, or a damaged one."""
+    with suppress(FormatError):
+        return load_result(path)[1]
+    return None

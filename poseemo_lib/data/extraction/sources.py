@@ -76,23 +76,19 @@ def find_entries(
         if label is not None or label_pattern is not None:
             raise UsageError(f"{src}: a list gives the labels; leave --label and --label-pattern out")
         return _named(_read_list(src, label_map, split)), []
-    paths = find_videos(src)
+    found = [find_path(path, src) for path in find_videos(src)]
     if label is not None:
-        labelled = [replace(find_path(path, src), label=label) for path in paths]
-        entries, unmatched = match_found(labelled, None, label_map, split)
-    else:
-        entries, unmatched = _match(paths, src, label_pattern, label_map, split)
+        found = [replace(one, label=label) for one in found]
+    elif label_pattern is None:
+        if not any("/" in one.text for one in found):
+            where = f"{src} is one" if src.is_file() else f"{found[0].path} lies in none below {src}"
+            raise UsageError(
+                f"labels: wanted a folder per class, {where}; give --label CLASS for all videos, give --label-pattern, "
+                "or name a list of paths and labels instead"
+            )
+        label_pattern = FOLDERS
+    entries, unmatched = match_found(found, label_pattern, label_map, split)
     return _named(entries), unmatched
-
-
-def _match(paths: list[Path], src: Path, pattern: str | None, label_map: Mapping, split: str | None):
-    if pattern is None and not any("/" in path.relative_to(src).as_posix() for path in paths):
-        where = f"{src} is one" if src.is_file() else f"{paths[0]} lies in none below {src}"
-        raise UsageError(
-            f"labels: wanted a folder per class, {where}; give --label CLASS for all videos, give --label-pattern, or "
-            "name a list of paths and labels instead"
-        )
-    return match_found([find_path(path, src) for path in paths], pattern or FOLDERS, label_map, split)
 
 
 def _named(entries: list[Entry]) -> list[Entry]:
@@ -109,9 +105,8 @@ def _read_list(src: Path, label_map: Mapping[str, str], split: str | None) -> li
     rows, found, entries = _rows(src), [], []
     for number, row in rows:
         if not (row.get("path") and row.get("label")):
-            raise UsageError(
-                f"{src}: line {number}: wanted a path and a label, got {' '.join(filter(None, row.values()))!r}"
-            )
+            got = " ".join(filter(None, row.values()))
+            raise UsageError(f"{src}: line {number}: wanted a path and a label, got {got!r}")
         name = Path(row["path"]).with_suffix("").as_posix()
         known = {"label": row["label"], "split": row.get("split") or None}
         found.append(Found(src.parent / row["path"], row["path"], name, **known))
@@ -128,20 +123,16 @@ def _rows(src: Path) -> list[tuple[int, dict[str, str]]]:
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{src}: wanted a list of videos as text, cannot read it: {error}") from None
     lines = [(number, line) for number, line in enumerate(lines, 1) if line.strip() and not line.startswith("#")]
-    if not lines:
-        raise UsageError(f"{src}: wanted a list of videos, found no line in it")
-    first = lines[0][1]
-    separator = next((one for one in ("\t", ",") if one in first), " ")
-    rows = [(n, [part.strip() for part in next(csv.reader([line], delimiter=separator))]) for n, line in lines]
+    separator = next((one for one in ("\t", ",") if lines and one in lines[0][1]), " ")
+    rows = [(n, [value.strip() for value in next(csv.reader([line], delimiter=separator))]) for n, line in lines]
     columns = LIST_COLUMNS
-    if {"path", "label"} <= {part.lower() for part in rows[0][1]}:
-        columns = tuple(part.lower() for part in rows.pop(0)[1])
+    if rows and {"path", "label"} <= {name.lower() for name in rows[0][1]}:
+        columns = tuple(name.lower() for name in rows.pop(0)[1])
         if unknown := sorted(set(columns) - set(LIST_COLUMNS)):
             raise UsageError(f"{src}: wanted columns among {', '.join(LIST_COLUMNS)}, got {', '.join(unknown)}")
-    if long := [n for n, parts in rows if len(parts) > len(columns)]:
-        raise UsageError(
-            f"{src}: line {long[0]}: wanted at most {len(columns)} columns ({', '.join(columns)}), got more"
-        )
     if not rows:
-        raise UsageError(f"{src}: wanted a list of videos, found no line in it but the names of its columns")
-    return [(n, dict(zip(columns, parts, strict=False))) for n, parts in rows]
+        raise UsageError(f"{src}: wanted a list of videos, found none in it")
+    if long := [n for n, values in rows if len(values) > len(columns)]:
+        names = ", ".join(columns)
+        raise UsageError(f"{src}: line {long[0]}: wanted at most {len(columns)} columns ({names}), got more")
+    return [(n, dict(zip(columns, values, strict=False))) for n, values in rows]

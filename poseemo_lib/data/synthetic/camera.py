@@ -3,8 +3,8 @@
 import numpy as np
 
 from poseemo_lib.clips import mark_missing
-from poseemo_lib.data.synthetic.body import rotation_matrices
-from poseemo_lib.data.synthetic.style import Scene, Show, head_top
+from poseemo_lib.data.synthetic.body import HEAD_TOP_ABOVE_HIP, rotation_matrices
+from poseemo_lib.data.synthetic.style import Scene, Show
 from poseemo_lib.skeleton import COCO_KEYPOINTS, JOINT, OKS_SIGMAS, PARTS
 
 # Confidence of a well-seen joint: wrists, hips and ankles are harder than heads and shoulders.
@@ -54,8 +54,9 @@ def _film(
     visible = scene.visible_height * rng.uniform(0.95, 1.05)
     focal = show.height / 2 / np.tan(show.field_of_view / 2)
     distance = focal * visible / show.height
+    head_top = scene.place[0, 1] + HEAD_TOP_ABOVE_HIP * scene.heights[0]
     # A little room above the head.
-    aim = np.array([-scene.shift * visible * show.width / show.height, head_top(scene) - 0.42 * visible, 0])
+    aim = np.array([-scene.shift * visible * show.width / show.height, head_top - 0.42 * visible, 0])
     centred = seconds - seconds.mean()
     limit = 0.15 * show.field_of_view
     pan = np.clip(rng.uniform(-1, 1) * show.pan * centred, -limit, limit)

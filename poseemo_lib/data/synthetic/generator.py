@@ -17,7 +17,7 @@ from poseemo_lib.data.synthetic.body import ANGLE, joint_positions
 from poseemo_lib.data.synthetic.camera import see
 from poseemo_lib.data.synthetic.emotion import CUE_SETS, Expression, draw_expression
 from poseemo_lib.data.synthetic.motion import natural_motion
-from poseemo_lib.data.synthetic.plan import SyntheticSettings, label_of, place_of, stream
+from poseemo_lib.data.synthetic.plan import SyntheticSettings, check_settings, label_of, place_of, stream
 from poseemo_lib.data.synthetic.style import (
     HEAD_TO_FOOT,
     N_ACTORS,
@@ -123,7 +123,7 @@ def _perform(rng, estimator_rng, n_frames: int, scene: Scene, show: Show, expres
 
 def generate_clips(n_clips: int, **settings) -> Iterator[tuple[PoseClip, Planted | None]]:
     """Make clips one by one, as :func:`synthetic_clip`; the settings are those of :class:`SyntheticSettings`."""
-    checked = SyntheticSettings(n_clips, **settings)
+    checked = check_settings(n_clips, **settings)
     return (synthetic_clip(checked, index) for index in range(n_clips))
 
 
@@ -149,13 +149,16 @@ def write_synthetic_dataset(
     UsageError
         A setting is out of range, or `out` holds a complete dataset, or an unfinished one of other settings.
     """
-    settings = SyntheticSettings(n_clips, seed, signal, n_groups, two_people, cues)
+    given = {"seed": seed, "signal": signal, "n_groups": n_groups, "two_people": two_people, "cues": cues}
+    settings = check_settings(n_clips, **given)
+    # Older records lack `cues`, so it is left out at its default.
+    recipe = {key: value for key, value in asdict(settings).items() if value != "whole_body"}
     info = DatasetInfo(
         name=name,
         source="synthetic: made by poseemo_lib.data.synthetic, no real people",
         licence="CC0-1.0",
         synthetic=True,
-        recipe={"generator": "poseemo_lib.data.synthetic", **settings.recipe()},
+        recipe={"generator": "poseemo_lib.data.synthetic", **recipe},
     )
     rows, batches = [], []
     with DatasetWriter(out, info, resume=True) as writer:
@@ -181,8 +184,8 @@ def read_planted(url):
     try:
         with fs.open(path, "rb") as file:
             table = pq.read_table(file)
-    except FileNotFoundError:
-        raise DatasetError(f"{path}: wanted a synthetic dataset's {PLANTED_FILE}, found none") from None
     except (pa.ArrowInvalid, OSError) as error:
-        raise DatasetError(f"{path}: truncated or damaged: {first_line(error)}") from None
+        raise DatasetError(
+            f"{path}: wanted the record of a synthetic dataset, cannot read it: {first_line(error)}"
+        ) from None
     return table.to_pandas()

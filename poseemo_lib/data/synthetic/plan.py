@@ -1,14 +1,14 @@
 """The synthetic generator's plan: its settings, and to which show, scene and label each clip belongs."""
 
 import math
-from dataclasses import asdict, dataclass
 from functools import lru_cache
-from numbers import Integral, Real
+from typing import Literal, NamedTuple
 
 import numpy as np
+from pydantic import ConfigDict, Field, ValidationError
+from pydantic.dataclasses import dataclass
 
 from poseemo_lib.clips import EMOTIONS
-from poseemo_lib.data.synthetic.emotion import CUE_SETS
 from poseemo_lib.errors import UsageError
 
 # Clips of each class in the published study's training and test sets together, in the order of EMOTIONS.
@@ -25,52 +25,33 @@ _SCENE_LABEL_SHARE = 0.5
 _STREAMS = ("mixture", "cut", "label", "show", "actor", "scene", "clip", "expression", "estimator")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
 class SyntheticSettings:
-    """What a synthetic dataset is made from; a setting out of range raises a UsageError."""
+    """What a synthetic dataset is made from; see :func:`check_settings`."""
 
-    n_clips: int
-    seed: int = 0
-    signal: float = 1.0  # multiplies the emotions' effect: 0 is none, 1 the default difficulty, more is easier
-    n_groups: int | None = None  # shows; by default one for 25 clips, 10 to 400, and not more than clips
-    two_people: float = 0.5  # share of the scenes with two people
+    n_clips: int = Field(ge=1)
+    seed: int = Field(0, ge=0)
+    signal: float = Field(1.0, ge=0, le=100)  # multiplies the emotions' effect: 0 is none, more is easier
+    n_groups: int | None = Field(None, ge=1)  # shows; by default one for 25 clips, 10 to 400, and not more than clips
+    two_people: float = Field(0.5, ge=0, le=1)  # share of the scenes with two people
     # How an emotion shows: by many cues of most of the upper body or, "local", to test attribution methods, by one cue
     # of a single limb or the head for a shorter time.
-    cues: str = "whole_body"
+    cues: Literal["whole_body", "local"] = "whole_body"
 
     def __post_init__(self):
-        faults = [
-            _fault("n_clips", self.n_clips, Integral, 1, math.inf),
-            _fault("seed", self.seed, Integral, 0, math.inf),
-            _fault("signal", self.signal, Real, 0, 100),
-            _fault("two_people", self.two_people, Real, 0, 1),
-            "" if self.cues in tuple(CUE_SETS) else f"cues: wanted {' or '.join(CUE_SETS)}, got {self.cues!r}",
-        ]
-        if not any(faults) and self.n_groups is not None:
-            faults = [_fault("n_groups", self.n_groups, Integral, 1, self.n_clips)]
-        if any(faults):
-            raise UsageError("; ".join(fault for fault in faults if fault))
-        # Plain numbers, so that equal settings give equal clips and a recipe that JSON can hold.
-        plain = {"n_clips": int, "seed": int, "signal": float, "two_people": float}
-        for name, kind in plain.items():
-            object.__setattr__(self, name, kind(getattr(self, name)))
         default = min(max(round(self.n_clips / _CLIPS_A_GROUP), _LEAST_GROUPS), _MOST_GROUPS, self.n_clips)
-        object.__setattr__(self, "n_groups", default if self.n_groups is None else int(self.n_groups))
-
-    def recipe(self) -> dict:
-        """Return what a dataset's record says of them; `cues` only where not at its default, which older ones lack."""
-        recipe = asdict(self)
-        if self.cues == type(self).cues:
-            del recipe["cues"]
-        return recipe
+        object.__setattr__(self, "n_groups", self.n_groups or default)
+        if self.n_groups > self.n_clips:
+            raise UsageError(f"n_groups: wanted at most one a clip, {self.n_clips}, got {self.n_groups}")
 
 
-def _fault(name: str, value, kind: type, low: float, high: float) -> str:
-    if isinstance(value, kind) and not isinstance(value, bool) and low <= value <= high:
-        return ""
-    what = "a whole number" if kind is Integral else "a number"
-    between = f"of {low} or more" if high == math.inf else f"from {low} to {high}"
-    return f"{name}: wanted {what} {between}, got {value!r}"
+def check_settings(n_clips: int, **settings) -> SyntheticSettings:
+    """Make the settings; a UsageError names all that are out of range."""
+    try:
+        return SyntheticSettings(n_clips=n_clips, **settings)
+    except ValidationError as error:
+        faults = [(one["loc"][0], one["msg"].removeprefix("Input "), one["input"]) for one in error.errors()]
+        raise UsageError("; ".join(f"{name}: {what}, got {value!r}" for name, what, value in faults)) from None
 
 
 def stream(settings: SyntheticSettings, purpose: str, *indices: int) -> np.random.Generator:
@@ -78,8 +59,7 @@ def stream(settings: SyntheticSettings, purpose: str, *indices: int) -> np.rando
     return np.random.default_rng([settings.seed, _STREAMS.index(purpose), *indices])
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """Where a clip belongs."""
 
     group: int

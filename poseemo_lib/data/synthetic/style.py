@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from poseemo_lib.data.synthetic.body import ANGLE, ANGLES, BONE, BONES, HEAD_TOP_ABOVE_HIP, HIP_HEIGHT, N_ANGLES
+from poseemo_lib.data.synthetic.body import ANGLE, ANGLES, BONE, BONES, HIP_HEIGHT, N_ANGLES
 
 FRAME_RATES = (24000 / 1001, 25.0, 30000 / 1001, 30.0)
 PICTURES = ((720, 400), (720, 480), (640, 360), (854, 480), (640, 480), (1280, 720))
@@ -155,8 +155,3 @@ def _places(rng: np.random.Generator, hip: np.ndarray, visible_width: float) -> 
         out[:, 0] = rng.choice([-0.5, 0.5]) * apart * np.array([1, -1])
         out[1, 2] = rng.uniform(-0.5, 0.3)
     return out
-
-
-def head_top(scene: Scene) -> float:
-    """Height of the main person's crown above the ground, in metres."""
-    return float(scene.place[0, 1] + HEAD_TOP_ABOVE_HIP * scene.heights[0])

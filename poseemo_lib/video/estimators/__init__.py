@@ -39,10 +39,6 @@ class EstimatorInfo:
     provider: str
     licence: str
 
-    def running(self) -> str:
-        """Say what runs, and on which hardware."""
-        return f"{self.name}: {self.model} on {self.provider}"
-
     def text(self) -> str:
         """One line for `dataset.json`."""
         return f"{self.name} {self.model} sha256:{self.sha256}"
