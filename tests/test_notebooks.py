@@ -93,7 +93,6 @@ def study(root, kind, **more):
     return str(made_studies.made_study(root / kind.lower(), configs, leaks=made_studies.LEAKS))
 
 
-@pytest.mark.slow
 def test_04_compares_only_what_was_tested_on_the_same_clips(tmp_path):
     runs = study(tmp_path, "LEAKAGE", other_grouped={"architecture": "bilstm", "skill": 0.05})
     text, pictures = run_notebook("04_compare", tmp_path / "o.ipynb", runs=runs, base="majority_grouped")

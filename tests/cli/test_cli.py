@@ -3,8 +3,6 @@ import json
 import pkgutil
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -20,12 +18,6 @@ ROOT = Path(__file__).parents[2]
 BANDAI = ROOT.parent / "shared" / "data" / "bandai-namco"
 DEMO = str(ROOT / "parameters" / "studies" / "demo.yaml")
 COMMANDS = typer.main.get_command(app).commands
-
-
-def outside(*arguments):
-    """Run the command in a process of its own."""
-    command = [sys.executable, "-m", "poseemo_lib.cli", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True)
 
 
 def refused(*arguments, code=2):
@@ -88,7 +80,7 @@ def test_a_leak_refuses_training_with_1(tiny, tmp_path):
 
 def test_train_prints_epochs_and_leaves_a_run(tiny, tmp_path):
     small = ("-p", "epochs=2", "-p", "n_frames=16", "-p", "model={hidden: 16, blocks: 1}")
-    done = outside("train", tiny, *small, "--out", tmp_path / "r")
+    done = poseemo("train", tiny, *small, "--out", tmp_path / "r")
     assert done.returncode == 0, done.stderr
     assert "epoch   2  train loss" in done.stdout and "complete" in done.stdout
     assert json.loads((tmp_path / "r" / "run.json").read_text())["status"] == "complete"
