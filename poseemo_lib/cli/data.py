@@ -17,24 +17,15 @@ app = typer.Typer()
 def synth(
     out: shared.Out,
     clips: Annotated[int, typer.Option(help="Number of clips.")] = 1000,
-    signal: Annotated[
-        float,
-        typer.Option(help="How strongly the body shows the emotion; at 0 it shows nothing, so models must guess."),
-    ] = 1.0,
-    groups: Annotated[
-        int | None, typer.Option(help="Number of groups (shows); default: grows with the number of clips.")
-    ] = None,
-    cues: Annotated[
-        str,
-        typer.Option(
-            help="How the emotion shows. whole_body: in the posture and movement of the whole upper body, as in real "
-            "recordings. local: in one limb or the head, for part of the clip; tests whether an attribution method "
-            "finds that place."
-        ),
-    ] = "whole_body",
+    signal: Annotated[float, typer.Option(help="How strongly the body shows the emotion; 0: not at all.")] = 1.0,
+    groups: Annotated[int | None, typer.Option(help="Number of groups; default: grows with the clips.")] = None,
+    cues: Annotated[str, typer.Option(help="Where the emotion shows: whole_body or local, see above.")] = "whole_body",
     seed: Annotated[int, typer.Option(help="Random seed; the same seed gives the same dataset.")] = 0,
 ) -> None:
     """Write a SYNTHETIC dataset: moving bodies made by a program, not recordings of people.
+
+    With --cues whole_body the emotion shows in the posture and movement of the whole upper body, as in real recordings;
+    with --cues local in one limb or the head, for part of the clip, which tests whether an attribution method finds it.
 
     Example: poseemo synth data/mine --clips 500 --signal 0.5
     """
@@ -56,9 +47,7 @@ def import_(
     source: shared.Source = "",
     licence: shared.Licence = "",
     option: shared.FormatOptions = None,
-    views: Annotated[
-        int | None, typer.Option(help="bvh only: number of virtual cameras that film each recording.")
-    ] = None,
+    views: Annotated[int | None, typer.Option(help="bvh only: number of virtual cameras for each recording.")] = None,
 ) -> None:
     """Turn keypoint files of other tools into a dataset. docs/data_format.md describes every format.
 
@@ -93,27 +82,18 @@ def import_(
 
 @app.command()
 def convert(
-    format: Annotated[
-        str, typer.Argument(metavar="FROM", help=f"Format of the input: dataset, or {', '.join(READERS)}.")
-    ],
+    format: Annotated[str, typer.Argument(metavar="FROM", help=f"Format of the input: dataset, {', '.join(READERS)}.")],
     src: Annotated[str, typer.Argument(help="Keypoint file, folder that is searched to any depth, or dataset.")],
     to: Annotated[str, typer.Argument(metavar="TO", help=f"Format of the output: {', '.join(WRITERS)}.")],
-    out: Annotated[
-        str,
-        typer.Argument(
-            help="Folder for the new files, which are named after the input files; or one file, if it ends with the "
-            "suffix of TO. Existing files are never overwritten."
-        ),
-    ],
+    out: Annotated[str, typer.Argument(help="Folder for the new files, or one file with the suffix of TO.")],
     option: shared.FormatOptions = None,
     to_option: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--to-set", help="KEY=VALUE: set an option of the output format; repeatable. `--to-set help` lists them."
-        ),
+        list[str] | None, typer.Option("--to-set", help="KEY=VALUE: as --set, for the output format.")
     ] = None,
 ) -> None:
     """Convert keypoint files, or the clips of a dataset, to another format, and say what is lost.
+
+    New files are named after the input files. Existing files are never overwritten.
 
     Example: poseemo convert openpose recordings pyskl data/mine.pkl --set fps=30 --set width=1280 --set height=720
     """
@@ -142,16 +122,14 @@ def convert(
 def inspect(
     dataset: shared.DatasetArgument,
     split: Annotated[
-        str | None,
-        typer.Option(
-            help="Split to audit: official, grouped, leave_one_group_out, neighbours or random; default: official if "
-            "the dataset has one, else grouped."
-        ),
+        str | None, typer.Option(help="Split to check: official, grouped, leave_one_group_out, neighbours or random.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Random seed of the split.")] = 0,
     fold: Annotated[str | None, typer.Option(help="Group to test on, with --split leave_one_group_out.")] = None,
 ) -> None:
     """Count a dataset's clips and missing keypoints, and check a split for leaks. Exits with 1 if it finds a problem.
+
+    Without --split, the dataset's official split is checked, or a grouped one if it has none.
 
     Example: poseemo inspect data/mine --split random
     """
@@ -170,28 +148,17 @@ def inspect(
 def enhance(
     dataset: shared.DatasetArgument,
     out: shared.Out,
-    split: Annotated[
-        str | None,
-        typer.Option(
-            help="Split whose training clips are copied: official, grouped or neighbours; default: official if the "
-            "dataset has one, else grouped."
-        ),
-    ] = None,
-    target: Annotated[
-        float, typer.Option(help="Size that every class should reach, as a share of the largest class, 0 to 1.")
-    ] = 1.0,
+    split: Annotated[str | None, typer.Option(help="Split that is enhanced: official, grouped or neighbours.")] = None,
+    target: Annotated[float, typer.Option(help="Wanted size of every class, as a share of the largest, 0 to 1.")] = 1.0,
     most: Annotated[int, typer.Option(help="Largest number of copies of one clip.")] = 10,
-    kinds: Annotated[
-        str | None,
-        typer.Option(
-            help="Changes to use: mirror, time_warp, joint_noise, rotation, interpolation, separated by commas; "
-            "default: all."
-        ),
-    ] = None,
+    kinds: Annotated[str | None, typer.Option(help="Changes to use, separated by commas; default: all.")] = None,
     seed: Annotated[int, typer.Option(help="Random seed of the split and of the copies.")] = 0,
     name: shared.Name = None,
 ) -> None:
     """Balance the classes: write a new dataset with changed copies of training clips of the smaller classes.
+
+    Without --split, the training clips are those of the official split, or of a grouped one if the dataset has none.
+    The changes (--kinds) are mirror, time_warp, joint_noise, rotation and interpolation.
 
     Example: poseemo enhance demo data/more --target 0.5 --kinds mirror,time_warp
     """
@@ -200,14 +167,13 @@ def enhance(
     from poseemo_lib.data.enhance import enhance_dataset
     from poseemo_lib.data.recipes import ensure_dataset
 
-    chosen = tuple(kind.strip() for kind in kinds.split(",")) if kinds is not None else KINDS
     report = enhance_dataset(
         Dataset(ensure_dataset(dataset)), out, name=name or Path(out).name, split=split, seed=seed, target=target,
-        most=most, kinds=chosen,
+        most=most, kinds=tuple(kind.strip() for kind in kinds.split(",")) if kinds else KINDS,
     )  # fmt: skip
     say(f"training clips by class, split {report.split}, seed {seed}")
     say(report.counts.to_string())
-    for label, row in report.counts[report.counts["after"] < report.counts["wanted"]].iterrows():
+    for label, row in report.counts.query("after < wanted").iterrows():
         limit = f"at most {most} copies of one clip (--most), each with nearly all the joints of its source"
         say(f"{label}: {row['after']} of {row['wanted']} clips; {limit}")
     say(f"{out}: {report.info.n_clips} clips, content hash {report.info.content_hash[:12]}")

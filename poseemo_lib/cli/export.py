@@ -15,14 +15,10 @@ def export(
     run: Annotated[Path, typer.Argument(help="Folder of one run, such as runs/demo/bilstm/seed-0.")],
     out: Annotated[Path, typer.Argument(help="New file NAME.onnx; NAME.json is written beside it.")],
     inputs: Annotated[
-        str,
-        typer.Option(
-            help="What the network takes: prepared `keypoints`, or `features` that the caller derives from them."
-        ),
+        str, typer.Option(help="What the network takes: prepared `keypoints`, or `features` that you derive.")
     ] = "keypoints",
     check: Annotated[
-        str | None,
-        typer.Option(help="Compare the export on the clips of this dataset; default: the run's own test clips."),
+        str | None, typer.Option(help="Dataset to compare the export on; default: the run's own test clips.")
     ] = None,
 ) -> None:
     """Write a run's network as an ONNX file, which predicts without torch.

@@ -23,9 +23,7 @@ def extract(
     people: shared.People = 4,
     min_confidence: shared.MinConfidence = 0.5,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 or mps; mediapipe runs on the CPU.")] = "cpu",
-    fps: Annotated[
-        float | None, typer.Option(help="Use at most this many frames a second; default: all frames.")
-    ] = None,
+    fps: Annotated[float | None, typer.Option(help="Use at most so many frames a second; default: all.")] = None,
     no_cuts: Annotated[bool, typer.Option("--no-cuts", help="Do not look for scene cuts.")] = False,
     label: Annotated[str | None, typer.Option(help="Label of all videos.")] = None,
     label_pattern: shared.LabelPattern = None,
@@ -34,14 +32,11 @@ def extract(
     name: shared.Name = None,
     source: shared.Source = "",
     licence: shared.Licence = "",
-    jobs: Annotated[
-        int | None, typer.Option(min=1, help="Number of videos at the same time on this machine; default: 1.")
-    ] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Number of videos at the same time; default: 1.")] = None,
     cluster: shared.Cluster = None,
     resource: shared.Resource = None,
     min_detected: Annotated[
-        float,
-        typer.Option(min=0, max=1, help="Report videos that show people in a smaller share of frames (they are kept)."),
+        float, typer.Option(min=0, max=1, help="Report, but keep, videos with people in a smaller share of the frames.")
     ] = 0.1,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would be extracted and exit.")] = False,
 ) -> None:

@@ -1,55 +1,42 @@
 """The command `live`: predictions while pictures come in, from a camera or a file."""
 
-import os
 import signal
 import threading
-import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from poseemo_lib.cli import shared
-from poseemo_lib.cli.shared import check_out, open_and_tell, read_pairs, say
+from poseemo_lib.cli.shared import check_out, on_signals, open_and_tell, read_pairs, say
 from poseemo_lib.errors import PoseemoError, UsageError
 
 app = typer.Typer()
-# Seconds in which another Ctrl-C does not interrupt the writing of files.
-_PATIENT = 3.0
 
 
 @app.command()
 def live(
     run: shared.RunArgument,
     source: Annotated[
-        str | None,
-        typer.Option(help="A video, keypoint file or dataset to play instead of the camera.", metavar="FILE"),
+        str | None, typer.Option(metavar="FILE", help="Play a video, keypoint file or dataset instead of the camera.")
     ] = None,
     clip: Annotated[str | None, typer.Option(help="Name of the recording, if the source holds several.")] = None,
     camera: Annotated[int, typer.Option(min=0, help="Number of the camera.")] = 0,
-    headless: Annotated[
-        bool, typer.Option("--headless", help="Open no window; a file is read as fast as possible.")
-    ] = False,
-    out: Annotated[
-        Path | None, typer.Option(help="Write the drawn pictures to a video.", metavar="OVERLAY.mp4")
-    ] = None,
+    headless: Annotated[bool, typer.Option("--headless", help="No window; FILE is read as fast as possible.")] = False,
+    out: Annotated[Path | None, typer.Option(metavar="OUT.mp4", help="Write the drawn pictures to a video.")] = None,
     save: Annotated[
-        Path | None, typer.Option(help="Write the predictions to .json, .csv or .parquet.", metavar="WINDOWS.csv")
+        Path | None, typer.Option(metavar="WINDOWS.csv", help="Write the predictions to .json, .csv or .parquet.")
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace these files if they exist.")] = False,
-    realtime: Annotated[
-        bool,
-        typer.Option("--realtime", help="With --headless: play the source at its own speed and drop late pictures."),
-    ] = False,
+    overwrite: shared.Overwrite = False,
+    realtime: Annotated[bool, typer.Option("--realtime", help="With --headless: play FILE at its own speed.")] = False,
     stride: shared.Stride = 0.4,
     smoothing: Annotated[
         float, typer.Option(min=0, help="Seconds over which the displayed probabilities are smoothed; 0: not at all.")
     ] = 0.8,
     mirror: Annotated[bool, typer.Option("--mirror", help="Show the pictures mirrored.")] = False,
     skeleton_only: Annotated[bool, typer.Option("--skeleton-only", help="Show skeletons on black.")] = False,
-    seconds: Annotated[float | None, typer.Option(help="Stop after this many seconds.")] = None,
+    seconds: Annotated[float | None, typer.Option(min=0.01, help="Stop after this many seconds.")] = None,
     model: shared.Model = None,
     estimator: shared.EstimatorName = "mediapipe",
     people: shared.People = 4,
@@ -70,12 +57,18 @@ def live(
     """
     from poseemo_lib.inference.live.loop import run_live
     from poseemo_lib.inference.live.session import LiveSession
-    from poseemo_lib.inference.live.sources import CameraSource, open_file
-    from poseemo_lib.inference.live.view import Screen, View
-    from poseemo_lib.inference.predictions import describe_predictor
+    from poseemo_lib.inference.live.sources import open_camera, open_file
+    from poseemo_lib.inference.live.view import Screen, View, check_screen
+    from poseemo_lib.inference.predictions import SUFFIXES, describe_predictor
     from poseemo_lib.inference.predictor import load_predictor
+    from poseemo_lib.video.writing import WRITTEN_SUFFIXES
 
-    _check(source, clip, headless, out, save, overwrite, stride, seconds)
+    if clip and not source:
+        raise UsageError("--clip: wants --source, the dataset or file that holds the clip")
+    check_out(out, WRITTEN_SUFFIXES, overwrite, source)
+    check_out(save, SUFFIXES, overwrite, source)
+    if not headless:
+        check_screen()
     options = read_pairs(option, "--set")
     predictor = load_predictor(run)
     with ExitStack() as stack:
@@ -88,11 +81,12 @@ def live(
             paced = realtime or not headless
             input = open_file(source, open_it, clip=clip, format=format, options=options, live=paced)
         else:
-            input = CameraSource.open(camera, open_it)
+            input = open_camera(camera, open_it)
         say(describe_predictor(predictor.info) + "\n")
         session = LiveSession.for_source(predictor, input, stride=stride, smoothing=smoothing, keep=bool(save))
         screen = None if headless else stack.enter_context(Screen(f"poseemo: {input.name}", input.size))
-        stop = stack.enter_context(_stop_on_signals())
+        stop = threading.Event()
+        stack.enter_context(on_signals(lambda *_: stop.set(), signal.SIGINT, signal.SIGTERM))
         try:
             pace = run_live(
                 session, input, out=out, screen=screen, view=View(mirror, skeleton_only), seconds=seconds, stop=stop
@@ -109,27 +103,6 @@ def live(
         raise PoseemoError(f"{source}: {'; '.join(input.damage)}; the rest was predicted in full")
 
 
-@contextmanager
-def _stop_on_signals() -> Iterator[threading.Event]:
-    """Turn Ctrl-C and SIGTERM into a request to stop; repeated after a while, they end the process at once."""
-    stop, first, before = threading.Event(), [], {}
-
-    def ask(number, frame) -> None:
-        stop.set()
-        first.append(time.monotonic())
-        if first[-1] - first[0] > _PATIENT:  # some senders send twice at once
-            signal.signal(number, before[number])
-            signal.raise_signal(number)
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        before[number] = signal.signal(number, ask)
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def _save(session, input, name: str, path: Path) -> None:
     from poseemo_lib.inference.predictions import Prediction, write_prediction
     from poseemo_lib.text import count
@@ -142,22 +115,3 @@ def _save(session, input, name: str, path: Path) -> None:
     found = Prediction(session.predictor.info, name, input.kind, session.stride, table, list(input.damage), seconds)
     write_prediction(found, path)
     say(f"wrote {count(len(table), 'window')} to {path}")
-
-
-def _check(source, clip, headless, out, save, overwrite, stride, seconds) -> None:
-    """Refuse a wrong call before anything is opened."""
-    from poseemo_lib.inference.live.view import check_screen
-    from poseemo_lib.inference.predictions import SUFFIXES
-    from poseemo_lib.video.writing import WRITTEN_SUFFIXES
-
-    for name, value in (("--stride", stride), ("--seconds", seconds)):
-        if value is not None and not value > 0:
-            raise UsageError(f"{name}: wanted seconds above 0, got {value}")
-    if clip and not source:
-        raise UsageError("--clip: wants --source, the dataset or file that holds the clip")
-    if out:
-        check_out(out, WRITTEN_SUFFIXES, overwrite=overwrite, input=source)
-    if save:
-        check_out(save, SUFFIXES, overwrite=overwrite, input=source)
-    if not headless:
-        check_screen(dict(os.environ))

@@ -19,18 +19,15 @@ MOST_ROWS = 40
 def predict(
     run: shared.RunArgument,
     input: shared.InputArgument,
-    out: Annotated[
-        Path | None, typer.Option(help="Also write the predictions to FILE.json, .csv or .parquet.", metavar="FILE")
-    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Also write the predictions to .json, .csv or .parquet.")] = None,
     stride: shared.Stride = 0.4,
     clips: Annotated[
-        bool, typer.Option("--clips", help="For a dataset: one prediction per clip, as in the run's test.")
+        bool, typer.Option("--clips", help="For a dataset: one prediction per clip, as in the test.")
     ] = False,
     overlay: Annotated[
-        Path | None,
-        typer.Option(help="For a video: write a copy with skeletons and predictions drawn in.", metavar="OUT.mp4"),
+        Path | None, typer.Option(metavar="OUT.mp4", help="For a video: write a copy with the predictions drawn in.")
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace FILE and OUT.mp4 if they exist.")] = False,
+    overwrite: shared.Overwrite = False,
     model: shared.Model = None,
     estimator: shared.EstimatorName = "mediapipe",
     min_confidence: shared.MinConfidence = 0.5,
@@ -50,23 +47,17 @@ def predict(
     A dataset: poseemo predict runs/demo/bilstm/seed-0 data/demo --clips --out predictions.parquet
     """
     from poseemo_lib.inference import predictions
-    from poseemo_lib.inference.inputs import VIDEO, input_kind
+    from poseemo_lib.inference.inputs import VIDEO
     from poseemo_lib.inference.predictor import load_predictor
+    from poseemo_lib.video.writing import WRITTEN_SUFFIXES
 
-    if option == ["help"]:
-        _list_format_options(input, format)
-        return
-    if out:
-        check_out(out, predictions.SUFFIXES, overwrite=overwrite, input=input)
-    if overlay:
-        from poseemo_lib.video.writing import WRITTEN_SUFFIXES
-
-        check_out(overlay, WRITTEN_SUFFIXES, overwrite=overwrite, input=input)
-        if input_kind(input, format) != VIDEO or not Path(input).is_file():
-            raise UsageError(f"--overlay: wants a video file as INPUT, got {input}")
+    kind = _kind(input, format, option)
+    check_out(out, predictions.SUFFIXES, overwrite, input)
+    check_out(overlay, WRITTEN_SUFFIXES, overwrite, input)
+    if overlay and (kind != VIDEO or not Path(input).is_file()):
+        raise UsageError(f"--overlay: wants a video file as INPUT, got {input}")
     with stoppable("no half-written file is left"):
         predictor = load_predictor(run)
-        input_kind(input, format)  # a wrong input is refused before anything is printed
         say(predictions.describe_predictor(predictor.info) + "\n")
         kept = []
         found = predictions.predict_input(
@@ -108,16 +99,13 @@ def doctor(
 
     Example: poseemo doctor runs/demo/bilstm/seed-0 dance.mp4
     """
-    from poseemo_lib.inference.doctor import diagnose, display_table
-    from poseemo_lib.inference.inputs import input_kind, read_recordings
+    from poseemo_lib.inference.doctor import diagnose
+    from poseemo_lib.inference.inputs import read_recordings
     from poseemo_lib.inference.predictor import load_predictor
 
-    if option == ["help"]:
-        _list_format_options(input, format)
-        return
+    kind, faults = _kind(input, format, option), []
     with stoppable("no half-written file is left"):
         predictor = load_predictor(run)
-        kind, faults = input_kind(input, format), []
         recordings = read_recordings(
             input, kind, faults, options=read_pairs(option, "--set"),
             estimator=partial(shared.open_and_tell, estimator, model=model, min_confidence=min_confidence),
@@ -126,7 +114,7 @@ def doctor(
     known = f"{found.n_clips} training clips" if found.n_clips else "unknown training clips"
     say(f"{input}, read as {kind}, compared with the data of {predictor.info.name}")
     say(f"{found.n_windows} windows of the input and {known}: median, and 5 to 95 %\n")
-    print_table(display_table(found))
+    print_table(found.table.drop(columns="advice"))
     say()
     if not found.n_clips:
         say("The run has no statistics of its training clips, and its dataset is not found.")
@@ -136,9 +124,13 @@ def doctor(
         say("The input resembles the training clips. That does not mean that the predictions are right.")
 
 
-def _list_format_options(input: str, format: str | None) -> None:
+def _kind(input: str, format: str | None, option: list[str] | None) -> str:
+    """Tell what the input is; with `--set help`, list the options of its format and exit."""
     from poseemo_lib.data.formats import READERS, reader_options
     from poseemo_lib.inference.inputs import input_kind
 
     kind = input_kind(input, format)
-    shared.list_options(reader_options(kind) if kind in READERS else {})
+    if option == ["help"]:
+        shared.list_options(reader_options(kind) if kind in READERS else {})
+        raise typer.Exit()
+    return kind

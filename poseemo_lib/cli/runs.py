@@ -22,7 +22,7 @@ def train(
         list[str] | None, typer.Option("-p", "--set", help="KEY=VALUE, overrides the file; repeatable.")
     ] = None,
     out: Annotated[
-        str | None, typer.Option(help="Folder of the run; default: runs/train/<dataset>/<name>/seed-<k>.")
+        Path | None, typer.Option(help="Folder of the run; default: runs/train/<dataset>/<name>/seed-<k>.")
     ] = None,
     list_parameters: Annotated[bool, typer.Option("--parameters", help="List all parameters and exit.")] = False,
 ) -> None:
@@ -48,16 +48,14 @@ def train(
     parameters = check_parameters(values, str(file or "-p"))
     ensure_dataset(dataset)
     config = file.stem if file else parameters.architecture
-    folder = Path(out) if out else Path("runs") / "train" / Path(dataset).name / config / f"seed-{parameters.seed}"
+    folder = out or Path("runs", "train", Path(dataset).name, config, f"seed-{parameters.seed}")
     execute_run(parameters, folder.resolve(), config, show_output=True)
     say(f"complete: {folder}; its notebook.ipynb shows the training")
 
 
 @app.command()
 def report(
-    runs: Annotated[
-        list[Path], typer.Argument(help="Folders of studies, e.g. runs/demo; the report is about the first.")
-    ],
+    runs: Annotated[list[Path], typer.Argument(help="Folders of studies; the report is about the first.")],
     out: Annotated[Path, typer.Option(help="Folder for the report.")] = Path("report"),
     base: Annotated[str, typer.Option(help="Compare all configs with this one, e.g. extra_trees.")] = "",
     figures: Annotated[Path | None, typer.Option(help="Folder for the figures; default: OUT/figures.")] = None,
@@ -80,9 +78,7 @@ def report(
 @app.command()
 def models(
     name: Annotated[str | None, typer.Argument(help="One architecture; default: all.")] = None,
-    option: Annotated[
-        list[str] | None, typer.Option("--set", help="KEY=VALUE, change a hyper-parameter of NAME; repeatable.")
-    ] = None,
+    option: Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE: a hyper-parameter; repeatable.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List the architectures with their size, cost and hyper-parameters, and time them on this machine.

@@ -4,7 +4,7 @@ import logging
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -60,7 +60,8 @@ People = Annotated[int, typer.Option(min=1, max=20, help="Largest number of peop
 MinConfidence = Annotated[
     float, typer.Option(min=0, max=1, help="Lowest confidence at which the estimator reports a person.")
 ]
-Stride = Annotated[float, typer.Option(help="Seconds from one prediction to the next.")]
+Stride = Annotated[float, typer.Option(min=0.01, help="Seconds from one prediction to the next.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
 
 # Of work in several processes.
 Cluster = Annotated[str | None, typer.Option(metavar="ADDRESS", help="Address of a Dask scheduler (docs/cluster.md).")]
@@ -101,7 +102,7 @@ def list_options(options: dict, title: str = "") -> None:
     say("\n".join([title, *lines] if title else lines))
 
 
-def check_out(path: Path, suffixes: Sequence[str], *, overwrite: bool = False, input: str | None = None) -> None:
+def check_out(path: Path | None, suffixes: Sequence[str], overwrite: bool, input: str | None) -> None:
     """Check that a file can be written, before any work is done for it; `input` is a file that is read.
 
     Raises
@@ -109,6 +110,8 @@ def check_out(path: Path, suffixes: Sequence[str], *, overwrite: bool = False, i
     UsageError
         Its suffix is none of `suffixes`, its folder is missing or not writable, it exists, or it is the input.
     """
+    if path is None:
+        return
     folder = path.absolute().parent
     if path.suffix.lower() not in suffixes:
         raise UsageError(f"{path}: wanted a name that ends in one of {', '.join(suffixes)}")
@@ -170,19 +173,28 @@ class Terminated(KeyboardInterrupt):
 
 
 @contextmanager
+def on_signals(action: Callable, *numbers: int) -> Iterator[None]:
+    """Do something else than usual when these signals come."""
+    before = {number: signal.signal(number, action) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, usual in before.items():
+            signal.signal(number, usual)
+
+
+@contextmanager
 def stoppable(left: str) -> Iterator[None]:
     """Turn Ctrl-C and SIGTERM into one line, "stopped; " and `left`, and exit code 130 or 143."""
 
     def stop(*_):
         raise Terminated
 
-    before = signal.signal(signal.SIGTERM, stop)
     try:
-        yield
+        with on_signals(stop, signal.SIGTERM):
+            yield
     except KeyboardInterrupt as error:
         # The tasks of a notebook that was stopped would otherwise print a traceback each.
         logging.getLogger("asyncio").setLevel(logging.CRITICAL)
         typer.echo(f"poseemo: stopped; {left}", err=True)
         raise typer.Exit(143 if isinstance(error, Terminated) else 130) from None
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -3,12 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
 from poseemo_lib.data.dataset.statistics import dataset_statistics, measure_clip, summarise
 from poseemo_lib.data.recipes import find_dataset
-from poseemo_lib.errors import FormatError, PoseemoError
+from poseemo_lib.errors import FormatError
 from poseemo_lib.features.windows import MIN_SEEN
 from poseemo_lib.inference.inputs import InputRecording
 from poseemo_lib.inference.predictor import STRIDE, Predictor, windows_of
@@ -62,7 +61,11 @@ MEASURES = (
         "torso", "torso", "px", 1.5,
         "people are small and their keypoints coarse: film from closer, or at a higher resolution",
     ),
-    Measure("torso_share", "torso, share of the picture's height", "%", 0.1),
+    Measure(
+        "torso_share", "torso, share of the picture's height", "%", 0.1,
+        "people are smaller in the picture than in training, and this network sees that: crop the picture",
+        "people are larger in the picture than in training, and this network sees that: film from further away",
+    ),
     Measure(
         "confidence", "confidence of joints", "%", 0.1,
         "the keypoints are less certain: more light, less blur, or training on keypoints of this estimator",
@@ -74,12 +77,6 @@ MEASURES = (
         "is the frame rate right (--set fps=RATE), and do the keypoints jump?",
     ),
 )  # fmt: skip
-# With positions in the picture, size matters too.
-_SIZE_IN_PICTURE = Measure(
-    "torso_share", "torso, share of the picture's height", "%", 0.1,
-    "people are smaller in the picture than in training, and this network sees that: crop the picture",
-    "people are larger in the picture than in training, and this network sees that: film from further away",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -89,8 +86,8 @@ class Diagnosis:
     Parameters
     ----------
     table : DataFrame
-        One row a measure: measure, training_low, training, training_high (5, 50, 95 %), input_low, input, input_high,
-        verdict ("ok", "lower", "higher", "unknown"), advice (may be empty), unit.
+        One row a measure, in texts: measure, training and input (the median, and 5 to 95 %), verdict ("ok", "lower",
+        "higher", or "?" if one side is unknown), advice (may be empty).
     n_windows, n_clips : int
         Windows of the input and training clips compared; 0 clips: no statistics of the training clips are known.
     notes : list of str
@@ -125,7 +122,7 @@ def diagnose(predictor: Predictor, recordings: Iterable[InputRecording], faults:
     if not rows:
         why = f"wanted at least {MIN_SEEN} frames with somebody in them, got fewer in each of {n_recordings} recordings"
         raise FormatError("; ".join([*faults, *damage][:3]) or why)
-    training = predictor.info.statistics or find_statistics(predictor)
+    training = training_statistics(predictor)
     table = compare_measures(training.get("measures", {}), summarise(rows)["measures"], predictor.info)
     return Diagnosis(table, len(rows), training.get("n_clips", 0), [*faults, *damage])
 
@@ -138,57 +135,39 @@ def _measure_windows(info: PredictorInfo, one: InputRecording) -> list[dict[str,
     return [row | {"nobody": max(row["nobody"], nobody)} for row in rows]
 
 
-def find_statistics(predictor: Predictor) -> dict:
-    """Measure the training clips of a run that has no statistics, if its dataset is found; otherwise return {}."""
+def training_statistics(predictor: Predictor) -> dict:
+    """Return the statistics of a predictor's training clips; measure them if a run has none, {} without a dataset."""
     run = getattr(predictor, "run", None)
-    dataset = find_dataset(run.record) if run is not None else None
-    if dataset is None:
-        return {}
-    try:
-        split = run.split()
-        return dataset_statistics(dataset, split.loc[split["part"] == "train", "clip_id"])
-    except PoseemoError:
-        return {}
+    if predictor.info.statistics or run is None or (dataset := find_dataset(run.record)) is None:
+        return predictor.info.statistics
+    return dataset_statistics(dataset, run.split().query("part == 'train'")["clip_id"])
 
 
 def compare_measures(training: dict, seen: dict, info: PredictorInfo) -> pd.DataFrame:
     """Compare the measures of training clips and of an input, each as `summarise` returns them; see Diagnosis."""
-    framed = info.preparation.normalisation == "frame"
-    measures = [_SIZE_IN_PICTURE if framed and one.name == "torso_share" else one for one in MEASURES]
-    return pd.DataFrame([_compare(one, training.get(one.name), seen.get(one.name), info) for one in measures])
+    return pd.DataFrame([_compare(one, training.get(one.name), seen.get(one.name), info) for one in MEASURES])
 
 
 def _compare(measure: Measure, training: dict | None, seen: dict | None, info: PredictorInfo) -> dict:
     if measure.name == "seconds":  # a longer clip is cropped, in training as here
         training, seen = (side and {k: min(v, info.seconds) for k, v in side.items()} for side in (training, seen))
-    verdict = "unknown"
+    verdict = "?"
     if training and seen:
         share, slack = measure.unit == "%", measure.slack
         low = training["low"] - slack if share else training["low"] / slack
         high = training["high"] + slack if share else training["high"] * slack
         verdict = "lower" if seen["median"] < low else "higher" if seen["median"] > high else "ok"
-    row = {"measure": measure.words}
-    for side, values in (("training", training), ("input", seen)):
-        for end, key in (("_low", "low"), ("", "median"), ("_high", "high")):
-            row[side + end] = (values or {}).get(key, np.nan)
     advice = {"lower": measure.lower, "higher": measure.higher}.get(verdict, "")
-    return row | {"verdict": verdict, "advice": advice, "unit": measure.unit}
+    if measure.name == "torso_share" and info.preparation.normalisation != "frame":
+        advice = ""  # the network sees no size
+    sides = {"training": _span(training, measure.unit), "input": _span(seen, measure.unit)}
+    return {"measure": measure.words, **sides, "verdict": verdict, "advice": advice}
 
 
-def display_table(diagnosis: Diagnosis) -> pd.DataFrame:
-    """Return a diagnosis as texts for the terminal: the median, and 5 to 95 %, of both sides."""
-    rows = diagnosis.table.to_dict("records")
-    spans = {side: [_span(row, side) for row in rows] for side in ("training", "input")}
-    verdicts = diagnosis.table["verdict"].replace("unknown", "?")
-    return pd.DataFrame({"measure": diagnosis.table["measure"], **spans, "verdict": verdicts})
-
-
-def _span(row: dict, side: str) -> str:
-    values = [row[f"{side}{end}"] for end in ("", "_low", "_high")]
-    if np.isnan(values).any():
+def _span(side: dict | None, unit: str) -> str:
+    if not side:
         return "-"
-    factor = 100 if row["unit"] == "%" else 1
-    if values[1] == values[2]:
-        values = values[:1]
-    middle, *ends = (f"{round(factor * value, 0 if factor * value >= 100 else 2):g}" for value in values)
-    return f"{middle} ({'-'.join(ends)}) {row['unit']}" if ends else f"{middle} {row['unit']}"
+    factor = 100 if unit == "%" else 1
+    values = [factor * side[key] for key in ("median", "low", "high")]
+    middle, low, high = (f"{round(value, 0 if value >= 100 else 2):g}" for value in values)
+    return f"{middle} {unit}" if side["low"] == side["high"] else f"{middle} ({low}-{high}) {unit}"

@@ -3,6 +3,7 @@
 import logging
 import warnings
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from poseemo_lib.errors import PoseemoError, UsageError, extra
 from poseemo_lib.features.layout import CHANNEL_NAMES, N_FEATURES
 from poseemo_lib.features.tensor_features import to_features
 from poseemo_lib.files import hash_file
-from poseemo_lib.inference.doctor import find_statistics
+from poseemo_lib.inference.doctor import training_statistics
 from poseemo_lib.inference.onnx_predictor import OnnxPredictor, Sidecar, sidecar_path, write_sidecar
 from poseemo_lib.inference.predictor import windows_of
 from poseemo_lib.inference.torch_predictor import TorchPredictor
@@ -74,20 +75,18 @@ def export_run(
     out = _check_target(Path(out), inputs)
     predictor = TorchPredictor(folder)
     recordings, where = _recordings(predictor.run, check)
-    temporary = out.with_name(f".tmp-{out.name}")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        _write_graph(predictor, inputs, temporary)
-        sidecar = _sidecar(predictor, inputs, hash_file(temporary))
-        write_sidecar(temporary, sidecar)
-        sidecar.parity = where | compare_predictors(predictor, OnnxPredictor(temporary), recordings)
-        temporary.rename(out)
-        write_sidecar(out, sidecar)
+        with TemporaryDirectory(prefix=".tmp-", dir=out.parent) as beside:
+            graph = Path(beside, out.name)
+            _write_graph(predictor, inputs, graph)
+            sidecar = _sidecar(predictor, inputs, hash_file(graph))
+            write_sidecar(graph, sidecar)
+            sidecar.parity.update(where | compare_predictors(predictor, OnnxPredictor(graph), recordings))
+            graph.rename(out)
+            write_sidecar(out, sidecar)
     except OSError as error:
         raise PoseemoError(f"{out}: cannot be written: {error.strerror}") from None
-    finally:
-        temporary.unlink(missing_ok=True)
-        sidecar_path(temporary).unlink(missing_ok=True)
     return sidecar
 
 
@@ -143,21 +142,14 @@ def _sidecar(predictor: TorchPredictor, inputs: str, sha256: str) -> Sidecar:
 
     info, record = predictor.info, predictor.run.record
     return Sidecar(
+        **dict(info) | {"statistics": training_statistics(predictor)},
         onnx_sha256=sha256,
         architecture=record["parameters"]["architecture"],
         run=f"run {predictor.run.config}, seed {record['parameters']['seed']}, {record['identity'][:12]}",
-        classes=list(info.classes),
         inputs=inputs,
-        n_frames=info.n_frames,
-        preparation=info.preparation,
         joints=list(COCO_KEYPOINTS),
         channels=list(CHANNEL_NAMES),
-        temperature=info.temperature,
-        abstain_below=info.abstain_below,
-        synthetic=info.synthetic,
         dataset=record["dataset"],
-        scores=info.scores,
-        statistics=info.statistics or find_statistics(predictor),
         parity={},
         versions={"poseemo": __version__, "torch": torch.__version__, "onnxruntime": onnxruntime.__version__},
     )
@@ -171,12 +163,12 @@ def compare_predictors(network: TorchPredictor, exported: OnnxPredictor, recordi
     """
     worst, n_windows = 0.0, 0
     for recording in recordings:
-        windows = windows_of(network.info, recording)
         size = (recording.fps, recording.width, recording.height)
-        for some in (windows, windows[:1]):
+        if windows := windows_of(network.info, recording):
+            n_windows += len(windows)
+        for some in (windows, windows[:1]) if windows else ():
             differ = np.abs(network.probabilities(some, *size) - exported.probabilities(some, *size))
-            worst = max(worst, float(np.nan_to_num(differ, nan=np.inf).max(initial=0)))
-        n_windows += len(windows)
+            worst = max(worst, float(np.nan_to_num(differ, nan=np.inf).max()))
     if not n_windows:
         raise PoseemoError("the export could not be compared: wanted clips with people, got none; use --check DATASET")
     if worst > TOLERANCE:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from poseemo_lib.clips import PoseClip, clip_faults
-from poseemo_lib.data.dataset import INFO_FILE
+from poseemo_lib.data.dataset import INFO_FILE, Dataset
+from poseemo_lib.data.dataset.format import Fault
 from poseemo_lib.data.formats import READERS, Recording, check_options, find_files, load_reader, reader_options
 from poseemo_lib.data.formats.guess import DATASET, VIDEO, guess
 from poseemo_lib.errors import DatasetError, FormatError, UsageError
@@ -26,10 +27,9 @@ class InputRecording:
     name : str
         The file, relative to the folder that was given, and the view if there are several; or the clip_id.
     recording : Recording
+        With its label, if that is known.
     cuts : tuple of int
         First frames of new scenes.
-    label : str or None
-        If it is known.
     clip : PoseClip or None
         The clip of a dataset.
     damage : str
@@ -39,7 +39,6 @@ class InputRecording:
     name: str
     recording: Recording
     cuts: tuple[int, ...] = ()
-    label: str | None = None
     clip: PoseClip | None = None
     damage: str = ""
 
@@ -114,28 +113,25 @@ def _read_keypoints(place: Path, format: str, faults: list[str], options: dict) 
             continue
         for one in recordings:
             inside = f"/{one.name}" if one.name else ""
-            yield InputRecording(_relative(path, place) + inside + one.suffix, one, label=one.label)
+            yield InputRecording(_relative(path, place) + inside + one.suffix, one)
 
 
 def _read_dataset(place: Path, faults: list[str]) -> Iterator[InputRecording]:
     """Read the sound clips of a dataset, or of one shard of it."""
-    from poseemo_lib.data.dataset import Dataset
-    from poseemo_lib.data.dataset.format import Fault
-
-    folder = place.parent if place.suffix == ".parquet" else place
+    folder, shard = (place.parent, place.name) if place.suffix == ".parquet" else (place, None)
     dataset = Dataset(folder)
     shards = dataset.info.shards
-    if folder != place and place.name not in shards:
-        raise DatasetError(f"{folder / INFO_FILE}: wanted the shard {place.name} in it, got {', '.join(shards)}")
-    for name in shards if folder == place else [place.name]:
+    if shard and shard not in shards:
+        raise DatasetError(f"{folder / INFO_FILE}: wanted the shard {shard} in it, got {', '.join(shards)}")
+    for name in [shard] if shard else shards:
         for clip in dataset.scan_shard(name):
             if isinstance(clip, Fault):
                 faults.append(str(clip))
             elif wrong := clip_faults(clip, dataset.classes):
                 faults.append(str(Fault(f"{folder / name}", clip.clip_id or "", "; ".join(wrong))))
             else:
-                recording = Recording(clip.keypoints, clip.fps, clip.width, clip.height)
-                yield InputRecording(clip.clip_id, recording, label=clip.label, clip=clip)
+                recording = Recording(clip.keypoints, clip.fps, clip.width, clip.height, label=clip.label)
+                yield InputRecording(clip.clip_id, recording, clip=clip)
 
 
 def _read_videos(place: Path, faults: list[str], estimator: OpenEstimator) -> Iterator[InputRecording]:

@@ -5,12 +5,11 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 from scipy.special import softmax
 
 from poseemo_lib.errors import PoseemoError, extra
 from poseemo_lib.features.compiled_features import derive_features
-from poseemo_lib.features.preparation import Preparation
 from poseemo_lib.features.windows import Window
 from poseemo_lib.files import hash_file, write_json
 from poseemo_lib.inference.predictor_info import PredictorInfo, prepare_windows
@@ -18,41 +17,28 @@ from poseemo_lib.text import first_line
 from poseemo_lib.training.calibration import scale_probabilities
 
 
-class Sidecar(BaseModel):
+class Sidecar(PredictorInfo):
     """`NAME.json`: all that is needed to predict with an exported network, in any language.
 
     Parameters
     ----------
     inputs : {"keypoints", "features"}
-        What the graph takes beside `mask` (B, T): prepared `keypoints` (B, T, 2, 17, 3), or `features` (B, T, 238).
+        What the graph takes beside `mask` (B, T): prepared `keypoints` (B, T, 2, 17, 3), or `features` (B, T, 238). Its
+        output `probabilities` is softmax(logits / temperature).
     joints, channels : list of str
         Order of the 17 keypoints, and of the features of one.
-    temperature : float
-        The graph's output `probabilities` is softmax(logits / temperature).
-    abstain_below : float
-        With less confidence the prediction is "not sure".
     parity : dict
         How the export was compared with the network: windows, clips, dataset, largest_difference of a probability.
     """
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     format_version: Literal[1] = 1
     onnx_sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     architecture: str
     run: str
-    classes: list[str] = Field(min_length=2)
     inputs: Literal["keypoints", "features"]
-    n_frames: int = Field(ge=1)
-    preparation: Preparation
     joints: list[str]
     channels: list[str]
-    temperature: float = Field(gt=0)
-    abstain_below: float = Field(ge=0, le=1)
-    synthetic: bool
     dataset: dict
-    scores: dict
-    statistics: dict
     parity: dict
     versions: dict[str, str]
 
@@ -101,28 +87,16 @@ class OnnxPredictor:
     """
 
     def __init__(self, path: Path):
-        self.sidecar = side = read_sidecar(path)
+        sidecar = read_sidecar(path)
+        self.info = sidecar.model_copy(update={"name": f"{sidecar.architecture} of {sidecar.run}, exported as {path}"})
         self._session = _open_session(path)
-        self.info = PredictorInfo(
-            name=f"{side.architecture} of {side.run}, exported as {path}",
-            classes=tuple(side.classes),
-            temperature=side.temperature,
-            abstain_below=side.abstain_below,
-            n_frames=side.n_frames,
-            preparation=side.preparation,
-            synthetic=side.synthetic,
-            statistics=side.statistics,
-            scores=side.scores,
-        )
 
     def probabilities(self, windows: Sequence[Window], fps: float, width: int, height: int) -> np.ndarray:
         """Predict windows of one recording: see :class:`poseemo_lib.inference.predictor.Predictor`."""
-        if not len(windows):
-            return np.zeros((0, len(self.info.classes)))
         values, mask = prepare_windows(self.info, windows, fps, width, height)
-        if self.sidecar.inputs == "features":
+        if self.info.inputs == "features":
             values = derive_features(values, self.info.fps, self.info.preparation.positions)
-        (logits,) = self._session.run(["logits"], {self.sidecar.inputs: values, "mask": mask})
+        (logits,) = self._session.run(["logits"], {self.info.inputs: values, "mask": mask})
         return scale_probabilities(softmax(logits.astype(np.float64), -1), self.info.temperature)
 
 

@@ -142,7 +142,8 @@ def _predict_clips(predictor: Predictor, path: str | Path, kind: str, read: Iter
 
 def _with_names(table: pd.DataFrame, rows: list[InputRecording]) -> pd.DataFrame:
     """Put each row's recording and label before the other columns."""
-    names = pd.DataFrame({"recording": [one.name for one in rows], "label": [one.label for one in rows]}, dtype=object)
+    pairs = [(one.name, one.recording.label) for one in rows]
+    names = pd.DataFrame(pairs, columns=["recording", "label"], dtype=object)
     return pd.concat([names, table], axis=1)
 
 
@@ -170,12 +171,9 @@ def _as_dict(prediction: Prediction) -> dict:
     return {
         "poseemo_version": __version__,
         "predictor": info.name,
-        "classes": list(info.classes),
-        "temperature": info.temperature,
-        "abstain_below": info.abstain_below,
+        **info.model_dump(include={"classes", "temperature", "abstain_below", "synthetic"}),
         "window_seconds": info.seconds,
         "stride_seconds": prediction.stride,
-        "synthetic": info.synthetic,
         "test": info.scores,
         "note": POSTURE,
         "input": prediction.input,

@@ -88,16 +88,8 @@ def windows_of(
     info: PredictorInfo, recording: Recording, *, stride: float = STRIDE, cuts: Sequence[int] = ()
 ) -> list[Window]:
     """Cut a recording into the windows that a predictor wants; see :func:`predict_recording`."""
-    return cut_windows(
-        recording.keypoints,
-        recording.fps,
-        info.n_frames,
-        info.fps,
-        tracked=recording.tracked,
-        stride=stride,
-        people=info.preparation.people,
-        cuts=cuts,
-    )
+    how = {"tracked": recording.tracked, "stride": stride, "people": info.preparation.people, "cuts": cuts}
+    return cut_windows(recording.keypoints, recording.fps, info.n_frames, info.fps, **how)
 
 
 def predict_windows(predictor: Predictor, windows: Sequence[Window], recording: Recording) -> pd.DataFrame:

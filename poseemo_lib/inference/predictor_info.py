@@ -1,23 +1,22 @@
 """What is known of a predictor, and how windows are prepared for it; imports no torch."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
 
 from poseemo_lib.features.preparation import Preparation, prepare
 from poseemo_lib.features.windows import Window
 from poseemo_lib.skeleton import MAX_PEOPLE, N_KEYPOINTS
 
 
-@dataclass(frozen=True)
-class PredictorInfo:
+class PredictorInfo(BaseModel):
     """What is known of a predictor.
 
     Parameters
     ----------
     name : str
-        Architecture and origin.
+        Architecture and origin; not written into the sidecar of an exported network.
     classes : tuple of str
         In the order of the probabilities.
     temperature : float
@@ -36,15 +35,17 @@ class PredictorInfo:
         known baseline and baseline_name, the best baseline on the same clips. Empty if unknown.
     """
 
-    name: str
-    classes: tuple[str, ...]
-    temperature: float
-    abstain_below: float
-    n_frames: int
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    name: str = Field("", exclude=True)
+    classes: tuple[str, ...] = Field(min_length=2)
+    temperature: float = Field(gt=0)
+    abstain_below: float = Field(ge=0, le=1)
+    n_frames: int = Field(ge=1)
     preparation: Preparation
     synthetic: bool
-    statistics: dict = field(default_factory=dict)
-    scores: dict = field(default_factory=dict)
+    statistics: dict = {}
+    scores: dict = {}
 
     @property
     def fps(self) -> float:

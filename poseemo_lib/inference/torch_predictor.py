@@ -37,8 +37,6 @@ class TorchPredictor:
     @torch.inference_mode()
     def probabilities(self, windows: Sequence[Window], fps: float, width: int, height: int) -> np.ndarray:
         """Predict windows of one recording: see :class:`poseemo_lib.inference.predictor.Predictor`."""
-        if not len(windows):
-            return np.zeros((0, len(self.info.classes)))
         keypoints, mask = prepare_windows(self.info, windows, fps, width, height)
         features = derive_features(keypoints, self.info.fps, self.info.preparation.positions)
         with torch.autocast("cpu", torch.bfloat16, enabled=self._parameters.precision == "bf16"):

@@ -9,7 +9,7 @@ from poseemo_lib.data.dataset import Dataset
 from poseemo_lib.data.dataset.statistics import STATISTICS_FILE, dataset_statistics, measure_clip, summarise
 from poseemo_lib.data.formats import Recording
 from poseemo_lib.errors import FormatError
-from poseemo_lib.inference.doctor import MEASURES, compare_measures, diagnose, display_table
+from poseemo_lib.inference.doctor import MEASURES, compare_measures, diagnose
 from poseemo_lib.inference.inputs import InputRecording, read_recordings
 from poseemo_lib.inference.predictor import load_predictor
 from poseemo_lib.skeleton import JOINT, PARTS
@@ -81,8 +81,7 @@ class TestDiagnosis:
     def test_the_training_data_themselves_are_fine(self, predictor, recordings):
         verdicts, found = self.verdicts(predictor, recordings)
         assert set(verdicts.values()) == {"ok"} and found.warnings == []
-        shown = display_table(found)
-        assert len(shown) == len(MEASURES) and "%" in shown["input"][2]
+        assert len(found.table) == len(MEASURES) and "%" in found.table["input"][2]
 
     def test_each_difference_is_found_and_says_what_to_do(self, predictor, recordings):
         recordings = recordings[:30]
@@ -113,11 +112,12 @@ class TestDiagnosis:
         part = {"low": 0.4, "median": 0.5, "high": 0.6}
         seen = {"torso_share": {"low": 0.1, "median": 0.1, "high": 0.1}}
         for normalisation, advised in (("body", False), ("frame", True)):
-            info = replace(predictor.info, preparation=replace(predictor.info.preparation, normalisation=normalisation))
+            seen_by = replace(predictor.info.preparation, normalisation=normalisation)
+            info = predictor.info.model_copy(update={"preparation": seen_by})
             table = compare_measures({"torso_share": part}, seen, info).set_index("measure")
             row = table.loc["torso, share of the picture's height"]
             assert row["verdict"] == "lower" and bool(row["advice"]) == advised
-            assert (table.drop(row.name)["verdict"] == "unknown").all()
+            assert (table.drop(row.name)["verdict"] == "?").all()
 
     def test_an_older_run_is_looked_at_in_its_dataset_or_not_at_all(self, small_run, recordings, tmp_path):
         folder = shutil.copytree(small_run, tmp_path / "seed-0")
@@ -128,8 +128,8 @@ class TestDiagnosis:
         record["parameters"]["dataset"] = str(tmp_path / "none")
         (folder / "run.json").write_text(json.dumps(record))
         found = diagnose(load_predictor(folder), recordings[:5], ["a.json: damaged"])
-        assert found.n_clips == 0 and set(found.table["verdict"]) == {"unknown"}
-        assert found.warnings == ["a.json: damaged"] and set(display_table(found)["training"]) == {"-"}
+        assert found.n_clips == 0 and set(found.table["verdict"]) == {"?"}
+        assert found.warnings == ["a.json: damaged"] and set(found.table["training"]) == {"-"}
 
     def test_an_input_without_anybody_is_unusable(self, predictor):
         nobody = np.full((50, 1, 17, 3), np.nan, np.float32)

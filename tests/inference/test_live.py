@@ -4,22 +4,23 @@ import time
 
 import numpy as np
 import pytest
+from made_prediction import made_info
 
 from poseemo_lib.clips import EMOTIONS
 from poseemo_lib.data.dataset import Dataset
 from poseemo_lib.data.formats import Recording
 from poseemo_lib.errors import PoseemoError, UsageError
-from poseemo_lib.features.preparation import Preparation
+from poseemo_lib.inference.inputs import InputRecording
 from poseemo_lib.inference.live import view
 from poseemo_lib.inference.live.loop import run_live
 from poseemo_lib.inference.live.session import LiveSession, LiveState
-from poseemo_lib.inference.live.sources import CameraSource, KeypointSource, VideoSource, open_file
+from poseemo_lib.inference.live.sources import camera_frames, keypoint_source, open_camera, open_file
 from poseemo_lib.inference.live.view import Painter, View
-from poseemo_lib.inference.predictor_info import PredictorInfo
 
 pytest.importorskip("av")
 cv2 = pytest.importorskip("cv2")
 from poseemo_lib.video.frames import Frame, read_frames  # noqa: E402
+from poseemo_lib.video.people import find_people  # noqa: E402
 from poseemo_lib.video.writing import video_writer  # noqa: E402
 
 RATE = 100.0
@@ -28,7 +29,7 @@ RATE = 100.0
 class Even:
     """A predictor of which only the time is of interest."""
 
-    info = PredictorInfo("even", EMOTIONS, 1.0, 0.5, 8, Preparation(), True)
+    info = made_info("even", EMOTIONS, n_frames=8)
 
     def probabilities(self, windows, fps, width, height):
         return np.full((len(windows), 7), 1 / 7)
@@ -74,7 +75,8 @@ class Numbered:
         finally:
             self.closed += 1
 
-    find_people = VideoSource.find_people
+    def find_people(self, frames):
+        return find_people(frames, self.estimator)
 
 
 class Watched(LiveSession):
@@ -196,10 +198,9 @@ class TestSources:
 
     def test_a_camera_numbers_pictures_by_their_time_and_says_when_it_is_gone(self, tmp_path):
         capture = cv2.VideoCapture(str(self.video(tmp_path / "a.mp4")))
-        source = CameraSource(0, 25.0, 64, 48, capture, Slow())
         seen = []
         with pytest.raises(PoseemoError, match="camera 0: gives no more pictures"):
-            for frame in source.frames():
+            for frame in camera_frames(0, 25.0, capture):
                 seen.append(frame.index)
                 assert not frame.is_cut and frame.rgb.shape == (48, 64, 3) and frame.seconds == frame.index / 25
                 time.sleep(0.5 if len(seen) == 5 else 0)
@@ -210,7 +211,7 @@ class TestSources:
         if cv2.VideoCapture(93).isOpened():
             pytest.skip("this machine has a camera 93")
         with pytest.raises(PoseemoError, match="camera 93: wanted a webcam") as error:
-            CameraSource.open(93, Slow)
+            open_camera(93, Slow)
         assert error.value.exit_code == 1
 
     def test_a_video_plays_at_its_own_speed_where_it_is_live(self, tmp_path):
@@ -226,7 +227,7 @@ class TestSources:
             ((4000, 2000), (1280, 640)),
             ((9999, 1), (1280, 16)),
         ):
-            source = KeypointSource(Recording(keypoints, 25.0, width, height), cuts=(3,))
+            source = keypoint_source(InputRecording("a", Recording(keypoints, 25.0, width, height), cuts=(3,)), "npz")
             frames = list(source.frames())
             assert source.size == size and frames[0].rgb.shape == (size[1], size[0], 3)
             assert [frame.is_cut for frame in frames] == [False] * 3 + [True, False]

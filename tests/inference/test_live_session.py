@@ -1,19 +1,18 @@
 import numpy as np
 import pytest
+from made_prediction import made_info
 
 from poseemo_lib.clips import EMOTIONS
 from poseemo_lib.data.dataset import Dataset
 from poseemo_lib.data.formats import Recording
-from poseemo_lib.features.preparation import Preparation
 from poseemo_lib.inference.live.session import LiveSession
 from poseemo_lib.inference.predictor import predict_recording
-from poseemo_lib.inference.predictor_info import PredictorInfo
 
 
 class Steps:
     """A predictor whose answer is known: by the last frame of a window, each class for ten frames."""
 
-    info = PredictorInfo("steps", EMOTIONS, 1.0, 0.5, 8, Preparation(), True)
+    info = made_info("steps", EMOTIONS, n_frames=8)
 
     def probabilities(self, windows, fps, width, height):
         return np.stack([np.eye(7)[window.stop // 10 % 7] for window in windows])

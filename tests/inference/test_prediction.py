@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
-from made_prediction import recording_of, train
+from made_prediction import made_info, recording_of, train
 
 from poseemo_lib.data.dataset import Dataset
 from poseemo_lib.data.formats import Recording
@@ -16,7 +16,6 @@ from poseemo_lib.features.windows import Window
 from poseemo_lib.inference import predictions
 from poseemo_lib.inference.predictions import predict_input
 from poseemo_lib.inference.predictor import NOT_SURE, load_predictor, name_predictions, predict_recording
-from poseemo_lib.inference.predictor_info import PredictorInfo
 from poseemo_lib.training.calibration import calibrated
 from poseemo_lib.training.evaluation import probability_columns
 
@@ -67,7 +66,7 @@ class TestInvariance:
 
 
 class TestPredictions:
-    info = PredictorInfo("n", ("a", "b", "c"), 1.0, 0.5, 64, Preparation(), False)
+    info = made_info("n", ("a", "b", "c"), n_frames=64)
 
     def test_below_the_threshold_there_is_none(self):
         probabilities = np.array([[0.5, 0.3, 0.2], [0.49, 0.31, 0.2], [0.1, 0.2, 0.7]])

@@ -1,14 +1,13 @@
 import numpy as np
 import pytest
+from made_prediction import made_info
 
 from poseemo_lib.clips import EMOTIONS
 from poseemo_lib.data.formats import Recording
-from poseemo_lib.features.preparation import Preparation
 from poseemo_lib.features.windows import Window, cut_windows
 from poseemo_lib.inference.inputs import InputRecording
 from poseemo_lib.inference.overlay_video import window_of_frames, write_overlay
 from poseemo_lib.inference.predictor import window_table
-from poseemo_lib.inference.predictor_info import PredictorInfo
 from poseemo_lib.skeleton import JOINT
 from poseemo_lib.video import drawing as overlay
 from poseemo_lib.video.drawing import MIN_CONFIDENCE, class_colour, draw_overlay, draw_people, draw_strip
@@ -137,7 +136,7 @@ class TestVideo:
                 writer.write(picture(242, 322))
         keypoints = np.repeat(person(242, 322)[None, None], 30, 0)
         windows = cut_windows(keypoints, 25.0, 16, 25.0, tracked=True)
-        info = PredictorInfo("n", EMOTIONS, 1.0, 0.5, 16, Preparation(), True)
+        info = made_info("n", EMOTIONS, n_frames=16)
         table = window_table(windows, np.array([probabilities()] * len(windows)), 25.0, info)
         one = InputRecording("a.mp4", Recording(keypoints, 25.0, 322, 242))
         write_overlay(tmp_path / "a.mp4", tmp_path / "b.mp4", one, windows, table, info)

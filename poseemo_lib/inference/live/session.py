@@ -117,7 +117,7 @@ class LiveSession:
         """All windows so far, as `predict_recording` gives them; needs `keep`."""
         info = self.predictor.info
         nothing = window_table([], np.zeros((0, len(info.classes))), self.fps, info)
-        return pd.concat(self._tables, ignore_index=True) if self._tables else nothing
+        return pd.concat(self._tables or [nothing], ignore_index=True)
 
     def _take(self, poses: np.ndarray, cut: bool) -> np.ndarray:
         if cut:

@@ -1,23 +1,18 @@
-"""Where live pictures come from: a camera, a video, or keypoints drawn on black.
-
-`width` and `height` are those of the keypoints, `size` is that of the pictures. If `live`, pictures come at their own
-pace and late ones are dropped. If `tracked`, each person has a slot of their own. `damage` says what is wrong with the
-file, and is complete at the end.
-"""
+"""Where live pictures come from: a camera, a video, or keypoints drawn on black."""
 
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from poseemo_lib.data.formats import Recording
 from poseemo_lib.errors import FormatError, PoseemoError, UsageError
-from poseemo_lib.inference.inputs import VIDEO, InputRecording, input_kind, read_recordings
+from poseemo_lib.inference.inputs import VIDEO, InputRecording, OpenEstimator, input_kind, read_recordings
 from poseemo_lib.paths import resolve
 from poseemo_lib.video.drawing import import_cv2
-from poseemo_lib.video.estimators import Estimator
 from poseemo_lib.video.frames import Frame, probe, read_frames
 from poseemo_lib.video.people import find_people, mark_cuts
 
@@ -31,149 +26,93 @@ _SMALLEST, _LARGEST = 480, 1280
 _NAMED = 3
 
 
-@dataclass(frozen=True)
-class CameraSource:
-    """A webcam, by its number; it is open from the start."""
+@dataclass
+class LiveSource:
+    """Pictures one after another, and the people in them.
 
-    number: int
+    Parameters
+    ----------
+    name, kind : str
+    fps : float
+    width, height : int
+        Size of the picture that the keypoints belong to.
+    size : (int, int)
+        Width and height of the pictures that are shown.
+    frames : callable
+        Starts, and gives the pictures.
+    find_people : callable
+        Turns frames into pairs of a frame and everybody in it, (P, 17, 3).
+    live : bool
+        Pictures come at their own pace, and late ones are dropped.
+    tracked : bool
+        Each person has a slot of their own.
+    label : str or None
+    damage : list of str
+        What is wrong with the file; complete at the end.
+    recording, cuts
+        The recording that is played, and the first frames of its new scenes.
+    """
+
+    name: str
+    kind: str
     fps: float
     width: int
     height: int
-    capture: object
-    estimator: Estimator
+    size: tuple[int, int]
+    frames: Callable[[], Iterator[Frame]]
+    find_people: Callable[[Iterator[Frame]], Iterator[tuple[Frame, np.ndarray]]]
     live: bool = True
     tracked: bool = False
-    kind: str = "camera"
-    label: None = None
-    damage: list[str] = field(default_factory=list)
-
-    @classmethod
-    def open(cls, number: int, open_estimator: Callable[[], Estimator]) -> "CameraSource":
-        """Open a camera, and then an estimator; PoseemoError if no camera of this number gives a picture."""
-        cv2 = import_cv2()
-        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # its warnings repeat the error below
-        capture = cv2.VideoCapture(number)
-        there, picture = capture.read() if capture.isOpened() else (False, None)
-        if not there:
-            capture.release()
-            raise PoseemoError(
-                f"camera {number}: wanted a webcam, found none that gives a picture; "
-                "connect one, choose another with --camera N, or give a video with --source FILE"
-            )
-        fps = capture.get(cv2.CAP_PROP_FPS)
-        try:
-            estimator = open_estimator()
-        except BaseException:
-            capture.release()
-            raise
-        height, width = picture.shape[:2]
-        return cls(number, fps if 1 <= fps <= 240 else CAMERA_FPS, width, height, capture, estimator)
-
-    name = property(lambda self: f"camera {self.number}")
-    size = property(lambda self: (self.width, self.height))
-
-    def frames(self) -> Iterator[Frame]:
-        """Give pictures as they come; a number is the time of arrival at the camera's nominal rate."""
-        start, last, lost = time.monotonic(), -1, 0
-        try:
-            while lost < _LOST_AFTER:
-                there, bgr = self.capture.read()
-                if not there:
-                    lost += 1
-                    time.sleep(_PAUSE)
-                    continue
-                lost, last = 0, max(last + 1, round((time.monotonic() - start) * self.fps))
-                yield Frame(last, last / self.fps, np.ascontiguousarray(bgr[..., ::-1]))
-            raise PoseemoError(f"camera {self.number}: gives no more pictures; was it disconnected?")
-        finally:
-            self.capture.release()
-
-    def find_people(self, frames: Iterator[Frame]) -> Iterator[tuple[Frame, np.ndarray]]:
-        """Find everybody in each picture."""
-        return find_people(frames, self.estimator)
-
-
-@dataclass(frozen=True)
-class VideoSource:
-    """A video file; `live` plays it at its own speed, otherwise it is read as fast as possible."""
-
-    path: Path
-    fps: float
-    width: int
-    height: int
-    live: bool
-    estimator: Estimator
-    tracked: bool = False
-    kind: str = VIDEO
-    label: None = None
-    damage: list[str] = field(default_factory=list)
-
-    name = property(lambda self: self.path.name)
-    size = CameraSource.size
-    find_people = CameraSource.find_people
-
-    def frames(self) -> Iterator[Frame]:
-        """Give the pictures; faults of the file go to `damage`."""
-        frames = mark_cuts(read_frames(self.path, fps=self.fps, on_damage=self.damage.append), self.fps)
-        return _in_time(frames) if self.live else frames
-
-
-@dataclass(frozen=True)
-class KeypointSource:
-    """A recording of keypoints, on black pictures."""
-
-    recording: Recording
-    name: str = ""
-    kind: str = "keypoints"
     label: str | None = None
-    cuts: tuple[int, ...] = ()
-    live: bool = False
     damage: list[str] = field(default_factory=list)
-
-    tracked = property(lambda self: self.recording.tracked)
-    fps = property(lambda self: self.recording.fps)
-    width = property(lambda self: self.recording.width)
-    height = property(lambda self: self.recording.height)
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Width and height of the black pictures: those of the recording, scaled to be easy to see."""
-        sides = np.array([self.width, self.height])
-        scale = np.clip(sides.max(), _SMALLEST, _LARGEST) / sides.max()
-        return tuple(int(side) for side in np.maximum(16, np.round(sides * scale)))
-
-    def frames(self) -> Iterator[Frame]:
-        """Give a black picture a frame."""
-        black = np.zeros((*self.size[::-1], 3), np.uint8)
-        n_frames = len(self.recording.keypoints)
-        frames = (Frame(k, k / self.fps, black, k > 0, is_cut=k in self.cuts) for k in range(n_frames))
-        return _in_time(frames) if self.live else frames
-
-    def find_people(self, frames: Iterator[Frame]) -> Iterator[tuple[Frame, np.ndarray]]:
-        """Give everybody that was recorded."""
-        return ((frame, self.recording.keypoints[frame.index]) for frame in frames)
+    recording: Recording | None = None
+    cuts: tuple[int, ...] = ()
 
 
-LiveSource = CameraSource | VideoSource | KeypointSource
+def open_camera(number: int, open_estimator: OpenEstimator) -> LiveSource:
+    """Open a webcam, by its number, and then an estimator; PoseemoError if no such camera gives a picture."""
+    cv2 = import_cv2()
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # its warnings repeat the error below
+    capture = cv2.VideoCapture(number)
+    there, picture = capture.read()
+    if not there:
+        raise PoseemoError(
+            f"camera {number}: wanted a webcam, found none that gives a picture; "
+            "connect one, choose another with --camera N, or give a video with --source FILE"
+        )
+    stated, (height, width) = capture.get(cv2.CAP_PROP_FPS), picture.shape[:2]
+    fps = stated if 1 <= stated <= 240 else CAMERA_FPS
+    pictures = partial(camera_frames, number, fps, capture)
+    people = partial(find_people, estimator=open_estimator())
+    return LiveSource(f"camera {number}", "camera", fps, width, height, (width, height), pictures, people)
 
 
-def _in_time(frames: Iterator[Frame]) -> Iterator[Frame]:
-    """Hold every frame back until its time has come."""
-    start = time.monotonic()
-    for frame in frames:
-        time.sleep(max(0.0, start + frame.seconds - time.monotonic()))
-        yield replace(frame, captured=time.monotonic())
+def camera_frames(number: int, fps: float, capture) -> Iterator[Frame]:
+    """Give pictures as they come; a number is the time of arrival at the camera's nominal rate."""
+    start, last, lost = time.monotonic(), -1, 0
+    try:
+        while lost < _LOST_AFTER:
+            there, bgr = capture.read()
+            if not there:
+                lost += 1
+                time.sleep(_PAUSE)
+                continue
+            lost, last = 0, max(last + 1, round((time.monotonic() - start) * fps))
+            yield Frame(last, last / fps, np.ascontiguousarray(bgr[..., ::-1]))
+        raise PoseemoError(f"camera {number}: gives no more pictures; was it disconnected?")
+    finally:
+        capture.release()
 
 
 def open_file(
     path: str | Path,
-    open_estimator: Callable[[], Estimator],
+    open_estimator: OpenEstimator,
     *,
     clip: str | None = None,
     format: str | None = None,
     options: dict | None = None,
     live: bool = False,
-) -> VideoSource | KeypointSource:
+) -> LiveSource:
     """Open a file as a source.
 
     Parameters
@@ -187,7 +126,7 @@ def open_file(
     format, options
         See :func:`poseemo_lib.inference.inputs.read_recordings`.
     live : bool
-        Play it at its own speed.
+        Play it at its own speed, instead of as fast as possible.
 
     Raises
     ------
@@ -201,11 +140,49 @@ def open_file(
         place = Path(resolve(path))
         if clip or options or not place.is_file():
             raise UsageError(f"--source {path}: for videos, wanted one file, without --clip and --set")
-        info = probe(place)  # before an estimator is opened
-        return VideoSource(place, info.fps, info.width, info.height, live, open_estimator())
+        return _video_source(place, open_estimator, live)
     faults: list[str] = []
     found = _choose(read_recordings(path, kind, faults, options=options), clip, path, faults)
-    return KeypointSource(found.recording, found.name, kind, found.label, found.cuts, live)
+    return keypoint_source(found, kind, live)
+
+
+def _video_source(path: Path, open_estimator: OpenEstimator, live: bool) -> LiveSource:
+    info, damage = probe(path), []  # before an estimator is opened
+
+    def pictures() -> Iterator[Frame]:
+        return _in_time(mark_cuts(read_frames(path, fps=info.fps, on_damage=damage.append), info.fps), live)
+
+    people = partial(find_people, estimator=open_estimator())
+    size = info.width, info.height
+    return LiveSource(path.name, VIDEO, info.fps, *size, size, pictures, people, live, damage=damage)
+
+
+def keypoint_source(found: InputRecording, kind: str, live: bool = False) -> LiveSource:
+    """Play a recording of keypoints, on black pictures of its size, scaled to be easy to see."""
+    one, sides = found.recording, np.array([found.recording.width, found.recording.height])
+    scale = np.clip(sides.max(), _SMALLEST, _LARGEST) / sides.max()
+    width, height = (int(side) for side in np.maximum(16, np.round(sides * scale)))
+    black, n_frames = np.zeros((height, width, 3), np.uint8), len(one.keypoints)
+
+    def pictures() -> Iterator[Frame]:
+        return _in_time((Frame(k, k / one.fps, black, k > 0, k in found.cuts) for k in range(n_frames)), live)
+
+    def people(frames: Iterator[Frame]) -> Iterator[tuple[Frame, np.ndarray]]:
+        return ((frame, one.keypoints[frame.index]) for frame in frames)
+
+    size = one.width, one.height, (width, height)
+    known = {"tracked": one.tracked, "label": one.label, "recording": one, "cuts": found.cuts}
+    return LiveSource(found.name, kind, one.fps, *size, pictures, people, live, **known)
+
+
+def _in_time(frames: Iterator[Frame], live: bool) -> Iterator[Frame]:
+    """Hold every frame back until its time has come, if `live`."""
+    start = time.monotonic()
+    for frame in frames:
+        if live:
+            time.sleep(max(0.0, start + frame.seconds - time.monotonic()))
+            frame = replace(frame, captured=time.monotonic())
+        yield frame
 
 
 def _choose(
@@ -224,6 +201,5 @@ def _choose(
     if not seen:
         raise FormatError(faults[0] if faults else f"{path}: wanted a recording, found none")
     names = ", ".join([one.name for one in seen[:_NAMED]] + ["..."] * (len(seen) > _NAMED))
-    if clip is None:
-        raise UsageError(f"--source {path}: has several recordings; choose one with --clip NAME: {names}")
-    raise UsageError(f"--clip {clip}: {path} has no such recording; it has {names}")
+    fault = f"--clip {clip}: {path} has no such recording" if clip else f"--source {path}: has several recordings"
+    raise UsageError(f"{fault}; choose one with --clip NAME: {names}")
