@@ -22,7 +22,7 @@ def predict(
     out: Annotated[Path | None, typer.Option(help="Also write the predictions to .json, .csv or .parquet.")] = None,
     stride: shared.Stride = 0.4,
     clips: Annotated[
-        bool, typer.Option("--clips", help="For a dataset: one prediction per clip, as in the test.")
+        bool, typer.Option("--clips", help="For a dataset: one prediction per clip, as in the run's test.")
     ] = False,
     overlay: Annotated[
         Path | None, typer.Option(metavar="OUT.mp4", help="For a video: write a copy with the predictions drawn in.")
