@@ -144,6 +144,7 @@ def test_a_real_window_takes_keys(small_run, long_file, tmp_path):
     read, wrote = os.pipe()
     server = ["Xvfb", "-displayfd", str(wrote), "-screen", "0", "1280x900x24"]
     server = subprocess.Popen(server, pass_fds=[wrote], stderr=subprocess.DEVNULL)
+    os.close(wrote)
     try:
         display = {"DISPLAY": f":{os.read(read, 9).decode().strip()}"}
         process = live_outside(tmp_path, small_run, "--save", "w.csv", **display)
