@@ -5,9 +5,9 @@ import time
 import numpy as np
 import pytest
 from made_prediction import made_info
+from shared_videos import write
 
 from poseemo_lib.clips import EMOTIONS
-from poseemo_lib.data.dataset import Dataset
 from poseemo_lib.data.formats import Recording
 from poseemo_lib.errors import PoseemoError, UsageError
 from poseemo_lib.inference.inputs import InputRecording
@@ -19,9 +19,9 @@ from poseemo_lib.inference.live.view import Painter, View
 
 pytest.importorskip("av")
 cv2 = pytest.importorskip("cv2")
+from poseemo_lib.video.drawing import class_colour  # noqa: E402
 from poseemo_lib.video.frames import Frame, read_frames  # noqa: E402
 from poseemo_lib.video.people import find_people  # noqa: E402
-from poseemo_lib.video.writing import video_writer  # noqa: E402
 
 RATE = 100.0
 
@@ -190,14 +190,11 @@ class TestEnding:
 
 
 class TestSources:
-    def video(self, path, n=20):
-        with video_writer(path, 25, 64, 48) as writer:
-            for k in range(n):
-                writer.write(np.full((48, 64, 3), 60 + 5 * k, np.uint8))
-        return path
+    def video(self, folder):
+        return write(folder / "a.mp4", [np.full((48, 64, 3), 60 + 5 * k, np.uint8) for k in range(20)], fps=25)
 
     def test_a_camera_numbers_pictures_by_their_time_and_says_when_it_is_gone(self, tmp_path):
-        capture = cv2.VideoCapture(str(self.video(tmp_path / "a.mp4")))
+        capture = cv2.VideoCapture(str(self.video(tmp_path)))
         seen = []
         with pytest.raises(PoseemoError, match="camera 0: gives no more pictures"):
             for frame in camera_frames(0, 25.0, capture):
@@ -215,33 +212,29 @@ class TestSources:
         assert error.value.exit_code == 1
 
     def test_a_video_plays_at_its_own_speed_where_it_is_live(self, tmp_path):
-        source = open_file(self.video(tmp_path / "a.mp4"), Slow, live=True)
+        source = open_file(self.video(tmp_path), Slow, live=True)
         start = time.monotonic()
         assert sum(1 for _ in source.frames()) == 20 and time.monotonic() - start >= 0.75
 
     def test_keypoints_come_on_black_of_a_size_that_can_be_seen(self):
         keypoints = np.zeros((5, 1, 17, 3), np.float32)
-        for (width, height), size in (
-            ((1, 1), (480, 480)),
-            ((854, 480), (854, 480)),
-            ((4000, 2000), (1280, 640)),
-            ((9999, 1), (1280, 16)),
-        ):
+        sizes = {(1, 1): (480, 480), (854, 480): (854, 480), (4000, 2000): (1280, 640), (9999, 1): (1280, 16)}
+        for (width, height), size in sizes.items():
             source = keypoint_source(InputRecording("a", Recording(keypoints, 25.0, width, height), cuts=(3,)), "npz")
             frames = list(source.frames())
             assert source.size == size and frames[0].rgb.shape == (size[1], size[0], 3)
             assert [frame.is_cut for frame in frames] == [False] * 3 + [True, False]
 
-    def test_one_of_several_recordings_is_named(self, tmp_path, tiny):
+    def test_one_of_several_recordings_is_named(self, tmp_path, tiny, clips):
         with pytest.raises(UsageError, match="several recordings; choose one with --clip NAME"):
             open_file(tiny, Slow)
-        name = list(Dataset(tiny).clips())[7].clip_id
+        name = clips[7].clip_id
         source = open_file(tiny, Slow, clip=name)
         assert source.name == name and source.label in EMOTIONS and source.tracked
         with pytest.raises(UsageError, match="has no such recording"):
             open_file(tiny, Slow, clip="x")
         with pytest.raises(UsageError, match="wanted one file"):
-            open_file(self.video(tmp_path / "a.mp4").parent, Slow)
+            open_file(self.video(tmp_path).parent, Slow)
 
 
 class TestDrawing:
@@ -282,3 +275,16 @@ class TestDrawing:
         painter.draw(np.zeros((240, 320, 3)), self.state(pose), 0.1)
         assert [one[0] for one in said] == ["watching 40 %", "nobody seen"]
         assert re.fullmatch(r"0 frames/s  \d+ ms  0 dropped", said[1][1])
+
+    def test_the_strip_moves_with_time_not_with_frames(self):
+        painter, pose, dark = Painter(Even.info, 200, View()), self.pose(1), (24, 24, 24)
+        first, second = (class_colour(name, EMOTIONS) for name in EMOTIONS[:2])
+
+        def colours(probabilities, seconds):
+            drawn = painter.draw(np.zeros((120, 200, 3), np.uint8), self.state(pose, probabilities), seconds)
+            return [tuple(map(int, colour)) for colour in drawn[-1]]
+
+        assert colours(np.eye(7)[0], 0.0) == [dark] * 199 + [first]
+        assert colours(np.eye(7)[1], 5.0) == [dark] * 149 + [first] * 50 + [second]  # a quarter of 20 s later
+        assert colours(None, 5.2) == [dark] * 147 + [first] * 50 + [second] * 2 + [dark]
+        assert colours(None, 1e6)[0] != first

@@ -1,16 +1,16 @@
 import numpy as np
+import pandas as pd
 import pytest
-from made_prediction import made_info
+from made_prediction import made_info, recording_of
 
 from poseemo_lib.clips import EMOTIONS
 from poseemo_lib.data.dataset import Dataset
-from poseemo_lib.data.formats import Recording
 from poseemo_lib.inference.live.session import LiveSession
 from poseemo_lib.inference.predictor import predict_recording
 
 
 class Steps:
-    """A predictor whose answer is known: by the last frame of a window, each class for ten frames."""
+    """A predictor whose prediction is known: by the last frame of a window, each class for ten frames."""
 
     info = made_info("steps", EMOTIONS, n_frames=8)
 
@@ -32,14 +32,16 @@ def nobody():
     return np.zeros((0, 17, 3), np.float32)
 
 
-def streamed(predictor, recording, stride, cuts=()):
-    session = LiveSession(
-        predictor, recording.fps, recording.width, recording.height, stride=stride, tracked=recording.tracked, keep=True
-    )
-    for frame, poses in enumerate(recording.keypoints):
-        session.push(poses, cut=frame in cuts)
+def check_stream(predictor, recording, stride, cuts=(), frames=None):
+    """Check that a stream of frames, all or some of them, gives what the whole recording gives."""
+    size = recording.fps, recording.width, recording.height
+    session = LiveSession(predictor, *size, stride=stride, tracked=recording.tracked, keep=True)
+    for frame in range(len(recording.keypoints)) if frames is None else frames:
+        session.push(recording.keypoints[frame], index=int(frame), cut=frame in cuts)
     session.flush()
-    return session.table()
+    batch = predict_recording(predictor, recording, stride=stride, cuts=cuts)
+    assert len(batch) > 1
+    pd.testing.assert_frame_equal(session.table(), batch, rtol=0, atol=1e-6)
 
 
 class TestStreamingEqualsBatch:
@@ -47,43 +49,25 @@ class TestStreamingEqualsBatch:
     @pytest.mark.parametrize("stride", [0.04, 0.4])
     def test_on_stored_clips(self, predictor, tiny, tracked, stride):
         for clip in clips(tiny, lambda clip: clip.n_people == 2)[:3] + clips(tiny)[:2]:
-            recording = Recording(clip.keypoints, clip.fps, clip.width, clip.height, tracked=tracked)
-            batch = predict_recording(predictor, recording, stride=stride)
-            live = streamed(predictor, recording, stride)
-            assert len(batch) > 1 and list(live) == list(batch)
-            facts = ["start_seconds", "stop_seconds", "people", "tracks"]
-            assert live[facts].equals(batch[facts])
-            numbers = [name for name in batch if name.startswith("p_")]
-            np.testing.assert_allclose(live[numbers], batch[numbers], atol=1e-6)
+            recording = recording_of(clip, tracked=tracked)
+            check_stream(predictor, recording, stride)
 
     def test_with_scene_cuts_and_frames_without_anybody(self, predictor, tiny):
         one, two = clips(tiny, lambda clip: clip.n_people == 2)[:2]
         keypoints = np.concatenate([one.keypoints, two.keypoints]).copy()
         keypoints[10:20, 1, :, 2] = 0
         keypoints[40:70, :, :, 2] = 0
-        recording = Recording(keypoints, one.fps, one.width, one.height, tracked=False)
-        cuts = (one.n_frames,)
-        batch = predict_recording(predictor, recording, stride=0.1, cuts=cuts)
-        live = streamed(predictor, recording, 0.1, cuts)
-        assert live["tracks"].tolist() == batch["tracks"].tolist()
-        numbers = [name for name in batch if name.startswith("p_")]
-        np.testing.assert_allclose(live[numbers], batch[numbers], atol=1e-6)
+        recording = recording_of(one.with_(keypoints=keypoints), tracked=False)
+        check_stream(predictor, recording, 0.1, (one.n_frames,))
 
     def test_frames_left_out_are_frames_without_anybody(self, predictor, tiny):
         clip = clips(tiny)[0]
         seen = np.random.default_rng(0).random(clip.n_frames) < 0.7
         seen[[0, -1]] = True
-        recording = Recording(clip.keypoints.copy(), clip.fps, clip.width, clip.height, tracked=False)
-        recording.keypoints[~seen, :, :, 2] = 0
-        batch = predict_recording(predictor, recording, stride=0.1)
-        session = LiveSession(predictor, clip.fps, clip.width, clip.height, stride=0.1, keep=True)
-        for frame in np.flatnonzero(seen):
-            session.push(clip.keypoints[frame], index=int(frame))
-        session.flush()
-        live = session.table()
-        assert live["stop_seconds"].tolist() == batch["stop_seconds"].tolist()
-        numbers = [name for name in batch if name.startswith("p_")]
-        np.testing.assert_allclose(live[numbers], batch[numbers], atol=1e-6)
+        keypoints = clip.keypoints.copy()
+        keypoints[~seen, :, :, 2] = 0
+        recording = recording_of(clip.with_(keypoints=keypoints), tracked=False)
+        check_stream(predictor, recording, 0.1, frames=np.flatnonzero(seen))
 
 
 class TestStates:

@@ -154,7 +154,6 @@ class TestFaults:
             ("weights.safetensors", None, "weights.safetensors: cannot be read"),
             ("weights.safetensors", b"broken", "weights.safetensors: cannot be read"),
             ("calibration.json", b"{}", "calibration.json: wanted temperature"),
-            ("calibration.json", b"{", "calibration.json: cannot be read"),
             ("training_statistics.json", b"[1", "training_statistics.json: cannot be read"),
         ],
     )
