@@ -132,7 +132,7 @@ def test_ctrl_c_ends_it_with_its_files_written(small_run, long_file, tmp_path):
         time.sleep(0.1)
     time.sleep(1.5)
     process.send_signal(signal.SIGINT)
-    text, _ = process.communicate(timeout=30)
+    text, _ = process.communicate(timeout=60)
     assert process.returncode == 0 and "frames in" in text
     assert sum(1 for _ in read_frames(tmp_path / "o.mp4")) > 0
     pd.read_csv(tmp_path / "w.csv")
