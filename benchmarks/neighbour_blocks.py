@@ -23,7 +23,6 @@ SIZES = np.array(
     + [[1093, 157, 312]]
 )
 N_SHOWS = 79
-FRACTIONS = (0.8, 0.1, 0.1)
 # Blocks and gap; None: the folders themselves, the official split.
 CUTS = {"official": None, "10 blocks, 5 % gap": (10, 0.05), "5 blocks, 10 % gap": (5, 0.1)}
 
@@ -77,7 +76,7 @@ def measure(way: str, cut: tuple[int, float] | None, n_draws: int) -> tuple[np.n
             part = clips["folder"].to_numpy()
         else:
             with patch.multiple(splits, NEIGHBOUR_BLOCKS=cut[0], GUARD=cut[1]):
-                part = splits.split_neighbours(clips, np.arange(len(clips)), FRACTIONS, rng)
+                part = splits.split_neighbours(clips, np.arange(len(clips)), rng)
         shares.append(crossing(clips, part))
         unused.append((part == UNUSED).mean())
     return np.mean(shares, 0), float(np.mean(unused))

@@ -33,13 +33,7 @@ import pandas as pd
 from poseemo_lib.clips import SPLITS, PoseClip
 from poseemo_lib.data.blocks import family_roots
 from poseemo_lib.data.dataset import ROW_GROUP_CLIPS, Dataset
-from poseemo_lib.data.near_duplicates import (
-    Tracks,
-    measure_pairs,
-    neighbour_pairs,
-    sample_sketch,
-    sketch_tracks,
-)
+from poseemo_lib.data.near_duplicates import Tracks, measure_pairs, neighbour_pairs, sample_sketch, sketch_tracks
 from poseemo_lib.errors import DatasetError, UsageError
 
 KINDS = ("source", "group", "exact", "augmented", "near")
@@ -50,29 +44,13 @@ _NOTES = {"exact": " with equal keypoints", "augmented": " in one family of copi
 
 
 @dataclass(frozen=True)
-class Leak:
-    """One example of a leak: two clips in two splits. `clip_b` is empty for a copy that is held out on its own."""
-
-    kind: str
-    clip_a: str
-    split_a: str
-    clip_b: str
-    split_b: str
-    detail: str
-
-    def __str__(self) -> str:
-        other = f" ~ {self.clip_b} ({self.split_b})" if self.clip_b else ""
-        return f"{self.clip_a} ({self.split_a}){other}: {self.detail}"
-
-
-@dataclass(frozen=True)
 class AuditReport:
-    """What the audit found; the keys of `counts` and `held_out` are the :data:`KINDS` of leaks."""
+    """What the audit found; the keys of `counts`, `held_out` and `examples` are the :data:`KINDS` of leaks."""
 
     n_clips: dict[str, int]  # of train, val and test
     counts: dict[str, int]  # recordings, groups, sets of equal clips, families of copies, pairs of near clips
     held_out: dict[str, int]  # validation and test clips that the leaks touch
-    examples: list[Leak]  # the first few of each kind
+    examples: dict[str, list[str]]  # the first few of each kind: `clip (split) ~ other (split): detail`
     compared: int  # candidate pairs measured for `near`
     search_radius: float  # largest distance of candidates' sketches; below 0.1, there were too many to measure all
 
@@ -103,7 +81,7 @@ def audit(dataset: Dataset, split: pd.Series) -> AuditReport:
     DatasetError, ClipError
         The dataset is damaged or empty.
     """
-    directions, signs = sample_sketch(dataset) or (None, None)
+    directions, signs = sample_sketch(dataset)
     clips, tracks = read_clips(dataset, split, directions)
     splits, copied = clips["split"].to_numpy(), clips["copied"].to_numpy()
     families = family_roots(clips["clip"], clips["copied_from"], copied)
@@ -121,14 +99,16 @@ def audit(dataset: Dataset, split: pd.Series) -> AuditReport:
     )
 
 
-def read_clips(dataset: Dataset, split: pd.Series, directions: np.ndarray | None) -> tuple[pd.DataFrame, Tracks]:
-    """Read every clip once and keep of it what the audit compares; sketch tracks along `directions` where given.
+def read_clips(dataset: Dataset, split: pd.Series, directions: np.ndarray) -> tuple[pd.DataFrame, Tracks]:
+    """Read every clip once and keep of it what the audit compares; sketch tracks along `directions`.
 
     `clips`, in the order of the dataset, has split (0 train, 1 val, 2 test, -1 not used), copied, and as 64-bit hashes
     clip, source, group, copied_from and exact (the keypoints). Two of a million names have the same hash with a chance
     of 1 in 37 million.
     """
-    names, numbers = _check_split(split)
+    names = pd.Index(_hashes(split.index))
+    # The last entry is where get_indexer's -1, not found, points.
+    numbers = np.append(pd.Index(SPLITS).get_indexer(split), -1).astype(np.int8)
     parts, tracks, first, stream = [], [], 0, dataset.clips()
     while batch := list(islice(stream, ROW_GROUP_CLIPS)):
         part = {name: _hashes(getattr(clip, f"{name}_id") for clip in batch) for name in ("clip", "source", "group")}
@@ -137,29 +117,17 @@ def read_clips(dataset: Dataset, split: pd.Series, directions: np.ndarray | None
         part["copied_from"] = _hashes(clip.augmented_from or "" for clip in batch)
         part["exact"] = np.array([_keypoint_hash(clip) for clip in batch], dtype=np.uint64)
         parts.append(part)
-        if directions is not None:
-            used = [(first + i, clip) for i, clip in enumerate(batch) if part["split"][i] >= 0]
-            tracks.append(sketch_tracks(used, directions))
+        used = [(first + i, clip) for i, clip in enumerate(batch) if part["split"][i] >= 0]
+        tracks.append(sketch_tracks(used, directions))
         first += len(batch)
     if not parts:
         raise DatasetError(f"{dataset.root}: wanted clips to audit, got an empty dataset")
     clips = pd.DataFrame({name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
-    missing = split.index[~names.isin(clips["clip"]) & (numbers[:-1] >= 0)]
-    if len(missing):
-        raise UsageError(
-            f"split: wanted clips of this dataset of {len(clips)}, got {len(missing)} that it does not have, "
-            f"such as {missing[0]!r}; make the split from this dataset's own table"
-        )
+    strange = split.notna().to_numpy() & ~(names.isin(clips["clip"]) & (numbers[:-1] >= 0))
+    if strange.any():
+        got = f"{strange.sum()} others, such as {split.index[strange][0]!r} in {split[strange].iloc[0]}"
+        raise UsageError(f"split: wanted clips of this dataset in train, val or test, got {got}; split its own table")
     return clips, Tracks.join(tracks)
-
-
-def _check_split(split: pd.Series) -> tuple[pd.Index, np.ndarray]:
-    """Return the hashes of a split's clip ids, and their splits as numbers with -1 (not used) at the end."""
-    unknown = sorted(set(split.dropna()) - set(SPLITS), key=str)
-    if unknown:
-        raise UsageError(f"split: wanted train, val and test, got {', '.join(map(repr, unknown))}")
-    # The last entry is where get_indexer's -1, not found, points.
-    return pd.Index(_hashes(split.index)), np.append(pd.Index(SPLITS).get_indexer(split), -1).astype(np.int8)
 
 
 def _hashes(texts: Iterable[str]) -> np.ndarray:
@@ -210,15 +178,14 @@ def _near(dataset: Dataset, clips: pd.DataFrame, tracks: Tracks, pairs: pd.DataF
     return _Finding(len(table), int((clips["split"].to_numpy()[touched] > 0).sum()), examples)
 
 
-def _examples(dataset: Dataset, splits: np.ndarray, found: dict[str, _Finding]) -> list[Leak]:
-    """Read the names of the clips in the examples."""
-    examples = [(kind, *example) for kind in KINDS for example in found[kind].examples]
-    wanted = {row for _, a, b, _ in examples for row in (a, b) if row >= 0}
+def _examples(dataset: Dataset, splits: np.ndarray, found: dict[str, _Finding]) -> dict[str, list[str]]:
+    """Write the examples with the names of their clips."""
+    wanted = {row for one in found.values() for a, b, _ in one.examples for row in (a, b) if row >= 0}
     clips = dict(dataset.take(sorted(wanted)))
-    leaks = []
-    for kind, a, b, detail in examples:
-        if kind in ("source", "group"):
-            detail = f"{kind} {getattr(clips[a], f'{kind}_id')!r}: {detail}"
-        clip_b, split_b = (clips[b].clip_id, SPLITS[splits[b]]) if b >= 0 else ("", "")
-        leaks.append(Leak(kind, clips[a].clip_id, SPLITS[splits[a]], clip_b, split_b, detail))
-    return leaks
+    texts = {kind: [] for kind in KINDS}
+    for kind, text in texts.items():
+        for a, b, detail in found[kind].examples:
+            both = " ~ ".join(f"{clips[row].clip_id} ({SPLITS[splits[row]]})" for row in (a, b) if row >= 0)
+            of = f"{kind} {getattr(clips[a], f'{kind}_id')!r}: " if kind in ("source", "group") else ""
+            text.append(f"{both}: {of}{detail}")
+    return texts

@@ -14,6 +14,7 @@ from poseemo_lib.clips import SPLITS
 from poseemo_lib.errors import DatasetError
 
 TRAIN, VAL, TEST, UNUSED = 0, 1, 2, -1
+FRACTIONS = (0.8, 0.1, 0.1)  # of train, val and test, met as far as the sizes of the blocks allow
 _RESTARTS = 8
 
 
@@ -58,7 +59,7 @@ def family_roots(clip_ids, augmented_from, copied) -> np.ndarray:
     return roots[:n]
 
 
-def deal_blocks(labels: np.ndarray, blocks: np.ndarray, fractions, rng: np.random.Generator) -> np.ndarray:
+def deal_blocks(labels: np.ndarray, blocks: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Deal whole blocks to the splits, close to the fractions and, where possible, with every class in each.
 
     From labels and blocks (N,), int; returns 0 train, 1 validation, 2 test (N,). Fewer than three blocks raise a
@@ -73,8 +74,8 @@ def deal_blocks(labels: np.ndarray, blocks: np.ndarray, fractions, rng: np.rando
     counts = class_counts(labels, blocks)
     best, best_score = None, None
     for _ in range(_RESTARTS):
-        splits = _repair(_assign_folds(labels, blocks, counts, fractions, rng), counts, fractions)
-        score = _score(splits, counts, fractions)
+        splits = _repair(_assign_folds(labels, blocks, counts, rng), counts)
+        score = _score(splits, counts)
         if best_score is None or score < best_score:
             best, best_score = splits, score
         if not any(best_score[:3]) and best_score[3] < 0.05:
@@ -82,11 +83,11 @@ def deal_blocks(labels: np.ndarray, blocks: np.ndarray, fractions, rng: np.rando
     return require_all_splits(best[blocks], "groups")
 
 
-def _assign_folds(labels, blocks, counts: np.ndarray, fractions, rng) -> np.ndarray:
+def _assign_folds(labels, blocks, counts: np.ndarray, rng) -> np.ndarray:
     """Deal the blocks into even folds with scikit-learn and give each fold a split; return the split of each block."""
     from sklearn.model_selection import StratifiedGroupKFold
 
-    n_folds, n_val, n_test = _fold_numbers(fractions, len(counts))
+    n_folds, n_val, n_test = _fold_numbers(len(counts))
     if counts.sum(0).max() < n_folds:  # scikit-learn cannot stratify so few clips: balance sizes alone
         labels = np.zeros(len(labels))
     fold_of = np.zeros(len(counts), dtype=int)
@@ -100,22 +101,22 @@ def _assign_folds(labels, blocks, counts: np.ndarray, fractions, rng) -> np.ndar
     return rng.permutation(split_of_fold)[fold_of]
 
 
-def _fold_numbers(fractions, n_blocks: int) -> tuple[int, int, int]:
+def _fold_numbers(n_blocks: int) -> tuple[int, int, int]:
     """Return how many folds, and how many of them for validation and test, come closest to the fractions."""
     options = []
     for n_folds in range(3, min(20, n_blocks) + 1):
-        n_val, n_test = (max(1, round(f * n_folds)) for f in fractions[1:])
+        n_val, n_test = (max(1, round(f * n_folds)) for f in FRACTIONS[1:])
         if n_val + n_test < n_folds:
-            off = abs(n_val / n_folds - fractions[1]) + abs(n_test / n_folds - fractions[2])
+            off = abs(n_val / n_folds - FRACTIONS[1]) + abs(n_test / n_folds - FRACTIONS[2])
             options.append((round(off, 6), n_folds, n_val, n_test))
     return min(options)[1:]
 
 
-def _score(splits: np.ndarray, counts: np.ndarray, fractions) -> tuple[int, int, int, float]:
+def _score(splits: np.ndarray, counts: np.ndarray) -> tuple[int, int, int, float]:
     """Return what is wrong: empty splits, classes missing in train, in the others, and the worst fraction."""
     inside = _split_counts(splits, counts)
     missing = (inside == 0).sum(1)
-    off = np.abs(inside.sum(1) / counts.sum() - fractions).max()
+    off = np.abs(inside.sum(1) / counts.sum() - FRACTIONS).max()
     return int((inside.sum(1) == 0).sum()), int(missing[0]), int(missing[1] + missing[2]), float(off)
 
 
@@ -124,11 +125,11 @@ def _split_counts(splits: np.ndarray, counts: np.ndarray) -> np.ndarray:
     return np.stack([counts[splits == split].sum(0) for split in (TRAIN, VAL, TEST)])
 
 
-def _repair(splits: np.ndarray, counts: np.ndarray, fractions) -> np.ndarray:
+def _repair(splits: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Move or swap single blocks as long as that brings a missing class into a split."""
-    score = _score(splits, counts, fractions)
+    score = _score(splits, counts)
     while any(score[:3]):
-        trials = ((_score(trial, counts, fractions), trial) for trial in _exchanges(splits, counts))
+        trials = ((_score(trial, counts), trial) for trial in _exchanges(splits, counts))
         best = min(trials, key=lambda one: one[0], default=(score, splits))
         if best[0][:3] >= score[:3]:
             break

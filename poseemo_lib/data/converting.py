@@ -8,16 +8,7 @@ from pathlib import Path, PurePosixPath
 from types import ModuleType
 
 from poseemo_lib.clips import PoseClip
-from poseemo_lib.data.formats import (
-    READERS,
-    Recording,
-    check_options,
-    find_files,
-    load_reader,
-    load_writer,
-    options_of,
-    reader_options,
-)
+from poseemo_lib.data import formats
 from poseemo_lib.data.labelling import find_inside, find_path
 from poseemo_lib.errors import FormatError, UsageError
 from poseemo_lib.text import track
@@ -73,8 +64,8 @@ def convert_files(
     DatasetError
         `src` is not a dataset.
     """
-    writer, out, to_options = load_writer(target), Path(out), dict(to_options or {})
-    check_options(target, options_of(writer.write), to_options)
+    writer, out, to_options = formats.load_writer(target), Path(out), dict(to_options or {})
+    formats.check_options(target, formats.options_of(writer.write), to_options)
     report = ConvertReport(lost=writer.LOST)
     found = _recordings(source, Path(src), dict(options or {}), report, progress)
     whole = bool(writer.SUFFIX) and out.name.lower().endswith(writer.SUFFIX) and not out.is_dir()
@@ -95,29 +86,22 @@ def convert_files(
 
 def _recordings(
     source: str, src: Path, options: dict, report: ConvertReport, progress: bool
-) -> Iterator[tuple[str, Recording]]:
+) -> Iterator[tuple[str, formats.Recording]]:
     """Yield name and recording of everything that can be read."""
     if source == DATASET:
         from poseemo_lib.data.dataset import Dataset
 
-        check_options(source, {}, options)
+        formats.check_options(source, {}, options)
         for clip in Dataset(src).scan():
             if isinstance(clip, PoseClip):
                 picture = (clip.fps, clip.width, clip.height)
-                yield clip.clip_id, Recording(clip.keypoints, *picture, label=clip.label, split=clip.split)
+                yield clip.clip_id, formats.Recording(clip.keypoints, *picture, label=clip.label, split=clip.split)
             else:
                 report.faults.append(str(clip))
         return
-    if source not in READERS:
-        raise UsageError(f"format: wanted {DATASET} or one of {', '.join(READERS)}, got {source!r}")
-    paths = find_files(source, src)
-    check_options(source, reader_options(source), options)
-    for path in track(paths, "convert", shown=progress):
-        try:
-            recordings = load_reader(source).read(path, **options)
-        except FormatError as error:
-            report.faults.append(str(error))
-            continue
+    paths = formats.find_files(source, src)
+    formats.check_options(source, formats.reader_options(source), options)
+    for path, recordings in formats.read_files(source, track(paths, "convert", shown=progress), options, report.faults):
         for recording in recordings:
             yield find_inside(find_path(path, src), recording, src).name + recording.suffix, recording
 
@@ -130,7 +114,7 @@ def _place(folder: Path, name: str, suffix: str) -> Path:
     return folder.joinpath(*parts[:-1], parts[-1] + suffix)
 
 
-def _write(writer: ModuleType, options: dict, report: ConvertReport, recordings: list[Recording], path: Path) -> None:
+def _write(writer: ModuleType, options: dict, report: ConvertReport, recordings: list, path: Path) -> None:
     try:
         if path.exists() or path.is_symlink():
             message = f"{path}: exists, and is not overwritten; give another place or remove it"

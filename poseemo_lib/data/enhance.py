@@ -11,16 +11,19 @@ import json
 from collections import defaultdict
 from dataclasses import dataclass
 from itertools import islice
+from typing import Annotated, Literal
 
 import numpy as np
 import pandas as pd
+from pydantic import Field
 
 from poseemo_lib.clips import SPLITS, PoseClip
 from poseemo_lib.data.copies import KINDS, change_clip, draw_change, keeps_enough
 from poseemo_lib.data.dataset import Dataset, DatasetInfo, DatasetWriter
+from poseemo_lib.data.formats.shared import with_options
 from poseemo_lib.data.splits import default_method, make_split, split_hash
 from poseemo_lib.errors import DatasetError, UsageError
-from poseemo_lib.text import nearest, track
+from poseemo_lib.text import track
 
 METHODS = ("official", "grouped", "neighbours")
 _ATTEMPTS = 8
@@ -37,26 +40,17 @@ class EnhanceReport:
     counts: pd.DataFrame  # training clips by class: before, copies, after, and wanted, the target
 
 
-@dataclass(frozen=True)
-class _Plan:
-    """The split, and for each copied clip the row of each copy's partner, -1 for none."""
-
-    split: dict[str, str | None]
-    partners: dict[str, list[int]]
-    before: pd.Series
-    wanted: pd.Series
-
-
+@with_options
 def enhance_dataset(
     dataset: Dataset,
     out,
     *,
     name: str,
-    split: str | None = None,
-    seed: int = 0,
-    target: float = 1.0,
-    most: int = 10,
-    kinds: tuple[str, ...] = KINDS,
+    split: Literal[METHODS] | None = None,
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0,
+    target: Annotated[float, Field(gt=0, le=1)] = 1.0,
+    most: Annotated[int, Field(ge=1)] = 10,
+    kinds: tuple[Literal[KINDS], ...] = KINDS,
     progress: bool = True,
 ) -> EnhanceReport:
     """Write a dataset again, with copies of the training clips of rare classes.
@@ -86,7 +80,7 @@ def enhance_dataset(
     DatasetError
         The dataset cannot be split this way, or a class has no training clips.
     """
-    kinds = _check_call(split, seed, target, most, kinds)
+    kinds = tuple(kind for kind in KINDS if kind in kinds) or KINDS
     table = dataset.table()
     n_copies = int((table["origin"] == "augmented").sum())
     if n_copies:
@@ -100,34 +94,21 @@ def enhance_dataset(
     made_from = {key: getattr(dataset.info, key) for key in ("name", "content_hash", "recipe")}
     recipe = {"command": "enhance", **settings, "split_hash": split_hash(chosen), "made_from": made_from}
     kept = {key: getattr(dataset.info, key) for key in ("classes", "source", "licence", "estimator", "synthetic")}
-    plan = _plan(dataset, table, chosen, settings)
-    with DatasetWriter(
-        out, DatasetInfo(name=name, recipe=recipe, **kept), shard_clips=_SHARD_CLIPS, resume=True
-    ) as writer:
-        copies = _write(dataset, writer, plan, seed, kinds, progress)
-    counts = pd.DataFrame({"before": plan.before, "copies": copies, "wanted": plan.wanted}).fillna(0).astype(int)
+    partners, before, wanted = _plan(dataset, table, chosen, settings)
+    split_of = chosen.where(chosen.notna(), None).to_dict()
+    info = DatasetInfo(name=name, recipe=recipe, **kept)
+    with DatasetWriter(out, info, shard_clips=_SHARD_CLIPS, resume=True) as writer:
+        copies = _write(dataset, writer, split_of, partners, settings, progress)
+    counts = pd.DataFrame({"before": before, "copies": copies, "wanted": wanted}).fillna(0).astype(int)
     counts.insert(2, "after", counts["before"] + counts["copies"])
     return EnhanceReport(writer.info, method, counts.reindex([c for c in dataset.classes if c in counts.index]))
 
 
-def _check_call(split, seed, target, most, kinds) -> tuple[str, ...]:
-    if split not in (None, *METHODS):
-        raise UsageError(f"split: wanted one of {', '.join(METHODS)}, got {split!r}")
-    for name, value, sound, wanted in (
-        ("seed", seed, isinstance(seed, int) and 0 <= seed < 2**32, "a whole number, 0 to 4294967295"),
-        ("target", target, isinstance(target, float | int) and 0 < target <= 1, "more than 0 and at most 1"),
-        ("most", most, isinstance(most, int) and most >= 1, "a whole number, 1 or more"),
-        ("kinds", kinds, not isinstance(kinds, str) and len(kinds) > 0, f"a list of {', '.join(KINDS)}"),
-    ):
-        if not sound:
-            raise UsageError(f"{name}: wanted {wanted}, got {value!r}")
-    if unknown := [kind for kind in kinds if kind not in KINDS]:
-        raise UsageError(f"kinds: wanted some of {', '.join(KINDS)}, got {unknown[0]!r}; {nearest(unknown[0], KINDS)}")
-    return tuple(kind for kind in KINDS if kind in kinds)
+def _plan(dataset: Dataset, table: pd.DataFrame, split: pd.Series, settings: dict) -> tuple[dict, pd.Series, pd.Series]:
+    """Choose how many copies each training clip gets, evenly over a class, and draw their partners.
 
-
-def _plan(dataset: Dataset, table: pd.DataFrame, split: pd.Series, settings: dict) -> _Plan:
-    """Choose how many copies each training clip gets, evenly over a class, and draw their partners."""
+    Returns the row of each copy's partner, -1 for none, by clip_id; and clips by class: before, and wanted.
+    """
     train = table.assign(row=np.arange(len(table)))[(split == "train").to_numpy()]
     before = train["label"].value_counts()
     for label in dataset.classes:
@@ -151,7 +132,7 @@ def _plan(dataset: Dataset, table: pd.DataFrame, split: pd.Series, settings: dic
             count = min(most, each + (i < extra))
             if count:
                 partners[clip_id] = [_partner(mates[clip_id], clip_id, number, settings) for number in range(count)]
-    return _Plan(split.where(split.notna(), None).to_dict(), partners, before, wanted.clip(lower=before))
+    return partners, before, wanted.clip(lower=before)
 
 
 def _mates(train: pd.DataFrame) -> dict[str, list[tuple[str, int]]]:
@@ -178,23 +159,23 @@ def _rng(*names) -> np.random.Generator:
     return np.random.default_rng(int.from_bytes(hashlib.sha256(json.dumps(names).encode()).digest()))
 
 
-def _write(dataset: Dataset, writer: DatasetWriter, plan: _Plan, seed: int, kinds: tuple[str, ...], progress: bool):
+def _write(dataset: Dataset, writer: DatasetWriter, split_of: dict, partners_of: dict, settings: dict, progress: bool):
     """Write every clip and its copies; return the number of copies by class."""
     copies, clips = defaultdict(int), track(dataset.clips(), "enhance", len(dataset), shown=progress)
     while chunk := list(islice(clips, _CHUNK_CLIPS)):
-        planned = [plan.partners.get(clip.clip_id, []) for clip in chunk]
+        planned = [partners_of.get(clip.clip_id, []) for clip in chunk]
         partners = dict(dataset.take(sorted({row for rows in planned for row in rows} - {-1})))
         for clip, rows in zip(chunk, planned, strict=True):
             # Also those that an interrupted call has written: making them again is cheap.
-            made = make_copies(clip, [partners.get(row) for row in rows], seed, kinds)
-            for one in (clip.with_(split=plan.split[clip.clip_id]), *made):
+            made = make_copies(clip, [partners.get(row) for row in rows], settings["seed"], settings["kinds"])
+            for one in (clip.with_(split=split_of[clip.clip_id]), *made):
                 if not writer.written(one.clip_id):
                     writer.write(one)
             copies[clip.label] += len(made)
     return pd.Series(copies, dtype=int)
 
 
-def make_copies(clip: PoseClip, partners: list[PoseClip | None], seed: int, kinds: tuple[str, ...]) -> list[PoseClip]:
+def make_copies(clip: PoseClip, partners: list[PoseClip | None], seed: int, kinds: list[str]) -> list[PoseClip]:
     """Make the copies of one training clip, one for each partner that it may be mixed with (or None).
 
     A copy that misses more than 5 % of what its source shows is drawn again, up to seven times and without

@@ -10,8 +10,8 @@ import numpy as np
 
 from poseemo_lib.clips import EMOTIONS, PoseClip, check_clip
 from poseemo_lib.data.dataset import DatasetInfo, DatasetWriter
-from poseemo_lib.data.formats import Recording, check_options, find_files, load_reader, reader_options
-from poseemo_lib.data.labelling import Entry, Found, clip_of, compile_pattern, find_inside, find_path, match_found
+from poseemo_lib.data.formats import Recording, check_options, find_files, load_reader, read_files, reader_options
+from poseemo_lib.data.labelling import Entry, clip_of, compile_pattern, find_inside, find_path, match_found
 from poseemo_lib.errors import ClipError, FormatError
 from poseemo_lib.skeleton import MAX_PEOPLE
 from poseemo_lib.text import track
@@ -129,15 +129,10 @@ def import_dataset(
     return report
 
 
-def _look_inside(format: str, paths, src: Path, options: dict, report: ImportReport, kept: dict) -> list[Found]:
+def _look_inside(format: str, paths, src: Path, options: dict, report: ImportReport, kept: dict) -> list[Entry]:
     """Read every file for the labels in it; `kept` gets the content of a single file, so it is read only once."""
-    found: dict[tuple, Found] = {}
-    for path in paths:
-        try:
-            recordings = load_reader(format).read(path, **options)
-        except FormatError as error:
-            report.faults.append(str(error))
-            continue
+    found: dict[tuple, Entry] = {}
+    for path, recordings in read_files(format, paths, options, report.faults):
         if len(paths) == 1:
             kept[path] = recordings
         here = find_path(path, src)
@@ -152,17 +147,13 @@ def _read_all(
     kept: dict[Path, list[Recording]],
 ) -> Iterator[tuple[PoseClip, str]]:  # fmt: skip
     """Yield the sound clips with their files; the faulty go to the report."""
-    groups = [(path, list(group)) for path, group in groupby(entries, key=lambda entry: entry.path)]
-    for path, group in track(groups, "import", shown=progress):
-        try:
-            recordings = kept.pop(path, None) or load_reader(format).read(path, **options)
-        except FormatError as error:
-            report.faults.append(str(error))
-            continue
+    groups = {path: list(group) for path, group in groupby(entries, key=lambda entry: entry.path)}
+    read = kept.items() or read_files(format, track(groups, "import", shown=progress), options, report.faults)
+    for path, recordings in read:
         by_name = defaultdict(list)
         for recording in recordings:
             by_name[recording.name].append(recording)
-        for entry in group:
+        for entry in groups[path]:
             report.recordings[entry.label] += 1
             for recording in by_name.get(entry.inside, ()):
                 try:

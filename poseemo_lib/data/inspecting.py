@@ -145,7 +145,7 @@ def audit_text(report: AuditReport, name: str, split: pd.Series) -> str:
     for kind in KINDS:
         touched = f", touching {report.held_out[kind]} val and test clips" if report.counts[kind] else ""
         lines.append(f"  {kind:<10}{report.counts[kind]:>6} {_LEAKS[kind]}{touched}")
-        lines += [f"{'':12}{leak}" for leak in report.examples if leak.kind == kind]
+        lines += [f"{'':12}{leak}" for leak in report.examples[kind]]
     if report.search_radius < SKETCH_RADIUS:
         lines.append(
             f"  near is not complete: there are too many similar clips, so only the {report.compared} most similar "

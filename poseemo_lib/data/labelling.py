@@ -15,28 +15,17 @@ _GROUPS = ("label", "group", "source", "split")
 
 
 @dataclass(frozen=True)
-class Found:
-    """A recording that was found, and what its file says of it."""
+class Entry:
+    """A recording that was found, and what its file or its name says of it."""
 
     path: Path  # its file or folder
     text: str  # what the pattern is searched in
     name: str  # for its clips
     inside: str | None = None  # its name in a file that holds several
-    label: str | None = None  # what the file says
+    label: str | None = None
     split: str | None = None
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A recording with everything that a clip needs beside its keypoints."""
-
-    path: Path
-    name: str
-    label: str
-    source_id: str
-    group_id: str
-    split: str | None
-    inside: str | None = None
+    source_id: str = ""
+    group_id: str = ""
 
 
 def clip_of(entry: Entry, recording: Recording) -> PoseClip:
@@ -46,14 +35,14 @@ def clip_of(entry: Entry, recording: Recording) -> PoseClip:
     return PoseClip(clip_id, entry.label, recording.keypoints, *picture, source, group, entry.split)
 
 
-def find_path(path: Path, src: Path) -> Found:
+def find_path(path: Path, src: Path) -> Entry:
     """Name a recording by its path under `src`, without the suffix of a file."""
     text = path.resolve().name if path == src else path.relative_to(src).as_posix()
     # Only a file has a suffix to cut: folders may have dots in their names.
-    return Found(path, text, text.removesuffix(path.suffix) if path.is_file() else text)
+    return Entry(path, text, text.removesuffix(path.suffix) if path.is_file() else text)
 
 
-def find_inside(found: Found, recording: Recording, src: Path) -> Found:
+def find_inside(found: Entry, recording: Recording, src: Path) -> Entry:
     """Name a recording in a file: by its own name, after the file's where `src` is a folder."""
     told = replace(found, inside=recording.name, label=recording.label, split=recording.split)
     if recording.name is None:
@@ -64,7 +53,7 @@ def find_inside(found: Found, recording: Recording, src: Path) -> Found:
 
 
 def match_found(
-    found: list[Found], label_pattern: str | None, label_map: Mapping[str, str], split: str | None = None
+    found: list[Entry], label_pattern: str | None, label_map: Mapping[str, str], split: str | None = None
 ) -> tuple[list[Entry], list[str]]:
     """Take label, group, source and split of recordings from their names, else from what their files say.
 
@@ -85,8 +74,8 @@ def match_found(
     entries = []
     for (one, groups, label), own in zip(told, splits, strict=True):
         source = groups.get("source") or one.name
-        group = groups.get("group") or source
-        entries.append(Entry(one.path, one.name, label_of[label], source, group, split_of.get(own), one.inside))
+        names = {"source_id": source, "group_id": groups.get("group") or source}
+        entries.append(replace(one, label=label_of[label], split=split_of.get(own), **names))
     labelled = {id(one) for one, _, _ in told}
     return entries, [one.text for one in found if id(one) not in labelled]
 

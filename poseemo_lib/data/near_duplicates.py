@@ -44,8 +44,7 @@ class Tracks:
     @classmethod
     def join(cls, some: list["Tracks"]) -> "Tracks":
         """Put tracks one after another."""
-        empty = cls(np.empty(0, np.int32), np.empty(0, np.int8), np.empty((0, SKETCH_SIZE), np.float16))
-        columns = zip(*((one.row, one.person, one.sketch) for one in (empty, *some)), strict=True)
+        columns = zip(*((one.row, one.person, one.sketch) for one in some), strict=True)
         return cls(*map(np.concatenate, columns))
 
 
@@ -88,11 +87,9 @@ def _cosine_basis(n_frames: int) -> np.ndarray:
 def sketch_tracks(clips: list[tuple[int, PoseClip]], directions: np.ndarray) -> Tracks:
     """Sketch the tracks of some clips, given with their row numbers, along the directions of :func:`fit_sketch`."""
     entries = [(row, person, found) for row, clip in clips for person, found in _described(clip)]
-    if not entries:
-        return Tracks.join([])
-    rows, people, descriptors = zip(*entries, strict=True)
-    sketch = (np.array(descriptors) @ directions).astype(np.float16)
-    return Tracks(np.array(rows, np.int32), np.array(people, np.int8), sketch)
+    rows, people = (np.array([entry[i] for entry in entries], kind) for i, kind in enumerate((np.int32, np.int8)))
+    descriptors = np.array([found for *_, found in entries], np.float32).reshape(-1, len(directions))
+    return Tracks(rows, people, (descriptors @ directions).astype(np.float16))
 
 
 def _described(clip: PoseClip) -> Iterator[tuple[int, np.ndarray]]:
@@ -103,12 +100,12 @@ def _described(clip: PoseClip) -> Iterator[tuple[int, np.ndarray]]:
             yield person, descriptor
 
 
-def sample_sketch(dataset: Dataset) -> tuple[np.ndarray, np.ndarray] | None:
-    """Fit the sketch to row groups spread over the dataset; None where no clip shows enough."""
+def sample_sketch(dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """Fit the sketch to row groups spread over the dataset."""
     starts = np.unique(np.linspace(0, max(len(dataset) - ROW_GROUP_CLIPS, 0), _SAMPLE_ROW_GROUPS).astype(int))
     rows = (starts[:, None] + np.arange(ROW_GROUP_CLIPS)).ravel()
     sample = [found for _, clip in dataset.take(rows[rows < len(dataset)]) for _, found in _described(clip)]
-    return fit_sketch(np.array(sample)) if sample else None
+    return fit_sketch(np.array(sample or [np.zeros(2 * _COSINES * N_KEYPOINTS, np.float32)]))
 
 
 def fit_sketch(descriptors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

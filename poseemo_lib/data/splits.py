@@ -24,6 +24,7 @@ import pandas as pd
 
 from poseemo_lib.clips import SPLITS
 from poseemo_lib.data.blocks import (
+    FRACTIONS,
     TEST,
     TRAIN,
     UNUSED,
@@ -49,10 +50,9 @@ def make_split(
     method: str,
     *,
     seed: int = 0,
-    fractions: tuple[float, float, float] = (0.8, 0.1, 0.1),
     fold: str | None = None,
 ) -> pd.Series:
-    """Assign every clip to train, val or test. The order of the rows does not matter.
+    """Assign every clip to train, val or test, about 8 to 1 to 1. The order of the rows does not matter.
 
     Parameters
     ----------
@@ -60,8 +60,6 @@ def make_split(
         What :meth:`poseemo_lib.data.dataset.Dataset.table` returns.
     method : str
         One of :data:`METHODS`.
-    fractions : tuple of float
-        Train, validation, test; met as far as the sizes of the blocks allow.
     fold : str, optional
         For `leave_one_group_out`: the group_id to test.
 
@@ -73,11 +71,14 @@ def make_split(
     Raises
     ------
     UsageError
-        Unknown method or fold, or impossible fractions.
+        Unknown method or fold.
     DatasetError
         This dataset cannot be split this way.
     """
-    _check_call(method, fractions, fold)
+    if method not in METHODS:
+        raise UsageError(f"split method: wanted one of {', '.join(METHODS)}, got {method!r}")
+    if (fold is not None) != (method == "leave_one_group_out"):
+        raise UsageError(f"fold: wanted a group_id with leave_one_group_out and none otherwise, got {fold!r}")
     if table.empty:
         raise DatasetError("wanted clips to split, got an empty dataset")
     order = table["clip_id"].reset_index(drop=True).sort_values().index.to_numpy()
@@ -87,7 +88,7 @@ def make_split(
         raise DatasetError(f"wanted each clip_id once, got {twice.iloc[0]!r} twice")
     rows["label"] = pd.factorize(rows["label"], sort=True)[0]
     rng = np.random.default_rng(seed)
-    splits = _random(rows, fractions, rng) if method == "random" else _by_block(rows, method, fractions, fold, rng)
+    splits = _random(rows, rng) if method == "random" else _by_block(rows, method, fold, rng)
     in_table_order = np.empty_like(splits)
     in_table_order[order] = splits
     names = np.array([*SPLITS, None], dtype=object)
@@ -113,27 +114,18 @@ def split_hash(split: pd.Series) -> str:
     return digest.hexdigest()
 
 
-def _check_call(method: str, fractions, fold) -> None:
-    if method not in METHODS:
-        raise UsageError(f"split method: wanted one of {', '.join(METHODS)}, got {method!r}")
-    if len(fractions) != 3 or not all(f > 0 for f in fractions) or abs(sum(fractions) - 1) > 1e-6:
-        raise UsageError(f"fractions: wanted three positive numbers that add up to 1, got {fractions}")
-    if (fold is not None) != (method == "leave_one_group_out"):
-        raise UsageError(f"fold: wanted a group_id with leave_one_group_out and none otherwise, got {fold!r}")
-
-
-def _random(rows: pd.DataFrame, fractions, rng: np.random.Generator) -> np.ndarray:
+def _random(rows: pd.DataFrame, rng: np.random.Generator) -> np.ndarray:
     splits = np.full(len(rows), TRAIN)
     for label in np.unique(rows["label"]):
         members = rng.permutation(np.flatnonzero(rows["label"] == label))
         # At least one in each split, for a class of three clips or more.
-        n_val, n_test = (max(round(f * members.size), min(1, members.size // 3)) for f in fractions[1:])
+        n_val, n_test = (max(round(f * members.size), min(1, members.size // 3)) for f in FRACTIONS[1:])
         splits[members[:n_test]] = TEST
         splits[members[n_test : n_test + n_val]] = VAL
     return require_all_splits(splits, "clips")
 
 
-def _by_block(rows: pd.DataFrame, method: str, fractions, fold: str | None, rng) -> np.ndarray:
+def _by_block(rows: pd.DataFrame, method: str, fold: str | None, rng) -> np.ndarray:
     """Split the original clips, then let the copies follow."""
     original = (rows["origin"] != "augmented").to_numpy()
     if not original.any():
@@ -141,11 +133,11 @@ def _by_block(rows: pd.DataFrame, method: str, fractions, fold: str | None, rng)
     some, blocks = rows[original], connected_blocks(rows)[original]
     splits = np.full(len(rows), UNUSED)
     if method == "official":
-        splits[original] = _official(some, blocks, fractions, rng)
+        splits[original] = _official(some, blocks, rng)
     elif method == "grouped":
-        splits[original] = deal_blocks(some["label"].to_numpy(), blocks, fractions, rng)
+        splits[original] = deal_blocks(some["label"].to_numpy(), blocks, rng)
     elif method == "neighbours":
-        splits[original] = split_neighbours(some, blocks, fractions, rng)
+        splits[original] = split_neighbours(some, blocks, rng)
     else:
         splits[original] = _leave_out(some, blocks, fold, rng)
     source = family_roots(rows["clip_id"], rows["augmented_from"], ~original)
@@ -157,7 +149,7 @@ def _by_block(rows: pd.DataFrame, method: str, fractions, fold: str | None, rng)
     return splits
 
 
-def _official(rows: pd.DataFrame, blocks: np.ndarray, fractions, rng) -> np.ndarray:
+def _official(rows: pd.DataFrame, blocks: np.ndarray, rng) -> np.ndarray:
     splits = pd.Index(SPLITS).get_indexer(rows["split"])  # unknown or missing: -1, not used
     for split in (TRAIN, TEST):
         if not (splits == split).any():
@@ -165,7 +157,7 @@ def _official(rows: pd.DataFrame, blocks: np.ndarray, fractions, rng) -> np.ndar
                 f"official split: wanted clips marked {SPLITS[split]} in the dataset, got none; use the split grouped"
             )
     if not (splits == VAL).any():
-        fraction = fractions[1] / (fractions[0] + fractions[1])
+        fraction = FRACTIONS[1] / (FRACTIONS[0] + FRACTIONS[1])
         draws = (rng.permutation(blocks.max() + 1) for _ in range(_DRAWS))
         take_validation(splits, rows["label"].to_numpy(), blocks, fraction, draws)
     return splits
@@ -188,11 +180,11 @@ def _leave_out(rows: pd.DataFrame, blocks: np.ndarray, fold: str, rng) -> np.nda
     return splits
 
 
-def split_neighbours(rows: pd.DataFrame, blocks: np.ndarray, fractions, rng: np.random.Generator) -> np.ndarray:
+def split_neighbours(rows: pd.DataFrame, blocks: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Deal blocks of neighbouring clip numbers to train 0, validation 1 and test 2; -1 within `GUARD` of a later split.
 
     `rows` has clip_id, label (codes) and augmented_from. Known `blocks` (N,) are not cut but join the blocks of
-    neighbours that they touch. The fractions hold before clips near a border are left out.
+    neighbours that they touch. The shares of the splits hold before clips near a border are left out.
     """
     place = number_places(rows)
     bins = _bin(place)
@@ -202,7 +194,7 @@ def split_neighbours(rows: pd.DataFrame, blocks: np.ndarray, fractions, rng: np.
             "neighbours split: wanted at least 3 blocks of neighbouring clip numbers that share no known group or "
             f"source, got {joined.max() + 1}; use the split grouped"
         )
-    splits = deal_blocks(rows["label"].to_numpy(), joined, fractions, rng)
+    splits = deal_blocks(rows["label"].to_numpy(), joined, rng)
     split_of_bin = np.full(NEIGHBOUR_BLOCKS, UNUSED)
     split_of_bin[bins] = splits
     nearby = [split_of_bin[_bin(place + shift)] for shift in (-GUARD, GUARD)]

@@ -7,7 +7,7 @@ from pathlib import Path
 from poseemo_lib.clips import PoseClip, clip_faults
 from poseemo_lib.data.dataset import INFO_FILE, Dataset
 from poseemo_lib.data.dataset.format import Fault
-from poseemo_lib.data.formats import READERS, Recording, check_options, find_files, load_reader, reader_options
+from poseemo_lib.data.formats import READERS, Recording, check_options, find_files, read_files, reader_options
 from poseemo_lib.data.formats.guess import DATASET, VIDEO, guess
 from poseemo_lib.errors import DatasetError, FormatError, UsageError
 from poseemo_lib.paths import resolve
@@ -105,12 +105,7 @@ def _relative(path: Path, place: Path) -> str:
 
 
 def _read_keypoints(place: Path, format: str, faults: list[str], options: dict) -> Iterator[InputRecording]:
-    for path in find_files(format, place):
-        try:
-            recordings = load_reader(format).read(path, **options)
-        except FormatError as error:
-            faults.append(str(error))
-            continue
+    for path, recordings in read_files(format, find_files(format, place), options, faults):
         for one in recordings:
             inside = f"/{one.name}" if one.name else ""
             yield InputRecording(_relative(path, place) + inside + one.suffix, one)

@@ -204,7 +204,7 @@ def test_wrong_options_are_the_callers_error(tmp_path, option, value, wanted):
 
 @pytest.mark.parametrize("joint_map", ["poser", {"tail": "Tail"}, {}])
 def test_joint_maps_are_checked(tmp_path, joint_map):
-    with pytest.raises(UsageError, match="joint map: wanted"):
+    with pytest.raises(UsageError, match="joint_map: should be"):
         bvh.read(figure(tmp_path / "a.bvh"), joint_map=joint_map)
 
 

@@ -113,6 +113,15 @@ def test_broken_files_are_listed_and_the_rest_is_written(tmp_path, folder):
     assert report.recordings == 3 and len(report.faults) == 1 and "001.npz: not a sound NumPy file" in report.faults[0]
 
 
+def test_an_empty_recording_of_many_is_named_and_the_rest_is_kept(tmp_path):
+    recordings = [made(seed, name=f"clip{seed}", label="sad") for seed in range(3)]
+    recordings[1].keypoints[...] = (np.nan, np.nan, 0)
+    pyskl.write(recordings, tmp_path / "all.pkl")
+    report = import_dataset("pyskl", tmp_path / "all.pkl", tmp_path / "new", name="x", progress=False)
+    assert report.clips == Counter(sad=2)
+    assert len(report.faults) == 1 and "clip1: wanted a person in at least one frame" in report.faults[0]
+
+
 def test_nothing_is_overwritten(tmp_path, folder):
     convert("npz", folder, "npz", tmp_path / "out")
     before = {path: path.read_bytes() for path in (tmp_path / "out").rglob("*.npz")}
@@ -147,7 +156,7 @@ def test_names_inside_a_file_stay_inside_the_folder(tmp_path):
 
 def test_wrong_calls(tmp_path, folder):
     for source, src, target, options, message in [
-        ("fbx", folder, "npz", {}, "format: wanted dataset or one of bvh, openpose, .*got 'fbx'"),
+        ("fbx", folder, "npz", {}, "format: wanted one of bvh, openpose, .*got 'fbx'"),
         ("npz", folder, "bvh", {}, "format: wanted one of openpose, .*got 'bvh'"),
         ("npz", tmp_path / "none", "npz", {}, "none: wanted a file or folder, found none"),
         ("sleap", folder, "npz", {}, "wanted sleap files, found none"),

@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from poseemo_lib.clips import EMOTIONS, PoseClip, mark_missing
-from poseemo_lib.data.dataset import METADATA_COLUMNS, SCHEMA, Dataset, DatasetInfo, DatasetWriter, clip_digest
+from poseemo_lib.data.dataset import Dataset, DatasetInfo, DatasetWriter
+from poseemo_lib.data.dataset.format import METADATA_COLUMNS, SCHEMA, add_clip
 from poseemo_lib.errors import ClipError, DatasetError, UsageError
 
 INFO = DatasetInfo(name="test", licence="none", recipe={"seed": 0})
@@ -49,7 +50,7 @@ def write(folder, clips, **options):
 
 
 def rows_of(clips):
-    return {clip.clip_id: (clip_digest(clip), *(getattr(clip, n) for n in METADATA_COLUMNS)) for clip in clips}
+    return {clip.clip_id: (add_clip(0, clip), *(getattr(clip, n) for n in METADATA_COLUMNS)) for clip in clips}
 
 
 def test_round_trip_bit_for_bit(tmp_path):
@@ -77,7 +78,7 @@ def test_content_hash_ignores_order_and_sharding_but_no_change(tmp_path):
     moved = clips[7].keypoints.copy()
     seen = np.argwhere(moved[..., 2] > 0)[0]
     moved[tuple(seen)][0] += 1e-3
-    assert clip_digest(clips[0].with_(fps=25, width=np.int64(640))) == clip_digest(clips[0].with_(fps=25.0))
+    assert add_clip(0, clips[0].with_(fps=25, width=np.int64(640))) == add_clip(0, clips[0].with_(fps=25.0))
     for change in ({"keypoints": moved}, {"label": "fear"}, {"fps": 24.0}, {"split": "val"}):
         changed = clips[:7] + [clips[7].with_(**change)] + clips[8:]
         assert write(tmp_path / f"c-{next(iter(change))}", changed).info.content_hash != one
@@ -236,7 +237,7 @@ def test_a_killed_writer_loses_no_finished_shard_and_its_work_is_resumed(tmp_pat
 
 
 def test_long_clips_make_small_row_groups(tmp_path, monkeypatch):
-    monkeypatch.setattr("poseemo_lib.data.dataset.writer.ROW_GROUP_VALUES", 20_000)
+    monkeypatch.setattr("poseemo_lib.data.dataset.format.ROW_GROUP_VALUES", 20_000)
     dataset = write(tmp_path / "data", [make_clip(2 * i, frames=100) for i in range(20)])
     # 100 frames x 1 person x 51 = 5,100 numbers: four clips fill a row group.
     assert pq.ParquetFile(f"{dataset.root}/clips-00000.parquet").num_row_groups == 5

@@ -107,6 +107,6 @@ def test_json_with_a_byte_order_mark_or_in_utf_16(tmp_path):
 
 
 def test_so_many_tracks_that_slots_do_not_fit_are_left_to_be_linked(tmp_path, monkeypatch):
-    monkeypatch.setattr("poseemo_lib.data.formats.frames._MOST_SLOTS", 5)
+    monkeypatch.setattr("poseemo_lib.data.formats.sequences._MOST_SLOTS", 5)
     (found,) = alphapose.read(put(tmp_path / "a.json", [entry(f"{i}.jpg", idx=i + 1) for i in range(4)]))
     assert not found.tracked and found.keypoints.shape == (4, 1, 17, 3)

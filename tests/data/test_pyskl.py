@@ -114,7 +114,7 @@ def test_other_layouts(tmp_path):
     [
         ([], "wanted annotations, got none"),
         (3, "wanted PYSKL's dict with split and annotations, got 3"),
-        ({"images": [], "videos": []}, "got the keys 'images', 'videos'"),
+        ({"images": [], "videos": []}, "got 'images', 'videos'"),
         ({"annotations": [4]}, "annotation 0: wanted a dict, got 4"),
         ([annotation(name="")], "annotation 0: wanted its name under frame_dir"),
         ([annotation(keypoint=[[1, 2]])], "a: wanted an array under keypoint"),
@@ -224,7 +224,7 @@ def test_nested_references_are_not_written_out(tmp_path):
         laugh = [laugh, laugh]
     refused(tmp_path / "a.pkl", pickle.dumps([annotation(name=laugh)]), "wanted its name under frame_dir")
     refused(tmp_path / "a.pkl", pickle.dumps([annotation(total_frames=laugh)]), "total_frames")
-    refused(tmp_path / "a.pkl", pickle.dumps({"x": laugh}), "got the keys 'x'")
+    refused(tmp_path / "a.pkl", pickle.dumps({"x": laugh}), "annotations, got 'x'")
 
 
 def test_damaged_files_give_one_line_or_a_recording(tmp_path):

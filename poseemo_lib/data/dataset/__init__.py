@@ -7,26 +7,8 @@ Read `format` (columns, content hash) first, then `writer` and `reader`; `statis
 `notes` keeps the results of what every run would compute again.
 """
 
-from poseemo_lib.data.dataset.format import (
-    INFO_FILE,
-    METADATA_COLUMNS,
-    ROW_GROUP_CLIPS,
-    SCHEMA,
-    DatasetInfo,
-    Fault,
-    clip_digest,
-)
+from poseemo_lib.data.dataset.format import INFO_FILE, ROW_GROUP_CLIPS, DatasetInfo, Fault
 from poseemo_lib.data.dataset.reader import Dataset
 from poseemo_lib.data.dataset.writer import DatasetWriter
 
-__all__ = [
-    "INFO_FILE",
-    "METADATA_COLUMNS",
-    "ROW_GROUP_CLIPS",
-    "SCHEMA",
-    "Dataset",
-    "DatasetInfo",
-    "DatasetWriter",
-    "Fault",
-    "clip_digest",
-]
+__all__ = ["INFO_FILE", "ROW_GROUP_CLIPS", "Dataset", "DatasetInfo", "DatasetWriter", "Fault"]

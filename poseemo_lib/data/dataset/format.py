@@ -56,47 +56,36 @@ class DatasetInfo(BaseModel):
     shards: dict[str, NonNegativeInt] = Field({}, description="shard file -> number of clips")
 
 
-def info_from_json(text: str) -> tuple[DatasetInfo | None, str]:
-    """Read a `dataset.json`: its content and an empty text, or None and what is wrong with it."""
+def info_from_json(text: str) -> DatasetInfo:
+    """Read a `dataset.json`; ValueError says what is wrong with it."""
+    raw = json.loads(text)
+    version = raw.get("format_version", FORMAT_VERSION) if isinstance(raw, dict) else FORMAT_VERSION
+    # Before the fields are checked: a newer format may have fields that this version does not know.
+    if isinstance(version, int) and version > FORMAT_VERSION:
+        raise ValueError(f"wanted format {FORMAT_VERSION} or older, got {version}; a newer poseemo reads it")
     try:
-        raw = json.loads(text)
-        version = raw.get("format_version", FORMAT_VERSION) if isinstance(raw, dict) else FORMAT_VERSION
-        # Before the fields are checked: a newer format may have fields that this version does not know.
-        if isinstance(version, int) and version > FORMAT_VERSION:
-            return None, f"wanted format {FORMAT_VERSION} or older, got {version}; a newer poseemo reads it"
         info = DatasetInfo.model_validate_json(text)
-    except json.JSONDecodeError as error:
-        return None, f"not valid JSON: {error}"
     except ValidationError as error:
         faults = [f"{'.'.join(map(str, one['loc'])) or 'content'}: {one['msg']}" for one in error.errors()]
-        return None, "; ".join(faults)
-    if info.n_clips != sum(info.shards.values()):
-        return None, f"wanted n_clips to be the sum over the shards, {sum(info.shards.values())}, got {info.n_clips}"
-    return info, ""
+        raise ValueError("; ".join(faults)) from None
+    if info.n_clips != (n := sum(info.shards.values())):
+        raise ValueError(f"wanted n_clips to be the sum over the shards, {n}, got {info.n_clips}")
+    return info
 
 
-def clip_digest(clip: PoseClip) -> int:
-    """SHA-256 of everything in a clip, as an integer."""
+def add_clip(total: int, clip: PoseClip) -> int:
+    """Add a clip to a content hash: the sum of the SHA-256 of everything in each clip, modulo 2**256.
+
+    A sum needs constant memory and depends neither on the order of the clips nor on the shards (Bellare and Micciancio
+    1997, "A new paradigm for collision-free hashing", AdHash).
+    """
     # The types of the columns, so that a clip with fps=30 has the digest of the 30.0 that is read back.
     fields = [clip.clip_id, clip.label, clip.split, clip.source_id, clip.group_id, clip.origin, clip.augmented_from]
     fields += [float(clip.fps), int(clip.width), int(clip.height), *clip.keypoints.shape]
     # One bit pattern for NaN, so that equal clips have equal bytes.
     keypoints = np.where(np.isnan(clip.keypoints), np.float32(np.nan), clip.keypoints).astype("<f4", copy=False)
-    return int.from_bytes(hashlib.sha256(json.dumps(fields).encode() + keypoints.tobytes()).digest(), "big")
-
-
-def add_digests(total: int, digest: int) -> int:
-    """Add a clip to a content hash: the sum of the clips' SHA-256 modulo 2**256.
-
-    A sum needs constant memory and depends neither on the order of the clips nor on the shards (Bellare and Micciancio
-    1997, "A new paradigm for collision-free hashing", AdHash).
-    """
-    return (total + digest) % 2**256
-
-
-def hash_text(total: int) -> str:
-    """Write a content hash as 64 hexadecimal digits."""
-    return f"{total:064x}"
+    digest = hashlib.sha256(json.dumps(fields).encode() + keypoints.tobytes()).digest()
+    return (total + int.from_bytes(digest, "big")) % 2**256
 
 
 def short_hash(text: str) -> bytes:

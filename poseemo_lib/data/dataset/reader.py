@@ -9,20 +9,7 @@ import pyarrow.parquet as pq
 from fsspec.implementations.local import LocalFileSystem
 
 from poseemo_lib.clips import PoseClip, check_clip, clip_faults
-from poseemo_lib.data.dataset.format import (
-    INFO_FILE,
-    METADATA_COLUMNS,
-    ROW_GROUP_CLIPS,
-    SCHEMA,
-    DatasetInfo,
-    Fault,
-    add_digests,
-    clip_digest,
-    hash_text,
-    info_from_json,
-    short_hash,
-    to_clips,
-)
+from poseemo_lib.data.dataset import format as layout
 from poseemo_lib.errors import ClipError, DatasetError
 from poseemo_lib.paths import open_place
 from poseemo_lib.text import first_line
@@ -52,21 +39,20 @@ class Dataset:
                 f"{self.info.n_clips} clips; run the command that made it again"
             )
 
-    def _read_info(self) -> DatasetInfo:
-        path = f"{self.root}/{INFO_FILE}"
+    def _read_info(self) -> layout.DatasetInfo:
+        path = f"{self.root}/{layout.INFO_FILE}"
         try:
             with self.fs.open(path, "r", encoding="utf-8") as file:
-                info, fault = info_from_json(file.read())
+                return layout.info_from_json(file.read())
         except (FileNotFoundError, NotADirectoryError):
             raise DatasetError(
-                f"{self.root}: wanted a dataset (a folder with {INFO_FILE}), found none; "
+                f"{self.root}: wanted a dataset (a folder with {layout.INFO_FILE}), found none; "
                 "make one with `poseemo synth`, `import` or `extract`, which goes on where it was stopped"
             ) from None
-        except (OSError, UnicodeDecodeError) as error:
+        except OSError as error:
             raise DatasetError(f"{path}: cannot be read: {first_line(error)}") from None
-        if info is None:
-            raise DatasetError(f"{path}: damaged: {fault}")
-        return info
+        except ValueError as error:
+            raise DatasetError(f"{path}: damaged: {error}") from None
 
     def __len__(self) -> int:
         return self.info.n_clips
@@ -84,23 +70,23 @@ class Dataset:
             # (apache/arrow issue 34314); Arrow's own file is safe.
             local = isinstance(self.fs, LocalFileSystem)
             with pa.OSFile(path) if local else self.fs.open(path, "rb") as file, pq.ParquetFile(file) as shard:
-                missing = [field for field in SCHEMA.names if field not in shard.schema_arrow.names]
+                missing = [field for field in layout.SCHEMA.names if field not in shard.schema_arrow.names]
                 if missing:
-                    wanted = ", ".join(SCHEMA.names)
+                    wanted = ", ".join(layout.SCHEMA.names)
                     raise DatasetError(f"{path}: wanted the columns {wanted}, missing {', '.join(missing)}")
                 n_rows, wanted = shard.metadata.num_rows, self.info.shards[name]
                 if n_rows != wanted:
                     raise DatasetError(f"{path}: wanted {wanted} clips, got {n_rows}")
                 yield shard
         except FileNotFoundError:
-            raise DatasetError(f"{path}: wanted the shard that {INFO_FILE} names, found no file") from None
+            raise DatasetError(f"{path}: wanted the shard that {layout.INFO_FILE} names, found no file") from None
         except (pa.ArrowException, OSError) as error:
             raise DatasetError(f"{path}: truncated or damaged shard: {first_line(error)}") from None
 
     def _shard_batches(self, name: str, columns, rows=None, start: int = 0) -> Iterator[tuple[int, pa.RecordBatch]]:
         """Yield (number of its first row, batch) for the row groups that hold one of `rows`, or for all."""
         # Every column may be null here, so that a null of another writer becomes the fault of a clip.
-        schema = pa.schema([(column, _READ_TYPES.get(column, SCHEMA.field(column).type)) for column in columns])
+        schema = pa.schema([(column, _READ_TYPES.get(column, layout.SCHEMA.field(column).type)) for column in columns])
         with self._open_shard(name) as shard:
             if "keypoints" not in columns:
                 # Small: the whole shard at once.
@@ -110,16 +96,16 @@ class Dataset:
             for group in range(shard.num_row_groups):
                 stop = start + shard.metadata.row_group(group).num_rows
                 if rows is None or np.searchsorted(rows, start) < np.searchsorted(rows, stop):
-                    for batch in shard.iter_batches(ROW_GROUP_CLIPS, row_groups=[group], columns=schema.names):
+                    for batch in shard.iter_batches(layout.ROW_GROUP_CLIPS, row_groups=[group], columns=schema.names):
                         yield start, batch.select(schema.names).cast(schema)
                         start += batch.num_rows
                 start = stop
 
     def table(self):
         """Everything but the keypoints, as a pandas DataFrame in the order of the dataset."""
-        shards = (self._shard_batches(name, METADATA_COLUMNS) for name in self.info.shards)
+        shards = (self._shard_batches(name, layout.METADATA_COLUMNS) for name in self.info.shards)
         batches = [batch for shard in shards for _, batch in shard]
-        schema = pa.schema([(name, SCHEMA.field(name).type) for name in METADATA_COLUMNS])
+        schema = pa.schema([(name, layout.SCHEMA.field(name).type) for name in layout.METADATA_COLUMNS])
         return pa.Table.from_batches(batches, schema=schema).to_pandas()
 
     def clips(self, where=None) -> Iterator[PoseClip]:
@@ -132,8 +118,8 @@ class Dataset:
         """
         for name in self.info.shards:
             path = f"{self.root}/{name}"
-            for _, batch in self._shard_batches(name, SCHEMA.names):
-                for clip in to_clips(batch, path):
+            for _, batch in self._shard_batches(name, layout.SCHEMA.names):
+                for clip in layout.to_clips(batch, path):
                     if where is None or where(clip.clip_id):
                         yield self._sound(clip, path)
 
@@ -145,22 +131,24 @@ class Dataset:
             path = f"{self.root}/{name}"
             wanted = rows[np.searchsorted(rows, first) : np.searchsorted(rows, first + n_clips)]
             if wanted.size:
-                for start, batch in self._shard_batches(name, SCHEMA.names, wanted, first):
+                for start, batch in self._shard_batches(name, layout.SCHEMA.names, wanted, first):
                     inside = wanted[(wanted >= start) & (wanted < start + batch.num_rows)]
-                    for row, clip in zip(inside, to_clips(batch.take(pa.array(inside - start)), path), strict=True):
+                    for row, clip in zip(
+                        inside, layout.to_clips(batch.take(pa.array(inside - start)), path), strict=True
+                    ):
                         yield int(row), self._sound(clip, path)
             first += n_clips
 
-    def _sound(self, clip: PoseClip | Fault, path: str) -> PoseClip:
-        if isinstance(clip, Fault):
+    def _sound(self, clip: PoseClip | layout.Fault, path: str) -> PoseClip:
+        if isinstance(clip, layout.Fault):
             raise ClipError(f"{clip}; `poseemo inspect` lists every fault")
         return check_clip(clip, self.classes, path, self.info.synthetic)
 
-    def faults(self) -> Iterator[Fault]:
+    def faults(self) -> Iterator[layout.Fault]:
         """Stream everything that is wrong: see :meth:`scan`."""
-        return (item for item in self.scan() if isinstance(item, Fault))
+        return (item for item in self.scan() if isinstance(item, layout.Fault))
 
-    def scan(self) -> Iterator[PoseClip | Fault]:
+    def scan(self) -> Iterator[PoseClip | layout.Fault]:
         """Stream every clip without a fault, and a Fault for everything that is wrong.
 
         Wrong are shards that are missing or damaged, faulty clips, a `clip_id` that is taken, a copy of a clip that
@@ -172,35 +160,35 @@ class Dataset:
         for name in self.info.shards:
             path = f"{self.root}/{name}"
             for clip in self.scan_shard(name):
-                faults = [clip] if isinstance(clip, Fault) else self._faults_of(clip, path, seen)
-                seen.add(short_hash(clip.clip_id or ""))
+                faults = [clip] if isinstance(clip, layout.Fault) else self._faults_of(clip, path, seen)
+                seen.add(layout.short_hash(clip.clip_id or ""))
                 sound = sound and not faults
                 yield from faults or (clip,)
                 if not faults:
-                    total = add_digests(total, clip_digest(clip))
+                    total = layout.add_clip(total, clip)
                     if clip.augmented_from is not None:
-                        copies.append((short_hash(clip.augmented_from), path, clip.clip_id))
+                        copies.append((layout.short_hash(clip.augmented_from), path, clip.clip_id))
         if not sound:
             return
-        found, wanted = hash_text(total), self.info.content_hash
+        found, wanted = f"{total:064x}", self.info.content_hash
         if found != wanted:
             message = f"wanted the content hash {wanted}, got {found}: clips were changed"
-            yield Fault(f"{self.root}/{INFO_FILE}", "", message)
+            yield layout.Fault(f"{self.root}/{layout.INFO_FILE}", "", message)
         for source, path, clip_id in copies:
             if source not in seen:
-                yield Fault(path, clip_id, "augmented_from: wanted a clip of this dataset, got none of that id")
+                yield layout.Fault(path, clip_id, "augmented_from: wanted a clip of this dataset, got none of that id")
 
-    def scan_shard(self, name: str) -> Iterator[PoseClip | Fault]:
+    def scan_shard(self, name: str) -> Iterator[PoseClip | layout.Fault]:
         """Stream the clips of a shard, unchecked, with a Fault for what cannot be read."""
         path = f"{self.root}/{name}"
         try:
-            for _, batch in self._shard_batches(name, SCHEMA.names):
-                yield from to_clips(batch, path)
+            for _, batch in self._shard_batches(name, layout.SCHEMA.names):
+                yield from layout.to_clips(batch, path)
         except DatasetError as error:
-            yield Fault(path, "", str(error).removeprefix(f"{path}: "))
+            yield layout.Fault(path, "", str(error).removeprefix(f"{path}: "))
 
-    def _faults_of(self, clip: PoseClip, path: str, seen: set[bytes]) -> list[Fault]:
+    def _faults_of(self, clip: PoseClip, path: str, seen: set[bytes]) -> list[layout.Fault]:
         messages = clip_faults(clip, self.classes, self.info.synthetic)
-        if isinstance(clip.clip_id, str) and short_hash(clip.clip_id) in seen:
+        if isinstance(clip.clip_id, str) and layout.short_hash(clip.clip_id) in seen:
             messages.append("wanted a clip_id of its own, got one that is taken")
-        return [Fault(path, clip.clip_id or "", message) for message in messages]
+        return [layout.Fault(path, clip.clip_id or "", message) for message in messages]

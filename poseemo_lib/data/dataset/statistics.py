@@ -35,13 +35,14 @@ def measure_clip(keypoints: np.ndarray, fps: float, height: int) -> dict[str, fl
     there = seen.any(-1)  # (T, M)
     n_people = there.sum(1)
     xy = np.where(seen[..., None], keypoints[..., :2], np.nan)
-    torso = torso_length(xy)
+    torso, missing = torso_length(xy), ~seen[there]
+    shares = {part: missing[:, list(joints)].mean() if len(missing) else np.nan for part, joints in PARTS.items()}
     return {
         "fps": float(fps),
         "seconds": len(keypoints) / fps,
         "nobody": float((n_people == 0).mean()),
         "second_person": float((n_people > 1).mean()),
-        **{f"missing_{part}": _mean(~seen[there][:, list(joints)]) for part, joints in PARTS.items()},
+        **{f"missing_{part}": float(share) for part, share in shares.items()},
         "torso": float(np.fmax.reduce(torso)),
         "torso_share": float(np.fmax.reduce(torso)) / height,
         "confidence": _median(keypoints[..., 2][seen]),
@@ -91,7 +92,3 @@ def _speeds(xy: np.ndarray, torso: np.ndarray) -> np.ndarray:
 def _median(values: np.ndarray) -> float:
     values = values[np.isfinite(values)]
     return float(np.quantile(values, 0.5)) if values.size else float("nan")
-
-
-def _mean(values: np.ndarray) -> float:
-    return float(values.mean()) if values.size else float("nan")

@@ -1,6 +1,5 @@
 """Writing a dataset: clips one by one into shards that appear whole or not at all."""
 
-import uuid
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 
@@ -8,20 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from poseemo_lib.clips import PoseClip, check_clip
-from poseemo_lib.data.dataset.format import (
-    INFO_FILE,
-    ROW_GROUP_CLIPS,
-    ROW_GROUP_VALUES,
-    SCHEMA,
-    SHARD_CLIPS,
-    TEXT_COLUMNS,
-    DatasetInfo,
-    add_digests,
-    clip_digest,
-    hash_text,
-    short_hash,
-    to_batch,
-)
+from poseemo_lib.data.dataset import format as layout
 from poseemo_lib.data.dataset.reader import Dataset
 from poseemo_lib.errors import ClipError, DatasetError, UsageError
 from poseemo_lib.paths import open_place
@@ -47,7 +33,7 @@ class DatasetWriter:
         The folder cannot be written to, or what is to be continued is damaged.
     """
 
-    def __init__(self, url, info: DatasetInfo, *, shard_clips: int = SHARD_CLIPS, resume: bool = False):
+    def __init__(self, url, info: layout.DatasetInfo, *, shard_clips: int = layout.SHARD_CLIPS, resume: bool = False):
         self.fs, self.root = open_place(url)
         self.shard_clips = shard_clips
         fresh = {"created": datetime.now(UTC).isoformat(timespec="seconds"), "shards": {}, "n_clips": 0}
@@ -56,9 +42,10 @@ class DatasetWriter:
         self._hash = 0
         self._rows: list[PoseClip] = []
         self._n_values = 0
-        self._shard: _OpenShard | None = None
+        self._shard: pq.ParquetWriter | None = None
+        self._n_shard = 0
         self._failed = False
-        if self.fs.exists(f"{self.root}/{INFO_FILE}"):
+        if self.fs.exists(f"{self.root}/{layout.INFO_FILE}"):
             self._continue(resume)
         with self._write_errors():
             self.fs.makedirs(self.root, exist_ok=True)
@@ -85,8 +72,8 @@ class DatasetWriter:
             self._add(clip)
 
     def _add(self, clip: PoseClip) -> None:
-        self._ids.add(short_hash(clip.clip_id))
-        self._hash = add_digests(self._hash, clip_digest(clip))
+        self._ids.add(layout.short_hash(clip.clip_id))
+        self._hash = layout.add_clip(self._hash, clip)
 
     @contextmanager
     def _write_errors(self):
@@ -99,7 +86,7 @@ class DatasetWriter:
 
     def written(self, clip_id: str) -> bool:
         """Tell whether a clip of that id is in the dataset."""
-        return short_hash(clip_id) in self._ids
+        return layout.short_hash(clip_id) in self._ids
 
     def write(self, clip: PoseClip, where: str = "") -> None:
         """Check and add one clip; `where` is the file that it came from, for messages.
@@ -114,18 +101,29 @@ class DatasetWriter:
         self._add(clip)
         self._rows.append(clip)
         self._n_values += clip.keypoints.size
-        if len(self._rows) == ROW_GROUP_CLIPS or self._n_values >= ROW_GROUP_VALUES:
+        if len(self._rows) == layout.ROW_GROUP_CLIPS or self._n_values >= layout.ROW_GROUP_VALUES:
             self._flush_rows()
+
+    @property
+    def _shard_name(self) -> str:
+        return f"clips-{len(self.info.shards):05d}.parquet"
 
     def _flush_rows(self) -> None:
         if not self._rows:
             return
         with self._write_errors():
             if self._shard is None:
-                self._shard = _OpenShard(self.fs, self.root, f"clips-{len(self.info.shards):05d}.parquet")
-            self._shard.write(to_batch(self._rows))
+                # Bytes of equal significance side by side compress; dictionaries of float values do not.
+                encoding = {"keypoints.list.item": "BYTE_STREAM_SPLIT"}
+                form = {"compression": "zstd", "compression_level": 1, "use_dictionary": list(layout.TEXT_COLUMNS)}
+                place = f"{self.root}/{_TEMPORARY}{self._shard_name}"
+                self._shard = pq.ParquetWriter(
+                    place, layout.SCHEMA, filesystem=self.fs, column_encoding=encoding, **form
+                )
+            self._shard.write_batch(layout.to_batch(self._rows))
+        self._n_shard += len(self._rows)
         self._rows, self._n_values = [], 0
-        if self._shard.n_clips >= self.shard_clips:
+        if self._n_shard >= self.shard_clips:
             self._close_shard()
 
     def _close_shard(self) -> None:
@@ -133,29 +131,35 @@ class DatasetWriter:
             return
         with self._write_errors():
             self._shard.close()
-        self.info.shards[self._shard.name] = self._shard.n_clips
-        self.info.n_clips += self._shard.n_clips
-        self._shard = None
+            self._put(self._shard_name)
+        self.info.shards[self._shard_name] = self._n_shard
+        self.info.n_clips += self._n_shard
+        self._shard, self._n_shard = None, 0
         # Here the hash covers exactly the clips of the finished shards: the rows held back were just flushed.
         self._write_info(complete=False)
 
+    def _put(self, name: str) -> None:
+        self.fs.mv(f"{self.root}/{_TEMPORARY}{name}", f"{self.root}/{name}")
+
     def _write_info(self, complete: bool) -> None:
         self.info.complete = complete
-        self.info.content_hash = hash_text(self._hash)
-        temporary = f"{self.root}/{_TEMPORARY}{uuid.uuid4().hex}.json"
+        self.info.content_hash = f"{self._hash:064x}"
         with self._write_errors():
-            with self.fs.open(temporary, "w", encoding="utf-8") as file:
+            with self.fs.open(f"{self.root}/{_TEMPORARY}{layout.INFO_FILE}", "w", encoding="utf-8") as file:
                 file.write(self.info.model_dump_json(indent=2) + "\n")
-            self.fs.mv(temporary, f"{self.root}/{INFO_FILE}")
+            self._put(layout.INFO_FILE)
 
-    def close(self, complete: bool = True) -> DatasetInfo:
+    def close(self, complete: bool = True) -> layout.DatasetInfo:
         """Write what is still held and `dataset.json`; return its content. After a failed write, only tidy up."""
         if not self._failed:
             self._flush_rows()
             self._close_shard()
             self._write_info(complete)
         elif self._shard is not None:
-            self._shard.abandon()
+            with suppress(OSError, ValueError, pa.ArrowException):
+                self._shard.close()
+            with suppress(OSError):
+                self.fs.rm_file(f"{self.root}/{_TEMPORARY}{self._shard_name}")
         return self.info
 
     def __enter__(self) -> "DatasetWriter":
@@ -164,37 +168,3 @@ class DatasetWriter:
     def __exit__(self, error, *_) -> None:
         # After an error of the caller the clips written so far are kept, but the dataset does not count as complete.
         self.close(complete=error is None)
-
-
-class _OpenShard:
-    """A shard under its temporary name, until it is closed."""
-
-    def __init__(self, fs, root: str, name: str):
-        self.fs, self.name, self.n_clips = fs, name, 0
-        self.final = f"{root}/{name}"
-        self.temporary = f"{root}/{_TEMPORARY}{uuid.uuid4().hex}-{name}"
-        self.file = fs.open(self.temporary, "wb")
-        # Bytes of equal significance side by side compress; dictionaries of float values do not.
-        self.writer = pq.ParquetWriter(
-            self.file,
-            SCHEMA,
-            compression="zstd",
-            compression_level=1,
-            use_dictionary=list(TEXT_COLUMNS),
-            column_encoding={"keypoints.list.item": "BYTE_STREAM_SPLIT"},
-        )
-
-    def write(self, batch: pa.RecordBatch) -> None:
-        self.writer.write_batch(batch)
-        self.n_clips += batch.num_rows
-
-    def close(self) -> None:
-        self.writer.close()
-        self.file.close()
-        self.fs.mv(self.temporary, self.final)
-
-    def abandon(self) -> None:
-        """Give up a shard that cannot be written."""
-        for step in (self.writer.close, self.file.close, lambda: self.fs.rm_file(self.temporary)):
-            with suppress(OSError, ValueError, pa.ArrowException):
-                step()

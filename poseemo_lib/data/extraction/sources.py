@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from poseemo_lib.data.labelling import Entry, Found, find_path, match_found
+from poseemo_lib.data.labelling import Entry, find_path, match_found
 from poseemo_lib.errors import UsageError
 from poseemo_lib.video.frames import VIDEO_SUFFIXES
 
@@ -109,7 +109,7 @@ def _read_list(src: Path, label_map: Mapping[str, str], split: str | None) -> li
             raise UsageError(f"{src}: line {number}: wanted a path and a label, got {got!r}")
         name = Path(row["path"]).with_suffix("").as_posix()
         known = {"label": row["label"], "split": row.get("split") or None}
-        found.append(Found(src.parent / row["path"], row["path"], name, **known))
+        found.append(Entry(src.parent / row["path"], row["path"], name, **known))
     for entry, (_, row) in zip(match_found(found, None, label_map, split)[0], rows, strict=True):
         source = row.get("source") or entry.source_id
         entries.append(replace(entry, source_id=source, group_id=row.get("group") or source))

@@ -4,7 +4,7 @@ Read first `npz` (the shortest format) and `shared` (what all formats use). A fo
 
 - ``read(path, *, option=default, ...) -> list of Recording``: the recordings in a file, or in a folder of frames: one,
   or its views, or several, each with a ``name``. A faulty file is a :class:`~poseemo_lib.errors.FormatError`, a wrong
-  option a :class:`~poseemo_lib.errors.UsageError`.
+  option a :class:`~poseemo_lib.errors.UsageError`. If a file holds many, a faulty one may be an error in the list.
 - ``find(src) -> list of Path``, only if a recording is not simply a file with one of the endings below.
 
 and, unless it is only read,
@@ -21,14 +21,14 @@ To add a format: write the module, and add its line to :data:`READERS`.
 
 import importlib
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 
-from poseemo_lib.errors import UsageError
+from poseemo_lib.errors import FormatError, UsageError
 
 # Format, which is its module's name -> the endings of its files. Several formats may share one: see `guess`.
 READERS = {
@@ -52,9 +52,8 @@ WRITERS = tuple(name for name in READERS if name != "bvh")
 class Recording:
     """One recording from one viewpoint."""
 
-    keypoints: (
-        np.ndarray
-    )  # (T, P, 17, 3), float32: COCO-17 of P people, in pixels with confidence; missing: NaN, NaN, 0
+    # (T, P, 17, 3), float32: COCO-17 of P people, in pixels with confidence; missing: NaN, NaN, 0
+    keypoints: np.ndarray
     fps: float
     width: int  # of the picture, pixels
     height: int
@@ -108,6 +107,20 @@ def find_files(format: str, src: str | Path) -> list[Path]:
     if not found:
         raise UsageError(f"{src}: wanted {format} files, found none")
     return found
+
+
+def read_files(
+    format: str, paths: Iterable[Path], options: Mapping, faults: list[str]
+) -> Iterator[tuple[Path, list[Recording]]]:
+    """Yield each file with its recordings; `faults` gets a line for every file or recording that cannot be read."""
+    for path in paths:
+        try:
+            found = load_reader(format).read(path, **options)
+        except FormatError as error:
+            found = [error]
+        faults += [str(one) for one in found if isinstance(one, FormatError) and str(one) not in faults]
+        if sound := [one for one in found if isinstance(one, Recording)]:
+            yield path, sound
 
 
 def files_under(src: str | Path, *endings: str) -> list[Path]:

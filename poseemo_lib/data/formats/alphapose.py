@@ -21,28 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from poseemo_lib.data.formats import Recording
-from poseemo_lib.data.formats.frames import (
-    arrange,
-    boxes,
-    check_spread,
-    mean_scores,
-    seen_people,
-    shortest,
-    split_number,
-    unique_names,
-    without_ending,
-)
-from poseemo_lib.data.formats.shared import (
-    Fps,
-    Side,
-    in_words,
-    load_json,
-    make_recording,
-    mark_unseen,
-    numbers,
-    with_options,
-)
+from poseemo_lib.data.formats import Recording, sequences, shared
 from poseemo_lib.errors import FormatError
 from poseemo_lib.files import write_text
 from poseemo_lib.skeleton import JOINT_NAMES, to_coco17
@@ -57,39 +36,42 @@ MANY = True
 _LAYOUTS = {17: "coco17", 26: "halpe26", 133: "coco17", 136: "halpe26"}
 
 
-@with_options
-def read(path, *, fps: Fps = 25.0, width: Side = None, height: Side = None) -> list[Recording]:
+@shared.with_options
+def read(path, *, fps: shared.Fps = 25.0, width: shared.Side = None, height: shared.Side = None) -> list[Recording]:
     """Read one file: a recording for each name that images share up to a number, in the order of the list."""
-    return read_results(load_json(path), path, fps, width, height)
+    return read_results(shared.load_json(path), path, fps, width, height)
 
 
-def read_results(content, path, fps: Fps, width: Side, height: Side) -> list[Recording]:
+def read_results(content, path, fps: shared.Fps, width: shared.Side, height: shared.Side) -> list[Recording]:
     """Turn a parsed list of results into recordings; see :func:`read`."""
     if not isinstance(content, list) or not content:
-        raise FormatError(f"{path}: wanted a list of results with image_id and keypoints, got {in_words(content)}")
+        got = shared.in_words(content)
+        raise FormatError(f"{path}: wanted a list of results with image_id and keypoints, got {got}")
     poses = _stack([_keypoints(entry, f"{path}: entry {i}") for i, entry in enumerate(content)], path)
     ids = [_first(entry.get("idx")) for entry in content]
     ids = ids if any(ids) else [None] * len(ids)
-    recordings = []
     groups = _by_clip([entry["image_id"] for entry in content], path)
-    for clip, members in groups.items():
+
+    def recording(group: tuple[str, list]) -> Recording:
+        clip, members = group
         where = path if len(groups) == 1 else f"{path}: {clip}"
         frames = [frame for _, frame in members]
-        check_spread(frames, where)
+        sequences.check_spread(frames, where)
         # The frames of a video are named `0.jpg`, `1.jpg`, ...
         from_video = re.fullmatch(r"(0|[1-9][0-9]*)\.jpg", str(content[members[0][0]]["image_id"]))
         people = [(frame, poses[row], ids[row]) for row, frame in members]
-        keypoints, tracked = arrange(people, 0 if from_video else min(frames), max(frames))
+        keypoints, tracked = sequences.arrange(people, 0 if from_video else min(frames), max(frames))
         name = clip if len(groups) > 1 else None
-        recordings.append(make_recording(keypoints, where, fps, width, height, tracked=tracked, name=name))
-    return recordings
+        return shared.make_recording(keypoints, where, fps, width, height, tracked=tracked, name=name)
+
+    return shared.keep_sound(groups.items(), recording)
 
 
 def _keypoints(entry, where: str) -> np.ndarray:
     if not isinstance(entry, dict) or not isinstance(entry.get("image_id"), str | int):
-        got = ", ".join(entry) if isinstance(entry, dict) else in_words(entry)
+        got = ", ".join(entry) if isinstance(entry, dict) else shared.in_words(entry)
         raise FormatError(f"{where}: wanted an object with image_id and keypoints, got {got or 'an empty one'}")
-    values = numbers(entry.get("keypoints"), f"{where}: keypoints")
+    values = shared.numbers(entry.get("keypoints"), f"{where}: keypoints")
     if len(values) % 3 or len(values) // 3 not in _LAYOUTS:
         wanted = " or ".join(f"{3 * count}" for count in _LAYOUTS)
         raise FormatError(f"{where}: wanted {wanted} values, got {len(values)} ({len(values) / 3:g} joints)")
@@ -103,7 +85,7 @@ def _stack(values: list[np.ndarray], path) -> np.ndarray:
         raise FormatError(f"{path}: wanted one number of joints in all entries, got {', '.join(map(str, counts))}")
     layout = _LAYOUTS[counts[0]]
     body = np.stack(values).reshape(len(values), -1, 3)[:, : len(JOINT_NAMES[layout])]
-    return to_coco17(mark_unseen(body, path), layout)
+    return to_coco17(shared.mark_unseen(body, path), layout)
 
 
 def _first(value):
@@ -115,7 +97,7 @@ def _first(value):
 
 def _by_clip(images: list, path) -> dict[str, list[tuple[int, int]]]:
     """Name without number -> row and frame number of each of its people."""
-    split = {image: split_number(without_ending(str(image))) for image in images}
+    split = {image: sequences.split_number(sequences.without_ending(str(image))) for image in images}
     if len({(clip, number or 0) for clip, number in split.values()}) < len(split):
         raise FormatError(f"{path}: wanted one image for each frame number, got two of one number")
     groups = defaultdict(list)
@@ -127,14 +109,17 @@ def _by_clip(images: list, path) -> dict[str, list[tuple[int, int]]]:
 
 def write(recordings: list[Recording], path) -> None:
     """Write recordings into one JSON file; images are named as a video's, `0.jpg`, and of several `name_0.jpg`."""
-    names = [""] if len(recordings) == 1 else [f"{name}_" for name in unique_names(recordings)]
+    names = [""] if len(recordings) == 1 else [f"{name}_" for name in sequences.unique_names(recordings)]
     entries = [entry for name, each in zip(names, recordings, strict=True) for entry in _entries(each, name)]
     write_text(Path(path), json.dumps(entries))
 
 
 def _entries(recording: Recording, name: str) -> list[dict]:
-    frames, slots, poses = seen_people(recording)
-    values, scores, box = (shortest(a) for a in (poses.reshape(len(poses), -1), mean_scores(poses), boxes(poses)))
+    frames, slots, poses = sequences.seen_people(recording)
+    values, scores, box = (
+        sequences.shortest(a)
+        for a in (poses.reshape(len(poses), -1), sequences.mean_scores(poses), sequences.boxes(poses))
+    )
     return [
         {"image_id": f"{name}{frame}.jpg", "category_id": 1, "keypoints": values[i], "score": scores[i], "box": box[i]}
         | ({"idx": slot + 1} if recording.tracked else {})

@@ -26,7 +26,7 @@ from pydantic import Field
 from poseemo_lib.data.formats import Recording
 from poseemo_lib.data.formats.cameras import place_cameras, project, to_y_up
 from poseemo_lib.data.formats.shared import read_text, with_options
-from poseemo_lib.errors import FormatError, UsageError
+from poseemo_lib.errors import FormatError
 from poseemo_lib.skeleton import COCO_KEYPOINTS, JOINT, MOCAP_JOINTS
 
 _NUMBER = r"[^\s{}]+"
@@ -59,7 +59,7 @@ class Motion:
 
 
 def parse_bvh(path) -> Motion:
-    """Parse a BVH file; FormatError where it is not one, or is damaged or truncated."""
+    """Parse a BVH file; FormatError if it is not one, or is damaged or truncated."""
     text = read_text(path)
     if not text.lstrip().upper().startswith("HIERARCHY"):
         raise FormatError(f"{path}: not a BVH file: wanted HIERARCHY first, got {text.strip()[:20]!r}")
@@ -151,7 +151,7 @@ def joint_positions(motion: Motion, positions: str = "replace") -> np.ndarray:
 
 
 def _look_up(names: Sequence[str], preset: Mapping[str, Sequence[str]]) -> dict[str, int]:
-    """COCO keypoint -> index of its joint in the file, for those that are there."""
+    """Return COCO keypoint -> index of its joint in the file, for the joints that the file has."""
     index: dict[str, int] = {}
     for i, name in enumerate(names):
         index.setdefault(_PREFIX.sub("", name.strip().lower()), i)
@@ -170,18 +170,10 @@ def map_joints(names: Sequence[str], joint_map: str | Mapping[str, str | Sequenc
     ------
     FormatError
         A keypoint of the map is not in the file.
-    UsageError
-        There is no such preset, or a key of the mapping is not a COCO keypoint.
     """
     if isinstance(joint_map, str):
-        if joint_map not in ("auto", *MOCAP_JOINTS):
-            raise UsageError(f"joint map: wanted auto, {', '.join(MOCAP_JOINTS)} or a mapping, got {joint_map!r}")
         maps = MOCAP_JOINTS if joint_map == "auto" else {joint_map: MOCAP_JOINTS[joint_map]}
     else:
-        unknown = ", ".join(key for key in joint_map if key not in JOINT)
-        if unknown or not joint_map:
-            wanted = f"keys among {', '.join(COCO_KEYPOINTS)}"
-            raise UsageError(f"joint map: wanted {wanted}, got {unknown or 'none'}")
         maps = {"own": {key: [value] if isinstance(value, str) else value for key, value in joint_map.items()}}
     name, found = max(((key, _look_up(names, preset)) for key, preset in maps.items()), key=lambda item: len(item[1]))
     lost = [f"{key} ({' or '.join(maps[name][key])})" for key in maps[name] if key not in found]
@@ -189,6 +181,9 @@ def map_joints(names: Sequence[str], joint_map: str | Mapping[str, str | Sequenc
         own = ", ".join(joint for joint in names if not joint.endswith("_end"))
         raise FormatError(f"joint map {name!r}: no joint for {', '.join(lost)}; the file's joints are {own}")
     return found
+
+
+_JointMap = dict[Literal[COCO_KEYPOINTS], str | list[str]]
 
 
 def _all_within(low: float, high: float):
@@ -200,7 +195,7 @@ def _all_within(low: float, high: float):
 def read(
     path,
     *,
-    joint_map: str | Mapping[str, str | Sequence[str]] = "auto",
+    joint_map: Literal["auto", *MOCAP_JOINTS] | Annotated[_JointMap, Field(min_length=1)] = "auto",
     positions: Literal["replace", "add"] = "replace",
     up: Literal["auto", "x", "y", "z", "-x", "-y", "-z"] = "auto",
     views: Annotated[int, Field(ge=1)] = 8,

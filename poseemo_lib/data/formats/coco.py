@@ -25,30 +25,7 @@ from pathlib import Path
 
 import numpy as np
 
-from poseemo_lib.data.formats import Recording
-from poseemo_lib.data.formats.frames import (
-    arrange,
-    boxes,
-    check_spread,
-    flags_to_confidence,
-    seen_people,
-    shortest,
-    split_number,
-    unique_names,
-    without_ending,
-)
-from poseemo_lib.data.formats.shared import (
-    Fps,
-    Side,
-    in_words,
-    load_json,
-    make_recording,
-    match_names,
-    numbers,
-    own_told,
-    pick_named,
-    with_options,
-)
+from poseemo_lib.data.formats import Recording, sequences, shared
 from poseemo_lib.errors import FormatError
 from poseemo_lib.files import write_text
 from poseemo_lib.skeleton import COCO_KEYPOINTS, EDGES
@@ -59,30 +36,32 @@ MANY = True
 _MOST_APART = 30  # numbers of the frames of one recording, on average
 
 
-@with_options
-def read(path, *, fps: Fps = None, width: Side = None, height: Side = None) -> list[Recording]:
+@shared.with_options
+def read(path, *, fps: shared.Fps = None, width: shared.Side = None, height: shared.Side = None) -> list[Recording]:
     """Read one annotation file: a recording for each video or image, named where there are several."""
-    content = load_json(path)
+    content = shared.load_json(path)
     images, annotations = _table(content, "images", path), _table(content, "annotations", path)
     category, names = _joints(content, path)
     people = [a for a in annotations if "keypoints" in a and not a.get("iscrowd") and a.get("category_id") == category]
     poses = _poses(people, names, path)
     rows = _rows_by_image(people, poses, images, path)
     videos = {str(video.get("id")): video for video in content.get("videos") or [] if isinstance(video, dict)}
-    groups = [(name, frames) for name, frames in _groups(images, path) if any(_rows(rows, i) for i in frames.values())]
+    groups = [
+        (name, frames) for name, frames in _groups(images, path) if any(rows[str(i.get("id"))] for i in frames.values())
+    ]
     if not groups:
         raise FormatError(f"{path}: wanted a person in at least one image, got none in {len(images)} images")
     recordings = []
     for name, frames in groups:
         where = f"{path}: {name}" if len(groups) > 1 else path
-        shown = [(frame, row) for frame, image in frames.items() for row in _rows(rows, image)]
+        shown = [(frame, row) for frame, image in frames.items() for row in rows[str(image.get("id"))]]
         seen = [(frame, poses[row], people[row].get("track_id")) for frame, row in shown]
-        keypoints, tracked = arrange(seen, min(frames), max(frames))
+        keypoints, tracked = sequences.arrange(seen, min(frames), max(frames))
         video = videos.get(name, {})
         told = {"fps": video.get("fps"), **{side: _side(frames, side, where) for side in ("width", "height")}}
-        told |= own_told(video)
-        own_name = name if len(groups) > 1 else None
-        recordings.append(make_recording(keypoints, where, fps, width, height, told, tracked=tracked, name=own_name))
+        told |= shared.own_told(video)
+        more = {"tracked": tracked, "name": name if len(groups) > 1 else None}
+        recordings.append(shared.make_recording(keypoints, where, fps, width, height, told, **more))
     return recordings
 
 
@@ -90,7 +69,7 @@ def _table(content, key: str, path) -> list[dict]:
     found = content.get(key) if isinstance(content, dict) else None
     if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
         hint = "; a list of results is read as alphapose" if isinstance(content, list) else ""
-        got = in_words(content) if found is None else f"{key}: {in_words(found)} that are not all objects"
+        got = shared.in_words(content) if found is None else f"{key}: {shared.in_words(found)} that are not all objects"
         raise FormatError(f"{path}: wanted COCO's images and annotations, got {got}{hint}")
     return found
 
@@ -102,7 +81,7 @@ def _joints(content: dict, path) -> tuple[int, list[str]]:
     if len(listed) != 1:
         raise FormatError(f"{path}: wanted the joints' names in categories[].keypoints, got them {len(listed)} times")
     names = [str(name) for name in listed[0]["keypoints"]]
-    match_names(names, path)
+    shared.match_names(names, path)
     return listed[0].get("id"), names
 
 
@@ -116,12 +95,12 @@ def _poses(people: list[dict], names: list[str], path) -> np.ndarray:
             scores[row] = _exactly(person["scores"], len(names), f"{where}: scores")
     visible = values[..., 2]
     plain = np.isnan(scores) | (visible <= 0)
-    values[..., 2] = np.where(plain, flags_to_confidence(visible), scores)
-    return pick_named(values, names, path)
+    values[..., 2] = np.where(plain, sequences.flags_to_confidence(visible), scores)
+    return shared.pick_named(values, names, path)
 
 
 def _exactly(values, wanted: int, where: str) -> np.ndarray:
-    array = numbers(values, where)
+    array = shared.numbers(values, where)
     if len(array) != wanted:
         raise FormatError(f"{where}: wanted {wanted} values for the joints that categories name, got {len(array)}")
     return array
@@ -140,23 +119,20 @@ def _rows_by_image(people: list[dict], poses: np.ndarray, images: list[dict], pa
     return rows
 
 
-def _rows(rows: dict[str, list[int]], image: dict) -> list[int]:
-    return rows.get(str(image.get("id")), [])
-
-
 def _groups(images: list[dict], path) -> list[tuple[str, dict[int, dict]]]:
     """Sort images into recordings: name, and images by frame number."""
-    shared = defaultdict(list)
+    grouped = defaultdict(list)
     for image in images:
         video = image.get("vid_id", image.get("video_id"))
-        shared[("name", split_number(_stem(image))[0]) if video is None else ("video", str(video))].append(image)
+        key = ("name", sequences.split_number(_stem(image))[0]) if video is None else ("video", str(video))
+        grouped[key].append(image)
     groups = []
-    for (kind, name), members in shared.items():
+    for (kind, name), members in grouped.items():
         frames = _frame_numbers(members)
         if kind == "video":
             if frames is None:
                 raise FormatError(f"{path}: video {name}: wanted a frame number of its own for each image")
-            check_spread(frames, f"{path}: video {name}")
+            sequences.check_spread(frames, f"{path}: video {name}")
             groups.append((name, dict(zip(frames, members, strict=True))))
         elif frames is not None and _is_sequence(members, frames):
             groups.append((name.strip("/") or "images", dict(zip(frames, members, strict=True))))
@@ -166,12 +142,12 @@ def _groups(images: list[dict], path) -> list[tuple[str, dict[int, dict]]]:
 
 
 def _stem(image: dict) -> str:
-    return without_ending(str(image.get("file_name") or image.get("id")))
+    return sequences.without_ending(str(image.get("file_name") or image.get("id")))
 
 
 def _frame_numbers(images: list[dict]) -> list[int] | None:
     """Return a number for each image, by name or else by `frame_id`; none where they are not all different."""
-    by_name = [split_number(_stem(image))[1] for image in images]
+    by_name = [sequences.split_number(_stem(image))[1] for image in images]
     for found in (by_name, [image.get("frame_id") for image in images]):
         if all(type(each) is int for each in found) and len(set(found)) == len(found):
             return found
@@ -195,7 +171,7 @@ def write(recordings: list[Recording], path) -> None:
     person = {"supercategory": "person", "id": 1, "name": "person", "keypoints": [*COCO_KEYPOINTS]}
     person |= {"skeleton": [[a + 1, b + 1] for a, b in EDGES]}
     content = {"categories": [person], "videos": [], "images": [], "annotations": []}
-    for name, recording in zip(unique_names(recordings), recordings, strict=True):
+    for name, recording in zip(sequences.unique_names(recordings), recordings, strict=True):
         size = {"width": recording.width, "height": recording.height}
         told = {key: getattr(recording, key) for key in ("label", "split") if getattr(recording, key)}
         content["videos"].append({"id": name, "fps": recording.fps} | size | told)
@@ -210,15 +186,15 @@ def write(recordings: list[Recording], path) -> None:
 
 
 def _annotations(recording: Recording, first_image: int, first: int) -> list[dict]:
-    frames, slots, poses = seen_people(recording)
-    scores, values = poses[..., 2], poses * [1, 1, 0]
+    frames, slots, poses = sequences.seen_people(recording)
+    box, scores, values = sequences.boxes(poses), poses[..., 2], poses * [1, 1, 0]
     values[..., 2] = 2 * (scores > 0)
-    box = boxes(poses)
-    keypoints, shown, bbox = shortest(values.reshape(len(poses), -1)), shortest(scores), shortest(box)
-    area, seen = shortest(box[:, 2] * box[:, 3]), (scores > 0).sum(-1).tolist()
+    columns = (values.reshape(len(poses), -1), scores, box, box[:, 2] * box[:, 3])
+    counts = (frames + first_image).tolist(), slots.tolist(), (scores > 0).sum(-1).tolist()
+    columns = zip(*counts, *map(sequences.shortest, columns), strict=True)
     return [
-        {"id": first + i, "image_id": image, "category_id": 1, "keypoints": keypoints[i], "scores": shown[i]}
-        | {"num_keypoints": seen[i], "bbox": bbox[i], "area": area[i], "iscrowd": 0}
+        {"id": i, "image_id": image, "category_id": 1, "keypoints": keypoints, "scores": shown}
+        | {"num_keypoints": seen, "bbox": bbox, "area": area, "iscrowd": 0}
         | ({"track_id": slot} if recording.tracked else {})
-        for i, (image, slot) in enumerate(zip((frames + first_image).tolist(), slots.tolist(), strict=True))
+        for i, (image, slot, seen, keypoints, shown, bbox, area) in enumerate(columns, start=first)
     ]

@@ -16,17 +16,8 @@ from typing import Literal
 
 import numpy as np
 
-from poseemo_lib.data.formats import Recording
+from poseemo_lib.data.formats import Recording, shared
 from poseemo_lib.data.formats.npz import load_arrays, told_value
-from poseemo_lib.data.formats.shared import (
-    Fps,
-    Side,
-    check_seen,
-    make_recording,
-    mark_unseen,
-    told_number,
-    with_options,
-)
 from poseemo_lib.errors import FormatError, UsageError
 from poseemo_lib.skeleton import from_coco17, to_coco17
 
@@ -37,16 +28,16 @@ _LANDMARKS = 33
 _FARTHEST_SHARE = 3.0
 
 
-@with_options
+@shared.with_options
 def read(
     path,
     *,
     units: Literal["auto", "parts", "pixels"] = "auto",
     third: Literal["auto", "z", "visibility"] = "auto",
     tracked: bool = False,
-    fps: Fps = None,
-    width: Side = None,
-    height: Side = None,
+    fps: shared.Fps = None,
+    width: shared.Side = None,
+    height: shared.Side = None,
 ) -> list[Recording]:
     """Read one file: a list of one recording.
 
@@ -55,16 +46,15 @@ def read(
     several people, each keeps one slot.
     """
     arrays = load_arrays(path)
-    keypoints = mark_unseen(to_coco17(_landmarks(_pick(arrays, path), third), "blazepose33"), path)
-    check_seen(keypoints, path)
+    keypoints = shared.mark_unseen(to_coco17(_landmarks(_pick(arrays, path), third), "blazepose33"), path)
     told = {name: told_value(arrays, name) for name in ("fps", "width", "height")}
-    if units == "parts" or (units == "auto" and np.nanmax(np.abs(keypoints[..., :2])) <= _FARTHEST_SHARE):
-        size = width or told_number(told, "width", path), height or told_number(told, "height", path)
+    if units == "parts" or (units == "auto" and not (np.abs(keypoints[..., :2]) > _FARTHEST_SHARE).any()):
+        size = width or shared.told_number(told, "width", path), height or shared.told_number(told, "height", path)
         if None in size:
             raise UsageError(f"{path}: x and y are shares of the picture: give the options width and height")
         keypoints[..., :2] *= size
     tracked = tracked or keypoints.shape[1] == 1
-    return [make_recording(keypoints, path, fps, width, height, told, tracked=tracked)]
+    return [shared.make_recording(keypoints, path, fps, width, height, told, tracked=tracked)]
 
 
 def _pick(arrays: dict[str, np.ndarray], path) -> np.ndarray:

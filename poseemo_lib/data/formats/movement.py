@@ -13,16 +13,7 @@ Source: `movement.validators.datasets.ValidPosesInputs` of movement 0.15 (BSD-3-
 
 import numpy as np
 
-from poseemo_lib.data.formats import Recording
-from poseemo_lib.data.formats.shared import (
-    LARGEST,
-    Fps,
-    Side,
-    make_recording,
-    own_told,
-    pick_named,
-    with_options,
-)
+from poseemo_lib.data.formats import Recording, shared
 from poseemo_lib.errors import FormatError, extra
 from poseemo_lib.skeleton import COCO_KEYPOINTS
 from poseemo_lib.text import first_line
@@ -34,8 +25,8 @@ _SINGULAR = {"keypoint": "keypoints", "individual": "individuals"}
 _MOST_SPREAD = 100  # frames for each one given: more are a sign that the times are not times
 
 
-@with_options
-def read(path, *, fps: Fps = None, width: Side = None, height: Side = None) -> list[Recording]:
+@shared.with_options
+def read(path, *, fps: shared.Fps = None, width: shared.Side = None, height: shared.Side = None) -> list[Recording]:
     """Read one file: a list of one recording. Times that are left out are frames in which nobody was seen.
 
     `fps` is used only where the file does not say it, since the file's times follow from its rate; `width` and
@@ -43,13 +34,13 @@ def read(path, *, fps: Fps = None, width: Side = None, height: Side = None) -> l
     """
     dataset = _load(path)
     told = {key: _number(dataset.attrs.get(key)) for key in ("fps", "width", "height")}
-    told |= own_told(dataset.attrs)
+    told |= shared.own_told(dataset.attrs)
     fps = told["fps"] or fps or 25.0
     values = np.concatenate([_values(dataset, "position"), _confidence(dataset, path)], -1)
-    poses = pick_named(values, [str(name) for name in dataset["keypoints"].values], path)
+    poses = shared.pick_named(values, [str(name) for name in dataset["keypoints"].values], path)
     keypoints = _in_time(poses, dataset, fps, path)
     tracked = not np.array_equal(dataset.attrs.get("tracked", 1), 0)
-    return [make_recording(keypoints, path, fps, width, height, told, tracked=tracked)]
+    return [shared.make_recording(keypoints, path, fps, width, height, told, tracked=tracked)]
 
 
 def _load(path):
@@ -65,8 +56,8 @@ def _load(path):
         with xarray.open_dataset(path, engine="h5netcdf", decode_times=False) as dataset:
             dataset = dataset.rename({old: new for old, new in _SINGULAR.items() if old in dataset.dims})
             _check(dataset, path)
-            if dataset.nbytes > LARGEST:
-                raise FormatError(f"{path}: wanted poses of at most {LARGEST} bytes, got {dataset.nbytes}")
+            if dataset.nbytes > shared.LARGEST:
+                raise FormatError(f"{path}: wanted poses of at most {shared.LARGEST} bytes, got {dataset.nbytes}")
             return dataset.load()
     except FormatError:
         raise

@@ -14,25 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from poseemo_lib.data.formats import Recording
-from poseemo_lib.data.formats.frames import (
-    arrange,
-    find_frames,
-    frame_files,
-    new_folder,
-    seen_people,
-    shortest,
-)
-from poseemo_lib.data.formats.shared import (
-    Fps,
-    Side,
-    in_words,
-    load_json,
-    make_recording,
-    mark_unseen,
-    numbers,
-    with_options,
-)
+from poseemo_lib.data.formats import Recording, sequences, shared
 from poseemo_lib.errors import FormatError
 from poseemo_lib.files import write_text
 from poseemo_lib.skeleton import from_coco17, to_coco17
@@ -49,31 +31,31 @@ _KEYS = ("pose_keypoints_2d", "pose_keypoints")
 
 
 def find(src) -> list[Path]:
-    """List the recordings under a folder; see :func:`poseemo_lib.data.formats.frames.find_frames`."""
-    return find_frames(src, _ENDING)
+    """List the recordings under a folder; see :func:`poseemo_lib.data.formats.sequences.find_frames`."""
+    return sequences.find_frames(src, _ENDING)
 
 
-@with_options
-def read(path, *, fps: Fps = 25.0, width: Side = None, height: Side = None) -> list[Recording]:
+@shared.with_options
+def read(path, *, fps: shared.Fps = 25.0, width: shared.Side = None, height: shared.Side = None) -> list[Recording]:
     """Read the frames of one recording, a folder of frames, folder / name (see :func:`find`) or a frame: a list of one.
 
     Give `width` and `height` if positions are to be divided by them: the smallest picture differs between recordings.
     """
     path = Path(path)
-    files = frame_files(path, _ENDING)
+    files = sequences.frame_files(path, _ENDING)
     if not files:
         raise FormatError(f"{path}: wanted files named *{_ENDING}, found none")
     people = [(number, *person) for number, file in files.items() for person in _read_people(file)]
-    keypoints, tracked = arrange(people, min(files), max(files))
-    return [make_recording(keypoints, path, fps, width, height, tracked=tracked)]
+    keypoints, tracked = sequences.arrange(people, min(files), max(files))
+    return [shared.make_recording(keypoints, path, fps, width, height, tracked=tracked)]
 
 
 def _read_people(path) -> list[tuple[np.ndarray, int | None]]:
     """Return the pose (17, 3) and the id of each person of one frame."""
-    content = load_json(path)
+    content = shared.load_json(path)
     people = content.get("people") if isinstance(content, dict) else None
     if not isinstance(people, list):
-        raise FormatError(f"{path}: wanted OpenPose's list of people, got {in_words(content)}")
+        raise FormatError(f"{path}: wanted OpenPose's list of people, got {shared.in_words(content)}")
     return [(_pose(person, f"{path}: person {i}"), _person_id(person)) for i, person in enumerate(people)]
 
 
@@ -82,7 +64,7 @@ def _pose(person, where: str) -> np.ndarray:
     count = len(values) if isinstance(values, list) else 0
     if count not in _LAYOUTS:
         raise FormatError(f"{where}: wanted 75 (BODY_25) or 54 (COCO-18) values, got {count}")
-    return to_coco17(mark_unseen(numbers(values, where).reshape(-1, 3), where), _LAYOUTS[count])
+    return to_coco17(shared.mark_unseen(shared.numbers(values, where).reshape(-1, 3), where), _LAYOUTS[count])
 
 
 def _person_id(person: dict) -> int | None:
@@ -94,11 +76,11 @@ def _person_id(person: dict) -> int | None:
 def write(recordings: list[Recording], path) -> None:
     """Write one recording as a folder of frames; UsageError where the folder holds frames already."""
     [recording] = recordings
-    folder = new_folder(path, _ENDING)
-    frames, slots, poses = seen_people(recording)
+    folder = sequences.new_folder(path, _ENDING)
+    frames, slots, poses = sequences.seen_people(recording)
     values = from_coco17(poses, "body25")
     values[values[..., 2] <= 0] = 0
-    rows = shortest(values.reshape(len(values), -1))
+    rows = sequences.shortest(values.reshape(len(values), -1))
     people = [[] for _ in recording.keypoints]
     for frame, slot, row in zip(frames, slots.tolist(), rows, strict=True):
         people[frame].append({"person_id": [slot if recording.tracked else -1], "pose_keypoints_2d": row})

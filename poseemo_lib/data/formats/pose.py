@@ -15,16 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from poseemo_lib.data.formats import Recording
-from poseemo_lib.data.formats.shared import (
-    Fps,
-    Side,
-    make_recording,
-    match_names,
-    pick_named,
-    read_bytes,
-    with_options,
-)
+from poseemo_lib.data.formats import Recording, shared
 from poseemo_lib.errors import FormatError, extra
 from poseemo_lib.skeleton import COCO_KEYPOINTS, EDGES
 from poseemo_lib.text import first_line
@@ -39,27 +30,29 @@ _NOT_IN_PIXELS = ("POSE_WORLD_LANDMARKS", "pose_keypoints_3d")
 _LARGEST_SIDE = 65535
 
 
-@with_options
-def read(path, *, tracked: bool = False, fps: Fps = None, width: Side = None, height: Side = None) -> list[Recording]:
+@shared.with_options
+def read(
+    path, *, tracked: bool = False, fps: shared.Fps = None, width: shared.Side = None, height: shared.Side = None
+) -> list[Recording]:
     """Read one file: a list of one recording. `tracked`: of several people, each keeps one slot."""
     pose = _load(path)
     header, body = pose.header, pose.body
     first, names = _body_component(header, path)
     joints = slice(first, first + len(names))
     joined = np.concatenate([np.ma.getdata(body.data)[:, :, joints, :2], body.confidence[:, :, joints, None]], -1)
-    keypoints = pick_named(joined, names, path)
+    keypoints = shared.pick_named(joined, names, path)
     # The shortest number that is the file's float32. A side of 0 is one that the file does not know.
     told = {"fps": float(str(np.float32(body.fps)))}
     told |= {side: getattr(header.dimensions, side) or None for side in ("width", "height")}
     tracked = tracked or keypoints.shape[1] == 1
-    return [make_recording(keypoints, path, fps, width, height, told, tracked=tracked)]
+    return [shared.make_recording(keypoints, path, fps, width, height, told, tracked=tracked)]
 
 
 def _load(path):
     with extra("pose-format", "formats"):
         from pose_format import Pose
         from pose_format.pose_header import PoseHeaderCache
-    data = read_bytes(path)
+    data = shared.read_bytes(path)
     try:
         PoseHeaderCache.clear_cache()
         pose = Pose.read(data)
@@ -78,7 +71,7 @@ def _body_component(header, path) -> tuple[int, list[str]]:
     for component in header.components:
         if component.name not in _NOT_IN_PIXELS:
             with suppress(FormatError):
-                match_names(component.points, path)
+                shared.match_names(component.points, path)
                 return first, component.points
         first += len(component.points)
     got = ", ".join(component.name for component in header.components) or "none"

@@ -23,9 +23,8 @@ from typing import Literal
 import numpy as np
 
 from poseemo_lib.clips import EMOTIONS, SPLITS
-from poseemo_lib.data.formats import Recording
+from poseemo_lib.data.formats import Recording, shared
 from poseemo_lib.data.formats.plain_pickle import as_array, load_plain
-from poseemo_lib.data.formats.shared import Fps, Side, in_words, make_recording, mark_unseen, with_options
 from poseemo_lib.errors import FormatError, UsageError
 from poseemo_lib.skeleton import JOINT_NAMES, to_coco17
 
@@ -38,7 +37,7 @@ _LAYOUTS = {17: "coco17", 18: "coco18", 26: "halpe26", 133: "coco17"}
 _SPLIT = re.compile(r"(?P<before>.*?)_?(?P<split>train|val|test)(ing|id|idation)?(?P<after>\d*)", re.IGNORECASE)
 
 
-@with_options
+@shared.with_options
 def read(
     path,
     *,
@@ -46,9 +45,9 @@ def read(
     protocol: str | None = None,
     layout: Literal[tuple(JOINT_NAMES)] | None = None,
     tracked: bool = True,
-    fps: Fps = None,
-    width: Side = None,
-    height: Side = None,
+    fps: shared.Fps = None,
+    width: shared.Side = None,
+    height: shared.Side = None,
 ) -> list[Recording]:
     """Read one file: a recording for each annotation, named by its ``frame_dir``.
 
@@ -72,20 +71,22 @@ def read(
     annotations, splits, known = _contents(load_plain(path), path)
     split_of = _split_table(splits, protocol, path)
     names = list(classes) if classes is not None else known
-    left, recordings = Path(path).stat().st_size, []
-    for i, annotation in enumerate(annotations):
+    arrays = [as_array(one.get("keypoint")) for one in annotations if isinstance(one, dict)]
+    if sum(array.nbytes for array in arrays if array is not None) > Path(path).stat().st_size:
+        raise FormatError(f"{path}: annotations share arrays, and claim more than the file holds")
+
+    def recording(numbered: tuple[int, object]) -> Recording:
+        i, annotation = numbered
         name = _name(annotation, f"{path}: annotation {i}")
         where = f"{path}: {name if name.isprintable() else repr(name)}"
         keypoints = _keypoints(annotation, layout, where)
-        left -= as_array(annotation["keypoint"]).nbytes
-        if left < 0:  # annotations may share an array
-            raise FormatError(f"{where}: its arrays and those before claim more than the file holds")
         label = _label(annotation.get("label"), names, where)
         told = {"fps": annotation.get("fps"), "label": label, "split": split_of.get(name)}
         size = _size(annotation.get("img_shape"), where) or (width, height)
         own = annotation.get("tracked", tracked)
-        recordings.append(make_recording(keypoints, where, fps, *size, told, tracked=bool(own), name=name))
-    return recordings
+        return shared.make_recording(keypoints, where, fps, *size, told, tracked=bool(own), name=name)
+
+    return shared.keep_sound(enumerate(annotations), recording)
 
 
 def _contents(content, path) -> tuple[list, dict, list[str] | None]:
@@ -94,13 +95,13 @@ def _contents(content, path) -> tuple[list, dict, list[str] | None]:
         content = {"annotations": content}
     annotations = content.get("annotations") if isinstance(content, dict) else None
     if not isinstance(annotations, list):
-        got = f"the keys {', '.join(map(in_words, content))}" if isinstance(content, dict) else in_words(content)
+        got = ", ".join(map(shared.in_words, content if isinstance(content, dict) else [content]))
         raise FormatError(f"{path}: wanted PYSKL's dict with split and annotations, got {got[:200]}")
     if not annotations:
         raise FormatError(f"{path}: wanted annotations, got none")
     splits, classes = content.get("split") or {}, content.get("classes")
     if not isinstance(splits, dict) or not isinstance(classes, list | None):
-        raise FormatError(f"{path}: wanted a dict as split and a list as classes, got {in_words(splits)}")
+        raise FormatError(f"{path}: wanted a dict as split and a list as classes, got {shared.in_words(splits)}")
     return annotations, splits, classes
 
 
@@ -134,10 +135,10 @@ def _texts(values, where: str) -> list[str]:
 
 def _name(annotation, where: str) -> str:
     if not isinstance(annotation, dict):
-        raise FormatError(f"{where}: wanted a dict, got {in_words(annotation)}")
+        raise FormatError(f"{where}: wanted a dict, got {shared.in_words(annotation)}")
     name = annotation.get("frame_dir", annotation.get("filename"))
     if not isinstance(name, str) or not name:
-        raise FormatError(f"{where}: wanted its name under frame_dir, got {in_words(name)}")
+        raise FormatError(f"{where}: wanted its name under frame_dir, got {shared.in_words(name)}")
     return name
 
 
@@ -155,9 +156,9 @@ def _keypoints(annotation: dict, layout: str | None, where: str) -> np.ndarray:
         raise FormatError(f"{where}: keypoint_score: wanted {xy.shape[:3]}, got {score.shape}")
     frames = annotation.get("total_frames", xy.shape[1])
     if frames != xy.shape[1]:
-        raise FormatError(f"{where}: wanted total_frames as in keypoint, {xy.shape[1]}, got {in_words(frames)}")
+        raise FormatError(f"{where}: wanted total_frames as in keypoint, {xy.shape[1]}, got {shared.in_words(frames)}")
     score = (xy != 0).any(-1) if score is None else score  # without scores, what is not at 0, 0 has confidence 1
-    return _coco17(mark_unseen(np.concatenate([xy, score[..., None]], -1).swapaxes(0, 1), where), layout, where)
+    return _coco17(shared.mark_unseen(np.concatenate([xy, score[..., None]], -1).swapaxes(0, 1), where), layout, where)
 
 
 def _coco17(keypoints: np.ndarray, layout: str | None, where: str) -> np.ndarray:
@@ -179,7 +180,7 @@ def _size(value, where: str) -> tuple[int, int] | None:
     array = as_array(value)
     pair = value[:2] if isinstance(value, list | tuple) else () if array is None else array.ravel()[:2].tolist()
     if len(pair) != 2 or not all(type(v) in (int, float) and 1 <= v <= 100_000 for v in pair):
-        raise FormatError(f"{where}: img_shape: wanted (height, width), 1 to 100000, got {in_words(value)}")
+        raise FormatError(f"{where}: img_shape: wanted (height, width), 1 to 100000, got {shared.in_words(value)}")
     return int(pair[1]), int(pair[0])
 
 
@@ -189,7 +190,7 @@ def _label(value, names: list[str] | None, where: str) -> str | None:
     if value is None or (isinstance(value, str) and value):
         return value
     if type(value) is not int or value < 0:
-        raise FormatError(f"{where}: label: wanted one number or word, got {in_words(value)}")
+        raise FormatError(f"{where}: label: wanted one number or word, got {shared.in_words(value)}")
     if names is None:
         return str(value)
     if value >= len(names):
@@ -197,7 +198,7 @@ def _label(value, names: list[str] | None, where: str) -> str | None:
     return names[value]
 
 
-@with_options
+@shared.with_options
 def write(recordings: list[Recording], path, *, classes: Sequence[str] | None = None) -> None:
     """Write recordings into one `.pkl` file.
 

@@ -4,7 +4,7 @@ import functools
 import inspect
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from numbers import Real
 from pathlib import Path
 from typing import Annotated
@@ -101,12 +101,6 @@ def mark_unseen(values: np.ndarray, where) -> np.ndarray:
         return mark_missing(values)
 
 
-def check_seen(keypoints: np.ndarray, where) -> None:
-    """Raise :class:`FormatError` if no joint is seen in any frame."""
-    if not (keypoints[..., 2] > 0).any():
-        raise FormatError(f"{where}: wanted a person in at least one frame, got none in {len(keypoints)} frames")
-
-
 def make_recording(
     keypoints: np.ndarray, where, fps: Fps, width: Side, height: Side, told: Mapping | None = None, **more
 ) -> Recording:
@@ -115,7 +109,8 @@ def make_recording(
     `told` may hold the file's ``fps``, ``width``, ``height``, ``label`` and ``split``; `more` are other fields of the
     recording. FormatError if nobody is seen, places are not in pixels, or the file says something impossible.
     """
-    check_seen(keypoints, where)
+    if not (keypoints[..., 2] > 0).any():
+        raise FormatError(f"{where}: wanted a person in at least one frame, got none in {len(keypoints)} frames")
     if np.nanmedian(np.abs(keypoints[..., :2])) <= 2:
         hint = "write the file without normalising it (OpenPose: --keypoint_scale 0)"
         raise FormatError(f"{where}: wanted pixels, got coordinates of mostly at most 2; {hint}")
@@ -128,6 +123,19 @@ def make_recording(
     if not isinstance(told.get("label", ""), str) or told.get("split", "val") not in SPLITS:
         raise FormatError(f"{where}: wanted a text as label, and a split among {', '.join(SPLITS)}, got {told}")
     return Recording(keypoints, float(fps), int(width), int(height), **told, **more)
+
+
+def keep_sound(items: Iterable, make: Callable) -> list[Recording | FormatError]:
+    """Make a recording of each item; a faulty one is the error in its place. If all are faulty, raise the first."""
+    found = []
+    for item in items:
+        try:
+            found.append(make(item))
+        except FormatError as error:
+            found.append(error)
+    if all(isinstance(one, FormatError) for one in found):
+        raise found[0]
+    return found
 
 
 def own_told(said: Mapping) -> dict:

@@ -10,7 +10,7 @@ sleap-io is BSD-3-Clause.
 import numpy as np
 
 from poseemo_lib.data.formats import Recording
-from poseemo_lib.data.formats.frames import check_spread
+from poseemo_lib.data.formats.sequences import check_spread
 from poseemo_lib.data.formats.shared import LARGEST, Fps, Side, make_recording, pick_named, with_options
 from poseemo_lib.errors import FormatError, extra
 from poseemo_lib.skeleton import COCO_KEYPOINTS, EDGES

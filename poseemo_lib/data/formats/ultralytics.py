@@ -23,30 +23,8 @@ from pathlib import Path
 
 import numpy as np
 
-from poseemo_lib.data.formats import Recording, files_under
+from poseemo_lib.data.formats import Recording, files_under, sequences, shared
 from poseemo_lib.data.formats.alphapose import read_results
-from poseemo_lib.data.formats.frames import (
-    arrange,
-    boxes,
-    find_frames,
-    flags_to_confidence,
-    frame_files,
-    mean_scores,
-    new_folder,
-    seen_people,
-    shortest,
-)
-from poseemo_lib.data.formats.shared import (
-    Fps,
-    Side,
-    in_words,
-    load_json,
-    make_recording,
-    mark_unseen,
-    numbers,
-    read_text,
-    with_options,
-)
 from poseemo_lib.errors import FormatError, UsageError
 from poseemo_lib.files import write_text
 
@@ -63,7 +41,7 @@ _NO_LABELS = ("classes.txt", "train.txt", "val.txt", "test.txt")  # lists that s
 def find(src) -> list[Path]:
     """List the recordings under a folder: JSON files that hold one or more, and folders of frames or folder / name."""
     whole = [path for path in files_under(src, _JSON) if not _is_frame(path)]
-    frames = find_frames(src, _LABELS, _is_label) + find_frames(src, _JSON, _is_frame)
+    frames = sequences.find_frames(src, _LABELS, _is_label) + sequences.find_frames(src, _JSON, _is_frame)
     return sorted({*whole, *frames})
 
 
@@ -80,8 +58,8 @@ def _is_frame(path: Path) -> bool:
     return re.match(rb"\s*\[\s*(\{|\]\s*$)", start) is not None and b'"image_id"' not in start
 
 
-@with_options
-def read(path, *, fps: Fps = 25.0, width: Side = None, height: Side = None) -> list[Recording]:
+@shared.with_options
+def read(path, *, fps: shared.Fps = 25.0, width: shared.Side = None, height: shared.Side = None) -> list[Recording]:
     """Read what :func:`find` gives, or a single frame.
 
     Returns
@@ -96,15 +74,15 @@ def read(path, *, fps: Fps = 25.0, width: Side = None, height: Side = None) -> l
     """
     path, shares = Path(path), False
     if path.is_file() and path.name.lower().endswith(_JSON):
-        content = load_json(path)
+        content = shared.load_json(path)
         if isinstance(content, list) and content and isinstance(content[0], dict) and "image_id" in content[0]:
             return read_results(content, path, fps, width, height)
         frames = {i: (people, f"{path}: frame {i}") for i, people in enumerate(_frames_of(content, path))}
         people = _from_json(frames)
-    elif frames := frame_files(path, _LABELS, _is_label):
+    elif frames := sequences.frame_files(path, _LABELS, _is_label):
         people, shares = _from_labels(frames, path), True
-    elif files := frame_files(path, _JSON, _is_frame):
-        frames = {i: (_frames_of(load_json(file), file)[0], str(file)) for i, file in files.items()}
+    elif files := sequences.frame_files(path, _JSON, _is_frame):
+        frames = {i: (_frames_of(shared.load_json(file), file)[0], str(file)) for i, file in files.items()}
         people = _from_json(frames)
     else:
         raise FormatError(f"{path}: wanted labels (*{_LABELS}) or results (*{_JSON}), found none")
@@ -115,9 +93,9 @@ def read(path, *, fps: Fps = 25.0, width: Side = None, height: Side = None) -> l
             raise UsageError(f"{path}: x and y are shares of the picture: give the options width and height")
         places *= (width, height)
     poses[(places == 0).all(-1)] = 0
-    people = [(frame, pose, own) for (frame, _, own), pose in zip(people, mark_unseen(poses, path), strict=True)]
-    keypoints, tracked = arrange(people, min(frames), max(frames))
-    return [make_recording(keypoints, path, fps, width, height, tracked=tracked)]
+    people = [(frame, pose, own) for (frame, _, own), pose in zip(people, shared.mark_unseen(poses, path), strict=True)]
+    keypoints, tracked = sequences.arrange(people, min(frames), max(frames))
+    return [shared.make_recording(keypoints, path, fps, width, height, tracked=tracked)]
 
 
 def _frames_of(content, path) -> list[list]:
@@ -126,16 +104,16 @@ def _frames_of(content, path) -> list[list]:
         return [content]
     if isinstance(content, list) and all(isinstance(each, list) for each in content):
         return content
-    raise FormatError(f"{path}: wanted a list of people or a list of such lists, got {in_words(content)}")
+    raise FormatError(f"{path}: wanted a list of people or a list of such lists, got {shared.in_words(content)}")
 
 
 def _person(person, where: str) -> tuple[np.ndarray, int | None]:
     """Return the values (17, 3) of a person, and the track's id or None."""
     found = person.get("keypoints") if isinstance(person, dict) else None
     if not isinstance(found, dict) or not {"x", "y"} <= set(found):
-        got = ", ".join(person) if isinstance(person, dict) else in_words(person)
+        got = ", ".join(person) if isinstance(person, dict) else shared.in_words(person)
         raise FormatError(f"{where}: wanted keypoints with x, y and visible, got {got}; is it a pose model?")
-    columns = [numbers(found[key], f"{where}: {key}") for key in ("x", "y", "visible") if key in found]
+    columns = [shared.numbers(found[key], f"{where}: {key}") for key in ("x", "y", "visible") if key in found]
     if {len(column) for column in columns} != {17}:
         got = ", ".join(str(len(column)) for column in columns)
         raise FormatError(f"{where}: wanted 17 joints in x, y and visible, got {got}")
@@ -163,7 +141,7 @@ def _from_labels(files: dict[int, Path], path) -> list[tuple]:
     lines = np.concatenate(wide)
     people = np.ones((len(lines), 17, 3))
     people[..., :channels] = lines[:, _BOX : _BOX + 17 * channels].reshape(len(lines), 17, channels)
-    people[..., 2] = flags_to_confidence(people[..., 2])
+    people[..., 2] = sequences.flags_to_confidence(people[..., 2])
     ids = lines[:, -1] if count > _BOX + 17 * channels else np.zeros(len(lines))
     ids = ids if ((ids >= 1) & (ids == np.round(ids))).all() else [None] * len(lines)
     at = np.repeat(list(tables), [len(table) for table in wide])
@@ -172,7 +150,7 @@ def _from_labels(files: dict[int, Path], path) -> list[tuple]:
 
 def _label_table(file: Path) -> np.ndarray:
     """Return the lines of a label file as (people, values), float64."""
-    text = read_text(file)
+    text = shared.read_text(file)
     if not text.strip():
         return np.empty((0, 0))
     try:
@@ -192,7 +170,7 @@ def write(recordings: list[Recording], path) -> None:
     text files already.
     """
     [recording], path = recordings, Path(path)
-    frames, slots, poses = seen_people(recording)
+    frames, slots, poses = sequences.seen_people(recording)
     people = [[] for _ in recording.keypoints]
     whole = path.name.lower().endswith(_JSON)
     entries = (_json_people if whole else _label_lines)(poses, slots + 1 if recording.tracked else None, recording)
@@ -201,19 +179,19 @@ def write(recordings: list[Recording], path) -> None:
     if whole:
         write_text(path, json.dumps(people))
         return
-    folder = new_folder(path, _LABELS)
+    folder = sequences.new_folder(path, _LABELS)
     for frame, lines in enumerate(people, start=1):
         write_text(folder / f"frame_{frame}{_LABELS}", "".join(f"{line}\n" for line in lines))
 
 
 def _json_people(poses: np.ndarray, ids: np.ndarray | None, recording: Recording) -> list[dict]:
-    box = boxes(poses)
+    box = sequences.boxes(poses)
     box[:, 2:] += box[:, :2]
-    columns = zip(shortest(poses.swapaxes(1, 2)), shortest(box), shortest(mean_scores(poses)), strict=True)
+    columns = map(sequences.shortest, (poses.swapaxes(1, 2), box, sequences.mean_scores(poses)))
     people = [
         {"name": "person", "class": 0, "confidence": score, "box": dict(zip(("x1", "y1", "x2", "y2"), b, strict=True))}
         | {"keypoints": dict(zip(("x", "y", "visible"), joints, strict=True))}
-        for joints, b, score in columns
+        for joints, b, score in zip(*columns, strict=True)
     ]
     tracks = [{}] * len(people) if ids is None else [{"track_id": track} for track in ids.tolist()]
     return [person | track for person, track in zip(people, tracks, strict=True)]
@@ -222,7 +200,7 @@ def _json_people(poses: np.ndarray, ids: np.ndarray | None, recording: Recording
 def _label_lines(poses: np.ndarray, ids: np.ndarray | None, recording: Recording) -> list[str]:
     """Write people as lines; 9 digits of a share of the picture give back a float32 number of pixels exactly."""
     size = np.array([recording.width, recording.height], np.float64)
-    box = boxes(poses).astype(np.float64)
+    box = sequences.boxes(poses).astype(np.float64)
     centre = (box[:, :2] + box[:, 2:] / 2) / size
     joints = poses.astype(np.float64) / [*size, 1]
     rows = np.concatenate([centre, box[:, 2:] / size, joints.reshape(len(poses), -1)], 1)
