@@ -86,8 +86,8 @@ def test_a_clip_is_mixed_with_another_training_clip_of_its_class_and_group(tiny)
     table = Dataset(tiny).table()
     table["part"] = make_split(table, "grouped", seed=1).to_numpy()
     how = {"split": "grouped", "seed": 1, "target": 1.0, "most": 10, "kinds": KINDS}
-    plan = enhance._plan(Dataset(tiny), table, table.set_index("clip_id")["part"], how)
-    mixed = pd.Series(plan.partners).explode().astype(int).loc[lambda rows: rows >= 0]
+    partners, *_ = enhance._plan(Dataset(tiny), table, table.set_index("clip_id")["part"], how)
+    mixed = pd.Series(partners).explode().astype(int).loc[lambda rows: rows >= 0]
     own, other = table.set_index("clip_id").loc[mixed.index], table.iloc[mixed]
     assert len(mixed) > 20 and (own.index != other["clip_id"]).all() and (other["part"] == "train").all()
     assert all((own[name].to_numpy() == other[name].to_numpy()).all() for name in ("label", "group_id"))

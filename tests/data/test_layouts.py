@@ -55,14 +55,6 @@ def test_middles_are_computed_only_where_both_joints_were_seen():
     assert np.isnan(body[8, :2]).all() and body[8, 2] == 0
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
-def test_another_number_of_joints_is_refused(layout):
-    with pytest.raises(ValueError, match=layout):
-        to_coco17(np.zeros((3, 14, 3)), layout)
-    with pytest.raises(ValueError, match="17"):
-        from_coco17(np.zeros((3, 14, 3)), layout)
-
-
 def test_blazepose_is_mediapipes_own_order():
     landmarks = pytest.importorskip("mediapipe.tasks.python.vision.pose_landmarker").PoseLandmark
     assert tuple(landmark.name.lower() for landmark in landmarks) == JOINT_NAMES["blazepose33"]

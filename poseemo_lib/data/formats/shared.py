@@ -37,13 +37,15 @@ def with_options(function: Callable) -> Callable:
 
     @functools.wraps(function)
     def checked(*args, **options):
-        for key, value in options.items():
+        for key in options.keys() & hints.keys():
             try:
-                options[key] = hints[key].validate_python(value)
+                options[key] = hints[key].validate_python(options[key])
             except ValidationError as error:
                 # "Input should be a valid number, unable to parse string as a number" -> "a valid number"
                 texts = [re.sub("^Input (should be )?|, (unable|got) .*", "", one["msg"]) for one in error.errors()]
-                raise UsageError(f"{key}: should be {' or '.join(dict.fromkeys(texts))}, got {value!r}") from None
+                raise UsageError(
+                    f"{key}: should be {' or '.join(dict.fromkeys(texts))}, got {options[key]!r}"
+                ) from None
         return function(*args, **options)
 
     return checked
