@@ -58,9 +58,7 @@ class Residual(nn.Module):
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """Map x (B, T, D) to (B, T, D)."""
         change = self.branch(x)
-        if self.gate is not None:
-            change = self.gate(change, mask)
-        return self.after(x + change)
+        return self.after(x + (self.gate(change, mask) if self.gate else change))
 
 
 class SqueezeExcitation(nn.Module):

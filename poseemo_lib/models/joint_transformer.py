@@ -14,15 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from poseemo_lib.errors import UsageError
-from poseemo_lib.models.layers import check_choice
-from poseemo_lib.models.people import (
-    PEOPLE_POOLINGS,
-    find_people,
-    merge_frames,
-    patch_embedding,
-    pool_people,
-    streams,
-)
+from poseemo_lib.models.people import PeoplePooling, find_people, merge_frames, patch_embedding, streams
 from poseemo_lib.skeleton import N_KEYPOINTS
 
 _HIDDEN = -1e4  # a score so low that its share is exactly 0 beside any that is seen, and finite if none is
@@ -32,7 +24,7 @@ class JointTransformer(nn.Module):
     """Tokens of a joint over `patch` frames, factorised attention, mean over tokens, pooling over people.
 
     `hidden` is the width of a token, `stream` the input (`people.STREAMS`), `people` the pooling over the people of a
-    window (`people.PEOPLE_POOLINGS`); dropout is applied to the tokens and before the last layer.
+    window (`people.PeoplePooling`); dropout is applied to the tokens and before the last layer.
 
     Raises
     ------
@@ -53,10 +45,10 @@ class JointTransformer(nn.Module):
         dropout: float = 0.1,
     ):
         super().__init__()
-        check_choice("people", people, PEOPLE_POOLINGS)
         if hidden % heads:
             raise UsageError(f"hidden: wanted a multiple of heads, {heads}, got {hidden}")
-        self.patch, self.stream, self.people = patch, stream, people
+        self.patch, self.stream = patch, stream
+        self.pool = PeoplePooling(people)
         self.embed = patch_embedding(stream, patch, hidden)
         self.joint = nn.Parameter(torch.randn(N_KEYPOINTS, hidden))
         self.dropout = nn.Dropout(dropout)
@@ -76,7 +68,7 @@ class JointTransformer(nn.Module):
             x = layer(x, seen)
         weights = seen[..., None].to(x.dtype)
         x = (self.norm(x) * weights).sum((1, 2)) / weights.sum((1, 2)).clamp(min=1)
-        return self.head(pool_people(x, people, features.shape[0], self.people))
+        return self.head(self.pool(x, people, features.shape[0]))
 
 
 class Layer(nn.Module):

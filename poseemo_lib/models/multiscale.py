@@ -19,10 +19,9 @@ class MultiScale(nn.Module):
 
     def __init__(self, n_classes: int, *, hidden: int = 128, pooling: str = "attention", dropout: float = 0.3):
         super().__init__()
-        width = hidden // 2
         self.embed = frame_embedding(hidden, dropout, norm=False)
-        self.branches = nn.ModuleList(TemporalConv(hidden, width, kernel) for kernel in KERNELS)
-        joined = len(KERNELS) * width
+        self.branches = nn.ModuleList(TemporalConv(hidden, hidden // 2, kernel) for kernel in KERNELS)
+        joined = len(KERNELS) * (hidden // 2)
         self.norm = MaskedBatchNorm(joined)
         self.dropout = nn.Dropout(dropout)
         self.pool = build_pooling(pooling, joined, hidden)

@@ -17,7 +17,6 @@ from poseemo_lib.models.layers import check_choice
 from poseemo_lib.skeleton import EDGES, JOINT, MAX_PEOPLE, N_KEYPOINTS
 
 CONFIDENCE = CHANNEL_NAMES.index("confidence")
-PEOPLE_POOLINGS = ("mean", "max")
 STREAMS = ("joint", "bone", "both")
 # Connects the head to the shoulders where eyes and ears are not seen.
 GRAPH_EDGES = (*EDGES, (JOINT["nose"], JOINT["left_shoulder"]), (JOINT["nose"], JOINT["right_shoulder"]))
@@ -49,16 +48,24 @@ def find_people(features: Tensor, mask: Tensor) -> People:
     return People(joints[clip, slot], seen[clip, slot], clip)
 
 
-def pool_people(x: Tensor, people: People, n_clips: int, pooling: str = "mean") -> Tensor:
-    """Pool x (P, D) of the people of each window to (n_clips, D); a window with nobody gets zeros."""
-    there = people.seen.flatten(1).any(1)[:, None].to(x.dtype)
-    n = x.new_zeros(n_clips, 1).index_add(0, people.clip, there)
-    pooled = x.new_zeros(n_clips, x.shape[1])
-    if pooling == "mean":
-        return pooled.index_add(0, people.clip, x * there) / n.clamp(min=1)
-    lowest = x.masked_fill(there == 0, -torch.inf)
-    most = pooled.scatter_reduce(0, people.clip[:, None].expand_as(x), lowest, "amax", include_self=False)
-    return torch.where(n > 0, most, 0.0)
+class PeoplePooling(nn.Module):
+    """Mean or maximum over the people of each window; a window with nobody gets zeros."""
+
+    def __init__(self, kind: str):
+        super().__init__()
+        check_choice("people", kind, ("mean", "max"))
+        self.kind = kind
+
+    def forward(self, x: Tensor, people: People, n_clips: int) -> Tensor:
+        """Pool x (P, D) to (n_clips, D)."""
+        there = people.seen.flatten(1).any(1)[:, None].to(x.dtype)
+        n = x.new_zeros(n_clips, 1).index_add(0, people.clip, there)
+        pooled = x.new_zeros(n_clips, x.shape[1])
+        if self.kind == "mean":
+            return pooled.index_add(0, people.clip, x * there) / n.clamp(min=1)
+        lowest = x.masked_fill(there == 0, -torch.inf)
+        most = pooled.scatter_reduce(0, people.clip[:, None].expand_as(x), lowest, "amax", include_self=False)
+        return torch.where(n > 0, most, 0.0)
 
 
 def seen_in_patch(seen: Tensor, patch: int) -> Tensor:

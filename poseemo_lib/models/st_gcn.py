@@ -12,14 +12,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from poseemo_lib.errors import UsageError
-from poseemo_lib.models.layers import check_choice
 from poseemo_lib.models.people import (
-    PEOPLE_POOLINGS,
+    PeoplePooling,
     find_people,
     merge_frames,
     partitioned_adjacency,
     patch_embedding,
-    pool_people,
     seen_in_patch,
     streams,
 )
@@ -31,7 +29,7 @@ class STGCN(nn.Module):
 
     The first third of the blocks has `hidden` channels, the second twice as many, the last four times; frames are
     halved where channels are doubled. `patch` frames enter as one, `stream` is the input (`people.STREAMS`), `people`
-    the pooling over the people of a window (`people.PEOPLE_POOLINGS`); dropout is applied before the last layer.
+    the pooling over the people of a window (`people.PeoplePooling`); dropout is applied before the last layer.
 
     Raises
     ------
@@ -51,11 +49,11 @@ class STGCN(nn.Module):
         dropout: float = 0.3,
     ):
         super().__init__()
-        check_choice("people", people, PEOPLE_POOLINGS)
         if hidden < 4:
             raise UsageError(f"hidden: wanted 4 or more, a channel for each branch over time, got {hidden}")
-        self.stream, self.people, self.patch = stream, people, patch
+        self.stream, self.patch = stream, patch
         widths = [hidden * 2 ** (3 * i // blocks) for i in range(blocks)]
+        self.pool = PeoplePooling(people)
         self.embed = patch_embedding(stream, patch, hidden)
         # Which joint it is: convolutions over the graph alone could not tell left from right.
         self.joint = nn.Parameter(torch.zeros(N_KEYPOINTS, 1, 1, hidden))
@@ -76,7 +74,7 @@ class STGCN(nn.Module):
             x, seen = block(x, seen)
         # Holes are 0, so the sum is that of what was seen.
         x = x.sum((0, 2)) / seen.sum((0, 2)).clamp(min=1)[:, None]
-        return self.head(pool_people(x, people, features.shape[0], self.people))
+        return self.head(self.pool(x, people, features.shape[0]))
 
 
 class Block(nn.Module):

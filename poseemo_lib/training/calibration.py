@@ -76,11 +76,11 @@ def calibration_of(validation: pd.DataFrame, classes: tuple[str, ...]) -> dict:
 def check_calibration(content: object, where: str) -> None:
     """Raise PoseemoError if the temperature or the threshold of a `calibration.json` is missing or out of range."""
     ranges = {"temperature": TEMPERATURE_RANGE, "abstain_below": (0, 1)}
-    values = {name: content.get(name) if isinstance(content, dict) else None for name in ranges}
     for name, (low, high) in ranges.items():
-        if not (isinstance(values[name], int | float) and low <= values[name] <= high):
+        value = content.get(name) if isinstance(content, dict) else None
+        if not (isinstance(value, int | float) and low <= value <= high):
             raise PoseemoError(
-                f"{where}: wanted {name} from {low} to {high}, got {values[name]!r}; remove it, and it is fitted anew"
+                f"{where}: wanted {name} from {low} to {high}, got {value!r}; remove the file, and it is fitted again"
             )
 
 

@@ -21,8 +21,8 @@ from poseemo_lib.training.run_folder import run_identity
 class Inputs:
     """What a run works on.
 
-    `table` has the metadata of the clips in use, in the order of `data`, with the split of each in the column `part`;
-    `leaks` counts the leaks of each kind, empty for a clean split; for `identity` see `run_folder.run_identity`.
+    `table` has the metadata of the clips in use, in the order of `data`, and their splits in the column `part`.
+    `leaks` counts the leaks of each kind; it is empty for a clean split. For `identity` see `run_folder.run_identity`.
     """
 
     dataset: Dataset

@@ -58,25 +58,22 @@ def scores_from_confusion(confusion: np.ndarray) -> dict[str, np.ndarray]:
     macro = {
         name: _ratio(np.where(supported, one[name], 0).sum(-1), n_supported) for name in ("precision", "recall", "f1")
     }
+    total = confusion.sum((-2, -1))
+    accuracy = _ratio(np.trace(confusion, axis1=-2, axis2=-1), total)
+    true, predicted = _ratio(confusion.sum(-1), total[..., None]), _ratio(confusion.sum(-2), total[..., None])
+    by_chance = (true * predicted).sum(-1)
+    spread = np.sqrt((1 - (true**2).sum(-1)) * (1 - (predicted**2).sum(-1)))
     scores = {
-        "accuracy": _ratio(np.trace(confusion, axis1=-2, axis2=-1), confusion.sum((-2, -1))),
+        "accuracy": accuracy,
         "balanced_accuracy": macro["recall"],
         "macro_precision": macro["precision"],
         "macro_recall": macro["recall"],
         "macro_f1": macro["f1"],
-        **_agreement(confusion),
+        "kappa": _ratio(accuracy - by_chance, 1 - by_chance),
+        "mcc": _ratio(accuracy - by_chance, spread),
         "classes_above_5_percent": (supported & (np.nan_to_num(one["recall"]) > RECALL_THRESHOLD)).sum(-1),
     }
     return {name: np.where(n_supported > 0, score, np.nan) for name, score in scores.items()}
-
-
-def _agreement(confusion: np.ndarray) -> dict[str, np.ndarray]:
-    total = confusion.sum((-2, -1))
-    observed = _ratio(np.trace(confusion, axis1=-2, axis2=-1), total)
-    true, predicted = _ratio(confusion.sum(-1), total[..., None]), _ratio(confusion.sum(-2), total[..., None])
-    by_chance = (true * predicted).sum(-1)
-    spread = np.sqrt((1 - (true**2).sum(-1)) * (1 - (predicted**2).sum(-1)))
-    return {"kappa": _ratio(observed - by_chance, 1 - by_chance), "mcc": _ratio(observed - by_chance, spread)}
 
 
 def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
@@ -136,7 +133,7 @@ def score_predictions(labels: np.ndarray, probabilities: np.ndarray, classes: tu
     labels, probabilities = np.asarray(labels), np.asarray(probabilities)
     confusion = confusion_counts(labels, probabilities.argmax(1), len(classes))
     one = per_class_scores(confusion)
-    scores = {name: float(value) for name, value in scores_from_confusion(confusion).items()} | {
+    scores = scores_from_confusion(confusion) | {
         "top_2_accuracy": top_k_hits(labels, probabilities, 2).mean(),
         "ece": expected_calibration_error(labels, probabilities),
         "nll": log_losses(labels, probabilities).mean(),

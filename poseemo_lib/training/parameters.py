@@ -4,7 +4,7 @@ The parameters cell of `notebooks/03_train.ipynb` holds the same names and defau
 states differences only.
 """
 
-from typing import Annotated, Literal, get_args, get_origin
+from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, field_validator, model_validator
 
@@ -159,9 +159,7 @@ def _check_model(parameters: RunParameters, where: str) -> None:
         if parameters.model:
             raise UsageError(f"{where}: model: a baseline has no hyper-parameters, got {', '.join(parameters.model)}")
         if parameters.normalisation != "body":
-            raise UsageError(
-                f"{where}: normalisation: a baseline measures lengths and angles and wants body, got frame"
-            )
+            raise UsageError(f"{where}: normalisation: wanted body, got frame; a baseline measures lengths and angles")
         return
     if name not in MODELS:
         every = (*MODELS, *BASELINE_NAMES)
@@ -183,11 +181,7 @@ def _check_model(parameters: RunParameters, where: str) -> None:
 
 def describe_parameters() -> list[tuple[str, str, object, str]]:
     """List every parameter with its type, default and description."""
-    fields = RunParameters.model_fields.items()
-    return [(name, _kind(field.annotation), field.default, field.description or "") for name, field in fields]
-
-
-def _kind(annotation) -> str:
-    if get_origin(annotation) is Literal:
-        return " | ".join(map(str, get_args(annotation)))
-    return annotation.__name__
+    return [
+        (name, " | ".join(get_args(field.annotation)) or field.annotation.__name__, field.default, field.description)
+        for name, field in RunParameters.model_fields.items()
+    ]

@@ -183,10 +183,12 @@ def _model(parameters: RunParameters, folder: Path, inputs: Inputs, report) -> t
     probabilities = {
         split: predict(model, inputs.data, inputs.index(split), parameters).cpu().numpy() for split in ("val", "test")
     }
-    n_parameters = sum(p.numel() for p in model.parameters())
-    before = sum(row["seconds"] for row in progress.history[: progress.resumed_at])
-    epochs = {"best_epoch": progress.best_epoch, "epochs": progress.epoch, "seconds_before": before}
-    return probabilities, {"n_parameters": n_parameters, **epochs}
+    return probabilities, {
+        "n_parameters": sum(p.numel() for p in model.parameters()),
+        "best_epoch": progress.best_epoch,
+        "epochs": progress.epoch,
+        "seconds_before": sum(row["seconds"] for row in progress.history[: progress.resumed_at]),
+    }
 
 
 def _training_features(inputs: Inputs, parameters: RunParameters) -> torch.Tensor:

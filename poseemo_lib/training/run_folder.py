@@ -45,15 +45,16 @@ def now() -> str:
 @cache
 def library_commit() -> str:
     """Commit of the project's checkout, `-dirty` where the library differs from it, or an empty text."""
-    git = ["git", "-C", str(PROJECT)]
+
+    def git(*words: str) -> str:
+        command = ["git", "-C", str(PROJECT), *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
     try:
-        commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
-        changed = subprocess.run(
-            [*git, "status", "--porcelain", "--", "poseemo_lib", "notebooks"], capture_output=True, text=True
-        )
+        changed = git("status", "--porcelain", "--", "poseemo_lib", "notebooks")
+        return git("rev-parse", "HEAD") + ("-dirty" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return ""
-    return commit + ("-dirty" if changed.stdout.strip() else "")
 
 
 @cache
@@ -89,7 +90,7 @@ def code_hash(architecture: str) -> str:
         roots += [own, "models/standardised.py"]
     else:
         roots += ["training/baselines.py"]
-    # The other imports of run and inputs read data and do not count; of the parameters only the values do.
+    # What else run and inputs import reads data and does not count; of the parameters only the values do.
     uncounted = {PACKAGE / "training/parameters.py", PACKAGE / "files.py"}
     files = {PACKAGE / "training/run.py", PACKAGE / "training/inputs.py", *uncounted}
     for root in roots:
@@ -241,12 +242,10 @@ class Run:
 
 def _check_complete(path: Path, record: dict) -> None:
     """Raise where the record of a completed run lacks what every run has."""
-    kinds = {"classes": list, "leaks": dict, "dataset": dict}
+    kinds = {"classes": list, "leaks": dict}
     missing = [name for name, kind in kinds.items() if not isinstance(record.get(name), kind)]
-    wanted = {"parameters": ("seed", "fold", "architecture")}
-    if "dataset" not in missing:
-        wanted["dataset"] = ("name", "content_hash", "synthetic")
-    missing += [f"{key}.{name}" for key, names in wanted.items() for name in names if name not in record[key]]
+    wanted = {"parameters": ("seed", "fold", "architecture"), "dataset": ("name", "content_hash", "synthetic")}
+    missing += [f"{key}.{name}" for key, names in wanted.items() for name in names if name not in record.get(key, {})]
     if missing:
         raise PoseemoError(
             f"{path}: wanted the record of a completed run, missing or damaged: {', '.join(missing)}; remove the run's "

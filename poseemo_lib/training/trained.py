@@ -49,8 +49,7 @@ class ClipWindows:
 
     def take(self, rows: np.ndarray) -> "ClipWindows":
         """Return some of the windows, by their positions."""
-        kept = {name: value for name, value in vars(self).items() if name != "fps"}
-        return replace(self, **{name: value[rows] for name, value in kept.items()})
+        return replace(self, **{name: value[rows] for name, value in vars(self).items() if name != "fps"})
 
     def units(self, unit: str) -> tuple[np.ndarray, pd.DataFrame]:
         """List the clips, or the recordings (`unit`), that the windows were cut from.

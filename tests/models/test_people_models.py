@@ -12,12 +12,12 @@ from poseemo_lib.models.joint_transformer import Attention
 from poseemo_lib.models.people import (
     GRAPH_EDGES,
     People,
+    PeoplePooling,
     adjacency,
     find_people,
     hops_to_centre,
     inner_neighbours,
     partitioned_adjacency,
-    pool_people,
     streams,
 )
 from poseemo_lib.models.st_gcn import GraphConvolution, SeenNorm, TemporalConvolution
@@ -167,7 +167,7 @@ class TestPeople:
     def test_pooling_is_that_of_each_window_alone(self, pooling, reduce):
         x, clip = torch.randn(5, 3), torch.tensor([0, 0, 2, 3, 3])
         seen = torch.ones(5, 1, 17, dtype=torch.bool)
-        pooled = pool_people(x, People(torch.zeros(5, 1, 17, 7), seen, clip), 5, pooling)
+        pooled = PeoplePooling(pooling)(x, People(torch.zeros(5, 1, 17, 7), seen, clip), 5)
         for window in range(5):
             mine = x[clip == window]
             torch.testing.assert_close(pooled[window], reduce(mine, 0) if len(mine) else torch.zeros(3))

@@ -40,13 +40,9 @@ def data(request):
     return prepare_clips(CLIPS, EMOTIONS, Preparation(normalisation=request.param))
 
 
-def test_prepared_lengths_and_labels(data):
-    assert data.lengths.tolist() == [40, 100, 53, 7, 312]
-    assert data.labels.tolist() == [0, 1, 2, 3, 4]
-    assert len(data.keypoints) == data.lengths.sum()
-
-
 def test_a_clip_is_prepared_alone_as_in_company(data):
+    assert data.lengths.tolist() == [40, 100, 53, 7, 312] and len(data.keypoints) == data.lengths.sum()
+    assert data.labels.tolist() == [0, 1, 2, 3, 4]
     kind = "body" if data.keypoints[..., 0].nan_to_num().abs().max() > 0.8 else "frame"
     for i, clip in enumerate(CLIPS):
         alone = prepare_clips([clip], EMOTIONS, Preparation(normalisation=kind))

