@@ -10,7 +10,12 @@ import pytest
 from made_processes import all_gone, children_of, poseemo_command, wait_until
 from shared_videos import MODEL, dance, needs_shared, noise, stretch, write
 
-from poseemo_lib.errors import FormatError, UsageError
+from poseemo_lib.data.dataset import Dataset
+from poseemo_lib.data.extraction.clip import Quality, extract_video
+from poseemo_lib.data.extraction.results import load_result, read_quality, result_path, results_folder, save_result
+from poseemo_lib.data.formats import Recording
+from poseemo_lib.errors import FormatError, PoseemoError, UsageError
+from poseemo_lib.studies.extraction import extract_dataset
 
 ROOT = Path(__file__).parents[2]
 ESTIMATOR = {"model": str(MODEL), "people": 2}
@@ -52,19 +57,14 @@ def estimator():
 
 
 def extract(src, out, **options):
-    from poseemo_lib.studies.extraction import extract_dataset
-
     return extract_dataset(src, out, **{"name": "d", "estimator": ESTIMATOR} | options)
 
 
 def clips(out):
-    from poseemo_lib.data.dataset import Dataset
-
     return {clip.clip_id: clip for clip in Dataset(out).clips()}
 
 
 def test_a_video_gives_what_the_estimator_gives_frame_by_frame(videos, estimator):
-    from poseemo_lib.data.extraction.clip import extract_video
     from poseemo_lib.video.frames import read_frames
     from poseemo_lib.video.tracking import main_people
 
@@ -85,8 +85,6 @@ def test_a_video_gives_what_the_estimator_gives_frame_by_frame(videos, estimator
 def test_a_picture_that_is_shown_again_is_not_estimated_again(tmp_path, estimator):
     import av
 
-    from poseemo_lib.data.extraction.clip import extract_video
-
     path = tmp_path / "v.mkv"  # 10 pictures of 1/30 s each, but for the fourth, which stays for 6/30
     with av.open(path, "w") as file:
         stream = file.add_stream("mpeg4", rate=30)
@@ -103,8 +101,6 @@ def test_a_picture_that_is_shown_again_is_not_estimated_again(tmp_path, estimato
 
 
 def test_a_cut_ends_tracks_and_a_lower_rate_takes_fewer_pictures(tmp_path, estimator):
-    from poseemo_lib.data.extraction.clip import extract_video
-
     first = [np.ascontiguousarray(p[:480, :272]) for p in stretch("one_person_dance.mp4", 0, 20)]
     second = list(stretch("two_people_outdoor_cam01.mp4", 0, 10))
     path = write(tmp_path / "v.mp4", [*first, *second])
@@ -118,8 +114,6 @@ def test_a_cut_ends_tracks_and_a_lower_rate_takes_fewer_pictures(tmp_path, estim
 
 
 def test_a_video_without_people_shows_nobody_and_others_are_no_videos(bad_videos, estimator):
-    from poseemo_lib.data.extraction.clip import extract_video
-
     recording, quality = extract_video(bad_videos / "happy" / "noise.mp4", estimator)
     assert quality.detected == quality.people == 0 and not (recording.keypoints[..., 2] > 0).any()
     for name in ("text", "empty", "corrupt"):
@@ -145,8 +139,6 @@ def test_a_dataset_with_what_can_be_used_and_a_word_on_the_rest(bad_videos, tmp_
     assert rows["sad/text"]["fault"].startswith(str(bad_videos)) and rows["sad/text"]["detected"] == ""
 
     # The results wait for the broken ones: without these the same call is done, and nothing is made again.
-    from poseemo_lib.data.dataset import Dataset
-
     before = Dataset(tmp_path / "out").info
     assert before.estimator["sha256"].startswith("b02e0b") and before.licence == "L"
     assert before.recipe["people"] == 2 and before.recipe["cuts"] is True
@@ -185,9 +177,6 @@ def test_what_cannot_be_is_refused_before_anything_is_decoded(videos, tmp_path, 
 
 
 def test_other_settings_give_other_results_and_a_second_process_is_refused(tmp_path):
-    from poseemo_lib.data.extraction.results import result_path, results_folder
-    from poseemo_lib.errors import PoseemoError
-
     (video := tmp_path / "v.mp4").touch()
     with results_folder(tmp_path / "out") as folder:
         assert result_path(folder, "v", video, {"people": 1}) != result_path(folder, "v", video, {"people": 2})
@@ -202,10 +191,6 @@ def test_other_settings_give_other_results_and_a_second_process_is_refused(tmp_p
 
 
 def test_a_result_is_there_whole_or_not_at_all(tmp_path):
-    from poseemo_lib.data.extraction.clip import Quality
-    from poseemo_lib.data.extraction.results import load_result, read_quality, save_result
-    from poseemo_lib.data.formats import Recording
-
     keypoints = np.random.default_rng(0).random((3, 2, 17, 3), np.float32)
     quality = Quality(25, 64, 48, 3, 0.12, 1, 1.5, 0.5, {"head": 0.25}, (2,), 0, "truncated")
     path = tmp_path / "a.npz"
@@ -245,8 +230,6 @@ def test_an_extraction_that_is_stopped_goes_on(tmp_path, number, said):
     assert f"4 videos, {len(done)} done before, {4 - len(done)} to extract" in done_again.stdout
     there = clips(tmp_path / "out")
     assert sorted(there) == ["happy/1", "happy/3", "sad/0", "sad/2"]
-    from poseemo_lib.data.dataset import Dataset
-
     assert Dataset(tmp_path / "out").info.content_hash == whole.info.content_hash
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         "clips-00000.parquet",

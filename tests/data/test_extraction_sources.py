@@ -85,7 +85,6 @@ def test_a_list_says_it_by_place_or_by_name(tmp_path, text):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "wanted a list of videos, found none in it"),
         ("path,label\n", "wanted a list of videos, found none in it"),
         ("a.mp4\n", "line 1: wanted a path and a label, got 'a.mp4'"),
         ("a.mp4,happy\na.mp4,sad\n", "a.mp4: wanted each video once, got it 2 times"),

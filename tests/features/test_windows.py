@@ -136,11 +136,6 @@ def test_a_window_shows_somebody_in_two_frames():
     assert cut(ghost) == []
 
 
-def test_a_second_person_who_is_hardly_seen_has_no_slot():
-    assert [w.keypoints.shape[1] for w in cut(gone(people(16), slice(1, None), 1))] == [1]
-    assert [w.keypoints.shape[1] for w in cut(gone(people(16), slice(2, None), 1))] == [2]
-
-
 def test_an_endless_stream_takes_no_more_memory():
     cutter, crowd = WindowCutter(FPS, N_FRAMES, FPS), people(20, 4)
 

@@ -32,7 +32,7 @@ class Quality:
     missing: dict[str, float]
     cuts: tuple[int, ...]  # first frames of new scenes
     repeated: float  # share of the frames that repeat the picture before
-    damage: str = ""  # what the decoder said where the video ends early or is broken
+    damage: str = ""  # what the decoder reported if the video ends early or is broken
 
 
 def extract_video(

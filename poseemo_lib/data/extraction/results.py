@@ -89,7 +89,7 @@ def code_hash() -> str:
 def results_folder(out: Path):
     """Lock and yield the folder of results, without what a killed process has left half-written.
 
-    It is removed at the end where it holds no result. A PoseemoError says that another process extracts into `out`, or
+    It is removed at the end if it holds no result. A PoseemoError says that another process extracts into `out`, or
     that it cannot be written to.
     """
     folder = out / FOLDER

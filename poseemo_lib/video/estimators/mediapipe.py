@@ -34,7 +34,7 @@ _PARTS = {"pose_detector.tflite", "pose_landmarks_detector.tflite"}
 
 
 def find_model(name: str, model: str | Path | None) -> tuple[Path, ...]:
-    """Return the model file, checked; fetched where none is named."""
+    """Return the model file, checked; it is fetched if none is named."""
     path = check_model(model, WANTED) if model else fetch(ADDRESS, SHA256)
     names = set(zipfile.ZipFile(path).namelist()) if zipfile.is_zipfile(path) else set()
     if not names >= _PARTS:

@@ -30,7 +30,7 @@ NMS_IOU = 0.45
 
 
 def find_model(name: str, model: str | Path | None) -> tuple[Path, ...]:
-    """Return the model files, checked; fetched where none is named: rtmlib's "balanced" ones."""
+    """Return the model files, checked; if none is named, they are fetched: rtmlib's "balanced" ones."""
     wanted = MODELS[name]
     if not model:
         return tuple(_fetch(address) for address in _addresses(name))
