@@ -22,6 +22,8 @@ from poseemo_lib.video.writing import video_writer
 
 # Seconds between two checks whether to stop.
 _PATIENCE = 0.1
+# Seconds to wait for a camera or an estimator that hangs.
+_LONGEST = 10.0
 _END = object()
 
 
@@ -101,7 +103,7 @@ def _running(source: LiveSource, stop: threading.Event) -> Iterator[tuple["_Stag
     finally:
         done.set()
         for stage in stages:
-            stage.join()
+            stage.join(_LONGEST)
 
 
 class _Stage(threading.Thread):
