@@ -1,5 +1,8 @@
 import os
+import sys
 
+# A grammar for URIs, which jsonschema does without, takes more than a second to import, and papermill a half.
+sys.modules.setdefault("rfc3987_syntax", None)
 # One thread: results are compared bit for bit, and tests run beside each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Where a test wants two threads, they do not keep the other tests' core busy while they wait.

@@ -9,7 +9,6 @@ import os
 import sys
 from pathlib import Path
 
-import nbformat
 from rich.console import Console
 
 from poseemo_lib.studies import study
@@ -38,6 +37,8 @@ assert config != "bad", "the loss is not finite"
 
 def write_notebook(folder, *cells, tag="parameters", name="n.ipynb"):
     """Write a notebook of cells of code, whose first holds the parameters."""
+    import nbformat  # takes a second, which a command does not need
+
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
     if tag:
         notebook.cells[0].metadata["tags"] = [tag]
@@ -53,6 +54,7 @@ def write_training_notebook(folder, *cells):
 
 
 def use_light_notebook():
+    sys.modules.setdefault("rfc3987_syntax", None)  # see conftest.py
     study.NOTEBOOK = str(Path(os.environ[FOLDER], "03_train.ipynb"))
     study.PRELOAD = PRELOAD
 

@@ -143,9 +143,8 @@ class Engine:
         workers = self.client.scheduler_info(n_workers=-1)["workers"].values()
         if not workers:
             return f"{self.address}: no worker yet; waiting for one"
-        return (
-            f"{self.address}: {len(workers)} worker(s), {sum(_fits(one, self.resources) for one in workers)} at a time"
-        )
+        at_a_time = sum(_fits(one, self.resources) for one in workers)
+        return f"{self.address}: {len(workers)} worker(s), {at_a_time} at a time"
 
     def run(self, function: Callable, orders: Iterable, name: Callable[[object], str] = str) -> Iterator:
         """Carry out orders, which are pickled, and yield (order, :class:`Result`) as each ends.
@@ -254,11 +253,7 @@ def _carry_out(function: Callable, order, gpus: tuple[str, ...], on_cluster: boo
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
     """Ignore Ctrl-C while the workers stop, which takes a few seconds at most."""
-    try:
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    except ValueError:  # not in the main thread
-        yield
-        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         yield
     finally:

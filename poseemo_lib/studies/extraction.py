@@ -10,19 +10,9 @@ from pathlib import Path
 
 from poseemo_lib.clips import EMOTIONS, check_clip
 from poseemo_lib.data.dataset import INFO_FILE, Dataset, DatasetInfo, DatasetWriter
+from poseemo_lib.data.extraction import results
 from poseemo_lib.data.extraction.clip import extract_video
-from poseemo_lib.data.extraction.results import (
-    FOLDER,
-    ExtractionReport,
-    VideoReport,
-    code_hash,
-    load_result,
-    read_quality,
-    result_path,
-    results_folder,
-    save_result,
-    write_quality,
-)
+from poseemo_lib.data.extraction.results import ExtractionReport, VideoReport, code_hash
 from poseemo_lib.data.extraction.sources import find_entries
 from poseemo_lib.data.labelling import clip_of
 from poseemo_lib.errors import ClipError, FormatError, PoseemoError, UsageError
@@ -125,9 +115,9 @@ def extract_dataset(
         name=name, classes=classes, source=source, licence=licence, estimator=asdict(about), recipe=recipe
     )
     report = ExtractionReport(out, videos=[VideoReport(entry) for entry in entries], unmatched=unmatched)
-    with results_folder(out) as folder:
+    with results.results_folder(out) as folder:
         paths = _result_paths(report, folder, settings)
-        todo = [one for one in report.videos if not one.fault and read_quality(paths[one.entry.name]) is None]
+        todo = [one for one in report.videos if not one.fault and results.read_quality(paths[one.entry.name]) is None]
         report.done_before = len(paths) - len(todo)
         if todo:
             shared = {"videos": str(src.absolute()), "estimator": arguments, "sha256": about.sha256}
@@ -145,14 +135,14 @@ def check_out(out: Path) -> None:
     """Refuse a place for a dataset where another one is, or a file."""
     if out.exists() and not out.is_dir():
         raise UsageError(f"{out}: wanted a new folder, got a file")
-    if (out / INFO_FILE).exists() and not (out / FOLDER).exists():
+    if (out / INFO_FILE).exists() and not (out / results.FOLDER).exists():
         raise UsageError(f"{out}: wanted an empty folder, got a dataset; remove it or write somewhere else")
 
 
 def complete_already(videos: str | Path, out: str | Path) -> DatasetInfo | None:
     """Return what is known of a complete dataset at `out` that was extracted from these videos; else None."""
     out = Path(out)
-    if not (out / INFO_FILE).exists() or (out / FOLDER).exists():
+    if not (out / INFO_FILE).exists() or (out / results.FOLDER).exists():
         return None
     info = Dataset(out, allow_incomplete=True).info
     same = info.recipe.get("command") == "extract" and info.recipe.get("videos") == str(videos)
@@ -197,7 +187,7 @@ def extract_one(order: VideoOrder, abandoned: Callable[[], bool] = bool) -> str:
 
     found = extract_video(order.path, estimator, fps=order.fps, cuts=order.cuts, progress=look)
     try:
-        save_result(Path(order.result), *found)
+        results.save_result(Path(order.result), *found)
     except OSError as error:  # a full disk is so for all videos
         raise WorkerError(f"{Path(order.result).parent}: cannot write: {error.strerror or error}") from None
     return "done"
@@ -208,7 +198,7 @@ def _result_paths(report: ExtractionReport, folder: Path, settings: dict) -> dic
     paths = {}
     for one in report.videos:
         try:
-            paths[one.entry.name] = result_path(folder, one.entry.name, one.entry.path, settings)
+            paths[one.entry.name] = results.result_path(folder, one.entry.name, one.entry.path, settings)
         except OSError as error:
             one.fault = f"{one.entry.path}: cannot be read: {error.strerror}"
     return paths
@@ -232,14 +222,14 @@ def _finish(report: ExtractionReport, paths: dict[str, Path], info: DatasetInfo)
     """Put the dataset together from the results, and remove these where nothing is left to try again."""
     for one in report.videos:
         if not one.fault:
-            one.quality = read_quality(paths[one.entry.name])
+            one.quality = results.read_quality(paths[one.entry.name])
             if one.quality and not one.quality.detected:
                 one.fault = f"{one.entry.path}: {NOBODY.format(frames=one.quality.frames)}"
-    staged = report.out / FOLDER / "dataset"
+    staged = report.out / results.FOLDER / "dataset"
     shutil.rmtree(staged, ignore_errors=True)
     try:
         report.info = _write(report, paths, staged, info)
-        write_quality(report)
+        results.write_quality(report)
         if report.info is not None:
             _put_in_place(staged, report.out)
     except OSError as error:
@@ -247,7 +237,7 @@ def _finish(report: ExtractionReport, paths: dict[str, Path], info: DatasetInfo)
     if report.info is None:
         raise FormatError(f"no video out of {len(report.videos)} could be used; the first: {report.faults[0]}")
     if not any(one.fault and one.quality is None for one in report.videos):
-        shutil.rmtree(report.out / FOLDER, ignore_errors=True)
+        shutil.rmtree(report.out / results.FOLDER, ignore_errors=True)
 
 
 def _write(report: ExtractionReport, paths: dict[str, Path], staged: Path, info: DatasetInfo) -> DatasetInfo | None:
@@ -258,7 +248,7 @@ def _write(report: ExtractionReport, paths: dict[str, Path], staged: Path, info:
         for one in report.used:
             where = str(one.entry.path)
             try:
-                recording, _ = load_result(paths[one.entry.name])
+                recording, _ = results.load_result(paths[one.entry.name])
                 writer.write(check_clip(clip_of(one.entry, recording), info.classes, where), where)
             except ClipError as error:
                 one.fault = str(error)

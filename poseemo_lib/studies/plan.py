@@ -124,19 +124,7 @@ def plan_runs(study: Study, where: str | Path, out: str | Path, *, progress: boo
     """
     configs = _checked_configs(study, where)  # all of them, before a dataset is made for them
     place = ensure_dataset(study.dataset, progress=progress)
-    dataset = Dataset(place)
-    table, splits = dataset.table(), {}
-    runs = []
-    for name, values in configs.items():
-        for seed in study.configs[name].seeds or study.seeds:
-            for fold in _folds(table, values):
-                parameters = _parameters(study, where, name, values, fold, seed)
-                try:
-                    identity = _identity(parameters, dataset, table, splits)
-                except PoseemoError as error:
-                    raise type(error)(f"{where}: configs.{name}: {error}") from None
-                runs.append(PlannedRun(name, parameters, _folder(Path(out), name, fold, seed), identity, place))
-    return sorted(runs, key=lambda run: run.parameters.seed)
+    return _plan(study, where, Path(out), configs, Dataset(place), place)
 
 
 def look_at_runs(study: Study, where: str | Path, out: str | Path) -> tuple[list[PlannedRun], str]:
@@ -147,13 +135,25 @@ def look_at_runs(study: Study, where: str | Path, out: str | Path) -> tuple[list
     configs = _checked_configs(study, where)
     if not (fault := _dataset_fault(study.dataset)):
         return plan_runs(study, where, out, progress=False), ""
-    runs = []
+    return _plan(study, where, Path(out), configs), fault
+
+
+def _plan(
+    study: Study, where: str | Path, out: Path, configs: dict, dataset: Dataset | None = None, place: str = ""
+) -> list[PlannedRun]:
+    runs, splits, table = [], {}, dataset.table() if dataset else None
     for name, values in configs.items():
-        fold = values.get("fold", "")
         for seed in study.configs[name].seeds or study.seeds:
-            parameters = _parameters(study, where, name, values, fold or "?", seed)
-            runs.append(PlannedRun(name, parameters, _folder(Path(out), name, fold, seed), "", ""))
-    return runs, fault
+            for fold in _folds(table, values):
+                here = _with_fold(values, fold or "?") | {"seed": seed, "dataset": study.dataset}
+                parameters = check_parameters(here, f"{where}: configs.{name}")
+                try:
+                    identity = _identity(parameters, dataset, table, splits) if dataset else ""
+                except PoseemoError as error:
+                    raise type(error)(f"{where}: configs.{name}: {error}") from None
+                folder = out / name / (f"fold-{quote(fold, safe='')}" if fold else "") / f"seed-{seed}"
+                runs.append(PlannedRun(name, parameters, folder, identity, place))
+    return sorted(runs, key=lambda run: run.parameters.seed)
 
 
 def _dataset_fault(name: str) -> str:
@@ -176,11 +176,6 @@ def _checked_configs(study: Study, where: str | Path) -> dict[str, dict]:
     return configs
 
 
-def _parameters(study: Study, where: str | Path, name: str, values: dict, fold: str, seed: int) -> RunParameters:
-    values_here = _with_fold(values, fold) | {"seed": seed, "dataset": study.dataset}
-    return check_parameters(values_here, f"{where}: configs.{name}")
-
-
 def _config_values(study: Study, name: str, where: Path) -> dict:
     own, source = study.configs[name].model_extra, study.configs[name].file
     if source is None:
@@ -195,7 +190,7 @@ def _config_values(study: Study, name: str, where: Path) -> dict:
 def _folds(table, values: dict) -> list[str]:
     from poseemo_lib.data.splits import fold_names
 
-    if values.get("split") != FOLD_SPLIT or values.get("fold"):
+    if table is None or values.get("split") != FOLD_SPLIT or values.get("fold"):
         return [values.get("fold", "")]
     return fold_names(table)
 
@@ -212,7 +207,3 @@ def _identity(parameters: RunParameters, dataset: Dataset, table, splits: dict) 
     if key not in splits:
         splits[key] = split_hash(split_table(table, parameters))
     return run_identity(parameters.model_dump(), dataset.info.content_hash, splits[key])
-
-
-def _folder(out: Path, config: str, fold: str, seed: int) -> Path:
-    return out / config / f"fold-{quote(fold, safe='')}" / f"seed-{seed}" if fold else out / config / f"seed-{seed}"

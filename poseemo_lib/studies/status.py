@@ -1,6 +1,5 @@
 """How far the work is: a live bar with the time left while it runs, and the table of a study's states."""
 
-import sys
 import time
 
 from rich.console import Console
@@ -13,7 +12,6 @@ from poseemo_lib.studies.study import FAILED_NOTEBOOK
 from poseemo_lib.training.run_folder import is_busy, read_record
 
 STATES = ("complete", "running", "started", "stale", "failed", "missing")
-WORDS = {"elsewhere": "made by another process"}
 
 
 class Display:
@@ -29,15 +27,13 @@ class Display:
         Seconds between two lines; a failure is always printed.
     quiet : bool
         Print nothing.
-    file : text stream, optional
-        Default: standard output.
     """
 
-    def __init__(self, sizes: list[float], unit: str, *, pause: float = 0.0, quiet: bool = False, file=None):
+    def __init__(self, sizes: list[float], unit: str, *, pause: float = 0.0, quiet: bool = False):
         self.n_items, self.size, self.pause = len(sizes), sum(sizes), pause
         self.n_ended = self.n_failed = 0
         self._done, self._began, self._last = 0.0, time.monotonic(), -pause
-        self._console = Console(file=file or sys.stdout, quiet=quiet)
+        self._console = Console(quiet=quiet)
         columns = BarColumn(), MofNCompleteColumn(), TextColumn(unit + "{task.fields[rest]}")
         self._bar = Progress(*columns, console=self._console, disable=quiet or not self._console.is_terminal)
         self._task = self._bar.add_task("", total=self.n_items, rest="")
@@ -57,21 +53,18 @@ class Display:
         """Tell about an item that ended."""
         failed = result.state == "failed"
         self.n_ended, self.n_failed, self._done = self.n_ended + 1, self.n_failed + failed, self._done + size
-        now = time.monotonic()
-        left = self._left(now - self._began)
-        if failed or now - self._last >= self.pause or self.n_ended == self.n_items:
-            done = WORDS.get(result.state, f"done in {result.seconds:.0f} s")
+        now, left = time.monotonic(), ""
+        if self.n_ended < self.n_items:
+            seconds = (now - self._began) * (self.size / self._done - 1)
+            left = f", about {seconds / 60:.0f} min left" if seconds >= 90 else f", about {seconds:.0f} s left"
+        if failed or now - self._last >= self.pause or not left:
+            elsewhere = result.state == "elsewhere"
+            done = "made by another process" if elsewhere else f"done in {result.seconds:.0f} s"
             text = f"FAILED: {result.error}" if failed else done
             self.say(f"[{self.n_ended}/{self.n_items}{left}] {name}: {text}")
             self._last = now
         rest = f", {self.n_failed} failed" if self.n_failed else ""
         self._bar.update(self._task, completed=self.n_ended, rest=rest + left)
-
-    def _left(self, seconds: float) -> str:
-        if self.n_ended == self.n_items:
-            return ""
-        left = seconds * (self.size / self._done - 1)
-        return f", about {left / 60:.0f} min left" if left >= 90 else f", about {left:.0f} s left"
 
 
 def run_state(run: PlannedRun) -> str:

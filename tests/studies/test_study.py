@@ -181,7 +181,8 @@ def test_lines_where_there_is_no_terminal_and_a_bar_where_there_is_one(monkeypat
     monkeypatch.setattr("poseemo_lib.studies.status.time", SimpleNamespace(monotonic=lambda: next(times)))
     monkeypatch.setenv("TERM", "xterm")
     out = Terminal() if terminal else io.StringIO()
-    with Display([1.0, 1.0, 2.0], "runs", file=out) as display:
+    monkeypatch.setattr("sys.stdout", out)
+    with Display([1.0, 1.0, 2.0], "runs") as display:
         display.ended("a seed 0", Result("done", seconds=20.0))
         display.ended("a seed 1", Result("failed", "no [space]"))
         display.ended("b seed 0", Result("elsewhere"), 2.0)
