@@ -164,7 +164,7 @@ def open_and_tell(name: str, **options):
     from poseemo_lib.video.estimators import open_estimator
 
     opened = open_estimator(name, **options)
-    typer.echo(opened.info.running(), err=True)
+    typer.echo(f"{name}: {opened.info.model} on {opened.info.provider}", err=True)
     return opened
 
 

@@ -119,7 +119,7 @@ def test_a_truncated_video_is_reported_and_what_can_be_read_is_predicted(small_r
     whole = write(tmp_path / "whole.mkv", pictures, fps=25).read_bytes()
     (tmp_path / "cut.mkv").write_bytes(whole[: len(whole) // 2])
     people = np.concatenate([longest.keypoints] * 4)
-    monkeypatch.setattr("poseemo_lib.cli.live.open_and_tell", lambda *_, **__: Recorded(people))
+    monkeypatch.setattr("poseemo_lib.video.estimators.open_estimator", lambda *_, **__: Recorded(people))
     said = live(small_run, "--source", tmp_path / "cut.mkv", "--save", tmp_path / "w.csv", code=1)
     assert "cut.mkv: truncated" in said and len(pd.read_csv(tmp_path / "w.csv"))
 
