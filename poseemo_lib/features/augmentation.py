@@ -70,13 +70,9 @@ class Augmentation:
     slot_swap: float = 0.0
 
 
-STEPS = {
-    "flip": flip,
-    "scale_rotate": scale_rotate,
-    "add_noise": add_noise,
-    "drop_joints": drop_joints,
-    "swap_people": swap_people,
-}
+STEPS = dict(
+    flip=flip, scale_rotate=scale_rotate, add_noise=add_noise, drop_joints=drop_joints, swap_people=swap_people
+)
 # Name of a step -> its settings, which were drawn for each clip of a batch; a step that is left out has none.
 Draws = dict[str, tuple[Tensor, ...]]
 

@@ -141,13 +141,9 @@ def _scale_rotate(windows, cos, sin):
                     windows[b, t, m, k, 1] = (x * sin[b] + y * cos[b]) + centre_y
 
 
-_STEPS = {
-    "flip": _flip,
-    "scale_rotate": _scale_rotate,
-    "add_noise": _add_noise,
-    "drop_joints": _drop_joints,
-    "swap_people": _swap_people,
-}
+_STEPS = dict(
+    flip=_flip, scale_rotate=_scale_rotate, add_noise=_add_noise, drop_joints=_drop_joints, swap_people=_swap_people
+)
 
 
 @compiled

@@ -82,24 +82,6 @@ def test_a_video_gives_what_the_estimator_gives_frame_by_frame(videos, estimator
     assert told == [(n, 20) for n in range(1, 21)]
 
 
-def test_a_picture_that_is_shown_again_is_not_estimated_again(tmp_path, estimator):
-    import av
-
-    path = tmp_path / "v.mkv"  # 10 pictures of 1/30 s each, but for the fourth, which stays for 6/30
-    with av.open(path, "w") as file:
-        stream = file.add_stream("mpeg4", rate=30)
-        stream.width, stream.height, stream.pix_fmt = 384, 496, "yuv420p"
-        for k, picture in enumerate(stretch("one_person_dance.mp4", 0, 10)):
-            frame = av.VideoFrame.from_ndarray(picture)
-            frame.pts = k if k < 4 else k + 5
-            file.mux(stream.encode(frame))
-        file.mux(stream.encode())
-    recording, quality = extract_video(path, estimator)
-    same = (recording.keypoints[1:] == recording.keypoints[:-1]).all((1, 2, 3))
-    assert quality.frames == 15 and quality.repeated == pytest.approx(5 / 15)
-    assert np.flatnonzero(same).tolist() == [3, 4, 5, 6, 7]
-
-
 def test_a_cut_ends_tracks_and_a_lower_rate_takes_fewer_pictures(tmp_path, estimator):
     first = [np.ascontiguousarray(p[:480, :272]) for p in stretch("one_person_dance.mp4", 0, 20)]
     second = list(stretch("two_people_outdoor_cam01.mp4", 0, 10))

@@ -8,6 +8,7 @@ from poseemo_lib.features.windows import Window, cut_windows
 from poseemo_lib.inference.inputs import InputRecording
 from poseemo_lib.inference.overlay_video import window_of_frames, write_overlay
 from poseemo_lib.inference.predictor import window_table
+from poseemo_lib.plots import style
 from poseemo_lib.skeleton import JOINT
 from poseemo_lib.video import drawing as overlay
 from poseemo_lib.video.drawing import MIN_CONFIDENCE, class_colour, draw_overlay, draw_people, draw_strip
@@ -38,8 +39,6 @@ def probabilities(best="happy"):
 
 class TestColours:
     def test_they_are_those_of_the_figures(self):
-        from poseemo_lib.plots import style
-
         for name in (*EMOTIONS, "one", "two"):
             classes = (*EMOTIONS, "one", "two")
             red, green, blue = class_colour(name, classes)

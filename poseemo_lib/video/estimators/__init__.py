@@ -14,12 +14,9 @@ import numpy as np
 
 from poseemo_lib.errors import UsageError
 
-# Name -> module of this folder, and its class.
-ESTIMATORS = {
-    "mediapipe": ("mediapipe", "MediaPipeEstimator"),
-    "rtmo": ("rtm", "RTMEstimator"),
-    "rtmpose": ("rtm", "RTMEstimator"),
-}
+# Name -> module of this folder and its class.
+_RTM = ("rtm", "RTMEstimator")
+ESTIMATORS = {"mediapipe": ("mediapipe", "MediaPipeEstimator"), "rtmo": _RTM, "rtmpose": _RTM}
 MAX_PEOPLE = 20
 # Environment variable with a model file, for when none is given.
 VARIABLE = "POSEEMO_POSE_MODEL"
