@@ -24,7 +24,7 @@ def recipe_names() -> list[str]:
 
 
 def ensure_dataset(dataset: str, *, progress: bool = True) -> str:
-    """Find a dataset; where it has a recipe and is not there, make it first.
+    """Find a dataset; if it does not exist yet and has a recipe, make it.
 
     `dataset` is a folder, an fsspec URL, or the name of a recipe, also written `data/<name>`. A dataset at that path in
     the working directory takes precedence over a recipe of that name. Returns where it is.

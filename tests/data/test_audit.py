@@ -223,13 +223,6 @@ def test_unrelated_clips_are_not_called_near():
     assert ((results[:, 0] <= 0.06) & (results[:, 1] >= 0.8)).sum() == 0
 
 
-@pytest.mark.slow
-def test_few_false_alarms_among_thousands_of_unrelated_clips(tmp_path):
-    dataset = write(tmp_path / "data", (make_clip(i, seed=11) for i in range(6000)))
-    report = audit(dataset, make_split(dataset.table(), "grouped"))
-    assert report.ok, report.examples
-
-
 def test_the_distance_ignores_place_and_size_and_has_a_closed_form():
     rng = np.random.default_rng(0)
     angle = np.arange(61)[:, None] / 9 + np.arange(17)

@@ -193,12 +193,6 @@ def test_the_command(tmp_path, folder):
     assert code == 0 and "protocol = None" in text and "video = 'video.mp4'" in text
 
 
-def test_help_lists_every_format():
-    for command in ("import", "convert"):
-        text = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "300"}).output
-        assert all(name in text for name in READERS) and "Example: poseemo" in text
-
-
 def test_the_page_shows_every_format_and_layout():
     text = (Path(__file__).parents[2] / "docs" / "data_format.md").read_text()
     text = text[text.index("## Keypoint files of other tools") :]
@@ -219,19 +213,12 @@ def make(src, out, **changes):
     return import_dataset("npz", src, out, name="x", progress=False, **changes)
 
 
-def test_labels_of_the_files(tmp_path, folder):
-    report = make(folder, tmp_path / "out")
-    assert report.clips == Counter(happy=1, sad=1) and report.unmatched == ["002.npz"] and not report.faults
-    rows = Dataset(tmp_path / "out").table().set_index("clip_id")
-    assert rows.label.to_dict() == {"train/happy/001": "happy", "test/sad/001": "sad"}
-    assert rows.source_id.tolist() == rows.index.tolist() and rows.split.isna().all()
-
-
 def test_a_pattern_beside_labels_of_the_files(tmp_path, folder):
     report = make(folder, tmp_path / "out", label_pattern="(?P<split>train|test)/", label_map={"sad": "neutral"})
     rows = Dataset(tmp_path / "out").table().set_index("clip_id")
     assert rows.split.to_dict() == {"train/happy/001": "train", "test/sad/001": "test"}
     assert set(rows.label) == {"happy", "neutral"} and report.unmatched == ["002.npz"]
+    assert rows.source_id.tolist() == rows.index.tolist()
     # The path comes first.
     make(folder, tmp_path / "path", label_pattern="(?P<label>train|test)/", label_map={"train": "fear", "test": "sad"})
     assert set(Dataset(tmp_path / "path").table().label) == {"fear", "sad"}

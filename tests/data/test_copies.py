@@ -34,11 +34,6 @@ def make_clip(seed=0, frames=50, people=2, missing=0.1, decimals=None, **changes
     return clip.with_(**changes)
 
 
-def test_no_change_changes_no_bit():
-    clip = make_clip()
-    np.testing.assert_array_equal(change_clip(clip, Change()), clip.keypoints)
-
-
 def test_mirroring_exchanges_left_and_right_about_the_middle_of_the_picture_and_twice_is_nothing():
     clip = make_clip()
     mirrored = change_clip(clip, CHANGES["mirror"])

@@ -9,12 +9,7 @@ import pytest
 from made_formats import made, read, write
 
 from poseemo_lib.clips import mark_missing
-from poseemo_lib.data.formats import (
-    Recording,
-    find_files,
-    load_reader,
-    load_writer,
-)
+from poseemo_lib.data.formats import Recording, find_files, load_reader, load_writer
 from poseemo_lib.errors import FormatError, UsageError
 
 BINARY = ("sleap", "pose", "mediapipe", "movement", "npz")

@@ -6,7 +6,6 @@ from poseemo_lib.skeleton import (
     JOINT,
     JOINT_NAMES,
     LAYOUTS,
-    MIDPOINTS,
     STAND_INS,
     from_coco17,
     to_coco17,
@@ -27,22 +26,6 @@ def test_every_joint_lands_where_its_name_says(layout):
             np.testing.assert_array_equal(picked[k], drawn[JOINT_NAMES[layout].index(source)], err_msg=name)
         else:
             assert np.isnan(picked[k, :2]).all() and picked[k, 2] == 0, name
-
-
-@pytest.mark.parametrize("layout", LAYOUTS)
-def test_there_and_back_is_exact_but_for_the_joints_that_the_layout_lacks(layout):
-    rng = np.random.default_rng(1)
-    keypoints = rng.uniform(0, 500, (4, 2, 17, 3)).astype(np.float32)
-    keypoints[rng.random((4, 2, 17)) < 0.3] = [np.nan, np.nan, 0]
-    there = from_coco17(keypoints, layout)
-    assert there.shape == (4, 2, len(JOINT_NAMES[layout]), 3) and there.dtype == np.float32
-    lacking = np.array(LAYOUTS[layout]) < 0
-    keypoints[..., lacking, :] = [np.nan, np.nan, 0]
-    np.testing.assert_array_equal(to_coco17(there, layout), keypoints)
-    known = {index for index in LAYOUTS[layout] if index >= 0}
-    known |= {JOINT_NAMES[layout].index(name) for name in MIDPOINTS.get(layout, {})}
-    others = [i for i in range(len(JOINT_NAMES[layout])) if i not in known]
-    assert np.isnan(there[..., others, :2]).all() and (there[..., others, 2] == 0).all()
 
 
 def test_middles_are_computed_only_where_both_joints_were_seen():

@@ -5,7 +5,7 @@ import pytest
 
 from poseemo_lib.data.formats import openpose
 from poseemo_lib.errors import FormatError
-from poseemo_lib.skeleton import COCO_KEYPOINTS, JOINT, JOINT_NAMES
+from poseemo_lib.skeleton import COCO_KEYPOINTS, JOINT_NAMES
 
 
 def person(count=25, x=100.0):
@@ -28,13 +28,6 @@ def test_the_number_of_values_gives_the_layout(tmp_path, layout, key):
     found = openpose.read(write(tmp_path, 0, person(len(order)), key=key))[0].keypoints[0]
     places = np.array([order.index(name) for name in COCO_KEYPOINTS])
     np.testing.assert_allclose(found[0], np.stack([100 + places, 2 * places, np.full(17, 0.5)], 1))
-
-
-def test_zeros_are_missing(tmp_path):
-    values = person()
-    values[3 * 4 : 3 * 5] = [0, 0, 0]  # right wrist
-    found = openpose.read(write(tmp_path, 0, values))[0].keypoints[0, 0, JOINT["right_wrist"]]
-    assert np.isnan(found[:2]).all() and found[2] == 0
 
 
 def test_frames_are_sorted_by_number_and_gaps_are_missing(tmp_path):

@@ -64,20 +64,16 @@ class Recording:
     name: str | None = None  # of the recording, if a file holds several
 
 
-def load_reader(name: str) -> ModuleType:
-    """Return the module that reads a format; UsageError, with the known names, where there is none."""
-    return _load(name, READERS)
-
-
-def load_writer(name: str) -> ModuleType:
-    """Return the module that writes a format; UsageError, with the known names, where there is none."""
-    return _load(name, WRITERS)
-
-
-def _load(name: str, known) -> ModuleType:
+def load_reader(name: str, known: Iterable[str] = tuple(READERS)) -> ModuleType:
+    """Return the module that reads a format; UsageError, with the known names, if there is none."""
     if name not in known:
         raise UsageError(f"format: wanted one of {', '.join(known)}, got {name!r}")
     return importlib.import_module(f"{__name__}.{name}")
+
+
+def load_writer(name: str) -> ModuleType:
+    """Return the module that writes a format; UsageError, with the known names, if there is none."""
+    return load_reader(name, WRITERS)
 
 
 def options_of(function: Callable) -> dict:
@@ -92,14 +88,14 @@ def reader_options(name: str) -> dict:
 
 
 def check_options(format: str, known: Mapping, given: Mapping) -> None:
-    """Raise :class:`UsageError` where an option is given that a format does not have."""
+    """Raise :class:`UsageError` if an option is given that a format does not have."""
     if unknown := sorted(set(given) - set(known)):
         wanted = f"options among {', '.join(known)}" if known else "no options"
         raise UsageError(f"format {format}: wanted {wanted}, got {', '.join(unknown)}")
 
 
 def find_files(format: str, src: str | Path) -> list[Path]:
-    """List the files of a format under a folder, or the one file, sorted; UsageError where there are none."""
+    """List the files of a format under a folder, or the one file, sorted; UsageError if there are none."""
     src, module = Path(src), load_reader(format)
     if not src.exists():
         raise UsageError(f"{src}: wanted a file or folder, found none")

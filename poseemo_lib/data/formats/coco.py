@@ -33,7 +33,6 @@ from poseemo_lib.skeleton import COCO_KEYPOINTS, EDGES
 SUFFIX = ".json"
 LOST = "slots in which nobody is ever seen"
 MANY = True
-_MOST_APART = 30  # numbers of the frames of one recording, on average
 
 
 @shared.with_options
@@ -155,7 +154,7 @@ def _frame_numbers(images: list[dict]) -> list[int] | None:
 
 
 def _is_sequence(images: list[dict], frames: list[int]) -> bool:
-    close = max(frames) - min(frames) < _MOST_APART * len(frames)
+    close = max(frames) - min(frames) < 30 * len(frames)
     return close and len(images) > 1 and len({str((image.get("width"), image.get("height"))) for image in images}) == 1
 
 

@@ -24,8 +24,6 @@ from poseemo_lib.skeleton import from_coco17, to_coco17
 SUFFIX = ".npz"
 LOST = "label and split, and whether people are tracked (several are read as untracked, unless tracked=true)"
 _LANDMARKS = 33
-# BlazePose places hidden joints outside the picture too, though not far.
-_FARTHEST_SHARE = 3.0
 
 
 @shared.with_options
@@ -48,7 +46,7 @@ def read(
     arrays = load_arrays(path)
     keypoints = shared.mark_unseen(to_coco17(_landmarks(_pick(arrays, path), third), "blazepose33"), path)
     told = {name: told_value(arrays, name) for name in ("fps", "width", "height")}
-    if units == "parts" or (units == "auto" and not (np.abs(keypoints[..., :2]) > _FARTHEST_SHARE).any()):
+    if units == "parts" or (units == "auto" and not (np.abs(keypoints[..., :2]) > 3).any()):
         size = width or shared.told_number(told, "width", path), height or shared.told_number(told, "height", path)
         if None in size:
             raise UsageError(f"{path}: x and y are shares of the picture: give the options width and height")

@@ -25,9 +25,6 @@ LOST = (
     "label and split; whether people are tracked (several are read as untracked, unless tracked=true); digits of the "
     "frame rate after the seventh"
 )
-# World landmarks are metres about the hips.
-_NOT_IN_PIXELS = ("POSE_WORLD_LANDMARKS", "pose_keypoints_3d")
-_LARGEST_SIDE = 65535
 
 
 @shared.with_options
@@ -69,7 +66,7 @@ def _body_component(header, path) -> tuple[int, list[str]]:
     """Return where the component of the body starts, and its joints' names."""
     first = 0
     for component in header.components:
-        if component.name not in _NOT_IN_PIXELS:
+        if component.name not in ("POSE_WORLD_LANDMARKS", "pose_keypoints_3d"):  # metres about the hips
             with suppress(FormatError):
                 shared.match_names(component.points, path)
                 return first, component.points
@@ -85,8 +82,8 @@ def write(recordings: list[Recording], path) -> None:
         from pose_format.numpy import NumPyPoseBody
         from pose_format.pose_header import PoseHeader, PoseHeaderComponent, PoseHeaderDimensions
     [recording] = recordings
-    if max(recording.width, recording.height) > _LARGEST_SIDE:
-        raise FormatError(f"{path}: wanted a picture of at most {_LARGEST_SIDE} pixels a side for .pose")
+    if max(recording.width, recording.height) > 65535:
+        raise FormatError(f"{path}: wanted a picture of at most 65535 pixels a side for .pose")
     colours = [(255, 0, 0)] * len(EDGES)
     body = PoseHeaderComponent("BODY", [*COCO_KEYPOINTS], [*EDGES], colours, "XYC")
     header = PoseHeader(0.2, PoseHeaderDimensions(recording.width, recording.height), [body])

@@ -2,7 +2,7 @@
 
 ``{"split": {name: [frame_dir, ...]}, "annotations": [{frame_dir, label, img_shape, total_frames, keypoint,
 keypoint_score}, ...]}``, or the list of annotations alone. ``keypoint`` is (M, T, V, 2) in pixels, ``keypoint_score``
-(M, T, V), ``img_shape`` (height, width). A person who is not there is all zero. The frame rate is not in it.
+(M, T, V), ``img_shape`` (height, width). An absent person is all zero. The frame rate is not in it.
 
 Nothing that the pickle names is called: see :mod:`poseemo_lib.data.formats.plain_pickle`. Files of Kinetics that keep
 their keypoints elsewhere, and 3D skeletons, which no camera has seen, are refused.
@@ -174,7 +174,7 @@ def _coco17(keypoints: np.ndarray, layout: str | None, where: str) -> np.ndarray
 
 
 def _size(value, where: str) -> tuple[int, int] | None:
-    """Return (width, height), or None where `img_shape` is missing."""
+    """Return (width, height), or None if `img_shape` is missing."""
     if value is None:
         return None
     array = as_array(value)
@@ -208,7 +208,7 @@ def write(recordings: list[Recording], path, *, classes: Sequence[str] | None = 
         Each with a name of its own. One without a label has none in the file, which the tools can only predict on.
     path : str or Path
     classes : sequence of str, optional
-        Their order gives the numbers of the labels; default: the emotions in poseemo's order where all labels are
+        Their order gives the numbers of the labels; default: the emotions in poseemo's order if all labels are
         emotions, else the labels sorted.
 
     Raises

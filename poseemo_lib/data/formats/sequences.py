@@ -18,7 +18,7 @@ _MOST_SLOTS = 4_000_000
 
 
 def flags_to_confidence(visible: np.ndarray) -> np.ndarray:
-    """Turn COCO's visibility into confidence: where there is a 2, the values 0, 1, 2 become 0, 0.5, 1."""
+    """Turn COCO's visibility into confidence: if there is a 2, the values 0, 1, 2 become 0, 0.5, 1."""
     known = visible[np.isfinite(visible)]
     return visible / 2 if np.isin(known, (0, 1, 2)).all() and (known == 2).any() else visible
 
@@ -42,7 +42,7 @@ def find_frames(src, ending: str, wanted: Callable[[Path], bool] = Path.is_file)
     """List the recordings under a folder of which every frame is a file; a single frame is a recording of its own.
 
     Names end with the frame's number and `ending`, in lower case; `wanted` says which files count. A recording is the
-    folder of its frames, or folder / name where the folder holds the frames of several.
+    folder of its frames, or folder / name if the folder holds the frames of several.
     """
     files = [path for path in files_under(src, ending) if wanted(path)]
     if Path(src).is_file():

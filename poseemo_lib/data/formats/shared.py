@@ -43,9 +43,8 @@ def with_options(function: Callable) -> Callable:
             except ValidationError as error:
                 # "Input should be a valid number, unable to parse string as a number" -> "a valid number"
                 texts = [re.sub("^Input (should be )?|, (unable|got) .*", "", one["msg"]) for one in error.errors()]
-                raise UsageError(
-                    f"{key}: should be {' or '.join(dict.fromkeys(texts))}, got {options[key]!r}"
-                ) from None
+                wanted = " or ".join(dict.fromkeys(texts))
+                raise UsageError(f"{key}: should be {wanted}, got {options[key]!r}") from None
         return function(*args, **options)
 
     return checked

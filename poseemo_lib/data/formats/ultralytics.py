@@ -166,7 +166,7 @@ def _label_table(file: Path) -> np.ndarray:
 def write(recordings: list[Recording], path) -> None:
     """Write one recording into a `.json` file, as `to_json()` of all frames, or else into a folder of label files.
 
-    Labels are numbered from 1; a frame in which nobody is seen has an empty file. UsageError where the folder holds
+    Labels are numbered from 1; a frame in which nobody is seen has an empty file. UsageError if the folder holds
     text files already.
     """
     [recording], path = recordings, Path(path)
