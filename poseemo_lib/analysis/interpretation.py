@@ -137,12 +137,11 @@ def _attribute_run(run: Run, dataset: Dataset, unit_name: str, planted, most: in
     rows = recovery.evenly(len(windows), MOST_ATTRIBUTED) if where is None else where.rows
     model = load_model(run)
     trained = _attribute(model, windows, unit, rows, N_REPEATS, run.seed)
-    networks = [
-        attribution.randomised(model, crc32(f"{run.fold}/{run.seed}/{i}".encode()))
-        for i in range(-(-N_RANDOM // n_runs))
-    ]
-    # The permutation of one random network is enough: its importance is about 0.
-    random = [_attribute(one, windows, unit, rows, int(i == 0), run.seed) for i, one in enumerate(networks)]
+    random = []
+    for i in range(-(-N_RANDOM // n_runs)):
+        network = attribution.randomised(model, crc32(f"{run.fold}/{run.seed}/{i}".encode()))
+        # The permutation of one random network is enough: its importance is about 0.
+        random.append(_attribute(network, windows, unit, rows, int(i == 0), run.seed))
     some = windows.take(rows)
     contributions = torch.from_numpy(trained.contributions)
     error = attribution.integral_error(model, some.features, some.mask, some.labels, contributions)

@@ -36,8 +36,7 @@ def opening(data: ReportData) -> str:
         best=best,
         results=data.results,
         groups_known=groups_known(best),
-        networks=sum(config.is_network for config in main.configs),
-        baselines=sum(config.is_baseline for config in main.configs),
+        main=main,
         absent=[name for name, n in zip(data.classes, best.scores.confusion.sum(1), strict=True) if not n],
         folds=len({run.fold for run in best.runs if run.fold}),
         leaky=_leaky(data.results),
@@ -118,18 +117,16 @@ def _of_split(results: Results, tests: pd.DataFrame) -> dict:
     """Sort the comparisons among configs that were tested on the same clips, for the template `findings`."""
     rows = {family: tests[tests["family"] == family].to_dict("records") for family in ("baselines", "base", "networks")}
     baselines, networks = rows["baselines"], rows["networks"]
-    majority = [row for row in baselines if results[row["b"]].is_majority]
+    floor = next((row for row in baselines if results[row["b"]].is_majority), None)
     found = sorted((row for row in networks if row["significant"]), key=lambda row: -abs(row["difference"]))
     return {
         "unit": results[tests["a"].iloc[0]].unit,
         "leaky": any(results[name].leaks for name in {*tests["a"], *tests["b"]}),
-        "base": rows["base"][0]["b"] if rows["base"] else None,
+        "base": rows["base"],
         "baselines": baselines,
-        "floor": majority[0] if majority else None,
-        "strongest": _strongest(row for row in baselines if row not in majority),
+        "floor": floor,
+        "strongest": _strongest(row for row in baselines if row is not floor),
         "folds": baselines and any(run.fold for run in results[baselines[0]["a"]].runs),
-        "different": [row for row in rows["base"] if row["significant"]],
-        "alike": [row for row in rows["base"] if not row["significant"]],
         "networks": networks,
         "found": found,
         "widest": max(networks, key=lambda row: abs(row["difference"]), default=None),
@@ -203,11 +200,11 @@ def calibration(data: ReportData) -> str:
 def importance(data: ReportData) -> str:
     """Say what the best network's predictions depend on, and how far the explanations can be trusted."""
     try:
-        found, fault = data.interpretation, ""
+        found = data.interpretation
     except PoseemoError as error:
-        found, fault = None, str(error)
+        return render("importance", fault=str(error))
     if found is None:
-        return render("importance", fault=fault, kinds=[])
+        return render("importance", fault="", kinds=[])
     recovery = [] if found.recovery is None else found.recovery.groupby(["method", "target"], sort=False)
     kinds = []
     for kind, rows in found.importance.groupby("kind", sort=False):

@@ -142,10 +142,9 @@ def sortable_table(table: pd.DataFrame, caption: str):
     numbers = [_column_numbers(column) for column in columns]
     heads = [(name, "right" if found else "left") for name, found in zip(table.columns, numbers, strict=True)]
     cells = [
-        [(_shown(value), "" if pd.isna(number) else f"{number:.17g}")
-         for value, number in zip(column, found or [None] * len(column), strict=True)]
+        zip(map(_shown, column), found or [""] * len(column), strict=True)
         for column, found in zip(columns, numbers, strict=True)
-    ]  # fmt: skip
+    ]
     return HTML(render_html("table", caption=caption, heads=heads, rows=list(zip(*cells, strict=True))))
 
 
@@ -155,11 +154,13 @@ def _shown(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _column_numbers(column: pd.Series) -> list[float] | None:
-    """Find the number that each value begins with, NaN where it is missing; None where a value begins with none."""
+def _column_numbers(column: pd.Series) -> list[str] | None:
+    """Find the number that each value begins with, "" where it is missing; None where a value begins with none."""
     found = column.astype(str).str.extract(_LEADING_NUMBER)[0].str.replace(",", "").str.replace("−", "-").astype(float)
     missing = column.map(_shown).str.strip().isin(["", "–", "-"])
-    return found.to_list() if (found.notna() | missing).all() and not missing.all() else None
+    if missing.all() or not (found.notna() | missing).all():
+        return None
+    return ["" if pd.isna(number) else f"{number:.17g}" for number in found]
 
 
 def find_browser() -> str | None:
