@@ -54,6 +54,20 @@ def small_run(tiny, tmp_path_factory):
     return train_run(check_parameters(values), tmp_path_factory.mktemp("runs") / "net" / "seed-0")
 
 
+@pytest.fixture(scope="session")
+def small_study(tiny, tmp_path_factory):
+    """The runs of a small study: a network with two seeds, `net`, and `majority`; no test changes them."""
+    from poseemo_lib.training.parameters import check_parameters
+    from poseemo_lib.training.run import train_run
+
+    root = tmp_path_factory.mktemp("study")
+    for config, seed in (("majority", 0), ("net", 0), ("net", 1)):
+        more = {"architecture": "majority", "model": {}} if config == "majority" else {"epochs": 1}
+        parameters = check_parameters({**SMALL, "dataset": str(tiny), "seed": seed, **more})
+        train_run(parameters, root / config / f"seed-{seed}", config=config)
+    return root
+
+
 @pytest.fixture(scope="module", autouse=True)
 def few_draws(request):
     """Draw fewer groups where figures and cards are tested, not statistics, which take most of the time."""

@@ -4,12 +4,10 @@ import re
 import made_studies
 import nbformat
 import pytest
-from conftest import SMALL
 
 from poseemo_lib.paths import NOTEBOOKS
 from poseemo_lib.studies.notebook import execute_notebook
-from poseemo_lib.training.parameters import RunParameters, check_parameters
-from poseemo_lib.training.run import train_run
+from poseemo_lib.training.parameters import RunParameters
 
 ALL = sorted(NOTEBOOKS.glob("*.ipynb"))
 MOST_LINES = 13
@@ -79,12 +77,8 @@ def test_it_runs_on_another_dataset(name, tiny, tmp_path):
 
 
 @pytest.mark.slow
-def test_05_looks_into_the_network_of_a_study(tiny, tmp_path):
-    for config, seed in (("majority", 0), ("net", 0), ("net", 1)):
-        more = {"architecture": "majority", "model": {}} if config == "majority" else {}
-        parameters = check_parameters({"dataset": str(tiny), **SMALL, "seed": seed, **more})
-        train_run(parameters, tmp_path / "runs" / config / f"seed-{seed}", config=config)
-    text, pictures = run_notebook("05_interpret", tmp_path / "o.ipynb", runs=str(tmp_path / "runs"))
+def test_05_looks_into_the_network_of_a_study(small_study, tmp_path):
+    text, pictures = run_notebook("05_interpret", tmp_path / "o.ipynb", runs=str(small_study))
     assert "Player of" in text and pictures
 
 

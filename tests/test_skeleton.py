@@ -20,10 +20,6 @@ BODY25 = (
     "right_ankle left_hip left_knee left_ankle right_eye left_eye right_ear left_ear left_big_toe left_small_toe "
     "left_heel right_big_toe right_small_toe right_heel"
 )
-COCO18 = (
-    "nose neck right_shoulder right_elbow right_wrist left_shoulder left_elbow left_wrist right_hip right_knee "
-    "right_ankle left_hip left_knee left_ankle right_eye left_eye right_ear left_ear"
-)
 
 
 def test_flip_swaps_the_names_and_twice_is_the_identity():
@@ -55,11 +51,8 @@ def test_parts_hold_every_joint_once():
     assert set(PARTS["legs"]) == {JOINT[f"{side}_{part}"] for side in ("left", "right") for part in ("knee", "ankle")}
 
 
-@pytest.mark.parametrize(
-    ("layout", "names"), [("body25", BODY25), ("coco18", COCO18), ("coco17", " ".join(COCO_KEYPOINTS))]
-)
+@pytest.mark.parametrize(("layout", "names"), [("body25", BODY25.split()), ("coco17", COCO_KEYPOINTS)])
 def test_layouts_pick_the_joint_of_the_same_name(layout, names):
-    names = names.split()
     assert tuple(names[index] for index in LAYOUTS[layout]) == COCO_KEYPOINTS
     keypoints = np.arange(2 * len(names) * 3).reshape(2, len(names), 3)
     picked = to_coco17(keypoints, layout)

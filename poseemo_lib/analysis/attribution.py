@@ -68,10 +68,7 @@ def integrated_gradients(
         warnings.filterwarnings("ignore", "IProgress not found")  # of tqdm, which it imports
         from captum.attr import IntegratedGradients
 
-    def margin(x: Tensor, frames: Tensor) -> Tensor:
-        return class_margin(model.network(x, frames))
-
-    method = IntegratedGradients(margin)
+    method = IntegratedGradients(lambda x, frames: class_margin(model.network(x, frames)))
     # cuDNN cannot differentiate a recurrent network in evaluation mode.
     with torch.backends.cudnn.flags(enabled=False):
         parts = [

@@ -66,8 +66,7 @@ def _hashes(config: ConfigRuns) -> dict[str, str]:
 def dataset_card(data: ReportData) -> str:
     """Describe the dataset of the runs; without the dataset only what the runs recorded."""
     best, dataset = data.best, data.dataset
-    known = pd.concat([run.split() for run in best.runs]).drop_duplicates("clip_id")
-    clips = dataset.table() if dataset else known
+    clips = dataset.table() if dataset else pd.concat([run.split() for run in best.runs]).drop_duplicates("clip_id")
     return render(
         "dataset_card",
         best=best,

@@ -38,8 +38,6 @@ def opening(data: ReportData) -> str:
         groups_known=groups_known(best),
         main=main,
         absent=[name for name, n in zip(data.classes, best.scores.confusion.sum(1), strict=True) if not n],
-        folds=len({run.fold for run in best.runs if run.fold}),
-        leaky=_leaky(data.results),
         majority=data.majority,
         floor=floor,
         against_chance=None if floor or best.is_baseline else against_chance(main),
@@ -47,10 +45,6 @@ def opening(data: ReportData) -> str:
         strongest_score=strongest and _macro_f1(main[strongest["b"]]),
         higher=Markup(higher_on_test(main, data.tests)),
     )
-
-
-def _leaky(results: Results) -> list[str]:
-    return [config.name for config in results.configs if config.leaks]
 
 
 def _macro_f1(config: ConfigRuns) -> float:
@@ -104,8 +98,7 @@ def findings(data: ReportData) -> str:
         split_pairs.append(row | {"unit": a.unit, "leaky": inflated, "copies": a.leaks.get("augmented")})
     return render(
         "findings",
-        synthetic=results.synthetic,
-        leaky=_leaky(results),
+        results=results,
         alone=[config.name for config in results.configs if config.name not in {*tests["a"], *tests["b"]}],
         by_split=[_of_split(results, own) for number, own in tests.groupby("clips") if number >= 0],
         split_pairs=split_pairs,
@@ -149,18 +142,12 @@ def selection(data: ReportData) -> str:
     """Say how the best config and its epochs were selected."""
     best = data.best
     epochs = [run.record["best_epoch"] for run in best.runs if run.record.get("best_epoch")]
-    limits = (best.parameters.get(name) for name in ("epochs", "choose_after"))
-    return sentence("selection", best.name, best.validation_macro_f1, epochs, *limits)
+    return sentence("selection", best, epochs)
 
 
 def caution(data: ReportData) -> str:
     """Say what the intervals of the study do not cover."""
-    folds = any(run.fold for run in data.results.runs)
-    by_split = [
-        (main.configs[0].scores.n_clips, main.configs[0].unit, [config.name for config in main.configs])
-        for main in data.results.by_split()
-    ]
-    return sentence("caution", data.best.scores, folds, by_split)
+    return sentence("caution", data.best.scores, data.results)
 
 
 def shared_by_splits(config: ConfigRuns) -> str:
@@ -227,7 +214,5 @@ def limits(data: ReportData, *, law: bool = True) -> str:
         law=law,
         best=data.best,
         results=data.results,
-        datasets=sorted({run.record["dataset"]["name"] for run in data.results.runs}),
         threshold=abstain_threshold(data.best),
-        wrong=1 - data.best.scores.score("accuracy")["mean"],
     )

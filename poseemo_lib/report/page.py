@@ -18,7 +18,6 @@ from poseemo_lib.report.templates import render_html
 PLOTLY = "application/vnd.plotly.v1+json"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 PRINT_SECONDS = 180
-LEVELS = ("h2", "h3")
 # What HTML made from Markdown may hold; anything else is shown as text.
 TAGS = [
     "h1", "h2", "h3", "h4", "h5", "h6", "p", "div", "span", "a", "img", "b", "strong", "i", "em", "del", "sub", "sup",
@@ -28,7 +27,7 @@ TAGS = [
 ATTRIBUTES = {"*": ["class"], "a": ["href", "title"], "img": ["src", "alt", "title"], "th": ["style"], "td": ["style"]}
 # Filled in last: nbconvert parses and rewrites the page, and would do so with megabytes of plotly.js.
 _MARKS = {name: f"<!--poseemo-{name}-->" for name in ("contents", "plotly", "script")}
-_LEADING_NUMBER = re.compile(r"\s*[<>≤≥≈]?\s*([+\-−]?\d[\d,]*(?:\.\d+)?(?:e[+\-]?\d+)?)", re.IGNORECASE)
+_LEADING_NUMBER = re.compile(r"\s*[<>≤≥≈]?\s*([+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?)", re.IGNORECASE)
 
 
 class Contents:
@@ -49,7 +48,7 @@ class Contents:
         for heading in soup.find_all(re.compile("^h[1-6]$")):
             text = " ".join(heading.get_text().split())
             heading["id"] = self._anchor(text)
-            if heading.name in LEVELS:
+            if heading.name in ("h2", "h3"):
                 self.headings.append((heading.name, heading["id"], text))
         for table in soup.find_all("table"):
             table.wrap(soup.new_tag("div", attrs={"class": "table-box", "tabindex": "0"}))
@@ -156,11 +155,11 @@ def _shown(value: object) -> str:
 
 def _column_numbers(column: pd.Series) -> list[str] | None:
     """Find the number that each value begins with, "" where it is missing; None where a value begins with none."""
-    found = column.astype(str).str.extract(_LEADING_NUMBER)[0].str.replace(",", "").str.replace("−", "-").astype(float)
-    missing = column.map(_shown).str.strip().isin(["", "–", "-"])
-    if missing.all() or not (found.notna() | missing).all():
+    found = [_LEADING_NUMBER.match(str(value).replace(",", "").replace("−", "-")) for value in column]
+    missing = [_shown(value).strip() in ("", "–", "-") for value in column]
+    if all(missing) or not all(number or gone for number, gone in zip(found, missing, strict=True)):
         return None
-    return ["" if pd.isna(number) else f"{number:.17g}" for number in found]
+    return [f"{float(number[1]):.17g}" if number else "" for number in found]
 
 
 def find_browser() -> str | None:

@@ -1,4 +1,3 @@
-import json
 import shutil
 from dataclasses import replace
 
@@ -8,9 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from conftest import SMALL
-from safetensors.torch import save_file
 
 from poseemo_lib.analysis import interpretation
 from poseemo_lib.analysis.configs import ConfigRuns
@@ -18,68 +15,17 @@ from poseemo_lib.analysis.interpretation import choose_clips, interpret, player_
 from poseemo_lib.analysis.recovery import format_recovery, format_similarity
 from poseemo_lib.analysis.results import load_results
 from poseemo_lib.data.dataset import Dataset
-from poseemo_lib.models import build_model
-from poseemo_lib.models.standardised import Standardised
 from poseemo_lib.plots.attention import attention_courses, contribution_maps
 from poseemo_lib.report.data import ReportData, load_report_data
 from poseemo_lib.report.figures import feature_importance
 from poseemo_lib.skeleton import JOINT
-from poseemo_lib.training.inputs import split_table
 from poseemo_lib.training.parameters import check_parameters
-from poseemo_lib.training.run_folder import Run
-from poseemo_lib.training.trained import test_windows
-
-NETWORK = {**SMALL, "architecture": "bilstm", "model": {"hidden": 8}}
-
-
-def write_run(folder, config, dataset, **values):
-    """Write a complete run with untrained weights and what those predict."""
-    folder.mkdir(parents=True)
-    parameters = check_parameters({**NETWORK, "dataset": str(dataset.root), **values})
-    table = dataset.table()
-    table["part"] = split_table(table, parameters).reindex(table["clip_id"]).to_numpy()
-    table.dropna(subset="part")[["clip_id", "part", "label", "group_id", "source_id"]].to_parquet(
-        folder / "split.parquet"
-    )
-    record = {
-        "status": "complete", "config": config, "identity": str(folder), "parameters": parameters.model_dump(),
-        "classes": list(dataset.classes), "leaks": {}, "n_parameters": 1, "seconds": 1.0,
-        "dataset": {"name": "tiny", "content_hash": dataset.info.content_hash, "synthetic": True},
-    }  # fmt: skip
-    (folder / "run.json").write_text(json.dumps(record))
-    probabilities = np.full(((table["part"] == "test").sum(), len(dataset.classes)), 1 / len(dataset.classes))
-    if parameters.architecture != "majority":
-        probabilities = _with_weights(Run(folder, record), parameters, dataset)
-    tables = []
-    for part in ("val", "test"):
-        rows = table[table["part"] == part].reset_index(drop=True).assign(split=part)
-        shown = np.resize(probabilities, (len(rows), len(dataset.classes)))
-        columns = pd.DataFrame(shown, columns=[f"p_{name}" for name in dataset.classes])
-        tables.append(rows[["clip_id", "split", "label", "group_id", "source_id"]].join(columns))
-    pd.concat(tables, ignore_index=True).to_parquet(folder / "predictions.parquet")
-
-
-def _with_weights(run, parameters, dataset):
-    windows = test_windows(run, dataset)
-    torch.manual_seed(parameters.seed)
-    model = Standardised(build_model(parameters.architecture, **parameters.model), windows.features).eval()
-    save_file(model.state_dict(), run.folder / "weights.safetensors")
-    with torch.inference_mode():
-        return model(windows.features, windows.mask).softmax(-1).numpy()
+from poseemo_lib.training.run import train_run
 
 
 @pytest.fixture(scope="module")
-def runs(tiny, tmp_path_factory):
-    root = tmp_path_factory.mktemp("runs")
-    for seed in (0, 1):
-        write_run(root / "net" / f"seed-{seed}", "net", Dataset(tiny), seed=seed)
-    write_run(root / "majority" / "seed-0", "majority", Dataset(tiny), architecture="majority", model={})
-    return root
-
-
-@pytest.fixture(scope="module")
-def data(runs):
-    return load_report_data(runs)
+def data(small_study):
+    return load_report_data(small_study)
 
 
 @pytest.fixture(scope="module")
@@ -146,9 +92,12 @@ class TestInterpretation:
     def test_folds_and_recordings_are_pooled(self, tiny, tmp_path):
         dataset = Dataset(tiny)
         folds = sorted(dataset.table()["group_id"].unique())[:3]
-        shared = {"split": "leave_one_group_out", "architecture": "conv1d", "score_by": "source"}
-        for number, fold in enumerate(folds):
-            write_run(tmp_path / "net" / f"fold-{number}" / "seed-0", "net", dataset, fold=fold, **shared)
+        shared = {"split": "leave_one_group_out", "architecture": "conv1d", "epochs": 1}
+        for fold in folds:
+            values = {**SMALL, **shared, "model": {"hidden": 8}, "dataset": str(tiny), "fold": fold}
+            train_run(check_parameters(values), tmp_path / "net" / fold / "seed-0", config="net")
+        for path in tmp_path.rglob("run.json"):
+            path.write_text(path.read_text().replace('"score_by": "clip"', '"score_by": "source"'))
         (config,) = load_results(tmp_path).configs
         found = interpret(config, dataset)
         in_test = dataset.table().query("group_id in @folds")
@@ -244,10 +193,10 @@ class TestFigure:
         assert text == "permuting person 1 (30), left wrist (10) lowers balanced accuracy most, in points"
         assert "permuting no single input" in feature_importance.headline(table.assign(low=-1.0))
 
-    def test_what_is_missing_is_an_empty_panel(self, data, runs, tmp_path):
+    def test_what_is_missing_is_an_empty_panel(self, data, small_study, tmp_path):
         majority = ReportData((replace(data.results, configs=[data.results["majority"]]),))
         assert "majority, is not a network" in feature_importance.draw(majority).text
-        shutil.copytree(runs, tmp_path / "runs")
+        shutil.copytree(small_study, tmp_path / "runs")
         (tmp_path / "runs" / "net" / "seed-1" / "weights.safetensors").unlink()
         drawn = feature_importance.draw(load_report_data(tmp_path / "runs"))
         assert "not run" in drawn.text and "weights.safetensors" in drawn.text and drawn.data == {}
@@ -268,7 +217,6 @@ LEAST_RECOVERY = {
 @pytest.mark.slow
 def test_a_trained_network_finds_what_was_planted_and_a_random_one_does_not(tmp_path, monkeypatch):
     from poseemo_lib.data.synthetic import write_synthetic_dataset
-    from poseemo_lib.training.run import train_run
 
     # One random network prefers one sign of a class by chance, and its interval is over clips only.
     monkeypatch.setattr(interpretation, "N_RANDOM", 12)

@@ -84,19 +84,14 @@ def test_interpretation_runs_here_if_its_process_dies(monkeypatch):
     assert found.interpretation == ("net", "clips")
 
 
-def test_runs_without_weights_are_still_reported(tiny, tmp_path):
-    from conftest import SMALL
-
+def test_runs_without_weights_are_still_reported(small_study, tmp_path):
     from poseemo_lib.report import findings
     from poseemo_lib.report.figures import feature_importance
-    from poseemo_lib.training.parameters import check_parameters
-    from poseemo_lib.training.run import train_run
 
-    parameters = check_parameters({"dataset": str(tiny), **SMALL})
-    folder = train_run(parameters, tmp_path / "net" / "seed-0", config="net")
-    assert load_report_data(tmp_path).clips_to_play
-    (folder / "weights.safetensors").unlink()
-    data = load_report_data(tmp_path)
+    assert load_report_data(small_study).clips_to_play
+    root = shutil.copytree(small_study, tmp_path / "runs")
+    (root / "net" / "seed-0" / "weights.safetensors").unlink()
+    data = load_report_data(root)
     assert data.clips_to_play == []
     for text in (findings.importance(data), feature_importance.draw(data).text):
         assert "ot run" in text and "weights.safetensors" in text

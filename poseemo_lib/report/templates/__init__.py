@@ -6,7 +6,7 @@ cell. A paragraph may stand on several lines of a template.
 
 import html
 import re
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import jinja2
@@ -66,11 +66,10 @@ def _environment() -> jinja2.Environment:
         "points": lambda share: f"{100 * share:+.1f}",
         "interval": lambda row, key="mean": text.with_interval(row[key], row["low"], row["high"]),
     }
-    for name, function in filters.items():
-        environment.filters[name] = _safe(function)
+    environment.filters |= {name: partial(_safe, function) for name, function in filters.items()}
     environment.filters["names"] = lambda names, most=10_000: Markup(text.listed(map(escape, names), most))
     return environment
 
 
-def _safe(function):
-    return lambda *arguments: Markup(function(*arguments))
+def _safe(function, *arguments) -> Markup:
+    return Markup(function(*arguments))
