@@ -9,7 +9,6 @@ from poseemo_lib.data.copies import (
     decimals_of,
     draw_change,
     interpolate,
-    keeps_enough,
     time_warp,
 )
 from poseemo_lib.skeleton import FLIP_ORDER
@@ -95,16 +94,6 @@ def test_mixing_a_clip_with_itself_is_the_clip_and_with_another_is_in_between():
     assert mixed[2, 0, 5].tolist() == [2, 2, 0.5]
     assert np.isnan(mixed[0, 0, 3, :2]).all() and np.isnan(mixed[1, 0, 4, :2]).all()
     assert (mixed[..., 2] == 0).sum() == 2
-
-
-def test_partners_may_be_longer_shorter_or_one_frame():
-    clip = make_clip(missing=0)
-    for frames in (1, 20, 133):
-        copy = change_clip(clip, CHANGES["interpolation"], make_clip(3, frames=frames, missing=0))
-        assert copy.shape == clip.keypoints.shape and keeps_enough(copy, clip.keypoints)
-    one = make_clip(frames=1, missing=0)
-    for change in (Change(bend=0.3), Change(weight=0.2)):
-        assert change_clip(one, change, clip).shape == one.keypoints.shape
 
 
 @pytest.mark.parametrize("decimals", [0, 1, 3, None])

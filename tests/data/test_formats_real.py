@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from poseemo_lib.data.formats import find_files, load_reader
+from poseemo_lib.errors import FormatError
 from poseemo_lib.skeleton import JOINT
 
 FORMATS = Path(__file__).parents[3] / "shared" / "data" / "formats"
@@ -58,3 +59,16 @@ def test_real_numbers():
     assert np.isnan(first[[JOINT["left_eye"], JOINT["right_eye"]], :2]).all()  # head_bottom, head_top are not eyes
     signer = read("pose/openpose.pose")[0].keypoints[:, 0, :, 2]  # from the waist up
     assert (signer[:, :9] > 0).all() and (signer[:, 11:] == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("sleap_bomb/x_happy.slp", "at most"), ("sleap_negative_rate/x_happy.slp", "fps: wanted"),
+     ("pyskl_laughs_name/x_happy.pkl", "name under frame_dir"), ("movement_hang.nc", "not a sound netCDF file")],
+)  # fmt: skip
+def test_files_that_no_honest_tool_writes_are_refused(name, message):
+    path = FORMATS.parent / "cases" / "hostile" / name
+    if not path.is_file():
+        pytest.skip("needs ../shared/data/cases")
+    with pytest.raises(FormatError, match=message):
+        load_reader(name.split("_")[0]).read(path)
