@@ -54,13 +54,6 @@ class Results:
         """Largest number of leaks of each kind in any run's split; empty where all splits are clean."""
         return largest_counts(config.leaks for config in self.configs)
 
-    @property
-    def sample(self) -> dict:
-        """What the selected model was tested on: n_clips, n_groups, resampled_by, unit, synthetic, leaky."""
-        scores = self.best().scores
-        counts = {"n_clips": scores.n_clips, "n_groups": scores.n_groups, "resampled_by": scores.resampled_by}
-        return counts | {"unit": self.best().unit, "synthetic": self.synthetic, "leaky": bool(self.leaks)}
-
     def by_split(self) -> list["Results"]:
         """Divide the configs by the clips that they were tested on, since only the same clips allow a comparison.
 

@@ -7,7 +7,6 @@ run. One variation in two studies stays two rows: the studies may differ in seed
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
@@ -43,12 +42,10 @@ class Variations:
         """The plain one."""
         return self.rows[0]
 
-    @cached_property
-    def sample(self) -> dict:
-        """What they were tested on: see :attr:`poseemo_lib.analysis.results.Results.sample`."""
-        every = Results(Path(), [row.config for row in self.rows])
-        plain = Results(Path(), [self.plain.config])
-        return plain.sample | {"synthetic": every.synthetic, "leaky": bool(every.leaks)}
+    @property
+    def results(self) -> Results:
+        """Their configs."""
+        return Results(Path(), [row.config for row in self.rows])
 
     @property
     def n_commits(self) -> int:

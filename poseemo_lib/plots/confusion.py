@@ -41,16 +41,18 @@ def draw_confusion(ax, confusion, classes, *, text: str = "{share:.0f}", counts:
              for row in zip(share, confusion, strict=True)]  # fmt: skip
     names = [style.name_text(name, 14) for name in classes]
     rows = [f"{name} ({total:,})" for name, total in zip(names, support, strict=True)] if counts else names
-    draw_heatmap(ax, share, texts, columns=names, rows=rows, fontsize=fontsize * min(1, 9 / n))
+    draw_heatmap(ax, share, texts, columns=names, rows=rows, vmax=100, fontsize=fontsize * min(1, 9 / n))
+    ax.set_xticks(ax.get_xticks(), names, rotation=35, ha="right", rotation_mode="anchor")
     ax.set(xlabel="predicted class", ylabel="true class")
 
 
-def draw_heatmap(ax, percent, texts, *, columns, rows, fontsize: float) -> None:
-    """Draw percentages, (rows, columns), as blue fields with texts; NaN is a dash."""
-    sns.heatmap(percent, annot=texts, fmt="", vmin=0, vmax=100, cmap="Blues", cbar=False, linewidths=0.5, ax=ax,
-                xticklabels=columns, yticklabels=rows, annot_kws={"fontsize": fontsize})  # fmt: skip
-    for i, j in np.argwhere(~np.isfinite(percent)):
+def draw_heatmap(ax, values, texts, *, columns, rows, fontsize: float, cmap="Blues", vmin=0, vmax=1) -> None:
+    """Draw numbers, (rows, columns), as fields with texts; NaN is a dash."""
+    sns.heatmap(values, annot=np.asarray(texts, dtype=object), fmt="", vmin=vmin, vmax=vmax, cmap=cmap, cbar=False,
+                linewidths=0.5, xticklabels=False, yticklabels=False, annot_kws={"fontsize": fontsize},
+                ax=ax)  # fmt: skip
+    for i, j in np.argwhere(~np.isfinite(values)):
         ax.text(j + 0.5, i + 0.5, "–", ha="center", va="center", fontsize=fontsize, color=style.DARK)
-    ax.set_xticks(ax.get_xticks(), columns, rotation=35, ha="right", rotation_mode="anchor")
-    ax.set_yticks(ax.get_yticks(), rows, rotation=0)
+    ax.set_xticks(np.arange(len(columns)) + 0.5, columns, rotation=0)
+    ax.set_yticks(np.arange(len(rows)) + 0.5, rows, rotation=0)
     ax.tick_params(length=0)

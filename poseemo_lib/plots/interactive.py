@@ -118,22 +118,16 @@ def _dimension(name: str, column: pd.Series) -> dict:
         return {"label": label, "values": column.astype(float).tolist()}
     texts = column.astype(object).where(column.notna(), "–").astype(str)
     known = sorted(set(texts), reverse=True)
-    ticks = {"tickvals": list(range(len(known))), "ticktext": [short_text(text, 16) for text in known]}
+    ticks = {"tickvals": list(range(len(known))), "ticktext": [style.short_text(text, 16) for text in known]}
     return {"label": label, "values": texts.map(known.index).tolist(), "range": [-0.5, len(known) - 0.5], **ticks}
 
 
 def plain_text(name: object, most: int = 34) -> str:
     """Write a name on one short line that plotly shows as it is: no markup, no formula.
 
-    Ticks of parallel coordinates take no markup: there :func:`short_text`.
+    Ticks of parallel coordinates take no markup: there :func:`poseemo_lib.plots.style.short_text`.
     """
-    return html.escape(short_text(name, most)).replace("$", "&#36;")
-
-
-def short_text(name: object, most: int) -> str:
-    """Write a name on one line of at most so many characters."""
-    text = " ".join(str(name).split())
-    return text if len(text) <= most else f"{text[: most - 1]}…"
+    return html.escape(style.short_text(name, most)).replace("$", "&#36;")
 
 
 def house_layout(*, height: int, synthetic: bool, min_width: int = 0, **more) -> dict:

@@ -12,14 +12,15 @@ _OUTLINE = [withStroke(linewidth=2.5, foreground="white")]  # keeps lines off th
 def label_points(ax, x, y, texts, *, colour: str = "black", strokes=()) -> None:
     """Write each text as near to its point as there is room, and join the two; call it last, on the final layout.
 
-    The texts stay off `strokes`, such as intervals: (x0, y0, x1, y1). All coordinates are of the data.
+    The texts stay off `strokes`, such as intervals: (x0, y0, x1, y1); one with a NaN is left out. All coordinates are
+    of the data.
     """
     fig = ax.get_figure(root=True)
     fig.draw_without_rendering()
     pixels = fig.dpi / 72
     dots = ax.transData.transform(np.column_stack([x, y]))
     taken = [Bbox.from_extents(*(dot - 4 * pixels), *(dot + 4 * pixels)) for dot in dots]
-    corners = [ax.transData.transform(np.reshape(stroke, (2, 2))) for stroke in strokes]
+    corners = [ax.transData.transform(np.reshape(stroke, (2, 2))) for stroke in strokes if np.isfinite(stroke).all()]
     taken += [Bbox.from_extents(*(np.min(one, 0) - pixels), *(np.max(one, 0) + pixels)) for one in corners]
     for dot, point, text in zip(dots, zip(x, y, strict=True), texts, strict=True):
         line = {"arrowstyle": "-", "color": "#888888", "linewidth": 0.6, "shrinkA": 0, "shrinkB": 4}

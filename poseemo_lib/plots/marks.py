@@ -1,12 +1,13 @@
 """What charts of scores share: a point or bar with its interval, its value, seeds, limits and reference lines."""
 
 import numpy as np
+import pandas as pd
 import seaborn as sns
 from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 
 from poseemo_lib.plots import style
 
-_OFF_LINES = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5}
+_OFF_LINES = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
 _LEVEL = 10.4  # points from one level of names above an axes to the next
 
 
@@ -14,14 +15,14 @@ def draw_point(
     ax, place: float, row, *, colour: str, value: str = "mean", vertical: bool = False, width: float = 1.8,
     written: str = "", beyond: float = np.nan, **look,
 ) -> None:  # fmt: skip
-    """Draw a share as a point with its interval, in percent.
+    """Draw a share as a point with its interval, in percent; a NaN is "not defined", or "not run" of 0 seeds.
 
     Parameters
     ----------
     place : float
         On the other axis.
     row : mapping
-        Shares in `value`, low and high. Without ends there is no interval; a NaN value is "not defined".
+        Shares in `value`, low and high; without ends there is no interval. May have n_seeds.
     width : float
         Of the interval's line, in points.
     written : str
@@ -35,7 +36,8 @@ def draw_point(
     if not np.isfinite(mean):
         x, y = (place, 0.02) if vertical else (0.02, place)
         transform = ax.get_xaxis_transform() if vertical else ax.get_yaxis_transform()
-        ax.text(x, y, "not defined", va="center", fontsize=8, bbox=_OFF_LINES, transform=transform)
+        text = "not run" if row.get("n_seeds") == 0 else "not defined"
+        ax.text(x, y, text, va="center", fontsize=8, bbox=_OFF_LINES, transform=transform)
         return
     turn = (lambda along, across: (across, along)) if vertical else (lambda along, across: (along, across))
     ax.plot(*turn([low, high], [place, place]), color=colour, linewidth=width, solid_capstyle="butt")
@@ -54,6 +56,34 @@ def draw_bar(ax, place: float, row, *, colour: str, value: str = "mean", hatch="
     draw_point(ax, place, row, colour=colour, value=value, vertical=vertical, marker="", **more)
 
 
+def draw_bars(
+    ax, rows, names, *, colours, hatches="", seeds=None, bold=(), value: str = "mean", lines=(), title="", levels=0
+) -> None:
+    """Draw a bar with its interval and value for each row, from the top.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        As for :func:`draw_point`; its index tells which `seeds` belong to a row.
+    colours, hatches : str or list
+        One for all rows, or one each.
+    seeds : Series, optional
+        Shares of single seeds, drawn as circles.
+    lines, title, levels
+        As for :func:`draw_references`.
+    """
+    seeds = pd.Series(dtype=float) if seeds is None else seeds[seeds.index.isin(rows.index)].astype(float)
+    highest = seeds.groupby(level=0).max().reindex(rows.index)
+    looks = [[one] * len(rows) if isinstance(one, str) else one for one in (colours, hatches)]
+    for i, (row, colour, hatch, beyond) in enumerate(zip(rows.to_dict("records"), *looks, highest, strict=True)):
+        draw_bar(ax, i, row, value=value, colour=colour, hatch=hatch, written="{:.1f}", beyond=beyond)
+    if len(seeds):
+        draw_seeds(ax, seeds, rows.index.get_indexer(seeds.index))
+    name_rows(ax, names, bold)
+    limit_scores(ax, [*rows[[value, "high"]].to_numpy(float).ravel(), *highest, *(line[0] for line in lines)])
+    draw_references(ax, lines, title, levels)
+
+
 def draw_seeds(ax, shares, places) -> None:
     """Draw single seeds as small circles, in percent."""
     look = {"facecolor": "white", "edgecolor": "black", "linewidth": 0.8, "size": 3.8, "jitter": False, "zorder": 3}
@@ -69,6 +99,13 @@ def name_rows(ax, names, bold=(), offset: float = 0, **font) -> None:
     ax.set_ylim(len(names) - 0.4, -0.6)
     ax.tick_params(axis="y", length=0)
     ax.set(xlabel="", ylabel="")
+
+
+def write_values(ax, texts) -> None:
+    """Write a text for each row beyond the right end of a horizontal chart."""
+    for i, text in enumerate(texts):
+        ax.annotate(text, (1, i), (3, 0), xycoords=ax.get_yaxis_transform(), textcoords="offset points", va="center",
+                    fontsize=8.5)  # fmt: skip
 
 
 def limit_scores(ax, shares) -> None:

@@ -11,7 +11,7 @@ from poseemo_lib.video.palette import PEOPLE_COLOURS
 
 _FIELD = 1000  # a clip's longer side in whole steps, which keeps the figure small
 _HEIGHT, _MARGIN = 620, {"l": 46, "r": 16, "t": 106, "b": 140}
-_STEADY = {"mode": "immediate", "transition": {"duration": 0}}
+_AT_ONCE = {"mode": "immediate", "transition": {"duration": 0}, "frame": {"duration": 0, "redraw": False}}
 # In this order; the first three move. The clip that is chosen takes the place of the one before.
 TRACES = ("person 1", "person 2", "cursor", "attention", "planted", "probabilities")
 N_MOVING = 3
@@ -60,13 +60,7 @@ def skeleton_player(clips, classes, *, synthetic: bool):
     entries = [_entry(place, scenes) for place in range(len(scenes))]
     first = scenes[0].values()
     traces = [{"name": name, **look, **first[name]} for name, look in _LOOKS.items()]
-    return go.Figure(traces, _merged(layout, scenes[0].layout()), [*moves, *entries])
-
-
-def _merged(base: dict, more: dict) -> dict:
-    """Put `more` over `base`, through all levels."""
-    both = {key: _merged(base[key], value) for key, value in more.items() if isinstance(value, dict) and key in base}
-    return {**base, **more, **both}
+    return go.Figure(traces, layout, [*moves, *entries]).update_layout(scenes[0].layout())
 
 
 def body_path() -> list[int | None]:
@@ -248,7 +242,7 @@ def _controls(scenes: list[_Scene]) -> dict:
 
 def _choice(place: int, scene: _Scene) -> dict:
     """Dropdown entry: put this clip in place, and stop one that plays."""
-    at_once = {**_STEADY, "frame": {"duration": 0, "redraw": True}}
+    at_once = {**_AT_ONCE, "frame": {"duration": 0, "redraw": True}}
     return {"label": plain_text(scene.clip.name), "method": "animate", "args": [[f"clip/{place}"], at_once]}
 
 
@@ -266,18 +260,15 @@ def _entry(place: int, scenes: list[_Scene]) -> dict:
 
 def _play(place: int, scene: _Scene, y: float) -> dict:
     pace = {"duration": round(1000 / scene.clip.fps), "redraw": False}
-    run = [str(place), {**_STEADY, "fromcurrent": True, "frame": pace}]
-    stop = [[None], {**_STEADY, "frame": {"duration": 0, "redraw": False}}]
-    named = {"▶ Play": run, "❚❚ Pause": stop}
+    named = {"▶ Play": [str(place), {**_AT_ONCE, "fromcurrent": True, "frame": pace}], "❚❚ Pause": [[None], _AT_ONCE]}
     buttons = [{"label": label, "method": "animate", "args": args} for label, args in named.items()]
     row = {"type": "buttons", "direction": "left", "showactive": False, "visible": place == 0 and bool(scene.seconds)}
     return menu(buttons, y=y, **row)
 
 
 def _slider(place: int, scene: _Scene, y: float) -> dict:
-    at_once = {**_STEADY, "frame": {"duration": 0, "redraw": False}}
     steps = [
-        {"label": f"{second:.2f} s", "method": "animate", "args": [[f"{place}/{frame}"], at_once]}
+        {"label": f"{second:.2f} s", "method": "animate", "args": [[f"{place}/{frame}"], _AT_ONCE]}
         for frame, second in enumerate(scene.seconds)
     ]
     shown = {"xanchor": "right", "font": {"size": 12, "color": "#1d2126"}}

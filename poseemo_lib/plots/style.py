@@ -4,6 +4,7 @@ Colours are those of :mod:`poseemo_lib.video.palette`; each class also has a hat
 """
 
 import textwrap
+from collections.abc import Sequence
 from functools import wraps
 
 import matplotlib.pyplot as plt
@@ -65,27 +66,21 @@ def emotion_mark(name: str, classes: tuple[str, ...]) -> tuple[str, str, str]:
     return class_colour(name, classes), *_OTHER_LOOKS[others.index(name) % len(OTHER_COLOURS)]
 
 
+def short_text(name: object, most: int) -> str:
+    """Write a name on one line of at most so many characters."""
+    text = " ".join(str(name).split())
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
 def name_text(name: object, most: int = 34) -> str:
     """Write a name from data on one short line; a dollar sign starts no formula."""
-    text = " ".join(str(name).split())
-    text = text if len(text) <= most else f"{text[: most - 1]}…"
-    return text.replace("$", r"\$")
+    return short_text(name, most).replace("$", r"\$")
 
 
 def seeds_text(n_seeds) -> str:
     """Write numbers of seeds: `3 seeds`, `1 to 3 seeds`."""
     known = sorted({int(n) for n in n_seeds}) or [0]
     return count(known[-1], "seed") if len(known) == 1 else f"{known[0]} to {known[-1]} seeds"
-
-
-def sample_text(n_clips: int, n_groups: int, n_seeds, *, unit="clip", resampled_by="group", interval: str) -> str:
-    """Say what a figure's scores rest on.
-
-    `n_seeds` has a number for each config; `interval` is how the figure draws an interval, such as `Lines`.
-    """
-    sizes = f"{count(n_clips, unit)} in {count(n_groups, 'group')}; {seeds_text(n_seeds)} per config"
-    interval = f"{interval}: 95 % bootstrap interval of the mean over seeds, resampled by {resampled_by}."
-    return f"Test set: {sizes}. {interval}"
 
 
 def axes_or_new(ax: Axes | None, width: float = 6.4, height: float = 4.0) -> tuple[Figure, Axes]:
@@ -95,11 +90,11 @@ def axes_or_new(ax: Axes | None, width: float = 6.4, height: float = 4.0) -> tup
     return plt.subplots(figsize=(width, height), layout="constrained")
 
 
-def finish(fig: Figure, *, title: str = "", note: str = "", synthetic: bool, leaky: bool = False) -> None:
+def finish(fig: Figure, *, title: str = "", note: Sequence[str] = (), synthetic: bool, leaky: bool = False) -> None:
     """Write the title (a statement) above a figure, a note under it, and mark synthetic data and leaky splits.
 
-    The mark is drawn once, however often this last step is called. The note says what the numbers rest on and how to
-    read the figure.
+    The mark is drawn once, however often this last step is called. The note's sentences, of which some may be empty,
+    say what the numbers rest on and how to read the figure.
     """
     if not isinstance(fig, Figure):  # a part of a figure, which is finished as a whole
         return
@@ -109,7 +104,7 @@ def finish(fig: Figure, *, title: str = "", note: str = "", synthetic: bool, lea
         lines = textwrap.wrap(title, max(int(9.6 * width - 1.1 * len(marks)), 24))
         fig.suptitle("\n".join(lines), x=0.1 / width, ha="left", fontsize=12, weight="bold")
     if note:
-        lines = textwrap.wrap(note, int(17 * width))
+        lines = textwrap.wrap(" ".join(filter(None, note)), int(16 * width))
         fig.supxlabel("\n".join(lines), x=0.1 / width, ha="left", fontsize=8, color=DARK)
     if not marks or any(text.get_text() == marks for text in fig.texts):
         return
@@ -121,9 +116,8 @@ def finish(fig: Figure, *, title: str = "", note: str = "", synthetic: bool, lea
     fig.text(1 - 0.1 / width, 1 - 0.16 / height, marks, ha="right", va="center", bbox=box, **font)
 
 
-def write_not_run(ax: Axes, why: str = "", head: str = "not run") -> None:
-    """Turn axes into an empty panel that says that nothing was run for it, and why."""
-    ax.tick_params(length=0, labelbottom=False, labelleft=False)
-    ax.spines[:].set(visible=True, color="#bbbbbb", linestyle=(0, (4, 4)))
-    text = "\n".join([head, *textwrap.wrap(why, 44)])
+def write_missing(ax: Axes, sentence: str, width: int = 40) -> None:
+    """Write on empty axes, in lines of so many letters, why nothing is drawn in them."""
+    ax.axis("off")
+    text = textwrap.fill(sentence, width, break_on_hyphens=False)
     ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", color=DARK, fontsize=9)

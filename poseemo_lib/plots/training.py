@@ -43,7 +43,7 @@ def draw_losses(ax, curves) -> None:
     ax.set_title("Loss (★: chosen epoch)")
 
 
-def draw_scores(ax, curves, title: str = "Validation macro-F1, % (★: chosen epoch)", colour: str = VAL) -> None:
+def draw_scores(ax, curves, title: str = "Validation macro-F1, %", colour: str = VAL) -> None:
     """Draw validation macro-F1 in percent with the chosen epochs; `curves` has seed, epoch, is_best, val_macro_f1."""
     percent = curves.assign(val_macro_f1=100 * curves["val_macro_f1"])
     draw_curve(ax, percent, "val_macro_f1", colour=colour)
@@ -58,7 +58,7 @@ def draw_curve(ax, curves, column: str, *, colour: str, **look) -> None:
     ax.set(xlabel="epoch", ylabel="")
     ax.xaxis.set_major_locator(MaxNLocator(8, integer=True, min_n_ticks=1))
     ax.set_xlim(curves["epoch"].min() - 0.5, curves["epoch"].max() + 0.5)
-    ax.grid(axis="y")
+    ax.grid(True, axis="y")
 
 
 def _draw_chosen(ax, curves, column: str) -> None:

@@ -181,7 +181,7 @@ class TestFigure:
         look = {"title": r"a \$ and <b>", "note": "s", "synthetic": False, "leaky": True}
         fig = feature_importance.importance_figure(importance, None, **look)
         written = " ".join(text.get_text() for text in drawings.written(fig))
-        assert "this network has no attention" in written and "not run" in written and "leaky split" in written
+        assert "this network has no attention" in written and "Not run" in written and "leaky split" in written
         assert not drawings.overlapping(fig) and len(fig.axes) == 6
 
     def test_the_headline_names_only_what_is_sure(self):

@@ -8,7 +8,6 @@ it, and the drawn tables. Without the runs that it needs a figure is an empty pa
 
 from poseemo_lib.report.figures import (
     architecture_comparison,
-    baseline_differences,
     best_model,
     data_distribution,
     detail_table,
@@ -37,7 +36,7 @@ CATALOGUE = {
         "10_improvement_timeline": timeline.draw,
     },
     "comparison_plots": {
-        "architecture_comparison": baseline_differences.draw,
+        "architecture_comparison": architecture_comparison.draw_differences,
         "architecture_detailed_comparison": detail_table.draw,
         "deep_residual_detailed_analysis": variations.draw_default,
         "deep_residual_variations": variations.draw_bars,

@@ -1,4 +1,4 @@
-"""Figure 02: scores of all configs beside the baselines and chance, and score against size."""
+"""Figure 02: scores of all configs beside baselines and chance, and against size; and a plot of the differences."""
 
 from itertools import pairwise
 
@@ -6,16 +6,20 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
+from poseemo_lib.analysis.configs import ConfigRuns
 from poseemo_lib.analysis.ranking import pareto_front
-from poseemo_lib.analysis.results import SHOWN_METRICS
+from poseemo_lib.analysis.results import SHOWN_METRICS, Results
+from poseemo_lib.analysis.statistics import ALPHA, MIN_GROUPS, compare_configs
 from poseemo_lib.plots import marks, style
 from poseemo_lib.plots.labels import label_points
 from poseemo_lib.report.data import ReportData
-from poseemo_lib.report.figures.drawn import Drawn, finish_study, interval_text
+from poseemo_lib.report.figures import drawn
+from poseemo_lib.report.figures.drawn import Drawn, interval_text, not_run
 from poseemo_lib.report.templates import METRIC_NAMES
 from poseemo_lib.text import count, percent
 
 ROW = 0.33  # inches
+TITLE = "Networks against baselines"
 
 
 def draw(data: ReportData) -> Drawn:
@@ -27,14 +31,13 @@ def draw(data: ReportData) -> Drawn:
     scores, seeds, sizes = _with_not_run(main.score_table(), not_run), main.seed_scores(), main.size_table()
     text = describe(main.score_table(), sizes) + (f". Not run: {', '.join(not_run)}" if not_run else "")
     apart = _apart(data)
-    fig = _figure(scores, seeds, sizes, data, apart)
-    return Drawn(fig, f"{text}. {apart}".removesuffix(" "), {"scores": scores, "seeds": seeds, "sizes": sizes})
+    tables = {"scores": scores, "seeds": seeds, "sizes": sizes}
+    return Drawn(_figure(**tables, data=data, apart=apart), f"{text}. {apart}".removesuffix(" "), tables)
 
 
 def _with_not_run(scores: pd.DataFrame, names: list[str]) -> pd.DataFrame:
     """Add a row without a score for each config and metric that was not run; its number of seeds is 0."""
-    empty = {"mean": np.nan, "sd": np.nan, "low": np.nan, "high": np.nan, "n_seeds": 0, "chance": np.nan}
-    empty |= {"is_baseline": False, "is_majority": False}
+    empty = {"n_seeds": 0, "is_baseline": False, "is_majority": False}
     rows = [{"config": name, "metric": metric} | empty for name in names for metric in SHOWN_METRICS]
     return pd.concat([scores, pd.DataFrame(rows)], ignore_index=True) if rows else scores
 
@@ -44,62 +47,43 @@ def _figure(scores, seeds, sizes, data: ReportData, apart: str):
     main = data.main
     networks = sizes[~sizes["is_baseline"].astype(bool)]
     bars = 1.5 + ROW * scores["config"].nunique()
-    fig = plt.figure(figsize=(12.5, bars + (5.4 if len(networks) else 0.6)), layout="constrained")
-    grid = fig.add_gridspec(2, 3, height_ratios=(bars, 4.9)) if len(networks) else fig.add_gridspec(1, 3)
-    first = fig.add_subplot(grid[0, 0])
-    axes = [first, *(fig.add_subplot(grid[0, i], sharey=first) for i in (1, 2))]
+    places, heights = ([[*METRIC_NAMES], ["sizes"] * 3], (bars, 4.9)) if len(networks) else ([[*METRIC_NAMES]], None)
+    size = (12.5, bars + (5.4 if len(networks) else 0.6))
+    fig, axes = plt.subplot_mosaic(places, height_ratios=heights, figsize=size, layout="constrained")
     ranks = main.ranks(data.tests)
     letters = dict(zip(ranks["config"], ranks["letters"].str.replace(" ", ""), strict=True))
     draw_scores(axes, scores, seeds, letters, data.best.name)
-    below = fig.add_subplot(grid[1, :]) if len(networks) else None
-    lost = [] if below is None else draw_sizes(below, sizes)
+    lost = draw_sizes(axes["sizes"], sizes) if len(networks) else []
     n_seeds = scores.loc[scores["n_seeds"] > 0, "n_seeds"]
-    note = [
-        "Circles: single seeds. Bold: selected on validation.",
-        "Networks that share a letter do not differ significantly." if letters else "",
-        f"Not drawn against size, size or score unknown: {', '.join(lost)}." if lost else "",
-        apart,
-    ]
-    finish_study(fig, main.sample, n_seeds, title=_title(data), note=" ".join(filter(None, note)))
-    if below is not None:
-        _name_networks(below, networks)
+    note = [drawn.note_text("comparison", letters=letters, lost=lost), apart]
+    drawn.finish_study(fig, main, n_seeds, title=_title(data), note=note)
+    if len(networks):
+        _name_networks(axes["sizes"], sizes)
     return fig
 
 
 def draw_scores(axes, scores, seeds, letters: dict[str, str], selected: str) -> None:
     """Draw a panel of bars for each metric, the highest macro-F1 first, with single seeds, chance and the baselines."""
-    by_metric = {metric: scores[scores["metric"] == metric].set_index("config", drop=False) for metric in METRIC_NAMES}
-    order = list(by_metric["macro_f1"].sort_values("mean", ascending=False, kind="stable").index)
-    usual = scores.loc[scores["n_seeds"] > 0, "n_seeds"].mode().max()
-    names = []
-    for name in order:
-        n = int(scores.loc[scores["config"] == name, "n_seeds"].max())
-        few = f" ({count(n, 'seed')})" if n not in (0, usual) else ""
-        names.append(style.name_text(name) + few + (f"  {letters[name]}" if name in letters else ""))
-    for ax, (metric, rows) in zip(axes, by_metric.items(), strict=True):
-        own = seeds[(seeds["metric"] == metric) & seeds["config"].isin(order)]
-        highest = own.groupby("config")["value"].max()
-        for i, row in enumerate(rows.reindex(order).to_dict("records")):
-            if row["n_seeds"]:
-                colour = style.GREY if row["is_baseline"] else style.BLUE
-                beyond = highest.get(row["config"], np.nan)
-                marks.draw_bar(ax, i, row, colour=colour, written="{:.1f}", beyond=beyond)
-            else:
-                ax.text(0.02, i, "not run", transform=ax.get_yaxis_transform(), va="center", fontsize=8)
-        marks.draw_seeds(ax, own["value"], own["config"].map(order.index))
-        marks.name_rows(ax, names, [name == selected for name in order])
-        marks.limit_scores(ax, [*rows[["mean", "high", "chance"]].to_numpy(float).ravel(), *highest])
-        lines = marks.baseline_lines(rows[rows["is_baseline"].astype(bool)])
+    ranked = scores[scores["metric"] == "macro_f1"].sort_values("mean", ascending=False, kind="stable")
+    order = ranked["config"]
+    names = drawn.names_with_seeds(order, ranked["n_seeds"])
+    names = [f"{text}  {letters.get(name, '')}".strip() for name, text in zip(order, names, strict=True)]
+    for metric, title in METRIC_NAMES.items():
+        rows = scores[scores["metric"] == metric].set_index("config", drop=False).loc[order]
+        is_baseline = rows["is_baseline"].astype(bool)
+        lines = marks.baseline_lines(rows[is_baseline])
         lines += [(share, "chance", style.BLACK, ":") for share in rows["chance"].dropna().unique()]
-        marks.draw_references(ax, lines, f"{METRIC_NAMES[metric]}, %", levels=3)
-        ax.tick_params(labelleft=ax is axes[0])
+        colours = [style.GREY if one else style.BLUE for one in is_baseline]
+        own = seeds[seeds["metric"] == metric].set_index("config")["value"]
+        marks.draw_bars(axes[metric], rows, names, colours=colours, bold=order == selected, lines=lines, seeds=own,
+                        title=f"{title}, %", levels=3)  # fmt: skip
+        axes[metric].tick_params(labelleft=metric == "macro_f1")
 
 
 def draw_sizes(ax, table) -> list[str]:
     """Draw macro-F1 against parameters, with the Pareto front; return the networks of unknown size or score."""
     is_baseline = table["is_baseline"].astype(bool)
-    networks, known = table[~is_baseline], _known(table[~is_baseline])
-    front = known.iloc[pareto_front(known["n_parameters"], known["mean"])]
+    networks, (known, front) = table[~is_baseline], known_sizes(table)
     for row in known.to_dict("records"):
         colour = style.BLACK if row["config"] in set(front["config"]) else style.BLUE
         marks.draw_point(ax, row["n_parameters"], row, colour=colour, vertical=True)
@@ -118,16 +102,16 @@ def draw_sizes(ax, table) -> list[str]:
     return [style.name_text(name) for name in networks["config"] if name not in set(known["config"])]
 
 
-def _known(networks: pd.DataFrame) -> pd.DataFrame:
-    return networks[networks["n_parameters"].astype(float) > 0].dropna(subset="mean")
+def known_sizes(sizes: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the networks whose size and score are known, and those of them on the Pareto front."""
+    networks = sizes[~sizes["is_baseline"].astype(bool) & (sizes["n_parameters"] > 0)].dropna(subset="mean")
+    return networks, networks.iloc[pareto_front(networks["n_parameters"], networks["mean"])]
 
 
-def _name_networks(ax, networks) -> None:
-    rows = _known(networks)
+def _name_networks(ax, sizes) -> None:
+    rows, front = known_sizes(sizes)
     strokes = [(row.n_parameters, 100 * row.low, row.n_parameters, 100 * row.high) for row in rows.itertuples()]
-    front = rows.iloc[pareto_front(rows["n_parameters"], rows["mean"])]
     strokes += [(*a, b[0], a[1]) for a, b in pairwise(zip(front["n_parameters"], 100 * front["mean"], strict=True))]
-    strokes = [stroke for stroke in strokes if np.isfinite(stroke).all()]
     label_points(ax, rows["n_parameters"], 100 * rows["mean"], map(style.name_text, rows["config"]), strokes=strokes)
 
 
@@ -157,10 +141,125 @@ def describe(scores: pd.DataFrame, sizes: pd.DataFrame) -> str:
     """Word both parts of the figure: macro-F1 of every config, the networks on the Pareto front, and the rest."""
     rows = scores[scores["metric"] == "macro_f1"].sort_values("mean", ascending=False)
     each = "; ".join(f"{row['config']} {interval_text(row)}" for _, row in rows.iterrows())
-    networks = _known(sizes[~sizes["is_baseline"].astype(bool)]).reset_index(drop=True)
-    front = networks.loc[pareto_front(networks["n_parameters"], networks["mean"])]
+    networks, front = known_sizes(sizes)
     named = "; ".join(f"{row['config']}, {row['n_parameters']:,.0f} parameters" for _, row in front.iterrows())
     others = [name for name in networks["config"] if name not in set(front["config"])]
     rest = f". Not on it: {', '.join(others)}" if others else ""
     text = f"Bars of {len(rows)} configs. macro-F1 with 95 % interval: {each}. Score against size"
     return f"{text}; on the Pareto front: {named}{rest}" if len(networks) else f"Bars of {len(rows)} configs: {each}"
+
+
+def draw_differences(data: ReportData) -> Drawn:
+    """Draw the difference of every network from the majority baseline and from the strongest other one.
+
+    Data: differences.
+    """
+    configs = data.main.configs
+    for kind in ("network", "baseline"):
+        if not any(getattr(config, f"is_{kind}") for config in configs):
+            study = "`poseemo study parameters/studies/architectures.yaml`"
+            return not_run(TITLE, f"{study} runs the {kind}s that this figure compares.")
+    table = difference_table(data)
+    title = _differences_title(table)
+    return Drawn(_differences(table, title, data.main), _describe_differences(table, title), {"differences": table})
+
+
+def held_against(configs: list[ConfigRuns]) -> dict[str, ConfigRuns]:
+    """Choose the baselines to compare with: majority, and of the others the one with the highest test score."""
+    others = [config for config in configs if config.is_baseline and not config.is_majority]
+    majority = [config for config in configs if config.is_majority]
+    strongest = sorted(others, key=lambda config: -config.scores.score("macro_f1")["mean"])
+    return {kind: found[0] for kind, found in (("majority", majority), ("strongest other", strongest)) if found}
+
+
+def difference_table(data: ReportData) -> pd.DataFrame:
+    """Compare every network with the baselines of :func:`held_against`, all as one family; ensembles are left out.
+
+    The rows are those of :func:`poseemo_lib.analysis.statistics.compare_configs`, with the score of the network (`a`)
+    and whether it was selected; the highest score comes first.
+    """
+    configs = data.main.configs
+    scores = {config.name: float(config.scores.score("macro_f1")["mean"]) for config in configs if config.is_network}
+    names = sorted(scores, key=scores.get, reverse=True)
+    baselines = [config.name for config in held_against(configs).values()]
+    table = compare_configs(
+        {name: data.main[name].predictions("test") for name in (*names, *baselines)},
+        data.classes,
+        metric="macro_f1",
+        pairs=[(name, baseline) for name in names for baseline in baselines],
+        fixed=set(baselines),
+        pool=names,
+    )
+    return table.assign(score=table["a"].map(scores), is_chosen=table["a"] == data.best.name)
+
+
+@style.in_style
+def _differences(table, title: str, main: Results):
+    """Forest plot: filled points where tests support a difference, open ones where they do not."""
+    rows, panels = table.drop_duplicates("a"), held_against(main.configs)
+    size = (3.4 + 3.9 * len(panels), 1.9 + 0.29 * max(len(rows), 3))
+    fig, axes = plt.subplots(1, len(panels), figsize=size, sharey=True, layout="constrained", squeeze=False)
+    for ax, (kind, config) in zip(axes[0], panels.items(), strict=True):
+        ax.axvline(0, color="black", linewidth=1, zorder=0.9)
+        for i, row in enumerate(table[table["b"] == config.name].to_dict("records")):
+            sure = row["significant"]
+            colour = (style.BLUE if row["difference"] > 0 else style.ORANGE) if sure else style.GREY
+            look = {"markerfacecolor": colour if sure else "white", "markersize": 7}
+            marks.draw_point(ax, i, row, value="difference", colour=colour, written="{:+.1f}", **look)
+        marks.name_rows(ax, [f"{style.name_text(row.a, 30)}, {100 * row.score:.1f} %" for row in rows.itertuples()],
+                        rows["is_chosen"])  # fmt: skip
+        ax.set(title=f"Against the {kind} baseline:\n{style.name_text(config.name)}", xlabel="difference, points")
+        ax.tick_params(labelleft=ax is axes[0][0])
+        ax.grid(axis="x")
+    ends = 100 * table[["low", "difference", "high"]].to_numpy(float)
+    low, high = min(np.nanmin(ends), 0), max(np.nanmax(ends), 0)
+    for ax in axes[0]:
+        ax.set_xlim(low - 0.05 * (high - low), high + 0.2 * (high - low) + 0.1)
+    axes[0][0].set_ylabel("network, its macro-F1")
+    note = _differences_note(table, main.best())
+    style.finish(fig, title=title, note=[note], synthetic=main.synthetic, leaky=bool(main.leaks))
+    return fig
+
+
+def _differences_title(table: pd.DataFrame) -> str:
+    """Say what the tests support: how many networks score above which baseline, or why nothing can be claimed."""
+    if (table["limit"] != "").all():
+        return f"No difference can be claimed: {_limits(table)}"
+    n = table["a"].nunique()
+    return "; ".join(_counted(rows, style.name_text(name, 24), n) for name, rows in table.groupby("b", sort=False))
+
+
+def _counted(rows: pd.DataFrame, name: str, n: int) -> str:
+    higher = int((rows["significant"] & (rows["difference"] > 0)).sum())
+    lower = int((rows["significant"] & (rows["difference"] < 0)).sum())
+    below = f", {lower} below it" if lower else ""
+    verb = "score" if higher > 1 else "scores"
+    return f"{higher or 'none'} of {count(n, 'network')} {verb} significantly above {name}{below}"
+
+
+def _limits(table: pd.DataFrame) -> str:
+    """Say which limits forbid a claim."""
+    limits, texts = set(table["limit"]), []
+    if "groups" in limits:
+        few = table["n_groups"].min() < MIN_GROUPS
+        texts.append(f"there are fewer than {MIN_GROUPS} test groups" if few else "the groups are not known")
+    if "seeds" in limits:
+        texts.append("a network was trained with one seed only")
+    return ", and ".join(texts)
+
+
+def _differences_note(table: pd.DataFrame, best: ConfigRuns) -> str:
+    tested = table[table["limit"] == ""]
+    sizes = [f"{100 * size:.0f}" for size in tested["detectable"].agg(["min", "max"]).dropna()]
+    return drawn.note_text(
+        "differences", n_clips=best.scores.n_clips, unit=best.unit, n_groups=best.scores.n_groups, alpha=ALPHA,
+        seeds=style.seeds_text(table["n_seeds_a"]), n=len(table), n_limited=len(table) - len(tested),
+        limits=_limits(table), detectable=" to ".join(dict.fromkeys(sizes)),
+    )  # fmt: skip
+
+
+def _describe_differences(table: pd.DataFrame, title: str) -> str:
+    found = table["significant"].map({True: "significant", False: "not significant"})
+    each = "; ".join(f"{row['a']} from {row['b']} {drawn.points_text(row)}, {text}"
+                     for row, text in zip(table.to_dict("records"), found, strict=True))  # fmt: skip
+    return f"{title}. Differences in macro-F1 in points, with 95 % interval: {each}"

@@ -9,10 +9,10 @@ from poseemo_lib.plots import marks, style
 from poseemo_lib.plots.data import SPLIT_COLOURS
 from poseemo_lib.report.cards import missing_joints
 from poseemo_lib.report.data import ReportData
-from poseemo_lib.report.figures.drawn import Drawn
+from poseemo_lib.report.figures.drawn import Drawn, note_text
 from poseemo_lib.text import count
 
-PARTS = tuple(SPLIT_COLOURS)
+SPLITS = tuple(SPLIT_COLOURS)
 
 
 def draw(data: ReportData) -> Drawn:
@@ -31,14 +31,13 @@ def draw(data: ReportData) -> Drawn:
 
 def split_counts(split: pd.DataFrame, classes: tuple[str, ...]) -> pd.DataFrame:
     """Count for each class the clips, their share and the groups in each split; `split` has a row for each clip."""
-    table = pd.DataFrame({"class": list(classes)})
-    for part in PARTS:
-        rows = split[split["part"] == part]
-        counts = rows["label"].value_counts().reindex(list(classes), fill_value=0)
-        groups = rows.groupby("label")["group_id"].nunique().reindex(list(classes), fill_value=0)
-        table[f"{part}_clips"], table[f"{part}_share"] = counts.to_numpy(), (counts / max(len(rows), 1)).to_numpy()
-        table[f"{part}_groups"] = groups.to_numpy()
-    return table
+    tables = []
+    for name in SPLITS:
+        groups = split[split["part"] == name].groupby("label")["group_id"]
+        own = groups.agg(clips="size", groups="nunique").reindex(list(classes), fill_value=0)
+        own.insert(1, "share", own["clips"] / max(own["clips"].sum(), 1))
+        tables.append(own.add_prefix(f"{name}_"))
+    return pd.concat(tables, axis=1).rename_axis("class").reset_index()
 
 
 @style.in_style
@@ -48,50 +47,44 @@ def _figure(split: pd.DataFrame, table: pd.DataFrame, missing, data: ReportData,
     plots.data_distribution(split, split["part"], data.classes, synthetic=False, ax=counts)
     _draw_shares(shares, table)
     if missing is None:
-        style.write_not_run(unseen, "The dataset of these runs was not found, so missing joints are not counted.")
-        unseen.set_title("Missing joints")
+        style.write_missing(unseen, "The dataset of these runs was not found, so missing joints are not counted.")
     else:
         plots.missing_share(missing, synthetic=False, ax=unseen)
-    style.finish(fig, title=_title(table), note=_note(split, missing, data, fold),
+    style.finish(fig, title=_title(table), note=[_note(split, missing, data, fold)],
                  synthetic=data.results.synthetic, leaky=bool(data.best.leaks))  # fmt: skip
     return fig
 
 
 def _draw_shares(ax, table: pd.DataFrame) -> None:
     """Draw the share of each class in each split: alike where the split is drawn well."""
-    wide = 100 * table[[f"{part}_share" for part in PARTS]].set_axis(list(PARTS), axis=1)
+    wide = 100 * table[[f"{name}_share" for name in SPLITS]].set_axis(list(SPLITS), axis=1)
     ax.hlines(range(len(wide)), wide.min(axis=1), wide.max(axis=1), color="#bbbbbb", linewidth=2)
     long = wide.reset_index(names="row").melt(id_vars="row", var_name="split", value_name="share")
     sns.stripplot(long, x="share", y="row", hue="split", palette=SPLIT_COLOURS, orient="h", native_scale=True, size=8,
                   jitter=False, edgecolor="black", linewidth=0.6, ax=ax)  # fmt: skip
-    counts = table[[f"{part}_clips" for part in PARTS]].to_numpy()
+    counts = table[[f"{name}_clips" for name in SPLITS]].to_numpy()
     marks.name_rows(ax, [" / ".join(f"{n:,}" for n in row) for row in counts])
     sns.move_legend(ax, "upper left", bbox_to_anchor=(-0.02, -0.13), ncols=3, title=None, borderaxespad=0)
     most = max(long["share"].max(), 1)
     ax.set(xlim=(-0.04 * most, 1.08 * most), xlabel="share of the split's clips, %", title="Share in each split")
-    ax.set_ylabel(f"clips: {' / '.join(PARTS)}")
+    ax.set_ylabel(f"clips: {' / '.join(SPLITS)}")
     ax.grid(axis="x")
 
 
 def _note(split: pd.DataFrame, missing, data: ReportData, fold: str) -> str:
-    """Say what was counted, and whether a group lies in several splits."""
-    shared = int((split.groupby("group_id")["part"].nunique() > 1).sum())
-    n_folds = len({run.fold for run in data.best.runs})
-    text = f"Counts of all {len(split):,} clips, so without an interval."
-    if fold:
-        text += f" Only the first of {count(n_folds, 'fold')} is drawn, which tests {style.name_text(fold)}."
-    if shared:
-        text += f" A leak: {count(shared, 'group')} with clips in more than one split."
-    return text if missing is None else f"{text} Joints: all frames and people of {count(len(data.dataset), 'clip')}."
+    n_shared = int((split.groupby("group_id")["part"].nunique() > 1).sum())
+    n_folds, n_seen = len({run.fold for run in data.best.runs}), 0 if missing is None else len(data.dataset)
+    return note_text("distribution", n_clips=len(split), fold=style.name_text(fold), n_folds=n_folds,
+                     n_shared=n_shared, n_seen=n_seen)  # fmt: skip
 
 
 def _title(table: pd.DataFrame) -> str:
     """Name the most and the least frequent class of training and of test; augmentation can make these differ."""
-    return "; ".join(f"{word}: {_span(table, part)}" for word, part in (("Training", "train"), ("test", "test")))
+    return "; ".join(f"{word}: {_span(table, split)}" for word, split in (("Training", "train"), ("test", "test")))
 
 
-def _span(table: pd.DataFrame, part: str) -> str:
-    share = table.set_index("class")[f"{part}_share"]
+def _span(table: pd.DataFrame, split: str) -> str:
+    share = table.set_index("class")[f"{split}_share"]
     if share.max() == share.min():
         return f"all classes {100 * share.max():.0f} %"
     ends = [f"{style.name_text(name, 20)} {100 * share[name]:.0f} %" for name in (share.idxmax(), share.idxmin())]
@@ -101,7 +94,7 @@ def _span(table: pd.DataFrame, part: str) -> str:
 def _text(table: pd.DataFrame, missing) -> str:
     each = "; ".join(
         f"{row['class']}: "
-        + ", ".join(f"{part} {row[f'{part}_clips']} in {count(row[f'{part}_groups'], 'group')}" for part in PARTS)
+        + ", ".join(f"{name} {row[f'{name}_clips']} in {count(row[f'{name}_groups'], 'group')}" for name in SPLITS)
         for row in table.to_dict("records")
     )
     if missing is None:

@@ -7,14 +7,13 @@ from typing import NamedTuple
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
-from matplotlib import colormaps
 from matplotlib.ticker import EngFormatter
 
 from poseemo_lib.analysis.configs import ENSEMBLE, ConfigRuns
 from poseemo_lib.plots import style
+from poseemo_lib.plots.confusion import draw_heatmap
 from poseemo_lib.report.data import ReportData
-from poseemo_lib.report.figures.drawn import Drawn, sample_of
+from poseemo_lib.report.figures.drawn import Drawn, note_text, sample_of
 from poseemo_lib.text import percent
 from poseemo_lib.training.metrics import RECALL_THRESHOLD
 
@@ -76,7 +75,7 @@ def details(data: ReportData) -> pd.DataFrame:
 
 
 def _scores(config: ConfigRuns) -> dict:
-    recall = config.scores.per_class.query("metric == 'recall'").set_index("class")
+    recall = config.recall.rename(columns={"recall": "mean"}).set_index("class")
     rows = {name: config.scores.score(name) for name in SCORES}
     # A temperature belongs to one run, and an ensemble is made of several.
     unknown = pd.Series(np.nan, ["mean", "low", "high"])
@@ -88,14 +87,11 @@ def _scores(config: ConfigRuns) -> dict:
 
 
 def _cost(config: ConfigRuns) -> dict[str, float]:
-    own = [] if config.architecture == ENSEMBLE else [run.record for run in config.runs if run.seed in config.seeds]
-    sizes = {"n_parameters": config.n_parameters, "multiply_adds": config.multiply_adds}
-    cost = {name: np.nan if value is None else float(value) for name, value in sizes.items()}
-    for name in OF_RUNS:
-        known = [float(record[name]) for record in own if record.get(name) is not None] or [np.nan]
-        low, high = (min(known), max(known)) if len(known) > 1 else (np.nan, np.nan)
-        cost |= {name: float(np.mean(known)), f"{name}_low": low, f"{name}_high": high}
-    return cost
+    records = [] if config.architecture == ENSEMBLE else [run.record for run in config.counted_runs]
+    own = pd.DataFrame(records, columns=list(OF_RUNS), dtype=float)
+    several = own if len(own) > 1 else own.head(0)
+    sizes = {"n_parameters": config.n_parameters or np.nan, "multiply_adds": config.multiply_adds or np.nan}
+    return sizes | own.mean().to_dict() | {**several.min().add_suffix("_low"), **several.max().add_suffix("_high")}
 
 
 def _columns(table: pd.DataFrame, classes: tuple[str, ...]) -> list[Columns]:
@@ -127,16 +123,17 @@ def _short(value: float) -> str:
 @style.in_style
 def _figure(table, missing: list[str], title: str, data: ReportData):
     """Draw each group of columns as a heatmap of its own colours, side by side."""
-    groups = _columns(table, data.classes)
-    n_rows, n_columns = len(table) + len(missing), sum(len(group.heads) for group in groups)
+    groups, shown = _columns(table, data.classes), table.reindex([*table.index, *missing])
+    n_columns = sum(len(group.heads) for group in groups)
     fig, axes = plt.subplots(
-        1, len(groups), figsize=(2.6 + 0.84 * n_columns, 2.4 + 0.4 * n_rows), layout="constrained",
+        1, len(groups), figsize=(2.6 + 0.84 * n_columns, 2.4 + 0.4 * len(shown)), layout="constrained",
         width_ratios=[len(group.heads) for group in groups],
     )  # fmt: skip
     for ax, group in zip(axes, groups, strict=True):
-        _draw_columns(ax, table, group, n_rows)
+        _draw_columns(ax, shown, group)
     names = [style.name_text(name) + "†" * bool(apart) for name, apart in table["is_apart"].items()]
-    axes[0].set_yticks(np.arange(n_rows) + 0.5, [*names, *(f"{style.name_text(name)}: not run" for name in missing)])
+    names += [f"{style.name_text(name)}: not run" for name in missing]
+    axes[0].set_yticks(np.arange(len(shown)) + 0.5, names)
     looks = zip(table["is_chosen"], table["is_baseline"], strict=True)
     for label, (is_chosen, is_baseline) in zip(axes[0].get_yticklabels(), looks, strict=False):
         label.set(weight="bold" if is_chosen else "normal", style="italic" if is_baseline else "normal")
@@ -145,33 +142,29 @@ def _figure(table, missing: list[str], title: str, data: ReportData):
     return fig
 
 
-def _draw_columns(ax, table, group: Columns, n_rows: int) -> None:
-    values = table[list(group.heads)].to_numpy(float)
-    logs = np.log(np.where(values > 0, values, np.nan)) if group.most is None else values / group.most
-    if group.most is None and len(logs):
-        with np.errstate(invalid="ignore", divide="ignore"):
-            low, high = np.fmin.reduce(logs), np.fmax.reduce(logs)
-            logs = np.where(high > low, (logs - low) / (high - low), np.where(np.isfinite(values), 0, np.nan))
-    shades = np.full((n_rows, len(group.heads)), np.nan)
-    shades[: len(table)] = np.where(np.isfinite(values), np.nan_to_num(logs), np.nan)
-    sns.heatmap(shades, vmin=-0.06, vmax=1.25, cmap=colormaps[group.colours], cbar=False, linewidths=0.5, ax=ax,
-                annot=_texts(table, group, n_rows), fmt="", annot_kws={"fontsize": 8}, yticklabels=False)  # fmt: skip
-    for i, j in np.argwhere(~np.isfinite(shades[: len(table)])):
-        ax.text(j + 0.5, i + 0.5, "–", ha="center", va="center", fontsize=8, color=style.GREY)
+def _draw_columns(ax, table: pd.DataFrame, group: Columns) -> None:
+    values = table[list(group.heads)].astype(float)
+    if group.most is None:
+        logs = np.log(values.where(values > 0))
+        shades = (logs - logs.min()) / (logs.max() - logs.min())
+    else:
+        shades = values / group.most
+    draw_heatmap(ax, shades.fillna(0).where(values.notna()).to_numpy(), _texts(table, group), rows=[], fontsize=8,
+                 columns=group.heads.values(), cmap=group.colours, vmin=-0.06, vmax=1.25)  # fmt: skip
     ax.xaxis.tick_top()
-    ax.set_xticks(np.arange(len(group.heads)) + 0.5, group.heads.values(), fontsize=8, rotation=0)
+    ax.tick_params(axis="x", length=0, labelsize=8)
     ax.set_xlabel("\n".join(textwrap.wrap(group.title, 9 * len(group.heads) + 2)), fontsize=9)
-    ax.tick_params(length=0)
 
 
-def _texts(table, group: Columns, n_rows: int) -> np.ndarray:
+def _texts(table: pd.DataFrame, group: Columns) -> list[list[str]]:
     """Write each value, with its interval below it where it has one."""
-    texts = np.full((n_rows, len(group.heads)), "", dtype=object)
-    for j, column in enumerate(group.heads):
-        for i, row in enumerate(table.to_dict("records")):
+    texts = []
+    for row in table.to_dict("records"):
+        texts.append([])
+        for column in group.heads:
             ends = [row.get(f"{column}_{end}", np.nan) for end in ("low", "high")]
             interval = f"\n{' to '.join(map(group.written, ends))}" if np.isfinite(ends).all() else ""
-            texts[i, j] = group.written(row[column]) + interval if np.isfinite(row[column]) else ""
+            texts[-1].append(group.written(row[column]) + interval if np.isfinite(row[column]) else "")
     return texts
 
 
@@ -182,15 +175,7 @@ def _title(table: pd.DataFrame, data: ReportData) -> str:
     return f"{name}{kind} reaches {percent(row['macro_f1'])} macro-F1 and {found}"
 
 
-def _note(table: pd.DataFrame, data: ReportData) -> str:
+def _note(table: pd.DataFrame, data: ReportData) -> list[str]:
     leaky = [style.name_text(config.name) for config in data.results.configs if config.leaks]
-    texts = [
-        sample_of(data.best, "Second lines", table["n_seeds"]),
-        "Values are means over seeds; under seconds and epoch: the lowest and the highest run. Multiply-adds are of "
-        "one window. A class is found where its recall is above the threshold. Resampling raises the ECE, "
-        "so its interval may lie above it. Bold: selected on validation; italics: baselines. Colours: ECE up to the "
-        "largest here; cost and training on a log scale, each column by itself.",
-        "†: tested on other clips, not comparable." if table["is_apart"].any() else "",
-        f"Leaky split: {', '.join(leaky)}." if leaky else "",
-    ]
-    return " ".join(text for text in texts if text)
+    note = note_text("details", apart=table["is_apart"].any(), leaky=leaky)
+    return [sample_of(data.best, "Second lines", table["n_seeds"]), note]

@@ -1,5 +1,7 @@
 """Figure 08: what the selected model gets wrong, and whether its confidence tells."""
 
+import textwrap
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -38,9 +40,9 @@ def draw(data: ReportData) -> Drawn:
         f"{100 * row['confidence']:.0f} %"
         for row in tables["most_confident_errors"].to_dict("records")
     )
-    lines = " ".join(line.replace("\n", " ") for line in _summary(tables))
-    used = coverage_table(config.calibrated("test"), config.classes, thresholds=[abstain_threshold(config)]).iloc[0]
-    text = f"Errors of {config.name}. {lines} {100 * used['coverage']:.0f} % get a prediction."
+    lines = " ".join(_summary(tables))
+    share = tables["coverage"].set_index("threshold")["coverage"][abstain_threshold(config)]
+    text = f"Errors of {config.name}. {lines} {100 * share:.0f} % get a prediction."
     return Drawn(_figure(config, tables, data), f"{text} Most confident errors: {clips}", tables)
 
 
@@ -73,13 +75,15 @@ def _figure(config: ConfigRuns, tables: dict, data: ReportData):
     draw_reliability(reliable, tables)
     draw_coverage(covered, tables["coverage"], abstain_threshold(config), config.unit)
     spare.axis("off")
-    spare.text(0, 0.95, "\n\n".join(_summary(tables)), transform=spare.transAxes, va="top", fontsize=10.5)
+    text = "\n\n".join(textwrap.fill(line, 40) for line in _summary(tables))
+    spare.text(0, 0.95, text, transform=spare.transAxes, va="top", fontsize=10.5)
     _draw_clips(clips, tables["most_confident_errors"], data)
     wrong = (~tables["predictions"]["right"]).mean()
-    note = (
-        f"{sample_of(config, 'Lines, band and [ ]')} Points without a line: predictions in fewer than {LEAST_GROUPS} "
-        "groups. Predictions of all seeds are pooled; the temperature is fitted on validation."
-    )
+    note = [
+        sample_of(config, "Lines, band and [ ]"),
+        f"Points without a line: predictions in fewer than {LEAST_GROUPS} groups.",
+        "Predictions of all seeds are pooled; the temperature is fitted on validation.",
+    ]
     style.finish(
         fig, note=note,
         title=f"The selected {style.name_text(config.name)} is wrong on {percent(wrong)} of test {config.unit}s",
@@ -147,12 +151,12 @@ def draw_reliability(ax, tables: dict) -> None:
 
 
 def draw_coverage(ax, table: pd.DataFrame, threshold: float, unit: str) -> None:
-    """Draw accuracy against the share of clips that get a prediction, and the threshold in use."""
+    """Draw accuracy against the share of clips that get a prediction, and the threshold in use, one of the table's."""
     rows = table[table["n"] > 0].drop_duplicates("coverage", keep="first")
     x = 100 * rows["coverage"]
     ax.fill_between(x, 100 * rows["low"], 100 * rows["high"], color=style.BLUE, alpha=0.2, linewidth=0)
     ax.plot(x, 100 * rows["accuracy"], color=style.BLUE, linewidth=2)
-    used = table.iloc[int(np.argmin(np.abs(table["threshold"] - threshold)))]
+    used = table.set_index("threshold").loc[threshold]
     head = f"Threshold {100 * threshold:.0f} % confidence"
     ax.set_title(f"{head}: no {unit} gets a prediction")
     if used["n"]:
@@ -170,22 +174,22 @@ def _summary(tables: dict) -> list[str]:
     """Say what the panels show, in a few lines."""
     predictions, errors = tables["predictions"], tables["calibration_errors"].set_index("when")["mean"]
     wrong = predictions[~predictions["right"]]
-    lines = [f"{len(wrong):,} of {len(predictions):,} predictions are wrong."]
-    if len(tables["pairs"]):
-        top = tables["pairs"].iloc[0]
-        true, predicted = (style.name_text(top[key], 14) for key in ("true", "predicted"))
-        lines.append(f"Most often {true} is predicted as {predicted}:\n{top['count']} times.")
     sure = int((wrong["confidence"] >= 0.5).sum())
-    lines.append(f"{sure:,} wrong predictions have a confidence\nof at least one half.")
-    lines.append(f"ECE {percent(errors['before'])} raw, {percent(errors['after'])} calibrated;\nsee the intervals.")
-    return lines
+    return [
+        f"{len(wrong):,} of {len(predictions):,} predictions are wrong.",
+        *(f"Most often {style.name_text(top['true'], 14)} is predicted as {style.name_text(top['predicted'], 14)}: "
+          f"{top['count']} times." for top in tables["pairs"].head(1).to_dict("records")),
+        f"{sure:,} wrong predictions have a confidence of at least one half.",
+        f"ECE {percent(errors['before'])} raw, {percent(errors['after'])} calibrated; see the intervals.",
+    ]  # fmt: skip
 
 
 def _draw_clips(fig, rows: pd.DataFrame, data: ReportData) -> None:
     """Draw the clips of the most confident errors, one row each."""
     if rows.empty or data.dataset is None:
-        why = "No clip is predicted wrongly." if rows.empty else "The dataset of these runs was not found."
-        style.write_not_run(fig.subplots(), why, head="no clips")
+        why = "The dataset of these runs was not found, so the most confident errors are not shown."
+        why = "No clip is predicted wrongly." if rows.empty else why
+        style.write_missing(fig.subplots(), why, 100)
         return
     wanted = set(rows["dataset_clip"])
     found = {clip.clip_id: clip for clip in data.dataset.clips(wanted.__contains__)}

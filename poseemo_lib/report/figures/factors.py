@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 
 from poseemo_lib.analysis import factors
@@ -12,7 +11,7 @@ from poseemo_lib.analysis.reliability import predicted_share
 from poseemo_lib.analysis.results import Results
 from poseemo_lib.plots import marks, style
 from poseemo_lib.report.data import ReportData
-from poseemo_lib.report.figures.drawn import Drawn, finish_study, interval_text, not_run
+from poseemo_lib.report.figures.drawn import Drawn, finish_study, interval_text, not_run, note_text
 from poseemo_lib.report.templates import METRIC_NAMES, sentence
 from poseemo_lib.text import count, percent
 
@@ -20,6 +19,7 @@ ABLATED = (
     "hidden", "blocks", "block", "pooling", "dropout", "squeeze_excitation", "normalisation", "augmentation", "people",
 )  # fmt: skip
 N_COLUMNS = 3
+STUDY = "`poseemo study parameters/studies/{}.yaml` runs the configs that this figure compares."
 
 
 def draw_ablation(data: ReportData) -> Drawn:
@@ -29,8 +29,7 @@ def draw_ablation(data: ReportData) -> Drawn:
     """
     study, table = data.ablation
     if table.empty:
-        why = "No study changes one setting at a time; `poseemo study parameters/studies/ablations.yaml` does."
-        return not_run("Ablation", why)
+        return not_run("Ablation", STUDY.format("ablations"))
     own = replace(study, configs=[config for config in study.configs if config.name in set(table["config"])])
     base, changes = table[table["is_base"]].iloc[0], table[~table["is_base"]]
     each = "; ".join(f"{row['factor']} {row['value']} {interval_text(row)}" for _, row in changes.iterrows())
@@ -41,40 +40,39 @@ def draw_ablation(data: ReportData) -> Drawn:
         told = [f"{row['factor']} {row['value']}" for _, row in changes[changes["significant"]].iterrows()]
         title += f", one at a time: {len(told) or 'none'} with a significant effect on macro-F1"
         text += f". Significantly different from the base: {', '.join(told) or 'none'}"
-    return Drawn(_ablation_figure(table, title, own.sample), text, {"ablation": table})
+    return Drawn(_ablation_figure(table, title, own), text, {"ablation": table})
 
 
 @style.in_style
-def _ablation_figure(table, title: str, sample: dict):
-    shown = list(dict.fromkeys([*ABLATED, *table["factor"]]))
+def _ablation_figure(table, title: str, study: Results):
+    changed = dict.fromkeys(table[~table["is_base"]]["factor"])
+    shown = sorted(changed, key=lambda factor: ABLATED.index(factor) if factor in ABLATED else len(ABLATED))
     n_rows = -(-len(shown) // N_COLUMNS)
     size = (3.4 * N_COLUMNS, 1.2 + 2.3 * n_rows)
     fig, grid = plt.subplots(n_rows, N_COLUMNS, figsize=size, sharey=True, squeeze=False, layout="constrained")
     for ax in grid.ravel()[len(shown) :]:
         ax.remove()
     for ax, factor in zip(grid.ravel(), shown, strict=False):
-        _draw_factor(ax, table[table["factor"] == factor], table[table["is_base"]]["mean"])
+        _draw_factor(ax, table[table["factor"] == factor])
+        ax.axhline(100 * table[table["is_base"]]["mean"].iloc[0], color="black", linestyle=":", linewidth=1, zorder=0.9)
         ax.set_title(style.name_text(factor.replace("_", " ")))
-    ends = 100 * table[["mean", "low", "high"]].to_numpy(float)
-    if np.isfinite(ends).any():
-        margin = max(0.06 * (np.nanmax(ends) - np.nanmin(ends)), 1)
-        grid[0, 0].set_ylim(max(np.nanmin(ends) - margin, 0), np.nanmax(ends) + 3 * margin)
+    low, high = 100 * table[["mean", "low"]].min(axis=None), 100 * table[["mean", "high"]].max(axis=None)
+    margin = max(0.06 * (high - low), 1)
+    grid[0, 0].set_ylim(max(low - margin, 0), high + 3 * margin)
     for ax in grid[:, 0]:
         ax.set_ylabel("macro-F1, %")
-    note = "Black diamond and dotted line: the base config."
-    if "significant" in table:
-        note += " Filled: significantly different from the base (Holm-corrected); open: not."
-    finish_study(fig, sample, table["n_seeds"], title=title, interval="Vertical lines", note=note)
+    filled = "Filled: significantly different from the base (Holm-corrected); open: not."
+    missing = ", ".join(factor.replace("_", " ") for factor in ABLATED if factor not in changed)
+    note = [
+        "Black diamond and dotted line: the base config.",
+        filled if "significant" in table else "",
+        f"Not run: {missing}; `poseemo study parameters/studies/ablations.yaml` changes them too." if missing else "",
+    ]
+    finish_study(fig, study, table["n_seeds"], title=title, interval="Vertical lines", note=note)
     return fig
 
 
-def _draw_factor(ax, rows, base) -> None:
-    if rows["is_base"].all():  # nothing beside the base, or nothing at all
-        ax.set_xticks([])
-        ax.text(0.5, 0.5, "not run", transform=ax.transAxes, ha="center", va="center", fontsize=9, color=style.DARK)
-        return
-    for mean in base.head(1):
-        ax.axhline(100 * mean, color=style.BLACK, linestyle=":", linewidth=1, zorder=0.9)
+def _draw_factor(ax, rows) -> None:
     for i, (_, row) in enumerate(rows.iterrows()):
         colour, marker = (style.BLACK, "D") if row["is_base"] else (style.BLUE, "o")
         face = colour if row["is_base"] or row.get("significant", True) else "white"
@@ -94,20 +92,14 @@ def draw_corrections(data: ReportData) -> Drawn:
     """
     study, table = data.imbalance
     if table.empty:
-        why = "No study compares corrections; `poseemo study parameters/studies/imbalance.yaml` does."
-        return not_run("Correcting for rare classes", why)
+        return not_run("Correcting for rare classes", STUDY.format("imbalance"))
     names = dict(zip(table["config"], _regimes(table), strict=True))
     own = replace(study, configs=[study[name] for name in names])
     largest = table.loc[table["true"].idxmax(), "class"]
-    scores = own.score_table().assign(regime=lambda rows: rows["config"].map(names))
-    scores = scores.set_index("metric").loc[list(METRIC_NAMES)[::-1]].reset_index()
-    tables = {
-        "scores": scores[["regime", "config", "metric", "mean", "sd", "low", "high", "n_seeds"]],
-        "seeds": own.seed_scores().assign(regime=lambda rows: rows["config"].map(names)),
-        "predicted": _predicted(own, names, largest),
-    }
-    twice = [name for config, name in names.items() if len(corrections(own[config])) > 1]
-    figure = _corrections_figure(tables, twice, largest, own.sample)
+    tables = {"scores": own.score_table(), "seeds": own.seed_scores(), "predicted": _predicted(own, largest)}
+    tables = {kind: one.assign(regime=one["config"].map(names)) for kind, one in tables.items()}
+    twice = [names[config.name] for config in own.configs if len(corrections(config)) > 1]
+    figure = _corrections_figure(tables, twice, largest, own)
     return Drawn(figure, _describe_corrections(tables, largest), tables)
 
 
@@ -125,7 +117,7 @@ def corrections(config) -> list[str]:
     return [name for name, (parameter, value) in kinds.items() if values[parameter] == value]
 
 
-def _predicted(study: Results, names: dict[str, str], largest: str) -> pd.DataFrame:
+def _predicted(study: Results, largest: str) -> pd.DataFrame:
     """Share of a class among the predictions and among the labels, for every seed; low and high are of the mean."""
     rows = []
     for config in study.configs:
@@ -133,40 +125,29 @@ def _predicted(study: Results, names: dict[str, str], largest: str) -> pd.DataFr
         ends = predicted_share(predictions, config.classes, largest)[["low", "high"]]
         for seed, own in predictions_table(predictions, config.classes).groupby("seed"):
             shares = {"predicted": (own["prediction"] == largest).mean(), "true": (own["label"] == largest).mean()}
-            rows.append({"regime": names[config.name], "config": config.name, "seed": seed} | shares | dict(ends))
+            rows.append({"config": config.name, "seed": seed} | shares | dict(ends))
     return pd.DataFrame(rows)
 
 
 @style.in_style
-def _corrections_figure(tables: dict, twice: list[str], largest: str, sample: dict):
-    scores, seeds, predicted = tables["scores"], tables["seeds"], tables["predicted"]
-    regimes, metrics = list(dict.fromkeys(scores["regime"])), list(dict.fromkeys(scores["metric"]))
-    size = (2.4 + 2.6 * (len(metrics) + 1), 2.3 + 0.42 * len(regimes))
-    fig, axes = plt.subplots(1, len(metrics) + 1, figsize=size, sharey=True, layout="constrained")
-    means = predicted.groupby("regime")[["predicted", "low", "high", "true"]].mean()
-    panels = [
-        (scores[scores["metric"] == name].set_index("regime"), "mean", seeds[seeds["metric"] == name], "value", [],
-         f"{METRIC_NAMES[name]}, %") for name in metrics
-    ]  # fmt: skip
-    true = [(means["true"].iloc[0], "true share", style.BLACK, "--")]
-    panels.append((means, "predicted", predicted, "predicted", true, f"predicted {style.name_text(largest, 14)}, %"))
-    for ax, (rows, value, own, column, lines, title) in zip(axes, panels, strict=True):
-        highest = own.groupby("regime")[column].max()
-        marks.limit_scores(ax, [*rows[[value, "high"]].to_numpy(float).ravel(), *highest, *(line[0] for line in lines)])
-        room = 0.2 * ax.get_xlim()[1] / 100  # of a written value
-        for i, regime in enumerate(regimes):
-            row, colour = rows.loc[regime], style.ORANGE if regime in twice else style.BLUE
-            edge = np.fmax(highest[regime], row["high"])
-            beyond = next((share for share, *_ in lines if edge < share < edge + room), edge)
-            marks.draw_bar(ax, i, row, value=value, colour=colour, hatch="//" * (regime in twice),
-                             written="{:.1f}", beyond=beyond)  # fmt: skip
-        marks.draw_seeds(ax, own[column], own["regime"].map(regimes.index))
-        marks.name_rows(ax, [style.name_text(name) for name in regimes])
-        marks.draw_references(ax, lines, title, levels=1)
-        ax.tick_params(labelleft=ax is axes[0])
-    more = " Orange, hatched: corrected twice." if twice else ""
-    finish_study(fig, sample, scores["n_seeds"], title=_corrections_title(means, twice, largest),
-                 note=f"Circles: single seeds.{more}")  # fmt: skip
+def _corrections_figure(tables: dict, twice: list[str], largest: str, study: Results):
+    scores, seeds, predicted = (table.set_index("regime") for table in tables.values())
+    means = predicted.groupby(level=0, sort=False)[["predicted", "low", "high", "true"]].mean()
+    size = (2.4 + 2.6 * (len(METRIC_NAMES) + 1), 2.3 + 0.42 * len(means))
+    fig, axes = plt.subplots(1, len(METRIC_NAMES) + 1, figsize=size, sharey=True, layout="constrained")
+    looks = {"colours": [style.ORANGE if name in twice else style.BLUE for name in means.index],
+             "hatches": ["//" * (name in twice) for name in means.index], "levels": 1}  # fmt: skip
+    names = [style.name_text(name) for name in means.index]
+    for ax, (metric, title) in zip(axes, reversed(METRIC_NAMES.items()), strict=False):
+        own = seeds[seeds["metric"] == metric]["value"]
+        marks.draw_bars(ax, scores[scores["metric"] == metric], names, seeds=own, title=f"{title}, %", **looks)
+    marks.draw_bars(axes[-1], means, names, value="predicted", seeds=predicted["predicted"],
+                    lines=[(means["true"].iloc[0], "true share", style.BLACK, "--")],
+                    title=f"predicted {style.name_text(largest, 14)}, %", **looks)  # fmt: skip
+    for ax in axes[1:]:
+        ax.tick_params(labelleft=False)
+    note = ["Circles: single seeds.", "Orange, hatched: corrected twice." if twice else ""]
+    finish_study(fig, study, scores["n_seeds"], title=_corrections_title(means, twice, largest), note=note)
     return fig
 
 
@@ -185,8 +166,8 @@ def _corrections_title(means: pd.DataFrame, twice: list[str], largest: str) -> s
 def _describe_corrections(tables: dict[str, pd.DataFrame], largest: str) -> str:
     predicted = tables["predicted"].groupby("regime", sort=False)[["predicted", "low", "high", "true"]].mean()
     parts = []
-    for regime, rows in tables["scores"].groupby("regime", sort=False):
-        each = ", ".join(f"{METRIC_NAMES[row['metric']]} {interval_text(row)}" for _, row in rows.iterrows())
+    for regime, rows in tables["scores"].set_index("metric").groupby("regime", sort=False):
+        each = ", ".join(f"{name} {interval_text(rows.loc[metric])}" for metric, name in METRIC_NAMES.items())
         parts.append(f"{regime}: {each}, {largest} predicted for {interval_text(predicted.loc[regime], 'predicted')}")
     share = percent(predicted["true"].iloc[0])
     return f"Corrections for rare classes; {largest} is true for {share}. " + "; ".join(parts)
@@ -201,14 +182,11 @@ def draw_leak(data: ReportData) -> Drawn:
     """
     study, table = data.leakage
     if table.empty:
-        why = "No model was trained under two splits; `poseemo study parameters/studies/leakage.yaml` does that."
-        return not_run("How much a leaky split inflates scores", why)
+        return not_run("How much a leaky split inflates scores", STUDY.format("leakage"))
     leaks = factors.leakage_table(study)[1]
     title = "The same models under several splits"
     if pair := leak_pair(data):
-        leaky, clean = (f"{100 * row['mean']:.0f} %" for row in pair)
-        name = style.name_text(pair[0]["model"], 24)
-        title = f"A leaky split would have reported {leaky} instead of {clean} for {name}"
+        title = f"{leak_title(pair)} for {style.name_text(pair[0]['model'], 24)}"
     return Drawn(_leak_figure(table, leaks, study, title), describe_leak(table, leaks), {"splits": table})
 
 
@@ -216,30 +194,22 @@ def draw_leak(data: ReportData) -> Drawn:
 def _leak_figure(table, leaks: dict[str, dict[str, int]], study: Results, title: str):
     splits = sorted(leaks, key=lambda split: bool(leaks[split]), reverse=True)
     rows = table.assign(order=table["split"].map(splits.index), model_order=table.groupby("model", sort=False).ngroup())
-    rows = rows.sort_values(["model_order", "order"], kind="stable").to_dict("records")
+    rows = rows.sort_values(["model_order", "order"], kind="stable", ignore_index=True)
     fig, ax = style.axes_or_new(None, width=8.0, height=2.3 + 0.15 * len(splits) + 0.42 * len(rows))
-    for i, row in enumerate(rows):
-        leaky = bool(leaks[row["split"]])
-        marks.draw_bar(ax, i, row, colour=style.ORANGE if leaky else style.BLUE, hatch="//" * leaky,
-                         written="{:.1f}")  # fmt: skip
-        # Each test set has its own classes, so its own chance.
-        ax.plot([100 * row["chance"]] * 2, [i - 0.42, i + 0.42], color=style.BLACK, linestyle=":", linewidth=1.4)
-    marks.limit_scores(ax, table[["mean", "high"]])
-    marks.name_rows(ax, [f"{style.name_text(row['model'], 24)}, {style.name_text(row['split'], 16)}" for row in rows])
-    ax.set_title("Balanced accuracy, %. Orange, hatched: the audit found a leak in the split")
-    sample = study.sample
-    sizes = []
-    for split in splits:
-        row = table[table["split"] == split].iloc[0]
-        found = sentence("leaks", leaks[split]) or "no leak"
-        n = f"{count(int(row['n_clips']), sample['unit'])} in {count(int(row['n_groups']), 'group')}"
-        sizes.append(f"{style.name_text(split)} ({n}): the audit found {found}.")
-    note = (
-        f"Test sets: {' '.join(sizes)} {style.seeds_text(table['n_seeds'])} per model. Lines: 95 % bootstrap interval "
-        f"of the mean over seeds, resampled by {sample['resampled_by']}. The splits test different clips: a difference "
-        "is what a leaky evaluation would have reported, not skill. Dotted: chance."
-    )
-    style.finish(fig, title=title, note=note, synthetic=sample["synthetic"])
+    leaky = [bool(leaks[split]) for split in rows["split"]]
+    names = [f"{style.name_text(row.model, 24)}, {style.name_text(row.split, 16)}" for row in rows.itertuples()]
+    marks.draw_bars(ax, rows, names, colours=[style.ORANGE if one else style.BLUE for one in leaky],
+                    hatches=["//" * one for one in leaky],
+                    title="Balanced accuracy, %. Orange, hatched: the audit found a leak in the split")  # fmt: skip
+    # Each test set has its own classes, so its own chance.
+    ax.vlines(100 * rows["chance"], rows.index - 0.42, rows.index + 0.42, color="black", linestyle=":", linewidth=1.4)
+    sizes = table.groupby("split")[["n_clips", "n_groups"]].first().astype(int)
+    note = note_text(
+        "leak", unit=study.best().unit, resampled_by=study.best().scores.resampled_by,
+        splits=[(style.name_text(split), *sizes.loc[split], sentence("leaks", leaks[split])) for split in splits],
+        seeds=style.seeds_text(table["n_seeds"]),
+    )  # fmt: skip
+    style.finish(fig, title=title, note=[note], synthetic=study.synthetic)
     return fig
 
 
@@ -255,6 +225,11 @@ def leak_pair(data: ReportData) -> list[dict]:
         if config.is_network and is_leaky.any() and not is_leaky.all():
             pairs.setdefault(config.architecture, [rows[is_leaky].iloc[0].to_dict(), rows[~is_leaky].iloc[0].to_dict()])
     return pairs.get(data.best.architecture) or next(iter(pairs.values()), [])
+
+
+def leak_title(pair: list[dict]) -> str:
+    """Say what the leaky split of a :func:`leak_pair` would have reported."""
+    return "A leaky split would have reported {:.0f} % instead of {:.0f} %".format(*(100 * row["mean"] for row in pair))
 
 
 def describe_leak(table: pd.DataFrame, leaks: dict[str, dict[str, int]]) -> str:

@@ -9,9 +9,8 @@ import pandas as pd
 from poseemo_lib.errors import PoseemoError
 from poseemo_lib.plots import marks, style
 from poseemo_lib.report.data import ReportData
-from poseemo_lib.report.figures.drawn import Drawn, not_run
+from poseemo_lib.report.figures.drawn import Drawn, not_run, note_text, points_text
 from poseemo_lib.skeleton import COCO_KEYPOINTS, EDGES, JOINT
-from poseemo_lib.text import count
 
 if TYPE_CHECKING:
     from poseemo_lib.analysis.interpretation import Interpretation
@@ -36,8 +35,8 @@ def draw(data: ReportData) -> Drawn:
     except PoseemoError as error:  # weights or clips are missing
         return not_run(TITLE, str(error))
     if found is None:
-        network = f"The selected config, {data.best.name}, is not a network."
-        missing = "The dataset of these runs was not found, neither where they were made nor in data/."
+        network = f"the selected config, {data.best.name}, is not a network."
+        missing = "the dataset of these runs was not found, neither where they were made nor in data/."
         return not_run(TITLE, missing if data.best.is_network else network)
     return draw_interpretation(found, synthetic=data.results.synthetic, leaky=bool(data.best.leaks))
 
@@ -46,7 +45,7 @@ def draw_interpretation(found: "Interpretation", *, synthetic: bool, leaky: bool
     """Draw what was found out about a config; `synthetic` and `leaky` as of :func:`poseemo_lib.plots.style.finish`."""
     title = f"{style.name_text(found.config)}: {headline(found.importance)}"
     fig = importance_figure(
-        found.importance, found.recovery, title=title, note=note(found), synthetic=synthetic, leaky=leaky
+        found.importance, found.recovery, title=title, note=[note(found)], synthetic=synthetic, leaky=leaky
     )
     tables = {"importance": found.importance, "similarity": found.similarity, "counts": pd.DataFrame([found.counts])}
     if found.recovery is not None:
@@ -55,7 +54,7 @@ def draw_interpretation(found: "Interpretation", *, synthetic: bool, leaky: bool
 
 
 @style.in_style
-def importance_figure(importance, recovery, *, title: str, note: str, synthetic: bool, leaky: bool = False):
+def importance_figure(importance, recovery, *, title: str, note: list[str], synthetic: bool, leaky: bool = False):
     """Draw the panels; the tables are those of :class:`poseemo_lib.analysis.interpretation.Interpretation`."""
     fig = plt.figure(figsize=(13, 8.8), layout="constrained")
     grid = [["joint", "body", "feature", "person"], ["joint", "body", "time", "recovery"]]
@@ -65,6 +64,7 @@ def importance_figure(importance, recovery, *, title: str, note: str, synthetic:
     for kind, head in (("joint", "Joint (both people)"), ("feature", "Kind of feature"), ("person", "Person")):
         names = [name.replace("_", " ") for name in parts[kind]["name"]]
         _draw_drops(axes[kind], parts[kind], vertical=False)
+        marks.write_values(axes[kind], [f"{round(100 * drop)}" for drop in parts[kind]["drop"]])
         marks.name_rows(axes[kind], names)
         axes[kind].set(xlabel="drop in balanced accuracy, points", title=head)
         axes[kind].grid(axis="x")
@@ -79,9 +79,6 @@ def _draw_drops(ax, rows, *, vertical: bool) -> None:
     """Draw falls of a score as bars with intervals, and those of random networks as grey diamonds."""
     for i, row in enumerate(rows.to_dict("records")):
         marks.draw_bar(ax, i, row, value="drop", colour=style.BLUE, vertical=vertical)
-        if not vertical:
-            ax.annotate(f"{round(100 * row['drop'])}", (1, i), (3, 0), xycoords=ax.get_yaxis_transform(),
-                        textcoords="offset points", va="center", fontsize=8.5)  # fmt: skip
     null, places = 100 * rows["randomised_drop"], range(len(rows))
     ax.plot(*((places, null) if vertical else (null, places)), "D", color=style.GREY, markersize=4.5,
             markeredgecolor="white", markeredgewidth=0.5)  # fmt: skip
@@ -137,10 +134,10 @@ def _draw_recovery(ax, recovery) -> None:
     """Draw how well attributions find what was planted: difference from chance of trained and of random networks."""
     ax.set_title("Recovery of the planted signal")
     if recovery is None or recovery.empty:
-        style.write_not_run(ax, "only synthetic clips say where their emotion is")
+        style.write_missing(ax, "Not run: only synthetic clips say where their emotion is.", 30)
         return
     order = recovery.assign(place=recovery["target"].map(list(TARGETS).index)).sort_values("place", kind="stable")
-    names = []
+    names, shares = [], []
     for i, ((_, target, method), rows) in enumerate(order.groupby(["place", "target", "method"], sort=False)):
         rows = rows.assign(low=rows["difference_low"], high=rows["difference_high"]).set_index("model")
         names.append(f"{TARGETS[target]}\n{method}")
@@ -149,9 +146,8 @@ def _draw_recovery(ax, recovery) -> None:
             ("randomised", style.GREY, "D", 0.16),
         ):
             marks.draw_point(ax, i + shift, rows.loc[model], value="difference", colour=colour, marker=marker)
-        precision, chance = 100 * rows.loc["trained", ["precision", "chance"]].to_numpy(float)
-        ax.annotate(f"{precision:.0f} / {chance:.0f}", (1, i), (3, 0), xycoords=ax.get_yaxis_transform(),
-                    textcoords="offset points", va="center", fontsize=8.5)  # fmt: skip
+        shares.append("{:.0f} / {:.0f}".format(*100 * rows.loc["trained", ["precision", "chance"]].to_numpy(float)))
+    marks.write_values(ax, shares)
     ax.axvline(0, color="black", linewidth=0.8)
     marks.name_rows(ax, names, fontsize=8)
     ax.set_xlabel("precision above chance, points\nblue: trained, grey: random weights")
@@ -174,29 +170,16 @@ def _named(kind: str, name: str) -> str:
 
 def note(found: "Interpretation") -> str:
     """Say what the figure's numbers rest on."""
-    n = found.counts
-    sizes = [count(n[key], unit) for key, unit in (("n_clips", n["unit"]), ("n_groups", "group"), ("n_seeds", "seed"))]
-    text = (
-        f"Test set: {sizes[0]} in {sizes[1]}; {sizes[2]}. Bars: loss of balanced accuracy when that input comes from "
-        f"another window ({count(n['n_repeats'], 'random order')}). Removing an input lowers the score only if the "
-        f"model relied on it. Lines: 95 % bootstrap interval, resampled by {n['resampled_by']}. Grey: the same for "
-        "networks with random weights."
-    )
-    if found.recovery is None:
-        return text
-    most, networks = int(found.recovery["n_clips"].max()), count(n["n_random"], "random network")
-    return (
-        f"{text} Lower right: precision at k against a random ranking, in at most {count(most, 'clip')}; {networks}; "
-        "numbers: precision / chance, %."
-    )
+    n_recovery = 0 if found.recovery is None else int(found.recovery["n_clips"].max())
+    return note_text("importance", **found.counts, n_recovery=n_recovery)
 
 
 def describe(found: "Interpretation") -> str:
     """Word the figure: the inputs with the largest drops and their intervals, and the sanity checks."""
-    parts = [f"What {found.config} relies on. {note(found)}"]
+    parts = [f"What {found.config} relies on", note(found)]
     for kind, rows in found.importance.groupby("kind", sort=False):
         top = rows.sort_values("drop", ascending=False, kind="stable").head(3)
-        each = ", ".join(f"{_named(kind, row['name'])} {_interval(row, 'drop')}" for row in top.to_dict("records"))
+        each = ", ".join(f"{_named(kind, row['name'])} {points_text(row, 'drop')}" for row in top.to_dict("records"))
         parts.append(f"{kind}: {each} points")
     parts += recovery_sentences(found)
     return ". ".join(part.rstrip(".") for part in parts) + "."
@@ -213,20 +196,9 @@ def recovery_sentences(found: "Interpretation") -> list[str]:
 
 
 def _recovery_sentence(method: str, target: str, rows: pd.DataFrame) -> str:
-    trained, random = (rows.loc[name].to_dict() for name in ("trained", "randomised"))
-    what = {"joints": "the planted joints", "frames": "the planted span of time", "person": "the person who shows it"}
     name, _, share = method.partition(", ")
-    precision, chance = (f"{100 * trained[key]:.0f} %" for key in ("precision", "chance"))
-    # What knowing where things usually are would find.
-    fixed = trained.get("fixed", np.nan)
-    order = f"; a fixed order for all clips, learned from other groups, finds {100 * fixed:.0f} %"
-    order = order if fixed == fixed else ""
-    return (
-        f"{name.capitalize()} and {what[target]}: {share or 'precision'} {precision}, chance {chance}, "
-        f"{_interval(trained, 'difference', 'difference_')} points above it; with random weights "
-        f"{_interval(random, 'difference', 'difference_')} points{order}"
-    )
-
-
-def _interval(row, name: str, ends: str = "") -> str:
-    return f"{100 * row[name]:+.1f} [{100 * row[f'{ends}low']:+.1f}, {100 * row[f'{ends}high']:+.1f}]"
+    trained, random = (rows.loc[name] for name in ("trained", "randomised"))
+    return note_text(
+        "recovery", name=name.capitalize(), share=share or "precision", target=target, trained=trained.to_dict(),
+        above=points_text(trained, ends="difference_"), random=points_text(random, ends="difference_"),
+    )  # fmt: skip

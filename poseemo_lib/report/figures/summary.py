@@ -12,17 +12,17 @@ from poseemo_lib.plots import style
 from poseemo_lib.plots.style import name_text
 from poseemo_lib.report.comparisons import comparisons
 from poseemo_lib.report.data import ReportData
-from poseemo_lib.report.figures.drawn import Drawn, sample_of
-from poseemo_lib.report.figures.factors import corrections, leak_pair
-from poseemo_lib.report.figures.poster import Panel, Tile, Words, draw_poster
+from poseemo_lib.report.figures.drawn import Drawn, confusion_table, note_text, points_text, sample_of
+from poseemo_lib.report.figures.factors import corrections, leak_pair, leak_title
+from poseemo_lib.report.figures.poster import Panel, draw_poster
 from poseemo_lib.report.findings import groups_known
 from poseemo_lib.report.provenance import provenance
-from poseemo_lib.report.templates import sentence
-from poseemo_lib.text import count, p_text, percent
+from poseemo_lib.report.templates import METRIC_NAMES
+from poseemo_lib.text import count, listed, p_text, percent
 
 MOST_CONFIGS, MOST_BASELINES, MOST_NAMES = 8, 3, 4
-TILE_METRICS = {"macro_f1": "macro-F1", "balanced_accuracy": "balanced accuracy"}
-BAR_COLUMNS = ["name", "value", "low", "high", "colour", "hatch"]
+BAR = ["name", "value", "low", "high"]
+TILE_METRICS = ("macro_f1", "balanced_accuracy")
 LIGHT = "#9CC7E3"
 
 
@@ -32,25 +32,25 @@ def draw(data: ReportData) -> Drawn:
     Data: scores (of the selected config and the majority baseline), configs, tests, confusion, classes, leak,
     regimes.
     """
-    best, tests = data.best, data.baseline_tests
-    configs, panels = configs_table(data), [class_panel(best), leak_panel(data), double_panel(data)]
-    words, scores = _words(data, tests, configs), _score_rows(data)
+    best, tests, configs, scores = data.best, data.baseline_tests, configs_table(data), data.main.score_table()
+    panels = {"classes": class_panel(best), "leak": leak_panel(data), "regimes": double_panel(data)}
+    words = _words(data, tests, len(configs))
     figure = draw_poster(
-        words, _tiles(data), _config_bars(configs), best.scores.confusion, best.classes, panels,
+        words, _tiles(data), _config_bars(configs), best.scores.confusion, best.classes, list(panels.values()),
         synthetic=data.results.synthetic, leaky=bool(best.leaks),
     )  # fmt: skip
-    names = zip(("classes", "leak", "regimes"), panels, strict=True)
     tables = {
-        "scores": scores,
+        "scores": scores[scores["config"].isin([best.name, data.majority and data.majority.name])],
         "configs": configs,
         "tests": tests,
-        "confusion": pd.DataFrame(best.scores.confusion, pd.Index(best.classes, name="true"), list(best.classes)),
-        **{name: panel.bars[BAR_COLUMNS[:4]] for name, panel in names},
+        "confusion": confusion_table(best),
+        **{name: panel.bars[BAR] for name, panel in panels.items() if panel.bars is not None},
     }
     each = ", ".join(f"{row['config']} {row['metric'].replace('_', ' ')} {percent(row['mean'])}"
-                     for row in scores.to_dict("records"))  # fmt: skip
-    shown = [f"{'; '.join(panel.title.splitlines())}{'.' if len(panel.bars) else ': not run.'}" for panel in panels]
-    said = [words.question, words.data, f"{words.answer}.", words.detail, f"Scores: {each}.", *shown]
+                     for row in tables["scores"].to_dict("records"))  # fmt: skip
+    shown = [f"{'; '.join(panel.title.splitlines())}{': not run' if panel.bars is None else ''}."
+             for panel in panels.values()]  # fmt: skip
+    said = [words["question"], words["data"], f"{words['answer']}.", words["detail"], f"Scores: {each}.", *shown]
     return Drawn(figure, " ".join(said).replace(r"\$", "$"), tables)
 
 
@@ -78,36 +78,33 @@ def configs_table(data: ReportData) -> pd.DataFrame:
 
 
 def _config_bars(configs: pd.DataFrame) -> pd.DataFrame:
-    looks = []
-    for row in configs.to_dict("records"):
-        kinds = [text for text, own in (("baseline", row["is_baseline"]), ("selected", row["is_chosen"])) if own]
-        colour = style.BLUE if row["is_chosen"] else style.GREY if row["is_baseline"] else LIGHT
-        looks.append((", ".join([name_text(row["name"], 28), *kinds]), colour, "//" * row["is_baseline"]))
-    named = pd.DataFrame(looks, columns=["name", "colour", "hatch"])
-    return configs.rename(columns={"mean": "value"}).drop(columns="name").join(named)
+    bars = configs.rename(columns={"mean": "value"})
+    names = [name_text(row.name, 28) + ", baseline" * bool(row.is_baseline) + ", selected" * bool(row.is_chosen)
+             for row in bars.itertuples()]  # fmt: skip
+    colours = np.where(bars["is_chosen"], style.BLUE, np.where(bars["is_baseline"], style.GREY, LIGHT))
+    return bars.assign(name=names, colour=colours, hatch=np.where(bars["is_baseline"], "//", ""))
 
 
 def class_panel(config: ConfigRuns) -> Panel:
     """Show the recall of the classes with the highest and the lowest one."""
-    recall = config.scores.per_class.query("metric == 'recall'").dropna(subset="mean").set_index("class")
-    names = list(dict.fromkeys([recall["mean"].idxmax(), recall["mean"].idxmin()]))
-    looks = [style.emotion_mark(name, config.classes)[:2] for name in names]
-    bars = recall.loc[names, ["mean", "low", "high"]].rename(columns={"mean": "value"}).rename_axis("name")
-    bars = bars.assign(colour=[look[0] for look in looks], hatch=[look[1] for look in looks]).reset_index()
+    recall = config.recall.dropna(subset="recall").set_index("class").rename(columns={"recall": "value"})
+    names = list(dict.fromkeys([recall["value"].idxmax(), recall["value"].idxmin()]))
+    colours, hatches, _ = zip(*(style.emotion_mark(name, config.classes) for name in names), strict=True)
+    bars = recall.loc[names].rename_axis("name").reset_index().assign(colour=colours, hatch=hatches)
     words = [f"Highest recall: {name_text(names[0], 20)}", f"lowest: {name_text(names[-1], 20)}"]
-    title = "\n".join(words[: len(names)]) if recall["mean"].max() else "No class is found"
+    title = "\n".join(words[: len(names)]) if recall["value"].max() else "No class is found"
     missing = len(config.classes) - len(recall)
     left_out = f" {missing} of {len(config.classes)} classes have no test clips." if missing else ""
     note = f"Recall: the share of a class's clips that is predicted as that class. Lines: 95 % intervals.{left_out}"
-    return Panel(title, bars[BAR_COLUMNS], note)
+    return Panel(title, bars, note)
 
 
 def leak_panel(data: ReportData) -> Panel:
     """Show one network under a split with a leak and under one without."""
     pair = leak_pair(data)
     if not pair:
-        why = "No network was trained on a split with a leak and on a clean one. See parameters/studies/leakage.yaml."
-        return Panel("How much a leaky split inflates scores", pd.DataFrame(columns=BAR_COLUMNS), why)
+        why = "Not run: `poseemo study parameters/studies/leakage.yaml` trains a network on a leaky split."
+        return Panel("How much a leaky split inflates scores", None, why)
     study, (leaky, clean) = data.leakage[0], pair
     bars = pd.DataFrame(pair).rename(columns={"mean": "value"}).assign(
         name=[f"{leaky['split']} split, with a leak", f"{clean['split']} split, clean"],
@@ -116,13 +113,12 @@ def leak_panel(data: ReportData) -> Panel:
     n_leaks = sum(factors.leakage_table(study)[1][leaky["split"]].values())
     tests = comparisons(study)
     row = tests.query("family == 'splits' and a == @leaky['config'] and b == @clean['config']").iloc[0]
-    points = f"{100 * row['difference']:+.0f} [{100 * row['low']:+.0f}, {100 * row['high']:+.0f}] points"
     note = (
-        f"Balanced accuracy, {name_text(leaky['model'], 20)}, study {name_text(study.root.name, 20)}: {points}"
+        f"Balanced accuracy, {name_text(leaky['model'], 20)}, study {name_text(study.root.name, 20)}: "
+        f"{points_text(row)} points"
         f"{'' if row['significant'] else ', not significant'}. The audit counts {n_leaks:,} leaks."
     )
-    title = f"A leaky split would have reported {100 * leaky['mean']:.0f} % instead of {100 * clean['mean']:.0f} %"
-    return Panel(title, bars[BAR_COLUMNS], note)
+    return Panel(leak_title(pair), bars, note)
 
 
 def double_panel(data: ReportData) -> Panel:
@@ -131,8 +127,8 @@ def double_panel(data: ReportData) -> Panel:
     corrected = {config: corrections(study[config]) for config in dict.fromkeys(table["config"])}
     twice = [config for config, kinds in corrected.items() if len(kinds) > 1]
     if not twice:
-        why = "No network was trained with two corrections for rare classes. See parameters/studies/imbalance.yaml."
-        return Panel("Correcting for rare classes twice", pd.DataFrame(columns=BAR_COLUMNS), why)
+        why = "Not run: `poseemo study parameters/studies/imbalance.yaml` corrects for rare classes twice."
+        return Panel("Correcting for rare classes twice", None, why)
     largest = table.loc[table["true"].idxmax(), "class"]
     true = table[table["class"] == largest].set_index("config").loc[twice[0], "true"]
     rows = [{"name": "true share", "mean": true, "low": np.nan, "high": np.nan, "colour": style.DARK, "hatch": ""}]
@@ -148,65 +144,51 @@ def double_panel(data: ReportData) -> Panel:
     title = f"Correcting twice predicts {name} for {100 * bars['value'].iloc[-1]:.0f} %, true for {100 * true:.0f} %"
     kinds = " and ".join(corrected[twice[0]])
     note = f"How often {name}, the most frequent class, is true or predicted, with 95 % intervals. Twice: {kinds}."
-    return Panel(title, bars[BAR_COLUMNS], note)
+    return Panel(title, bars, note)
 
 
-def _score_rows(data: ReportData) -> pd.DataFrame:
-    """Scores of the selected config and of the majority baseline: config, metric, mean, low, high."""
-    configs = {config.name: config for config in (data.best, data.majority) if config}
-    table = pd.concat([one.scores.scores.assign(config=name) for name, one in configs.items()], ignore_index=True)
-    wanted = table["metric"].isin(["macro_f1", "balanced_accuracy", "accuracy"])
-    return table.loc[wanted, ["config", "metric", "mean", "low", "high"]].reset_index(drop=True)
-
-
-def _tiles(data: ReportData) -> list[Tile]:
+def _tiles(data: ReportData) -> list[tuple[str, str, str, str, bool]]:
     """Two scores of the selected config, and the same two of the majority baseline where that is another config."""
     best, majority = data.best, data.majority
     tiles = [_tile(best, metric, name_text(best.name, 20), True) for metric in TILE_METRICS]
     if majority is None:
-        chance = Tile("Chance", "balanced accuracy", percent(best.chance), "majority baseline: not run", False)
-        return [*tiles, chance]
+        return [*tiles, ("Chance", "balanced accuracy", percent(best.chance), "majority baseline: not run", False)]
     if majority.name == best.name:
         return tiles
     return [*tiles, *(_tile(majority, metric, "majority baseline", False) for metric in TILE_METRICS)]
 
 
-def _tile(config: ConfigRuns, metric: str, owner: str, is_chosen: bool) -> Tile:
+def _tile(config: ConfigRuns, metric: str, owner: str, is_chosen: bool) -> tuple[str, str, str, str, bool]:
     row = config.scores.score(metric)
     interval = f"95 % interval {100 * row['low']:.1f} to {100 * row['high']:.1f}"
     note = interval if np.isfinite(row["low"]) else "no interval: too few groups"
-    return Tile(owner, TILE_METRICS[metric], percent(row["mean"]), note, is_chosen)
+    return owner, METRIC_NAMES[metric], percent(row["mean"]), note, is_chosen
 
 
-def _words(data: ReportData, tests: pd.DataFrame, configs: pd.DataFrame) -> Words:
+def _words(data: ReportData, tests: pd.DataFrame, n_drawn: int) -> dict[str, str]:
     best, n_all = data.best, len(data.main.configs)
     kind = "emotions" if set(best.classes) <= set(EMOTIONS) else "classes"
     drawn = " Drawn: the majority and the strongest other baselines, and of the rest the highest on validation."
-    return Words(
-        question=f"Can a network recognise {len(best.classes)} {kind} from body pose alone?",
-        data=_data(best, data.results.synthetic),
-        answer=_answer(data, tests),
-        detail=_detail(data, tests),
-        bars=f"Macro-F1 of {count(n_all, 'model') if len(configs) == n_all else f'{len(configs)} of {n_all} models'}",
-        confusion="Predictions, % of each true class",
-        limits=_limits(best),
-        sample=sample_of(best, "Intervals of scores") + drawn * (len(configs) < n_all),
-        provenance=_provenance(data),
-    )
+    return {
+        "question": f"Can a network recognise {len(best.classes)} {kind} from body pose alone?",
+        "data": _data(best, data.results.synthetic),
+        "answer": _answer(data, tests),
+        "detail": _detail(data, tests),
+        "bars": f"Macro-F1 of {count(n_all, 'model') if n_drawn == n_all else f'{n_drawn} of {n_all} models'}",
+        "confusion": "Predictions, % of each true class",
+        "limits": note_text("poster limits", wrong=1 - best.scores.score("accuracy")["mean"], unit=best.unit),
+        "sample": f"{sample_of(best, 'Intervals of scores')}{drawn * (n_drawn < n_all)} {_provenance(data)}",
+    }
 
 
 def _data(config: ConfigRuns, synthetic: bool) -> str:
     """Say what was trained and tested on."""
     record, scores = config.runs[0].record, config.scores
-    clips = record["clips"]
-    tested = f"{count(scores.n_clips, config.unit)} in {count(scores.n_groups, 'group')}"
-    if any(run.fold for run in config.runs):
-        parts = f"{sum(clips.values()):,} clips; {tested} tested, each group by models trained on the others"
-    else:
-        parts = f"{clips['train']:,} clips to train, {clips['val']:,} to validate; tested on {tested}"
-        parts += " that training has not seen" if groups_known(config) and not config.leaks else ""
-    drawn = " Synthetic: the clips were generated, not filmed, and say nothing about people." if synthetic else ""
-    return f"Data: {name_text(record['dataset']['name'])}. {parts}.{drawn}"
+    return note_text(
+        "poster data", name=name_text(record["dataset"]["name"]), clips=record["clips"], n_clips=scores.n_clips,
+        n_groups=scores.n_groups, unit=config.unit, folds=any(run.fold for run in config.runs),
+        unseen=groups_known(config) and not config.leaks, synthetic=synthetic,
+    )  # fmt: skip
 
 
 def _answer(data: ReportData, tests: pd.DataFrame) -> str:
@@ -226,10 +208,8 @@ def _answer(data: ReportData, tests: pd.DataFrame) -> str:
 
 
 def _listed(names: list[str]) -> str:
-    texts = [name_text(name, 24) for name in names[:MOST_NAMES]]
-    if len(names) > MOST_NAMES:
-        return f"{', '.join(texts)} and {len(names) - MOST_NAMES} more"
-    return " and ".join([", ".join(texts[:-1]), texts[-1]] if len(texts) > 1 else texts)
+    text = listed([name_text(name, 24) for name in names], MOST_NAMES)
+    return text if len(names) > MOST_NAMES else " and ".join(text.rsplit(", ", 1))
 
 
 def _detail(data: ReportData, tests: pd.DataFrame) -> str:
@@ -246,20 +226,11 @@ def _detail(data: ReportData, tests: pd.DataFrame) -> str:
 
 
 def _test(row: dict) -> str:
-    points = f"{100 * row['difference']:+.1f} points [{100 * row['low']:+.1f}, {100 * row['high']:+.1f}]"
+    points = f"{points_text(row)} points"
     if row["limit"]:
         known = row["limit"] != "groups" or row["n_groups"] < MIN_GROUPS
         return f"{points}; nothing is claimed " + (f"from so few {row['limit']}" if known else "without known groups")
     return f"{points}, {p_text(row['p_holm'])} (Holm, {count(row['n_comparisons'], 'test')})"
-
-
-def _limits(config: ConfigRuns) -> list[str]:
-    wrong = percent(1 - config.scores.score("accuracy")["mean"])
-    return [
-        sentence("feeling"),
-        f"Do not judge anyone by it: it is wrong on {wrong} of test {config.unit}s, and nothing was measured on other "
-        "people, cameras or scenes. The EU prohibits it at work and in education, with exceptions.",
-    ]
 
 
 def _provenance(data: ReportData) -> str:

@@ -8,7 +8,7 @@ from poseemo_lib.analysis.configs import ConfigRuns
 from poseemo_lib.plots import style
 from poseemo_lib.plots.training import draw_losses, draw_scores
 from poseemo_lib.report.data import ReportData
-from poseemo_lib.report.figures.drawn import Drawn, not_run
+from poseemo_lib.report.figures.drawn import Drawn, not_run, note_text
 from poseemo_lib.text import count
 from poseemo_lib.training.run_folder import Run
 
@@ -23,12 +23,13 @@ def draw(data: ReportData) -> Drawn:
     """
     config = data.best
     if not config.is_network:
-        why = "Only baselines were run; `poseemo study parameters/studies/demo.yaml` trains networks."
-        return not_run(TITLE, why)
+        return not_run(
+            TITLE, "`poseemo study parameters/studies/demo.yaml` trains networks, whose curves this figure draws."
+        )
     runs = {one.name: first_fold(one) for one in data.main.configs if one.is_network}
     curves = curve_table(runs)
     if curves.empty:
-        return not_run(TITLE, "The runs have no history, which every training writes; run the study again.")
+        return not_run(TITLE, "the runs have no history, which every training writes; run the study again.")
     return Drawn(_figure(curves, runs, data), _describe(curves, config, len(runs)), {"curves": curves})
 
 
@@ -41,23 +42,21 @@ def first_fold(config: ConfigRuns) -> list[Run]:
 def curve_table(runs: dict[str, list[Run]]) -> pd.DataFrame:
     """Join the histories of all runs: a row for each epoch of a run; is_best: validation chose the epoch.
 
-    A column that a run lacks is NaN; a run without history has no row.
+    A run without history has no row.
     """
     tables = [pd.DataFrame(columns=["config", "seed", "fold", *COLUMNS, "is_best"])]
     for config, own in runs.items():
         for run in own:
-            history = run.history()
-            if "epoch" in history and len(history):
-                facts = pd.DataFrame({"config": config, "seed": run.seed, "fold": run.fold}, index=history.index)
-                table = facts.join(history.reindex(columns=COLUMNS))
-                tables.append(table.assign(is_best=table["epoch"] == run.record.get("best_epoch")))
-    return pd.concat(tables[1:] or tables, ignore_index=True)
+            table = run.history().reindex(columns=["config", "seed", "fold", *COLUMNS])
+            is_best = table["epoch"] == run.record.get("best_epoch")
+            tables.append(table.assign(config=config, seed=run.seed, fold=run.fold, is_best=is_best))
+    return pd.concat([table for table in tables if len(table)] or tables[:1], ignore_index=True)
 
 
 @style.in_style
 def _figure(curves: pd.DataFrame, runs: dict[str, list[Run]], data: ReportData):
     """Draw loss and score of the selected network, and the scores of the others with it in grey behind them."""
-    config, sample = data.best, data.main.sample
+    config = data.best
     reached = curves[curves["is_best"].astype(bool)].groupby("config")["val_macro_f1"].mean()
     others = sorted((name for name in runs if name != config.name), key=lambda name: -reached.get(name, -1))
     n_columns = int(np.clip(len(others), 4, 6))
@@ -66,19 +65,13 @@ def _figure(curves: pd.DataFrame, runs: dict[str, list[Run]], data: ReportData):
     halves = fig.add_gridspec(2, 1, height_ratios=(3, 1.6 * n_rows)) if others else fig.add_gridspec(1, 1)
     loss, score = (fig.add_subplot(place) for place in halves[0].subgridspec(1, 2))
     own = curves[curves["config"] == config.name]
-    if own.empty:
-        for ax in (loss, score):
-            style.write_not_run(ax, "the runs have no history")
-    else:
-        draw_losses(loss, own)
-        draw_scores(score, own)
+    draw_training(loss, score, own)
     axes = [score]
     for k, name in enumerate(others):
         ax = fig.add_subplot(halves[1].subgridspec(n_rows, n_columns)[k // n_columns, k % n_columns])
-        ax.set_title(style.name_text(name, 24), fontsize=9)
         rows = curves[curves["config"] == name]
         if rows.empty:
-            style.write_not_run(ax, "no history")
+            style.write_missing(ax, f"{style.name_text(name, 24)}: its runs have no history.", 24)
             continue
         if len(own):
             draw_scores(ax, own.assign(is_best=False), colour="#bbbbbb")
@@ -87,18 +80,26 @@ def _figure(curves: pd.DataFrame, runs: dict[str, list[Run]], data: ReportData):
         axes.append(ax)
     highest = 100 * curves["val_macro_f1"].astype(float).max()
     for ax in axes:  # one scale, so that they can be compared
-        ax.set_ylim(0, 1.08 * max(highest, 1) if np.isfinite(highest) else 1)
-    style.finish(fig, title=_title(curves, config), note=_note(runs, config), synthetic=sample["synthetic"],
-                 leaky=sample["leaky"])  # fmt: skip
+        ax.set_ylim(0, 1.08 * max(highest, 1))
+    style.finish(fig, title=_title(curves, config), note=[_note(runs, config)], synthetic=data.main.synthetic,
+                 leaky=bool(data.main.leaks))  # fmt: skip
     return fig
+
+
+def draw_training(loss, score, curves: pd.DataFrame) -> None:
+    """Draw the losses and the validation score of one config."""
+    if curves.empty:
+        for ax in (loss, score):
+            style.write_missing(ax, "The runs have no history.")
+        return
+    draw_losses(loss, curves)
+    draw_scores(score, curves)
 
 
 def _title(curves: pd.DataFrame, config: ConfigRuns) -> str:
     """Say which epochs validation chose for the selected network, and how often that is the last one."""
     own, name = curves[curves["config"] == config.name], style.name_text(config.name)
     best = own[own["is_best"].astype(bool)]
-    if best.empty:
-        return f"{name}: its history has no chosen epoch"
     ends = own.groupby("seed")["epoch"].max()
     last = int((best["epoch"].to_numpy() == ends.loc[best["seed"]].to_numpy()).sum())
     first, latest = best["epoch"].min(), best["epoch"].max()
@@ -110,20 +111,13 @@ def _title(curves: pd.DataFrame, config: ConfigRuns) -> str:
 
 
 def _note(runs: dict[str, list[Run]], config: ConfigRuns) -> str:
-    run = next(iter(runs[config.name]))
-    split = run.split()
-    rows = split[split["part"] == "val"]
-    folds, share = {one.fold for one in config.runs}, config.parameters["choose_after"]
-    texts = [
-        f"Lines: mean of {style.seeds_text(map(len, runs.values()))} per network; bands: lowest to highest seed. "
-        f"{count(len(rows), 'validation clip')} in "
-        f"{count(rows['group_id'].nunique(dropna=False), 'group')}. No intervals: these scores chose the epochs.",
-        f"Only the first of {len(folds)} folds is drawn, which tests {style.name_text(run.fold)}." * (len(folds) > 1),
-        "Training loss is what was minimised, validation loss the plain log loss, so their levels differ.",
-        f"No epoch is chosen in the first {100 * share:.0f} % of the epochs." if share else "",
-        "Grey: the selected network again." if len(runs) > 1 else "",
-    ]
-    return " ".join(text for text in texts if text)
+    run = runs[config.name][0]
+    groups = run.split().query("part == 'val'")["group_id"]
+    return note_text(
+        "curves", seeds=style.seeds_text(map(len, runs.values())), n_clips=len(groups),
+        n_groups=groups.nunique(dropna=False), n_folds=len({one.fold for one in config.runs}),
+        fold=style.name_text(run.fold), choose_after=config.parameters["choose_after"], n_networks=len(runs),
+    )  # fmt: skip
 
 
 def _describe(curves: pd.DataFrame, config: ConfigRuns, n_networks: int) -> str:

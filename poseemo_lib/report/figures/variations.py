@@ -12,16 +12,16 @@ from poseemo_lib.analysis.variations import Variations, find_variations
 from poseemo_lib.plots import marks, style
 from poseemo_lib.plots.confusion import confusion_matrix, draw_heatmap
 from poseemo_lib.plots.labels import label_points
-from poseemo_lib.plots.training import draw_losses, draw_scores
 from poseemo_lib.report.alt_texts import describe_confusion
 from poseemo_lib.report.data import ReportData
-from poseemo_lib.report.figures.drawn import Drawn, finish_study, interval_text, not_run
-from poseemo_lib.report.figures.training_curves import curve_table
+from poseemo_lib.report.figures import drawn
+from poseemo_lib.report.figures.drawn import Drawn, interval_text, not_run
+from poseemo_lib.report.figures.training_curves import curve_table, draw_training
 from poseemo_lib.report.templates import METRIC_NAMES
 from poseemo_lib.text import count, percent
 
 TITLE = "Variations of deep_residual"
-COMMAND = "No study of this dataset has deep_residual; `poseemo study parameters/studies/ablations.yaml` trains it."
+COMMAND = "`poseemo study parameters/studies/ablations.yaml` trains the variations that this figure compares."
 ALIKE = 0.1  # sizes that differ by a smaller share are drawn without a name: their points lie on each other
 
 
@@ -47,17 +47,14 @@ def draw_bars(data: ReportData) -> Drawn:
 @style.in_style
 def _bars(rows: pd.DataFrame, seeds: pd.DataFrame, baselines: pd.DataFrame, found: Variations):
     fig, ax = style.axes_or_new(None, width=9.0, height=2.5 + 0.29 * len(rows))
-    highest, labels = seeds.groupby("label")["value"].max(), list(rows["label"])
-    for i, row in enumerate(rows.to_dict("records")):
-        marks.draw_bar(ax, i, row, colour=_look(row)[0], written="{:.1f}", beyond=highest[row["label"]])
-    marks.draw_seeds(ax, seeds["value"], seeds["label"].map(labels.index))
-    _name_rows(ax, rows)
-    marks.limit_scores(ax, [*rows[["mean", "high"]].to_numpy(float).ravel(), *highest])
     plain = rows[rows["label"] == found.plain.label].iloc[0]
-    own = (plain["mean"], style.name_text(plain["label"]), style.BLACK, ":")
-    marks.draw_references(ax, [own, *marks.baseline_lines(baselines, "name")], "macro-F1, %")
-    finish_study(fig, found.sample, rows["n_seeds"], title=_title(rows, plain),
-                 note=f"Circles: single seeds. Black: the default config. {_note(found)}")  # fmt: skip
+    lines = [(plain["mean"], style.name_text(plain["label"]), style.BLACK, ":")]
+    names = drawn.names_with_seeds(rows["label"], rows["n_seeds"])
+    marks.draw_bars(ax, rows.set_index("label"), names, colours=[_look(row)[0] for row in rows.to_dict("records")],
+                    bold=rows["is_plain"], seeds=seeds.set_index("label")["value"], title="macro-F1, %",
+                    lines=lines + marks.baseline_lines(baselines, "name"))  # fmt: skip
+    note = ["Circles: single seeds. Black: the default config.", _note(found)]
+    drawn.finish_study(fig, found.results, rows["n_seeds"], title=_title(rows, plain), note=note)
     return fig
 
 
@@ -70,29 +67,16 @@ def _title(rows: pd.DataFrame, plain) -> str:
 
 
 def _note(found: Variations) -> str:
-    """Say which config is the default one, what is not comparable, and that intervals are no tests."""
     plain = found.plain
-    differs = f", which changes {', '.join(map(style.name_text, found.changes))}" if found.changes else ""
-    text = f"The default config is {style.name_text(plain.config.name)} of {style.name_text(plain.study)}{differs}."
-    if len({row.study for row in found.rows}) > 1:
-        text += " In brackets: the study, if several have a variation."
-    if found.n_commits > 1:
-        text += f" The runs come from {found.n_commits} versions of the code."
-    if found.left_out:
-        text += f" Left out, tested on other clips: {', '.join(map(style.name_text, found.left_out))}."
-    return f"{text} Overlapping intervals are not a test."
+    return drawn.note_text(
+        "variations", name=style.name_text(plain.config.name), study=style.name_text(plain.study),
+        changes=list(map(style.name_text, found.changes)), several=len({row.study for row in found.rows}) > 1,
+        n_commits=found.n_commits, left_out=list(map(style.name_text, found.left_out)),
+    )  # fmt: skip
 
 
 def _look(row) -> tuple[str, str]:
     return (style.BLACK, "D") if row["is_plain"] else (style.BLUE, "o")
-
-
-def _name_rows(ax, rows: pd.DataFrame, offset: float = 0) -> None:
-    """Name the rows, the default config in bold, with the number of seeds where it is not that of most."""
-    usual = rows["n_seeds"].mode().max()
-    counts = ["" if n == usual else f", {count(n, 'seed')}" for n in rows["n_seeds"]]
-    names = [style.name_text(name, 44) + text for name, text in zip(rows["label"], counts, strict=True)]
-    marks.name_rows(ax, names, rows["is_plain"], offset, fontsize=8)
 
 
 def draw_details(data: ReportData) -> Drawn:
@@ -101,7 +85,7 @@ def draw_details(data: ReportData) -> Drawn:
     Data: variations, seeds, recall.
     """
     found = find_variations(data.studies, data.best)
-    if found is None:
+    if found is None or len(found.rows) < 2:
         return not_run(f"{TITLE} in detail", COMMAND)
     table, seeds, recall = found.score_table(), found.seed_table(), found.recall_table()
     sizes, spread = table["n_parameters"].dropna(), table["sd"].dropna()
@@ -110,7 +94,8 @@ def draw_details(data: ReportData) -> Drawn:
     means = recall.groupby("class")["recall"].mean().dropna()
     text += f". Lowest mean recall: {means.idxmin()}, {100 * means.min():.0f} %" if len(means) else ""
     text += f". Spread over seeds: sd up to {100 * spread.max():.1f} points" if len(spread) else ""
-    return Drawn(_details(table, seeds, recall, found), text, {"variations": table, "seeds": seeds, "recall": recall})
+    tables = {"variations": table, "seeds": seeds, "recall": recall}
+    return Drawn(_details(**tables, found=found), text, tables)
 
 
 def _choice(table: pd.DataFrame) -> str:
@@ -123,8 +108,8 @@ def _choice(table: pd.DataFrame) -> str:
 
 
 @style.in_style
-def _details(table: pd.DataFrame, seeds: pd.DataFrame, recall: pd.DataFrame, found: Variations):
-    rows = table.sort_values("mean", ascending=False, kind="stable").reset_index(drop=True)
+def _details(variations: pd.DataFrame, seeds: pd.DataFrame, recall: pd.DataFrame, found: Variations):
+    rows = variations.sort_values("mean", ascending=False, kind="stable").reset_index(drop=True)
     classes, labels = list(found.plain.config.classes), list(rows["label"])
     fig = plt.figure(figsize=(12.0, 6.8 + 0.24 * len(rows)), layout="constrained")
     grid = fig.add_gridspec(2, 2, height_ratios=(4.2, 1.2 + 0.24 * len(rows)), width_ratios=(6, 5))
@@ -132,50 +117,41 @@ def _details(table: pd.DataFrame, seeds: pd.DataFrame, recall: pd.DataFrame, fou
     wide = 100 * recall.pivot(index="label", columns="class", values="recall").reindex(labels, columns=classes)
     texts = [[f"{value:.0f}" for value in row] for row in wide.to_numpy(float)]
     names = [style.name_text(name, 16) for name in classes]
-    draw_heatmap(heat, wide.to_numpy(float), texts, columns=names, rows=[""] * len(rows), fontsize=8)
-    _name_rows(heat, rows, 0.5)
+    draw_heatmap(heat, wide.to_numpy(float), texts, columns=names, rows=[], fontsize=8, vmax=100)
+    marks.name_rows(heat, drawn.names_with_seeds(rows["label"], rows["n_seeds"]), rows["is_plain"], 0.5, fontsize=8)
     heat.set(ylim=(len(rows), 0), title="Recall of each class, %")
     _draw_spread(spread, seeds, rows)
     named = _draw_sizes(size, rows)
-    if len(rows) < 2:
-        style.write_not_run(choice, "There is only one variation.")
-    else:
-        _draw_choice(choice, rows)
-    finish_study(fig, found.sample, rows["n_seeds"], title=_choice(table) if len(table) > 1 else f"{TITLE} in detail",
-                 note=f"Black diamonds, bold: the default config. {_note(found)}")  # fmt: skip
-    if len(named):
-        strokes = [(row.n_parameters, 100 * row.low, row.n_parameters, 100 * row.high)
-                   for row in rows.dropna().itertuples()]  # fmt: skip
-        label_points(size, named["n_parameters"], 100 * named["mean"], map(style.name_text, named["label"]),
-                     colour=style.BLUE, strokes=strokes)  # fmt: skip
+    _draw_choice(choice, rows)
+    note = ["Black diamonds, bold: the default config.", _note(found)]
+    drawn.finish_study(fig, found.results, rows["n_seeds"], title=_choice(rows), note=note)
+    strokes = [(row.n_parameters, 100 * row.low, row.n_parameters, 100 * row.high) for row in rows.itertuples()]
+    label_points(size, named["n_parameters"], 100 * named["mean"], map(style.name_text, named["label"]),
+                 colour=style.BLUE, strokes=strokes)  # fmt: skip
     return fig
 
 
 def _draw_sizes(ax, rows: pd.DataFrame) -> pd.DataFrame:
     """Draw score against parameters; return the rows to name: those clearly smaller or larger than the default."""
     known = rows[rows["n_parameters"].astype(float) > 0].dropna(subset="mean")
-    ax.set_title("Score against size")
-    if len(known) < 2:
-        style.write_not_run(ax, "There is only one variation.")
-        return known.head(0)
     for row in known.to_dict("records"):
         colour, marker = _look(row)
         look = {"marker": marker, "markersize": 5, "width": 0.8, "vertical": True}
         marks.draw_point(ax, row["n_parameters"], row, colour=colour, **look)
     marks.scale_sizes(ax, known["n_parameters"], 1.7)
+    ax.set_title("Score against size")
     usual = rows[rows["is_plain"]]["n_parameters"].max()
     return known[~((known["n_parameters"] / usual - 1).abs() < ALIKE)]
 
 
 def _draw_choice(ax, rows: pd.DataFrame) -> None:
     """Draw test against validation, and mark what validation selects and what is highest on test."""
-    both = rows.dropna(subset=["mean", "validation"])
-    for row in both.to_dict("records"):
+    for row in rows.to_dict("records"):
         colour, marker = _look(row)
         ax.plot(100 * row["validation"], 100 * row["mean"], marker, color=colour, markersize=5, alpha=0.8)
-    values = 100 * both[["validation", "mean"]].to_numpy(float)
-    ax.axline((values.min(), values.min()), slope=1, color="#999999", linewidth=0.8, zorder=0.5)
-    selected, highest = both.loc[both["validation"].idxmax()], both.loc[both["mean"].idxmax()]
+    least = 100 * rows[["validation", "mean"]].min(axis=None)
+    ax.axline((least, least), slope=1, color="#999999", linewidth=0.8, zorder=0.5)
+    selected, highest = rows.loc[rows["validation"].idxmax()], rows.loc[rows["mean"].idxmax()]
     ring = {"color": "#006D4F", "markersize": 13, "markerfacecolor": "none", "markeredgewidth": 1.3, "linestyle": ""}
     ax.plot(100 * highest["validation"], 100 * highest["mean"], "o", label="highest on test", **ring)
     ax.plot(100 * selected["validation"], 100 * selected["mean"], "*", color=style.ORANGE, markersize=13, linestyle="",
@@ -187,8 +163,8 @@ def _draw_choice(ax, rows: pd.DataFrame) -> None:
 
 def _draw_spread(ax, seeds: pd.DataFrame, rows: pd.DataFrame) -> None:
     labels = list(rows["label"])
-    for label, own in seeds.groupby("label"):
-        ax.hlines(labels.index(label), 100 * own["value"].min(), 100 * own["value"].max(), color="#bbbbbb", linewidth=2)
+    ends = 100 * seeds.groupby("label")["value"].agg(["min", "max"]).loc[labels]
+    ax.hlines(range(len(labels)), ends["min"], ends["max"], color="#bbbbbb", linewidth=2)
     marks.draw_seeds(ax, seeds["value"], seeds["label"].map(labels.index))
     texts = [f"sd {100 * sd:.1f}" if np.isfinite(sd) else "one seed" for sd in rows["sd"]]
     marks.name_rows(ax, texts, fontsize=8)
@@ -215,46 +191,36 @@ def draw_default(data: ReportData) -> Drawn:
 
 
 def _tables(config: ConfigRuns) -> dict[str, pd.DataFrame]:
-    scores, per_class = config.scores.scores, config.scores.per_class
-    recall = per_class[per_class["metric"] == "recall"].rename(columns={"mean": "recall"})
-    runs = [run for run in config.runs if run.seed in config.seeds]
-    confusion = pd.DataFrame(config.scores.confusion, pd.Index(config.classes, name="true"), list(config.classes))
+    scores = config.scores.scores
     return {
         "scores": scores[scores["metric"].isin(SHOWN_METRICS)].reset_index(drop=True),
-        "seeds": Results(Path(), [config], []).seed_scores(),
-        "recall": recall[["class", "recall", "low", "high", "support"]].reset_index(drop=True),
-        "confusion": confusion.reset_index(),
-        "history": pd.concat([run.history().assign(seed=run.seed, fold=run.fold) for run in runs], ignore_index=True),
+        "seeds": Results(Path(), [config]).seed_scores(),
+        "recall": config.recall[["class", "recall", "low", "high", "support"]].reset_index(drop=True),
+        "confusion": drawn.confusion_table(config),
+        "history": curve_table({config.name: config.counted_runs}),
     }
 
 
 @style.in_style
 def _default(found: Variations, tables: dict):
     config, classes = found.plain.config, found.plain.config.classes
-    sample = Results(Path(), [config], []).sample
+    study = Results(Path(), [config])
     fig, axes = plt.subplot_mosaic(
         [["scores", "recall", "confusion"], ["loss", "f1", "confusion"]], layout="constrained",
         figsize=(9.6 + 0.55 * len(classes), 6.4 + 0.1 * len(classes)), width_ratios=(3, 3, 2.2 + 0.35 * len(classes)),
     )  # fmt: skip
     scores = tables["scores"].set_index("metric").reindex(list(METRIC_NAMES))
-    for i, (_, row) in enumerate(scores.iterrows()):
-        marks.draw_bar(axes["scores"], i, row, colour=style.BLUE, written="{:.1f}")
-    own = tables["seeds"][tables["seeds"]["metric"].isin(scores.index)]
-    marks.draw_seeds(axes["scores"], own["value"], own["metric"].map(list(scores.index).index))
-    marks.name_rows(axes["scores"], [METRIC_NAMES[name].replace(" ", "\n") for name in scores.index])
-    marks.limit_scores(axes["scores"], scores[["mean", "high"]])
-    axes["scores"].set_title("Test scores, %")
+    names = [METRIC_NAMES[name].replace(" ", "\n") for name in scores.index]
+    marks.draw_bars(axes["scores"], scores, names, colours=style.BLUE, title="Test scores, %",
+                    seeds=tables["seeds"].set_index("metric")["value"])  # fmt: skip
     recall = tables["recall"].set_index("class").reindex(list(classes))
-    for i, (name, row) in enumerate(recall.iterrows()):
-        colour, hatch, _ = style.emotion_mark(name, classes)
-        marks.draw_bar(axes["recall"], i, row, value="recall", colour=colour, hatch=hatch, written="{:.1f}")
+    colours, hatches, _ = zip(*(style.emotion_mark(name, classes) for name in classes), strict=True)
     names = [f"{style.name_text(name, 16)} ({row['support']:.3g})" for name, row in recall.iterrows()]
-    marks.name_rows(axes["recall"], names)
-    marks.limit_scores(axes["recall"], recall[["recall", "high"]])
-    axes["recall"].set_title(f"Recall of each class, % (test {config.unit}s)")
-    _draw_training(axes["loss"], axes["f1"], config)
+    marks.draw_bars(axes["recall"], recall, names, value="recall", colours=colours, hatches=hatches,
+                    title=f"Recall of each class, % (test {config.unit}s)")  # fmt: skip
+    draw_training(axes["loss"], axes["f1"], tables["history"])
     n_seeds = int(tables["scores"]["n_seeds"].max())
-    confusion_matrix(config.scores.confusion, classes, synthetic=sample["synthetic"], leaky=sample["leaky"],
+    confusion_matrix(config.scores.confusion, classes, synthetic=study.synthetic, leaky=bool(study.leaks),
                      title="Confusion matrix", n_seeds=n_seeds, unit=config.unit, ax=axes["confusion"])  # fmt: skip
     again = [style.name_text(f"{row.study}/{row.config.name}") for row in found.rows[1:] if not row.changes]
     note = ["Circles: single seeds. Curves: mean of the seeds, with a band over all."]
@@ -264,15 +230,5 @@ def _default(found: Variations, tables: dict):
         f"deep_residual (config {style.name_text(config.name)} of {style.name_text(found.plain.study)}, "
         f"{config.n_parameters:,} parameters) reaches {percent(scores.loc['macro_f1', 'mean'])} macro-F1"
     )
-    finish_study(fig, sample, tables["scores"]["n_seeds"], title=title, note=" ".join(note))
+    drawn.finish_study(fig, study, tables["scores"]["n_seeds"], title=title, note=note)
     return fig
-
-
-def _draw_training(loss, score, config: ConfigRuns) -> None:
-    curves = curve_table({config.name: [run for run in config.runs if run.seed in config.seeds]})
-    if curves.empty:
-        for ax in (loss, score):
-            style.write_not_run(ax, "the runs have no history")
-        return
-    draw_losses(loss, curves)
-    draw_scores(score, curves, "Validation macro-F1, %")
