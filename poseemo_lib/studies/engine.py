@@ -116,16 +116,14 @@ class Engine:
         import distributed
 
         quiet()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of versions: compared next
+        with warnings.catch_warnings(action="ignore"):  # of versions: compared next
             try:
                 client = distributed.Client(self.address, timeout=PATIENCE, set_as_default=False)
             except (OSError, ValueError, TypeError) as error:
                 text = " ".join(str(error).split())
                 raise PoseemoError(f"--cluster: {self.address}: no Dask scheduler answers there: {text}") from None
         self._stack.callback(client.close, timeout=PATIENCE)
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", UserWarning)
+        with warnings.catch_warnings(action="error", category=UserWarning):
             try:
                 client.get_versions(check=True, packages=list(packages))
             except (UserWarning, ValueError) as error:

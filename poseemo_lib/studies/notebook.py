@@ -5,8 +5,8 @@ import os
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from poseemo_lib import errors
@@ -170,15 +170,7 @@ def _kernel_manager(environment: dict[str, str], abandoned: Callable[[], bool], 
     return KernelManager
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence Papermill's log and its warnings."""
-    logger = logging.getLogger("papermill")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)
+def _quiet() -> warnings.catch_warnings:
+    """Silence Papermill's log, and its warnings in a `with` block."""
+    logging.getLogger("papermill").setLevel(logging.CRITICAL)
+    return warnings.catch_warnings(action="ignore")

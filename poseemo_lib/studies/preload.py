@@ -12,8 +12,7 @@ os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
 MODULES = """ipykernel.kernelapp ipykernel_launcher IPython.core.pylabtools matplotlib.backends.backend_agg
 pyarrow.pandas_compat safetensors.torch scipy.optimize sklearn.metrics sklearn.model_selection torch._dynamo
 poseemo_lib.data.audit poseemo_lib.plots poseemo_lib.training.baselines poseemo_lib.training.run"""
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
+with warnings.catch_warnings(action="ignore"):
     for name in MODULES.split():
         import_module(name)
 

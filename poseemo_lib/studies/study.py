@@ -190,16 +190,13 @@ def _alone(folder: Path):
 
 
 def _remove_leftovers(folder: Path) -> None:
-    name = f".notebook-{escape(folder.name)}.ipynb"
-    for path in (*folder.glob(".tmp-*"), *folder.glob("checkpoint.tmp")):
-        path.unlink(missing_ok=True)
-    for path in (*folder.parent.glob(name), *folder.parent.glob(f".tmp-*-{name}")):
+    beside, name = folder.parent, f".notebook-{folder.name}.ipynb"
+    temporary = (*folder.glob(".tmp-*"), *beside.glob(f".tmp-*-{escape(name)}"))
+    for path in (*temporary, folder / "checkpoint.tmp", beside / name):
         path.unlink(missing_ok=True)
 
 
-def _execute(
-    parameters: dict, folder: Path, config: str, *, show_output: bool = False, abandoned: Callable[[], bool] = bool
-) -> None:
+def _execute(parameters: dict, folder: Path, config: str, *, abandoned: Callable[[], bool] = bool, **options) -> None:
     # Beside the folder, which may be set aside meanwhile.
     attempt = folder.parent / f".notebook-{folder.name}.ipynb"
     before = read_record(folder) or {}
@@ -210,7 +207,7 @@ def _execute(
     environment = {HELD: str(folder)}  # this process holds the lock of the folder for the kernel
     if parameters["threads"]:
         environment |= dict.fromkeys(THREAD_VARIABLES, str(parameters["threads"]))
-    options = {"show_output": show_output, "environment": environment, "abandoned": abandoned}
+    options |= {"environment": environment, "abandoned": abandoned}
     try:
         execute_notebook(NOTEBOOK, attempt, parameters | {"out": str(folder), "config": config}, **options)
         # A run that was complete already keeps the notebook that made it.

@@ -80,7 +80,6 @@ def starts(tmp_path):
     return len((tmp_path / "starts").read_text().splitlines())
 
 
-@pytest.mark.slow
 def test_a_kernel_that_does_not_come_up_is_started_once_more(tmp_path, monkeypatch):
     real = f'exec {sys.executable} -m ipykernel_launcher -f "$1"'
     fake_kernel(tmp_path, monkeypatch, f"[ $(wc -l < {tmp_path}/starts) = 1 ] && exit 3\n{real}")
@@ -89,7 +88,6 @@ def test_a_kernel_that_does_not_come_up_is_started_once_more(tmp_path, monkeypat
     assert "a is 5" in outputs(tmp_path / "o.ipynb") and starts(tmp_path) == 2
 
 
-@pytest.mark.slow
 def test_a_kernel_that_never_comes_up_is_an_error(tmp_path, monkeypatch):
     fake_kernel(tmp_path, monkeypatch, "exit 3")
     notebook = write_notebook(tmp_path, "a = 1")
