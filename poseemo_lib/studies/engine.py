@@ -12,7 +12,7 @@ import uuid
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 
 from poseemo_lib.errors import PoseemoError, UsageError
@@ -96,8 +96,11 @@ class Engine:
         return self
 
     def __exit__(self, *_) -> None:
-        with _uninterrupted(), suppress(Exception):  # the scheduler may have gone
+        # Ctrl-C is ignored while the workers stop, which takes a few seconds at most.
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        with suppress(Exception):  # the scheduler may have gone
             self._stack.close()
+        signal.signal(signal.SIGINT, before)
 
     def _start(self):
         import dask
@@ -246,16 +249,6 @@ def _carry_out(function: Callable, order, gpus: tuple[str, ...], on_cluster: boo
         notebook = getattr(error, "notebook", None)
         result = Result("failed", " ".join(getattr(error, "reason", text).split()), str(notebook or ""))
     return replace(result, seconds=round(time.monotonic() - started, 2))
-
-
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Ignore Ctrl-C while the workers stop, which takes a few seconds at most."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def cores() -> int:

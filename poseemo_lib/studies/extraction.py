@@ -29,8 +29,6 @@ PACKAGES = {
     **dict.fromkeys(("rtmo", "rtmpose"), ("rtmlib", "onnxruntime", "numpy", "av", "scenedetect")),
 }
 NOBODY = "wanted somebody in the pictures, found nobody in any of {frames}; a clip without people is none"
-# Seconds between two lines of progress.
-PAUSE = 5.0
 
 
 @dataclass(frozen=True)
@@ -207,7 +205,7 @@ def _result_paths(report: ExtractionReport, folder: Path, settings: dict) -> dic
 def _extract(report: ExtractionReport, orders: list[VideoOrder], engine: Engine, running: str, progress: bool) -> None:
     by_name = {one.entry.name: one for one in report.videos}
     sizes = {order.name: max(1, Path(order.path).stat().st_size) for order in orders}
-    with Display(list(sizes.values()), "videos", pause=PAUSE, quiet=not progress) as display:
+    with Display(list(sizes.values()), "videos", pause=5.0, quiet=not progress) as display:
         counts = f"{count(len(by_name), 'video')}, {report.done_before} done before, {len(orders)} to extract"
         display.say(f"{counts}; {engine.describe()}; {running}")
         for order, result in engine.run(extract_one, orders, lambda order: order.name):

@@ -15,8 +15,6 @@ from poseemo_lib.paths import NOTEBOOKS
 from poseemo_lib.studies.kernels import ForkProvisioner, can_fork, die_with_parent
 from poseemo_lib.text import first_line, nearest
 
-KERNEL_START_ATTEMPTS = 2
-
 
 class NotebookError(PoseemoError):
     """A cell of a notebook failed for a `reason`; ends a command as the error in the cell would have."""
@@ -130,8 +128,8 @@ def _execute(
     options |= {"cwd": str(notebook.parent), "progress_bar": False}
     # A kernel that is interrupted while it shuts down would say so on our standard error.
     options["extra_arguments"] = ["--log-level=50"]
-    for attempts_left in reversed(range(KERNEL_START_ATTEMPTS)):
-        options["kernel_manager_class"] = _kernel_manager(environment, abandoned, fork=attempts_left > 0)
+    for fork in (True, False):  # a kernel that does not start is started once more, by its own command
+        options["kernel_manager_class"] = _kernel_manager(environment, abandoned, fork=fork)
         # TCP ports race between kernels that start together, and IPC's default addresses collide in one folder; here
         # the addresses lie beside the connection file, in a folder of their own.
         with tempfile.TemporaryDirectory(prefix="poseemo-kernel-", ignore_cleanup_errors=True) as sockets, _quiet():
@@ -147,7 +145,7 @@ def _execute(
             except DeadKernelError:
                 raise NotebookError(f"{notebook.name}: the kernel died (killed, or out of memory?)") from None
             except (TimeoutError, RuntimeError) as error:  # what a kernel that does not start ends in
-                if not attempts_left:
+                if not fork:
                     raise PoseemoError(f"{notebook.name}: the kernel did not start: {error}") from None
 
 

@@ -58,8 +58,7 @@ class Display:
             seconds = (now - self._began) * (self.size / self._done - 1)
             left = f", about {seconds / 60:.0f} min left" if seconds >= 90 else f", about {seconds:.0f} s left"
         if failed or now - self._last >= self.pause or not left:
-            elsewhere = result.state == "elsewhere"
-            done = "made by another process" if elsewhere else f"done in {result.seconds:.0f} s"
+            done = "made by another process" if result.state == "elsewhere" else f"done in {result.seconds:.0f} s"
             text = f"FAILED: {result.error}" if failed else done
             self.say(f"[{self.n_ended}/{self.n_items}{left}] {name}: {text}")
             self._last = now

@@ -17,7 +17,7 @@ from pathlib import Path
 from poseemo_lib.data.recipes import ensure_dataset
 from poseemo_lib.errors import PoseemoError, UsageError
 from poseemo_lib.files import write_json
-from poseemo_lib.studies.engine import GPU_VARIABLE, Engine, Result, WorkerError, cores
+from poseemo_lib.studies.engine import GPU_VARIABLE, TICK, Engine, Result, WorkerError, cores
 from poseemo_lib.studies.kernels import THREAD_VARIABLES
 from poseemo_lib.studies.notebook import NotebookError, execute_notebook
 from poseemo_lib.studies.plan import KEPT_NOTEBOOK, PlannedRun
@@ -39,8 +39,6 @@ FAILED_NOTEBOOK = "notebook-failed.ipynb"
 PACKAGES = ("numba", "scikit-learn", "papermill")
 # What prepares a local worker: see `Engine`.
 PRELOAD = ("poseemo_lib.studies.kernels",)
-# Seconds between two looks at runs that another process is working on.
-TICK = 1.0
 
 
 @dataclass(frozen=True)
