@@ -3,22 +3,16 @@
 import os
 import signal
 import subprocess
-import sys
-import time
 
 import made_studies
-import psutil
 import pytest
+from made_processes import all_gone, kernels_below, poseemo_command, wait_until
 
 BEFORE = {"report.html": "the report before", "model_card.md": "its card", "figures/01.svg": "its figure"}
 
 
 def files_below(folder):
     return {str(path.relative_to(folder)): path.read_text() for path in folder.rglob("*") if path.is_file()}
-
-
-def has_kernel(process):
-    return any("ipykernel" in " ".join(one.cmdline()) for one in psutil.Process(process.pid).children(recursive=True))
 
 
 @pytest.mark.parametrize(
@@ -30,16 +24,12 @@ def test_a_report_that_is_stopped_says_so_in_a_line_and_leaves_the_one_before(nu
         path = tmp_path / "out" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    command = [sys.executable, "-m", "poseemo_lib.cli", "report", str(runs), "--out", str(tmp_path / "out")]
+    command = poseemo_command("report", runs, "--out", tmp_path / "out")
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     process = subprocess.Popen(command, text=True, start_new_session=True, **pipes)
-    deadline = time.monotonic() + 60
-    while not has_kernel(process):
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.05)
-    below = psutil.Process(process.pid).children(recursive=True)
+    below = wait_until(lambda: kernels_below(process), process)
     os.killpg(process.pid, number)
     out, error = process.communicate(timeout=60)
     assert (process.returncode, out, error) == (code, "", "poseemo: stopped; the previous report is untouched\n")
     assert files_below(tmp_path / "out") == BEFORE
-    assert not psutil.wait_procs(below, timeout=5)[1]
+    assert all_gone(below, 5)
