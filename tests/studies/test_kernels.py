@@ -1,6 +1,7 @@
 """Warm kernels, forked as a local worker of a study forks them."""
 
 import json
+import os
 import sys
 import threading
 from pathlib import Path
@@ -57,14 +58,18 @@ def execute(order, abandoned):
 
 
 def dask_setup(worker):
-    """Start a worker's server, and have it import first what watches it."""
-    kernels.WARM.insert(0, "watched_gpu")
-    kernels.dask_setup(worker)
+    """Start the first worker's server, and have it import first what watches it."""
+    note = Path(os.environ["SERVED"])
+    if not note.exists():
+        note.touch()
+        kernels.WARM.insert(0, "watched_gpu")
+        kernels.dask_setup(worker)
 
 
 @pytest.fixture(scope="module")
-def worker():
+def worker(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SERVED", str(tmp_path_factory.mktemp("server") / "note"))
         patch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
         with Engine(1, preload=[__name__]) as one:
             yield one

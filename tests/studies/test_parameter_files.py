@@ -9,6 +9,7 @@ from papermill import inspect_notebook
 from papermill.cli import papermill as command
 
 from poseemo_lib.data.recipes import recipe_names
+from poseemo_lib.data.synthetic import write_synthetic_dataset
 from poseemo_lib.files import read_yaml
 from poseemo_lib.models import hyper_parameters
 from poseemo_lib.paths import NOTEBOOKS, PARAMETERS
@@ -57,23 +58,30 @@ def test_the_notebook_has_every_name_that_a_file_gives():
     assert {name for path in RUN_FILES for name in read_yaml(path)} <= known
 
 
+@pytest.fixture(scope="module")
+def few_clips(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data") / "few"
+    write_synthetic_dataset(folder, 28, seed=1, n_groups=7)
+    return folder
+
+
 @one_file
-def test_it_trains(path, tiny, tmp_path):
-    parameters = check_parameters(read_yaml(path) | QUICK | {"dataset": str(tiny)})
+def test_it_trains(path, few_clips, tmp_path):
+    parameters = check_parameters(read_yaml(path) | QUICK | {"dataset": str(few_clips)})
     folder = train_run(parameters, tmp_path / "run", inputs=load_inputs(parameters))
     record = read_record(folder)
     assert record["status"] == "complete" and record["parameters"]["architecture"] == parameters.architecture
 
 
-def test_plain_papermill_takes_a_file(tiny, tmp_path):
-    record = papermill(PARAMETERS / "ablations" / "normalisation_frame.yaml", tiny, tmp_path)
+def test_plain_papermill_takes_a_file(few_clips, tmp_path):
+    record = papermill(PARAMETERS / "ablations" / "normalisation_frame.yaml", few_clips, tmp_path)
     assert record["status"] == "complete" and record["parameters"]["normalisation"] == "frame"
 
 
 @pytest.mark.slow
 @one_file
-def test_plain_papermill_takes_every_file(path, tiny, tmp_path):
-    assert papermill(path, tiny, tmp_path)["status"] == "complete"
+def test_plain_papermill_takes_every_file(path, few_clips, tmp_path):
+    assert papermill(path, few_clips, tmp_path)["status"] == "complete"
 
 
 @pytest.mark.parametrize("path", STUDY_FILES, ids=lambda path: path.stem)
