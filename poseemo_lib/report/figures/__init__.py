@@ -1,9 +1,9 @@
 """The figures of the report: from the runs to a picture, its text and its numbers.
 
 In: the report's data. Out: :class:`poseemo_lib.report.figures.drawn.Drawn`, a figure, a text for those who cannot see
-it, and the drawn tables. Without the runs that it needs a figure is an empty panel that says so. Start with
-:data:`CATALOGUE`, which names the function of every figure; charts that notebooks call too are in
-:mod:`poseemo_lib.plots`.
+it, and the drawn tables. Without the runs that it needs a figure is a sentence that names the study that makes them.
+Start with :data:`CATALOGUE`, which names the function of every figure; charts that notebooks call too are in
+:mod:`poseemo_lib.plots`, and the notes under the figures in `report/templates/figure_notes.md.j2`.
 """
 
 from poseemo_lib.report.figures import (

@@ -21,7 +21,8 @@ from poseemo_lib.report.templates import METRIC_NAMES
 from poseemo_lib.text import count, percent
 
 TITLE = "Variations of deep_residual"
-COMMAND = "`poseemo study parameters/studies/ablations.yaml` trains the variations that this figure compares."
+STUDY = "poseemo study parameters/studies/ablations.yaml"
+COMMAND = f"`{STUDY}` trains the variations that this figure compares."
 ALIKE = 0.1  # sizes that differ by a smaller share are drawn without a name: their points lie on each other
 
 
@@ -61,7 +62,7 @@ def _bars(rows: pd.DataFrame, seeds: pd.DataFrame, baselines: pd.DataFrame, foun
 def _title(rows: pd.DataFrame, plain) -> str:
     changed = rows[~rows["is_plain"]]["mean"]
     if changed.empty:
-        return f"{TITLE}: only the default config was run"
+        return f"{TITLE}: only the default config was run; `{STUDY}` runs the others"
     span = f"{100 * changed.min():.1f} to {percent(changed.max())}"
     return f"{TITLE} reach {span} macro-F1; the default config {percent(plain['mean'])}"
 
