@@ -14,7 +14,7 @@ import pytest  # noqa: E402
 matplotlib.use("Agg")
 
 # They start processes, kernels and a browser: begun last, one of them would leave the other cores idle.
-LONG = ("stops", "report", "notebooks", "cli", "experiment", "cluster", "parameter_files", "page", "kernels", "engine")
+LONG = ("stops", "figures", "report", "notebooks", "cli", "experiment", "cluster", "parameter_files", "page", "kernels", "engine")
 
 
 def pytest_collection_modifyitems(items):
@@ -72,7 +72,7 @@ def small_study(tiny, tmp_path_factory):
 def few_draws(request):
     """Draw fewer groups where figures and cards are tested, not statistics, which take most of the time."""
     name = request.module.__name__
-    if not name.startswith(("test_figures_", "test_cards", "test_findings")):
+    if not name.startswith(("test_figures", "test_cards", "test_findings")):
         yield
         return
     from functools import partial
