@@ -14,7 +14,19 @@ import pytest  # noqa: E402
 matplotlib.use("Agg")
 
 # They start processes, kernels and a browser: begun last, one of them would leave the other cores idle.
-LONG = ("stops", "figures", "report", "notebooks", "cli", "experiment", "cluster", "parameter_files", "page", "kernels", "engine")
+LONG = (
+    "stops",
+    "figures",
+    "report",
+    "notebooks",
+    "cli",
+    "experiment",
+    "cluster",
+    "parameter_files",
+    "page",
+    "kernels",
+    "engine",
+)
 
 
 def pytest_collection_modifyitems(items):
