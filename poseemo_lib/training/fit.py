@@ -191,13 +191,6 @@ def update_average(average: nn.Module, model: nn.Module, decay: float, step: int
         mine.copy_(its)
 
 
-def _first_bad(bad: Tensor, losses: Tensor, clip: Tensor) -> Tensor:
-    wrong = ~torch.isfinite(losses.detach())
-    # Not `clip[...]`, which would wait for a GPU.
-    first = clip.gather(0, wrong.int().argmax(keepdim=True)).squeeze(0)
-    return torch.where((bad < 0) & wrong.any(), first, bad)
-
-
 @torch.inference_mode()
 def predict(model: nn.Module, data: PreparedClips, index: Tensor, settings: RunParameters) -> Tensor:
     """Predict the clips `index` (N,): probabilities (N, n_classes), means over `batching.evaluation_windows`."""
