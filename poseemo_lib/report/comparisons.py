@@ -86,7 +86,7 @@ def compare_with(a: str, b: str, main: Results, tests: pd.DataFrame) -> dict:
 
 
 def has_no_seeds(config: ConfigRuns) -> bool:
-    """Whether one result of a config is all there is: a baseline, or an ensemble of all seeds of several configs."""
+    """Whether its seeds say nothing about those of networks: a baseline, or an ensemble with several seeds."""
     return config.is_baseline or (config.architecture == ENSEMBLE and len(config.seeds) > 1)
 
 
