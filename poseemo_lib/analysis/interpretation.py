@@ -25,7 +25,7 @@ MOST_WORK, LEAST_WINDOWS = 12e9, 24
 # Windows of one run that get integrated gradients, the slowest step. More where the true locations are known.
 MOST_ATTRIBUTED, MOST_LOCATED = 64, 160
 TRAINED, RANDOMISED = "trained", "randomised"
-RANDOM_PAIR, SEED_PAIR = "trained and randomised", "two seeds"
+RANDOM_PAIR, SEED_PAIR = "trained and random weights", "two seeds"
 
 
 @dataclass(frozen=True)

@@ -211,7 +211,8 @@ def format_scores(table: pd.DataFrame) -> pd.DataFrame:
 def format_per_class(table: pd.DataFrame, classes: tuple[str, ...]) -> pd.DataFrame:
     """Lay `ConfigScores.per_class` out for reading: a row a class, scores as in :func:`format_scores`, and clips."""
     wide = _with_texts(table).pivot(index="class", columns="metric", values="text").loc[list(classes)]
-    return wide[["precision", "recall", "f1"]].assign(clips=table.groupby("class")["support"].first().round(1))
+    wide = wide[["precision", "recall", "f1"]].rename(columns={"f1": "F1"})
+    return wide.assign(clips=table.groupby("class")["support"].first().map("{:.3g}".format))
 
 
 def format_ranks(ranks: pd.DataFrame) -> pd.DataFrame:

@@ -15,7 +15,7 @@ from poseemo_lib.analysis import factors
 from poseemo_lib.analysis.configs import ConfigRuns
 from poseemo_lib.analysis.results import Results
 
-ARCHITECTURE, PLAIN = "deep_residual", "plain"
+ARCHITECTURE, PLAIN = "deep_residual", "default"
 
 
 @dataclass(frozen=True)

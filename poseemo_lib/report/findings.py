@@ -22,7 +22,7 @@ MOST_PAIRS = 12
 MOST_INPUTS = 3
 # Within this share of an end of its range, a temperature counts as being at that end.
 AT_END = 0.1
-KIND_NAMES = {"joint": "joints", "feature": "kinds of feature", "person": "people", "time": "time spans (seconds)"}
+KIND_NAMES = {"joint": "joints", "feature": "kinds of feature", "person": "people", "time": "time spans"}
 
 
 def opening(data: ReportData) -> str:

@@ -64,7 +64,7 @@ class TestInterpretation:
         person = table.loc[("integrated gradients", "person", "trained")]
         assert person["chance"] == 0.5 and 0 < person["n_clips"] < found.counts["n_attributed"]
         similar = found.similarity.set_index(["compared", "target"])["correlation"]
-        assert len(similar) == 4 and abs(similar["trained and randomised", "joints"]) < 0.3
+        assert len(similar) == 4 and abs(similar["trained and random weights", "joints"]) < 0.3
 
     def test_tables_for_reading_say_the_same(self, found):
         table = found.recovery.set_index(["method", "target", "model"])
@@ -87,7 +87,7 @@ class TestInterpretation:
         monkeypatch.setattr(interpretation, "planted_table", lambda dataset: None)
         found = interpret(alone, data.dataset)
         assert found.recovery is None and found.counts["n_seeds"] == 1 and found.counts["n_random"] == 3
-        assert set(found.similarity["compared"]) == {"trained and randomised"}
+        assert set(found.similarity["compared"]) == {"trained and random weights"}
 
     def test_folds_and_recordings_are_pooled(self, tiny, tmp_path):
         dataset = Dataset(tiny)
@@ -190,7 +190,7 @@ class TestFigure:
              "low": [0.05, -0.01, 0.2]}
         )  # fmt: skip
         text = feature_importance.headline(table)
-        assert text == "permuting person 1 (30), left wrist (10) lowers balanced accuracy most, in points"
+        assert text == "balanced accuracy falls most by permuting person 1 (30 points), left wrist (10 points)"
         assert "permuting no single input" in feature_importance.headline(table.assign(low=-1.0))
 
     def test_what_is_missing_is_an_empty_panel(self, data, small_study, tmp_path):

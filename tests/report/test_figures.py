@@ -248,7 +248,7 @@ class TestDifferences:
                 assert point.get_xdata()[0] == pytest.approx(100 * row.difference)
                 assert same_color(point.get_markerfacecolor(), "white") != row.significant
         assert points[0].get_color() != points[2].get_color()  # above and below
-        assert "1 of 3 networks scores significantly above extra_trees, 1 below it" in draw.title(drawn.figure)
+        assert "1 scores significantly above extra_trees, 1 below it" in draw.title(drawn.figure)
         for text in ("144 clips in 12 groups", "Holm", "6 comparisons", "often be missed"):
             assert text in draw.note(drawn.figure)
         bold = [name.get_text() for name in drawn.figure.axes[0].get_yticklabels() if name.get_fontweight() == "bold"]

@@ -244,7 +244,7 @@ def test_importance_names_inputs_whose_interval_is_above_zero(data):
     found = SimpleNamespace(importance=importance, recovery=recovery, similarity=alike)
     text = findings.importance(SimpleNamespace(best=data.best, interpretation=found))
     assert "- joints: left &lt;wrist&gt; 12.0 [5.0, 20.0] (1.0)\n" in text and "hip" not in text
-    assert "- time spans (seconds): no loss has an interval above zero (1 tested)" in text
+    assert "- time spans: no loss has an interval above zero (1 tested)" in text
     assert "- integrated gradients, joints: trained network 70.0 % [60.0, 80.0], chance 30.0 %" in text
     assert "- two seeds, joints: 0.70 [0.60, 0.80]" in text
     found.recovery = None

@@ -76,7 +76,7 @@ class Pace:
         return (
             f"{self.frames:,} frames in {self.shown[-1] - self.shown[0]:.1f} s ({_rate(self.shown):.1f} frames/s), "
             f"{self.dropped:,} dropped; "
-            f"from picture to prediction {median:.0f} ms (median), {late:.0f} ms (95 %)"
+            f"from picture to display {median:.0f} ms (median), {late:.0f} ms (95 %)"
         )
 
 

@@ -215,7 +215,7 @@ def _differences(table, title: str, main: Results):
     low, high = min(np.nanmin(ends), 0), max(np.nanmax(ends), 0)
     for ax in axes[0]:
         ax.set_xlim(low - 0.05 * (high - low), high + 0.2 * (high - low) + 0.1)
-    axes[0][0].set_ylabel("network, its macro-F1")
+    axes[0][0].set_ylabel("network, macro-F1")
     note = _differences_note(table, main.best())
     style.finish(fig, title=title, note=[note], synthetic=main.synthetic, leaky=bool(main.leaks))
     return fig
@@ -226,15 +226,16 @@ def _differences_title(table: pd.DataFrame) -> str:
     if (table["limit"] != "").all():
         return f"No difference can be claimed: {_limits(table)}"
     n = table["a"].nunique()
-    return "; ".join(_counted(rows, style.name_text(name, 24), n) for name, rows in table.groupby("b", sort=False))
+    found = [_counted(rows, style.name_text(name, 24)) for name, rows in table.groupby("b", sort=False)]
+    return f"Of {count(n, 'network')}, {'; '.join(found)}"
 
 
-def _counted(rows: pd.DataFrame, name: str, n: int) -> str:
+def _counted(rows: pd.DataFrame, name: str) -> str:
     higher = int((rows["significant"] & (rows["difference"] > 0)).sum())
     lower = int((rows["significant"] & (rows["difference"] < 0)).sum())
     below = f", {lower} below it" if lower else ""
     verb = "score" if higher > 1 else "scores"
-    return f"{higher or 'none'} of {count(n, 'network')} {verb} significantly above {name}{below}"
+    return f"{higher or 'none'} {verb} significantly above {name}{below}"
 
 
 def _limits(table: pd.DataFrame) -> str:

@@ -80,15 +80,15 @@ def _note(split: pd.DataFrame, missing, data: ReportData, fold: str) -> str:
 
 def _title(table: pd.DataFrame) -> str:
     """Name the most and the least frequent class of training and of test; augmentation can make these differ."""
-    return "; ".join(f"{word}: {_span(table, split)}" for word, split in (("Training", "train"), ("test", "test")))
+    return f"Class shares: {_span(table, 'train')} of training, {_span(table, 'test')} of test clips"
 
 
 def _span(table: pd.DataFrame, split: str) -> str:
     share = table.set_index("class")[f"{split}_share"]
     if share.max() == share.min():
-        return f"all classes {100 * share.max():.0f} %"
-    ends = [f"{style.name_text(name, 20)} {100 * share[name]:.0f} %" for name in (share.idxmax(), share.idxmin())]
-    return f"{ends[0]} to {ends[1]} of the clips"
+        return f"each {100 * share.max():.0f} %"
+    ends = [f"{100 * share[name]:.0f} % ({style.name_text(name, 20)})" for name in (share.idxmin(), share.idxmax())]
+    return " to ".join(ends)
 
 
 def _text(table: pd.DataFrame, missing) -> str:

@@ -44,7 +44,7 @@ def draw(data: ReportData) -> Drawn:
     title = _title(table, data)
     each = "; ".join(
         f"{name} macro-F1 {percent(row['macro_f1'])}, accuracy {percent(row['accuracy'])}, "
-        f"{row[FOUND]:.3g} classes found"
+        f"classes found {row[FOUND]:.3g}"
         for name, row in table.iterrows()
     )
     text = f"Table of {len(table)} configs. {title}. {each}" + (f". Not run: {', '.join(missing)}" if missing else "")

@@ -160,8 +160,8 @@ def headline(importance: pd.DataFrame) -> str:
     if sure.empty:
         return "permuting no single input lowers the score beyond its interval"
     top = sure.drop_duplicates("kind").to_dict("records")
-    parts = [f"{_named(row['kind'], row['name'])} ({100 * row['drop']:.0f})" for row in top]
-    return f"permuting {', '.join(parts)} lowers balanced accuracy most, in points"
+    parts = [f"{_named(row['kind'], row['name'])} ({100 * row['drop']:.0f} points)" for row in top]
+    return f"balanced accuracy falls most by permuting {', '.join(parts)}"
 
 
 def _named(kind: str, name: str) -> str:

@@ -193,7 +193,7 @@ def _title(values: pd.DataFrame, n_networks: int) -> str:
     drawn = f"the {len(values)} highest on validation" if n_networks > len(values) else f"{len(values)} networks"
     ahead = values["macro_f1"].idxmax()
     same = "has" if ahead == values.index[0] else f"is selected on validation; {style.name_text(ahead, 26)} has"
-    return f"{first} {same} the highest macro-F1 on test of {drawn}"
+    return f"{first} {same} the highest test macro-F1 of {drawn}"
 
 
 def _note(data: ReportData, ranked: list[ConfigRuns]) -> list[str]:

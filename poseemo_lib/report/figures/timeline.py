@@ -75,7 +75,7 @@ def _figure(table: pd.DataFrame, note: str, results: Results):
     ends = [*x[new], len(x) + 0.5]
     ax.step(ends, [*val[new], val[new][-1]], where="post", color=style.BLACK, linewidth=1.4, zorder=2.5,
             label="highest so far on validation")  # fmt: skip
-    ax.set(xlabel="number of the run, in the order in which the runs were finished", xlim=(0.5, ends[-1]))
+    ax.set(xlabel="runs in the order in which they finished", xlim=(0.5, ends[-1]))
     ax.set(ylabel="macro-F1, %", ylim=(0, 1.16 * max(val.max(), test.max(), 1)))
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.grid(axis="y")
@@ -90,12 +90,8 @@ def _figure(table: pd.DataFrame, note: str, results: Results):
 
 def _title(table: pd.DataFrame) -> str:
     last = table[table["is_new_best"]].iloc[-1]
-    done = int(np.flatnonzero(table["is_new_best"])[-1]) + 1
-    name = style.name_text(last["config"], 24)
-    return (
-        f"The highest single validation score came with run {done} of {len(table)}: {name}, seed {last['seed']}, "
-        f"{percent(last['val'])}, and {percent(last['test'])} on test"
-    )
+    name = f"{style.name_text(last['config'], 24)}, seed {last['seed']},"
+    return f"{name} has the highest validation score, {percent(last['val'])}; on test it has {percent(last['test'])}"
 
 
 def _note(data: ReportData, results: Results) -> str:

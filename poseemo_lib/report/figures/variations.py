@@ -64,7 +64,7 @@ def _title(rows: pd.DataFrame, plain) -> str:
     if changed.empty:
         return f"{TITLE}: only the default config was run; `{STUDY}` runs the others"
     span = f"{100 * changed.min():.1f} to {percent(changed.max())}"
-    return f"{TITLE} reach {span} macro-F1; the default config {percent(plain['mean'])}"
+    return f"{TITLE} reach {span} macro-F1; the default config has {percent(plain['mean'])}"
 
 
 def _note(found: Variations) -> str:
@@ -225,7 +225,7 @@ def _default(found: Variations, tables: dict):
                      title="Confusion matrix", n_seeds=n_seeds, unit=config.unit, ax=axes["confusion"])  # fmt: skip
     again = [style.name_text(f"{row.study}/{row.config.name}") for row in found.rows[1:] if not row.changes]
     note = ["Circles: single seeds. Curves: mean of the seeds, with a band over all."]
-    note += [f"Not at its default: {', '.join(map(style.name_text, found.changes))}."] if found.changes else []
+    note += [f"Changed from the defaults: {', '.join(map(style.name_text, found.changes))}."] if found.changes else []
     note += [f"The same config again, not drawn: {', '.join(again)}."] if again else []
     title = (
         f"deep_residual (config {style.name_text(config.name)} of {style.name_text(found.plain.study)}, "
