@@ -121,6 +121,8 @@ class Engine:
         quiet()
         with warnings.catch_warnings(action="ignore"):  # of versions: compared next
             try:
+                # A client that is given no address at all fails too, but hangs when it is closed.
+                distributed.comm.resolve_address(distributed.comm.normalize_address(self.address))
                 client = distributed.Client(self.address, timeout=PATIENCE, set_as_default=False)
             except (OSError, ValueError, TypeError) as error:
                 text = " ".join(str(error).split())

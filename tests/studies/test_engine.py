@@ -136,6 +136,8 @@ def test_a_scheduler_that_is_not_there_is_named(monkeypatch):
     for address in ("tcp://127.0.0.1:9", "no address at all"):
         with pytest.raises(PoseemoError, match=f"--cluster: {address}: no Dask scheduler answers there"):
             Engine(cluster=address)
+        # A client that is given no address hangs when it is closed.
+        monkeypatch.delattr("distributed.Client", raising=False)
 
 
 def test_a_scheduler_that_dies_ends_the_work(tmp_path):
