@@ -10,7 +10,7 @@ import typer
 
 from poseemo_lib import __version__
 from poseemo_lib.cli import data, export, extract, live, predict, runs, study
-from poseemo_lib.cli.shared import CONTINUES, say
+from poseemo_lib.cli.shared import say
 from poseemo_lib.errors import PoseemoError
 
 app = typer.Typer(
@@ -32,9 +32,6 @@ def main() -> None:
     except PoseemoError as error:
         typer.echo(f"poseemo: {error}", err=True)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        typer.echo(f"poseemo: stopped; {CONTINUES}", err=True)
-        sys.exit(130)
     except BrokenPipeError:  # the reader of a pipe has gone
         sys.stderr.close()
         sys.exit(0)

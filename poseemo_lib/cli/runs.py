@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from poseemo_lib.cli.shared import DatasetArgument, print_table, read_pairs, say, stoppable
+from poseemo_lib.cli.shared import CONTINUES, DatasetArgument, print_table, read_pairs, say, stoppable
 from poseemo_lib.errors import UsageError
 
 app = typer.Typer()
@@ -49,7 +49,8 @@ def train(
     ensure_dataset(dataset)
     config = file.stem if file else parameters.architecture
     folder = out or Path("runs", "train", Path(dataset).name, config, f"seed-{parameters.seed}")
-    execute_run(parameters, folder.resolve(), config, show_output=True)
+    with stoppable(CONTINUES):
+        execute_run(parameters, folder.resolve(), config, show_output=True)
     say(f"complete: {folder}; its notebook.ipynb shows the training")
 
 
