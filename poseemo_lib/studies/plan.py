@@ -141,14 +141,14 @@ def look_at_runs(study: Study, where: str | Path, out: str | Path) -> tuple[list
 def _plan(
     study: Study, where: str | Path, out: Path, configs: dict, dataset: Dataset | None = None, place: str = ""
 ) -> list[PlannedRun]:
-    runs, splits, table = [], {}, dataset.table() if dataset else None
+    runs, splits, table = [], {}, None if dataset is None else dataset.table()
     for name, values in configs.items():
         for seed in study.configs[name].seeds or study.seeds:
             for fold in _folds(table, values):
                 here = _with_fold(values, fold or "?") | {"seed": seed, "dataset": study.dataset}
                 parameters = check_parameters(here, f"{where}: configs.{name}")
                 try:
-                    identity = _identity(parameters, dataset, table, splits) if dataset else ""
+                    identity = _identity(parameters, dataset, table, splits) if dataset is not None else ""
                 except PoseemoError as error:
                     raise type(error)(f"{where}: configs.{name}: {error}") from None
                 folder = out / name / (f"fold-{quote(fold, safe='')}" if fold else "") / f"seed-{seed}"

@@ -2,6 +2,7 @@ import pytest
 import yaml
 from conftest import SMALL
 
+from poseemo_lib.data.dataset import DatasetInfo, DatasetWriter
 from poseemo_lib.errors import PoseemoError
 from poseemo_lib.studies.plan import load_study, plan_runs
 
@@ -72,3 +73,9 @@ def test_mistakes_in_a_study_are_named(tiny, tmp_path, changes, message):
         plan(write_study(tmp_path / "s.yaml", tiny, **changes), tmp_path / "out")
     assert message in str(error.value)
     assert not (tmp_path / "out").exists()
+
+
+def test_an_empty_dataset_is_refused(tmp_path):
+    DatasetWriter(tmp_path / "empty", DatasetInfo(name="empty", classes=("happy", "sad"))).close()
+    with pytest.raises(PoseemoError, match="wanted clips to split, got an empty dataset"):
+        plan(write_study(tmp_path / "s.yaml", tmp_path / "empty"), tmp_path / "out")

@@ -69,10 +69,11 @@ def _of_json(file: Path) -> str | None:
 
 
 def _of_archive(file: Path) -> str:
-    if not zipfile.is_zipfile(file):
-        raise FormatError(f"{file}: cannot be read as an archive of arrays")
-    with zipfile.ZipFile(file) as archive:
-        return "npz" if "keypoints.npy" in archive.namelist() else "mediapipe"
+    try:
+        with zipfile.ZipFile(file) as archive:
+            return "npz" if "keypoints.npy" in archive.namelist() else "mediapipe"
+    except (OSError, zipfile.BadZipFile) as error:
+        raise FormatError(f"{file}: cannot be read as an archive of arrays: {error}") from None
 
 
 def _of_text(file: Path) -> str | None:
