@@ -94,8 +94,8 @@ def _preview(videos: Path, out: Path, labels: dict) -> None:
     list_items("without a label", unmatched)
     table = pd.DataFrame([(one.label, one.split or "no split") for one in entries], columns=["label", "split"])
     say(pd.crosstab(table["label"], table["split"], margins=True, margins_name="all").to_string())
-    groups = len({one.group_id for one in entries})
-    say(f"{len(entries)} videos in {groups} groups would be extracted to {short_path(out.absolute())}, such as:")
+    what = f"{count(len(entries), 'video')} in {count(len({one.group_id for one in entries}), 'group')}"
+    say(f"{what} would be extracted to {short_path(out.absolute())}, such as:")
     for one in entries[:3]:
         say(f"  {one.path} -> clip {one.name}, {one.label}, {one.split or 'no split'}, group {one.group_id}")
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from poseemo_lib.cli import shared
-from poseemo_lib.cli.shared import check_out, on_signals, open_and_tell, read_pairs, say
+from poseemo_lib.cli.shared import check_out, find_kind, on_signals, open_and_tell, read_pairs, say
 from poseemo_lib.errors import PoseemoError, UsageError
 
 app = typer.Typer()
@@ -65,6 +65,8 @@ def live(
 
     if clip and not source:
         raise UsageError("--clip: wants --source, the dataset or file that holds the clip")
+    if source:
+        find_kind(source, format, option)
     check_out(out, WRITTEN_SUFFIXES, overwrite, source)
     check_out(save, SUFFIXES, overwrite, source)
     if not headless:

@@ -51,7 +51,7 @@ def predict(
     from poseemo_lib.inference.predictor import load_predictor
     from poseemo_lib.video.writing import WRITTEN_SUFFIXES
 
-    kind = _kind(input, format, option)
+    kind = shared.find_kind(input, format, option)
     check_out(out, predictions.SUFFIXES, overwrite, input)
     check_out(overlay, WRITTEN_SUFFIXES, overwrite, input)
     if overlay and (kind != VIDEO or not Path(input).is_file()):
@@ -103,7 +103,7 @@ def doctor(
     from poseemo_lib.inference.inputs import read_recordings
     from poseemo_lib.inference.predictor import load_predictor
 
-    kind, faults = _kind(input, format, option), []
+    kind, faults = shared.find_kind(input, format, option), []
     with stoppable("no half-written file is left"):
         predictor = load_predictor(run)
         recordings = read_recordings(
@@ -122,15 +122,3 @@ def doctor(
         say(f"- {warning}")
     if found.n_clips and not found.warnings:
         say("The input resembles the training clips. That does not mean that the predictions are right.")
-
-
-def _kind(input: str, format: str | None, option: list[str] | None) -> str:
-    """Tell what the input is; with `--set help`, list the options of its format and exit."""
-    from poseemo_lib.data.formats import READERS, reader_options
-    from poseemo_lib.inference.inputs import input_kind
-
-    kind = input_kind(input, format)
-    if option == ["help"]:
-        shared.list_options(reader_options(kind) if kind in READERS else {})
-        raise typer.Exit()
-    return kind

@@ -102,6 +102,18 @@ def list_options(options: dict, title: str = "") -> None:
     say("\n".join([title, *lines] if title else lines))
 
 
+def find_kind(input: str, format: str | None, option: list[str] | None) -> str:
+    """Tell what the input is; with `--set help`, list the options of its format and exit."""
+    from poseemo_lib.data.formats import READERS, reader_options
+    from poseemo_lib.inference.inputs import input_kind
+
+    kind = input_kind(input, format)
+    if option == ["help"]:
+        list_options(reader_options(kind) if kind in READERS else {})
+        raise typer.Exit()
+    return kind
+
+
 def check_out(path: Path | None, suffixes: Sequence[str], overwrite: bool, input: str | None) -> None:
     """Check that a file can be written, before any work is done for it; `input` is a file that is read.
 

@@ -249,8 +249,7 @@ def summarise_prediction(prediction: Prediction) -> str:
     if "label" in table:
         known = table[table["label"].isin(prediction.info.classes) & (table["prediction"] != NOT_SURE)]
         right = int((known["label"] == known["prediction"]).sum())
-        lines.append(
-            f"{right} of {len(known)} predictions agree with the label; training clips may be among them, so this is "
-            "not a test score"
-        )
+        if len(known):
+            agree = f"{right} of {len(known)} predictions agree with the label"
+            lines.append(f"{agree}; training clips may be among them, so this is not a test score")
     return "\n".join(lines)

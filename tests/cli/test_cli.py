@@ -170,7 +170,7 @@ def test_a_preview_of_an_extraction_makes_nothing(tmp_path):
     (tmp_path / "v" / "test" / "Anger").mkdir(parents=True)
     (tmp_path / "v" / "test" / "Anger" / "1.avi").touch()
     said = poseemo("extract", tmp_path / "v", tmp_path / "out", "--dry-run").stdout
-    assert "1 videos in 1 groups would be" in said and "-> clip test/Anger/1, angry, test, group test/Anger/1" in said
+    assert "1 video in 1 group would be" in said and "-> clip test/Anger/1, angry, test, group test/Anger/1" in said
     assert not (tmp_path / "out").exists()
 
 

@@ -74,16 +74,16 @@ def test_a_place_that_cannot_be_written_and_the_input_itself_are_refused(tmp_pat
 
 
 def test_the_options_of_a_format_are_listed(small_run, keypoint_file):
-    for command in ("predict", "doctor"):
-        assert "fps = None" in said(command, small_run, keypoint_file, "--set", "help")
+    for command, source in (("predict", ()), ("doctor", ()), ("live", ("--source",))):
+        assert "fps = None" in said(command, small_run, *source, keypoint_file, "--set", "help")
 
 
 def test_doctor_says_what_differs_and_ends_well(small_run, keypoint_file):
     text = said("doctor", small_run, keypoint_file)
     assert "frame rate" in text and "read as npz" in text
     assert "- frame rate is lower: " in said("doctor", small_run, keypoint_file, "--set", "fps=5")
-    keypoint_file.write_bytes(b"PK")
-    said("doctor", small_run, keypoint_file, code=1)
+    keypoint_file.write_bytes(keypoint_file.read_bytes().replace(b"PK\1\2", b"lost"))
+    assert "cannot be read as an archive of arrays" in said("doctor", small_run, keypoint_file, code=1)
 
 
 @pytest.mark.slow

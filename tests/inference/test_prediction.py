@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import subprocess
 import sys
@@ -111,7 +112,10 @@ class TestFiles:
         table = predictions.display_table(found, most=5)
         assert len(table) == 5 and list(table)[:3] == ["recording", "seconds", "people"]
         summary = predictions.summarise_prediction(found)
-        assert f"{len(found.table)} windows of 120 recordings" in summary and "not a test score" in summary
+        assert f"{len(found.table)} windows of 120 recordings" in summary and "agree" not in summary  # nothing is sure
+        sure = dataclasses.replace(found, table=found.table.assign(prediction=found.table["label"]))
+        n = len(found.table)
+        assert f"{n} of {n} predictions agree with the label" in predictions.summarise_prediction(sure)
 
 
 def test_pictures_are_estimated_tracked_and_predicted(predictor, clips, tmp_path):

@@ -47,7 +47,7 @@ class Dataset:
         except (FileNotFoundError, NotADirectoryError):
             raise DatasetError(
                 f"{self.root}: wanted a dataset (a folder with {layout.INFO_FILE}), found none; "
-                "make one with `poseemo synth`, `import` or `extract`, which goes on where it was stopped"
+                "make one with `poseemo synth`, `import` or `extract`; a stopped `extract` continues if it is run again"
             ) from None
         except OSError as error:
             raise DatasetError(f"{path}: cannot be read: {first_line(error)}") from None

@@ -81,10 +81,10 @@ def find_entries(
         found = [replace(one, label=label) for one in found]
     elif label_pattern is None:
         if not any("/" in one.text for one in found):
-            where = f"{src} is one" if src.is_file() else f"{found[0].path} lies in none below {src}"
+            got = f"the file {src}" if src.is_file() else f"{found[0].path} in none of them"
             raise UsageError(
-                f"labels: wanted a folder per class, {where}; give --label CLASS for all videos, give --label-pattern, "
-                "or name a list of paths and labels instead"
+                f"labels: wanted a folder per class, got {got}; give --label CLASS for all videos, give "
+                "--label-pattern, or name a list of paths and labels instead"
             )
         label_pattern = FOLDERS
     entries, unmatched = match_found(found, label_pattern, label_map, split)

@@ -123,5 +123,5 @@ def files_under(src: str | Path, *endings: str) -> list[Path]:
     """List the files under a folder whose names end so, in upper or lower case, sorted; or the one file."""
     src = Path(src)
     files = src.rglob("*") if src.is_dir() else [src]
-    # Hidden are what macOS puts beside files.
+    # macOS puts hidden files of the same ending beside others.
     return sorted(p for p in files if p.name.lower().endswith(endings) and p.name[0] != "." and p.is_file())
