@@ -70,7 +70,7 @@ def extract(
             _preview(videos, out, labels)
             return
         if done := complete_already(videos, out):
-            say(f"{out}: complete already, {done.n_clips} clips; remove it to extract again with other settings")
+            say(f"{out}: complete already, {count(done.n_clips, 'clip')}; remove it to extract with other settings")
             return
         report = extract_dataset(
             videos, out, name=name or out.absolute().name, **labels,

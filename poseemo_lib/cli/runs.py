@@ -45,7 +45,7 @@ def train(
         print_table(pd.DataFrame(rows, columns=["parameter", "values", "default", "meaning"]))
         return
     values = (read_yaml(file) if file else {}) | read_pairs(option, "-p") | {"dataset": dataset}
-    parameters = check_parameters(values, str(file or "-p"))
+    parameters = check_parameters(values, f"{file} or -p" if file and option else str(file or "-p"))
     ensure_dataset(dataset)
     config = file.stem if file else parameters.architecture
     folder = out or Path("runs", "train", Path(dataset).name, config, f"seed-{parameters.seed}")

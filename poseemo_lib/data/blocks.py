@@ -69,7 +69,7 @@ def deal_blocks(labels: np.ndarray, blocks: np.ndarray, rng: np.random.Generator
     if blocks.max() < 2:
         raise DatasetError(
             f"grouped split: wanted at least 3 groups that share no source, got {blocks.max() + 1}; give the clips "
-            "finer group_id's, or add recordings"
+            "smaller groups (group_id), or add recordings"
         )
     counts = class_counts(labels, blocks)
     best, best_score = None, None
