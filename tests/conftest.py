@@ -29,6 +29,11 @@ LONG = (
 )
 
 
+def pytest_xdist_auto_num_workers():
+    """Take one worker more than there are cores, because some tests wait for processes and for a browser."""
+    return os.cpu_count() + 1
+
+
 def pytest_collection_modifyitems(items):
     """Put the long files first; `--no-loadscope-reorder` of pytest-xdist keeps the order."""
     order = {f"test_{name}": place for place, name in enumerate(LONG)}

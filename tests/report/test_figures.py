@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import replace
+from functools import cache
 
 import drawings as draw
 import made_studies
@@ -79,9 +80,15 @@ def whole(runs):
     return load_report_data([runs / name for name in ("main", "ablations", "imbalance", "leakage")])
 
 
+@pytest.fixture(scope="module")
+def of_whole(whole):
+    """Draw a figure of the whole study, once."""
+    return cache(lambda name: FIGURES[name](whole))
+
+
 @pytest.mark.parametrize("name", FIGURES)
-def test_a_whole_study_has_every_figure_with_nothing_overlapping(name, whole):
-    drawn = FIGURES[name](whole)
+def test_a_whole_study_has_every_figure_with_nothing_overlapping(name, of_whole):
+    drawn = of_whole(name)
     assert not draw.overlapping(drawn.figure)
     assert drawn.data and all(isinstance(table, pd.DataFrame) for table in drawn.data.values())
     assert len(drawn.text) > 60 and "synthetic data" in draw.words(drawn.figure)
@@ -190,8 +197,8 @@ def test_configs_that_were_not_run_are_rows_that_say_so(whole):
         assert "later" in ticks and "not run" in draw.words(drawn.figure) + ticks
 
 
-def test_the_same_numbers_stand_in_all_figures(whole):
-    drawn = {name: function(whole).data for name, function in FIGURES.items() if name not in NEED_MORE_STUDIES}
+def test_the_same_numbers_stand_in_all_figures(whole, of_whole):
+    drawn = {name: of_whole(name).data for name in FIGURES if name not in NEED_MORE_STUDIES}
     wanted = whole.best.scores.scores.set_index("metric").loc["macro_f1", "mean"]
     name, confusion = whole.best.name, whole.best.scores.confusion
     scores = drawn["02_architecture_comparison"]["scores"].set_index(["config", "metric"])
@@ -235,8 +242,8 @@ def macro_f1(config):
 
 
 class TestDifferences:
-    def test_they_are_those_of_the_scores_and_filled_where_tests_support_them(self, whole):
-        drawn = FIGURES["architecture_comparison"](whole)
+    def test_they_are_those_of_the_scores_and_filled_where_tests_support_them(self, whole, of_whole):
+        drawn = of_whole("architecture_comparison")
         table = drawn.data["differences"]
         for row in table.itertuples():
             wanted = macro_f1(whole.main[row.a]) - macro_f1(whole.main[row.b])
@@ -267,8 +274,8 @@ class TestDifferences:
         assert "not run" in drawn.text and not drawn.data
 
 
-def test_the_table_writes_each_number_with_its_interval(whole):
-    drawn = FIGURES["architecture_detailed_comparison"](whole)
+def test_the_table_writes_each_number_with_its_interval(whole, of_whole):
+    drawn = of_whole("architecture_detailed_comparison")
     table = drawn.data["details"].set_index("config")
     for config in whole.results.configs:
         row = table.loc[config.name]
@@ -285,8 +292,8 @@ def test_the_table_writes_each_number_with_its_interval(whole):
         assert f"{100 * first[name]:.1f}\n{ends}" in written
 
 
-def test_bars_are_means_over_seeds_and_a_front_is_drawn(whole):
-    drawn = FIGURES["02_architecture_comparison"](whole)
+def test_bars_are_means_over_seeds_and_a_front_is_drawn(of_whole):
+    drawn = of_whole("02_architecture_comparison")
     means = drawn.data["seeds"].query("metric == 'macro_f1'").groupby("config")["value"].mean()
     table = drawn.data["scores"].query("metric == 'macro_f1'").set_index("config")["mean"].sort_values(ascending=False)
     np.testing.assert_allclose(means.loc[table.index], table)
@@ -354,8 +361,8 @@ class TestSplit:
 
 
 class TestBestModel:
-    def test_counts_and_the_printed_accuracy(self, whole):
-        drawn = FIGURES["03_best_model_analysis"](whole)
+    def test_counts_and_the_printed_accuracy(self, whole, of_whole):
+        drawn = of_whole("03_best_model_analysis")
         confusion = drawn.data["confusion"].set_index("true").to_numpy()
         tables = whole.best.predictions().values()
         correct = sum((t.filter(regex="^p_").idxmax(axis=1).str[2:] == t["label"]).sum() for t in tables)
@@ -365,8 +372,8 @@ class TestBestModel:
         accuracy = f"{100 * correct / confusion.sum():.1f} %"
         assert accuracy in words and accuracy in drawn.text
 
-    def test_errors_are_counted_and_reliability_has_its_intervals(self, whole):
-        drawn = FIGURES["08_error_analysis"](whole)
+    def test_errors_are_counted_and_reliability_has_its_intervals(self, of_whole):
+        drawn = of_whole("08_error_analysis")
         predictions = drawn.data["predictions"]
         wrong = int((~predictions["right"]).sum())
         assert wrong == drawn.data["pairs"]["count"].sum()
@@ -381,8 +388,8 @@ class TestBestModel:
 
 
 class TestFactors:
-    def test_corrections_are_those_of_the_configs(self, whole):
-        drawn = FIGURES["neutral_fix_comparison"](whole)
+    def test_corrections_are_those_of_the_configs(self, whole, of_whole):
+        drawn = of_whole("neutral_fix_comparison")
         study, table = whole.imbalance
         largest = table.loc[table["true"].idxmax(), "class"]
         means = drawn.data["predicted"].groupby("config")[["predicted", "true"]].mean()
@@ -393,8 +400,8 @@ class TestFactors:
         assert len(hatched) == 4  # the double correction, in each panel
         assert draw.title(drawn.figure).startswith(f"Correcting twice predicts {largest} for ")
 
-    def test_the_leak_is_stated_as_what_would_have_been_reported(self, whole):
-        drawn = FIGURES["leakage_comparison"](whole)
+    def test_the_leak_is_stated_as_what_would_have_been_reported(self, whole, of_whole):
+        drawn = of_whole("leakage_comparison")
         scores = {config.name: config.scores.score("balanced_accuracy")["mean"] for config in whole.leakage[0].configs}
         leaky, clean = 100 * scores["net_random"], 100 * scores["net_grouped"]
         assert f"would have reported {leaky:.0f} % instead of {clean:.0f} %" in draw.title(drawn.figure)
@@ -413,8 +420,8 @@ class TestFactors:
 
 
 class TestVariations:
-    def test_bars_are_the_means_and_the_default_is_bold(self, whole):
-        drawn = FIGURES["deep_residual_variations"](whole)
+    def test_bars_are_the_means_and_the_default_is_bold(self, of_whole):
+        drawn = of_whole("deep_residual_variations")
         ranked = drawn.data["variations"].sort_values("mean", ascending=False, kind="stable")
         ax = drawn.figure.axes[0]
         np.testing.assert_allclose([bar.get_width() for bar in ax.patches], 100 * ranked["mean"])
@@ -423,8 +430,8 @@ class TestVariations:
         changed = 100 * ranked[~ranked["is_plain"]]["mean"]
         assert f"{changed.min():.1f} to {changed.max():.1f} %" in draw.title(drawn.figure)
 
-    def test_details_mark_what_validation_selects_and_draw_every_recall(self, whole):
-        drawn = FIGURES["deep_residual_variations_detailed"](whole)
+    def test_details_mark_what_validation_selects_and_draw_every_recall(self, whole, of_whole):
+        drawn = of_whole("deep_residual_variations_detailed")
         table = drawn.data["variations"]
         selected, highest = table.loc[table["validation"].idxmax()], table.loc[table["mean"].idxmax()]
         lines = {line.get_label(): line.get_xydata() for line in drawn.figure.axes[1].lines}
@@ -447,8 +454,8 @@ class TestRadar:
 
 
 class TestPoster:
-    def test_the_result_and_panels_are_those_of_the_runs(self, whole):
-        drawn = FIGURES["09_summary_infographic"](whole)
+    def test_the_result_and_panels_are_those_of_the_runs(self, whole, of_whole):
+        drawn = of_whole("09_summary_infographic")
         tests, words = whole.baseline_tests.set_index("b"), draw.words(drawn.figure)
         assert tests.loc["majority", "significant"] and f"{whole.best.name} is better than the baseline" in words
         scores = drawn.data["scores"].set_index(["config", "metric"])["mean"]
