@@ -1,4 +1,4 @@
-"""Files: written whole or not at all, YAML without duplicate keys, and a hash of the code in files."""
+"""Files: written whole or not at all, downloads, YAML without duplicate keys, and a hash of the code in files."""
 
 import ast
 import hashlib
@@ -11,9 +11,12 @@ from pathlib import Path
 
 import yaml
 
-from poseemo_lib.errors import UsageError
+from poseemo_lib.errors import PoseemoError, UsageError
+from poseemo_lib.text import first_line
 
 PACKAGE = Path(__file__).parent
+# Seconds after which a server that does not answer is given up.
+TIMEOUT = 30
 
 
 @contextmanager
@@ -42,6 +45,63 @@ def write_table(path: Path, table) -> None:
     """Write a Parquet file atomically."""
     with replacing(path) as temporary:
         table.to_parquet(temporary, index=False)
+
+
+def download(address: str, path: Path, known: str | None = None, *, resume: bool = False, bar: bool = False) -> None:
+    """Download a file, unless it is there with the known hash.
+
+    Parameters
+    ----------
+    address : str
+    path : Path
+    known : str, optional
+        Expected hash, such as ``md5:...``; a file with another one is replaced. Default: any file is accepted.
+    resume : bool
+        Keep what came before a download broke off, in `path` + ``.part``, and go on there next time; for one process at
+        a time, and only where the hash is known.
+    bar : bool
+        Show a progress bar.
+
+    Raises
+    ------
+    PoseemoError
+        The file cannot be had, it is another file, or the folder cannot be written.
+    """
+    import pooch
+
+    part = path.with_name(f"{path.name}.part")
+
+    def load(address, target, _):
+        start = part.stat().st_size if part.exists() else 0
+        headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={start}-"} if start else {})
+
+        def begin_again(response, *_, **__):
+            if response.status_code in (200, 416):  # the server sends all of it, or has nothing from there on
+                file.truncate(0)
+
+        options = {"timeout": TIMEOUT, "headers": headers, "hooks": {"response": begin_again}}
+        try:
+            with part.open("ab") as file:
+                pooch.HTTPDownloader(progressbar=bar, **options)(address, file, None)
+            os.replace(part, target)
+        finally:
+            if part.exists() and not part.stat().st_size:
+                part.unlink()
+
+    plain = pooch.HTTPDownloader(progressbar=bar, timeout=TIMEOUT)
+    try:
+        pooch.retrieve(address, known, path.name, path.parent, downloader=load if resume and known else plain)
+    except (OSError, ValueError) as error:  # requests' errors are OSErrors; another hash is a ValueError
+        raise PoseemoError(reason_of(error)) from None
+
+
+def reason_of(error: Exception) -> str:
+    """Say why something could not be had from a server."""
+    if (response := getattr(error, "response", None)) is not None:
+        return f"the server answered {response.status_code}"
+    if type(error).__module__.startswith("requests"):
+        return f"no answer from the server ({type(error).__name__})"
+    return first_line(error)
 
 
 def hash_file(path: Path) -> str:

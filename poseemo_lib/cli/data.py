@@ -35,6 +35,25 @@ def synth(
     say(f"{out}: {info.n_clips} synthetic clips, content hash {info.content_hash[:12]}")
 
 
+@app.command()
+def fetch(
+    name: Annotated[str, typer.Argument(help="Dataset: hanyang, bandai-namco or emokine.")],
+    data_dir: Annotated[
+        str | None, typer.Option(help="Folder for the files and the dataset; default: the project's data/.")
+    ] = None,
+) -> None:
+    """Download an open dataset of people's movement, check it, and make it a dataset here. docs/datasets.md lists them.
+
+    The licence and what to cite are shown first. A download that broke off goes on where it stopped.
+
+    Example: poseemo fetch hanyang
+    """
+    from poseemo_lib.data.recipes import fetch_dataset
+
+    dataset = fetch_dataset(name, say, data_dir)
+    say(f"{dataset.root}: {dataset.info.n_clips} clips")
+
+
 @app.command("import")
 def import_(
     format: Annotated[str, typer.Argument(help=f"Format of the files: {', '.join(READERS)}.")],

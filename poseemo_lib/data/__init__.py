@@ -3,5 +3,5 @@
 In: keypoint files, videos, settings. Out: a dataset folder of clips, and tables of which clip is in which split.
 Read `dataset` first (clips on disk), then `splits` (with `blocks`) and `audit` (with `near_duplicates`). Datasets come
 from `importing` (with `formats`), `extraction`, `synthetic` and `enhance` (with `copies`); `recipes` makes those of
-`parameters/datasets/`, `converting` writes other formats, `inspecting` describes.
+`parameters/datasets/` (with `downloads`), `converting` writes other formats, `inspecting` describes.
 """

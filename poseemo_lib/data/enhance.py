@@ -93,7 +93,8 @@ def enhance_dataset(
     settings = {"split": method, "seed": seed, "target": target, "most": most, "kinds": list(kinds)}
     made_from = {key: getattr(dataset.info, key) for key in ("name", "content_hash", "recipe")}
     recipe = {"command": "enhance", **settings, "split_hash": split_hash(chosen), "made_from": made_from}
-    kept = {key: getattr(dataset.info, key) for key in ("classes", "source", "licence", "estimator", "synthetic")}
+    same = ("classes", "source", "licence", "citation", "estimator", "synthetic")
+    kept = {key: getattr(dataset.info, key) for key in same}
     partners, before, wanted = _plan(dataset, table, chosen, settings)
     split_of = chosen.where(chosen.notna(), None).to_dict()
     info = DatasetInfo(name=name, recipe=recipe, **kept)

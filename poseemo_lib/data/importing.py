@@ -52,6 +52,7 @@ def import_dataset(
     options: Mapping | None = None,
     source: str = "",
     licence: str = "",
+    citation: str = "",
     progress: bool = True,
 ) -> ImportReport:
     r"""Turn keypoint files into a dataset.
@@ -108,7 +109,8 @@ def import_dataset(
     recipe |= {"src": str(src), "split": split, "options": reader_options(format) | options}
     labels = {entry.label for entry in entries}
     classes = tuple(emotion for emotion in EMOTIONS if emotion in labels)
-    info = DatasetInfo(name=name, classes=classes, source=source, licence=licence, recipe=recipe)
+    said = {"source": source, "licence": licence, "citation": citation}
+    info = DatasetInfo(name=name, classes=classes, recipe=recipe, **said)
     clips = _read_all(format, entries, options, classes, report, progress, kept)
     # The first sound clip comes before the folder: a wrong option or a wholly faulty source leaves nothing behind.
     first = next(clips, None)

@@ -78,6 +78,7 @@ def _head(dataset: Dataset) -> str:
         ("clips", str(info.n_clips) + ("" if info.complete else " (writing was interrupted)")),
         ("source", info.source or "not stated"),
         ("licence", info.licence or "not stated"),
+        ("to cite", info.citation or "not stated"),
         ("estimator", ", ".join(f"{key} {value}" for key, value in (info.estimator or {}).items()) or "not stated"),
         ("made", f"{info.created} by poseemo {info.poseemo_version}"),
         ("content", info.content_hash),

@@ -29,9 +29,12 @@ def provenance(data: ReportData) -> dict[str, str]:
     seconds, starts, ends = ([record[name] for record in records if name in record]
                              for name in ("seconds", "started", "finished"))  # fmt: skip
     folders = [_short(study.root) for study in data.studies]
+    info = data.dataset.info if data.dataset else None
+    terms = {"licence of the dataset": info.licence, "to cite": info.citation} if info else {}
     return {
         "runs": "; ".join(_runs(study) for study in data.studies),
         "dataset": _values(one["dataset"]["name"] + " (synthetic)" * one["dataset"]["synthetic"] for one in records),
+        **{name: text for name, text in terms.items() if text},
         "dataset hash": _values(record["dataset"]["content_hash"][:DIGITS] for record in records),
         "split": _values(split_name(config) for study in data.studies for config in study.configs),
         "split hash": _values(record.get("split_hash", "")[:DIGITS] for record in records),

@@ -63,6 +63,7 @@ def test_a_dataset_is_never_overwritten(tiny):
         (("import", "bhv", "{tmp}", "{tmp}/d", "--label-pattern", "(?P<label>x)"), "bvh"),
         (("import", "bvh", "{tmp}/no", "{tmp}/d", "--label-pattern", "(?P<label>x)"), "no: wanted a file or folder"),
         (("import", "bvh", "{tmp}", "{tmp}/d", "--label-pattern", "(", "--label-map", "a=b"), "found none"),
+        (("fetch", "hanjang"), "hanjang: wanted a dataset that can be fetched; did you mean hanyang?"),
         (("study", DEMO, "--gpus", "0", "--jobs", "2"), "--jobs: with --gpus say --jobs-per-gpu instead"),
         (("study", DEMO, "--only", "bilstn"), "--only: bilstn: unknown config; did you mean bilstm?"),
     ],
@@ -126,6 +127,7 @@ class Called(Exception):
         ("data.synthetic:write_synthetic_dataset", "synth o --cues local --groups 5", {"cues": "local", "n_groups": 5}),
         ("data.importing:import_dataset", "import bvh s o --views 4 --name n --split val --licence L --set fps=30",
          {"options": {"fps": 30, "views": 4}, "name": "n", "split": "val", "licence": "L"}),
+        ("data.recipes:fetch_dataset", "fetch hanyang --data-dir d", {"name": "hanyang", "data_dir": "d"}),
         ("studies.extraction:extract_dataset", "extract v o --estimator rtmo --model m.onnx --people 2 --device cuda "
          "--min-confidence 0.3 --fps 12 --no-cuts --label sad --jobs 3",
          {"estimator": RTMO, "fps": 12, "cuts": False, "label": "sad", "jobs": 3}),

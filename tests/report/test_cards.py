@@ -9,6 +9,7 @@ import pytest
 from poseemo_lib.data.dataset import Dataset
 from poseemo_lib.report.cards import dataset_card, missing_joints, model_card, split_counts
 from poseemo_lib.report.data import load_report_data
+from poseemo_lib.report.provenance import provenance, provenance_table
 
 CONFIGS = {
     "majority": {"architecture": "majority"},
@@ -124,6 +125,14 @@ class TestDatasetCard:
         assert info.licence in card and info.content_hash in card and "seed: 1" in card
         assert "No people were filmed" in card and "Article 5(1)(f)" in card
         assert "Synthetic data" in card.split("## ")[0]
+
+    def test_what_a_licence_asks_for_is_on_card_and_report(self, real, monkeypatch):
+        assert "To cite" not in dataset_card(real) and "to cite" not in provenance_table(real)
+        monkeypatch.setattr(real.dataset.info, "citation", "Doe (2020)")
+        monkeypatch.setattr(real.dataset.info, "licence", "CC BY-NC 4.0: no commercial use")
+        assert "CC BY-NC 4.0: no commercial use.\n\nTo cite: Doe (2020)\n\n## Provenance" in dataset_card(real)
+        rows = provenance(real)
+        assert rows["to cite"] == "Doe (2020)" and rows["licence of the dataset"] == "CC BY-NC 4.0: no commercial use"
 
     def test_without_the_dataset_the_runs_say_what_they_know(self, data):
         card = dataset_card(data)

@@ -1,13 +1,10 @@
 """Model files: what is named must be one; what is fetched is checked, kept, and fetched once."""
 
 import hashlib
-import socket
-import threading
 import zipfile
-from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from made_server import nobody_there, serving
 
 from poseemo_lib.errors import PoseemoError, UsageError
 from poseemo_lib.files import hash_file
@@ -18,46 +15,18 @@ CONTENT = b"weights " * 1000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 
-class Handler(BaseHTTPRequestHandler):
-    def __init__(self, asked, files, *args):
-        self.asked, self.files = asked, files
-        super().__init__(*args)
-
-    def do_GET(self):
-        self.asked.append(self.path)
-        if self.path not in self.files:
-            self.send_error(404)
-            return
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(self.files[self.path])))
-        self.end_headers()
-        sent = self.files[self.path]
-        self.wfile.write(sent[: len(sent) // 2] if self.path.startswith("/cut") else sent)
-
-    def log_message(self, *args):
-        pass
-
-
 @pytest.fixture
 def server(monkeypatch):
-    for variable in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(variable, raising=False)
-    asked, files = [], {"/good.task": CONTENT, "/other.task": b"something else", "/cut.task": CONTENT}
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, asked, files))
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    server.asked, server.files, server.at = asked, files, f"http://127.0.0.1:{server.server_port}"
-    yield server
-    server.shutdown()
-    server.server_close()
+    files = {"/good.task": CONTENT, "/other.task": b"something else", "/cut.task": CONTENT}
+    with serving(monkeypatch, files) as server:
+        server.cut.add("/cut.task")
+        yield server
 
 
 @pytest.fixture
 def nobody():
-    """An address at which nobody listens."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        yield f"http://127.0.0.1:{taken.getsockname()[1]}"
+    with nobody_there() as address:
+        yield address
 
 
 def test_a_model_is_fetched_once_and_checked(server, tmp_path):

@@ -43,7 +43,8 @@ class DatasetInfo(BaseModel):
     name: str
     classes: tuple[str, ...] = EMOTIONS
     source: str = Field("", description="where the clips come from")
-    licence: str = ""
+    licence: str = Field("", description="its name, and what it asks for")
+    citation: str = Field("", description="what to cite, and whom to credit")
     estimator: dict | None = Field(None, description="name of the pose estimator and sha256 of its model file")
     synthetic: bool = False
     recipe: dict = Field({}, description="the command and the settings that made it")

@@ -7,11 +7,7 @@ from pathlib import Path
 import pooch
 
 from poseemo_lib.errors import PoseemoError, UsageError
-from poseemo_lib.files import replacing
-from poseemo_lib.text import first_line
-
-# Seconds after which a server that does not answer is given up.
-TIMEOUT = 30
+from poseemo_lib.files import download, replacing
 
 
 def check_model(path: str | Path, wanted: str) -> Path:
@@ -47,26 +43,18 @@ def fetch(address: str, sha256: str | None = None, folder: Path | None = None, *
     PoseemoError
         No address gives the file, it is another file, or the cache cannot be written.
     """
-    load, failures = pooch.HTTPDownloader(timeout=TIMEOUT), []
-    known = f"sha256:{sha256}" if sha256 else None
+    failures, known = [], f"sha256:{sha256}" if sha256 else None
     for one in filter(None, (address, mirror)):
+        path = (folder or cache_folder()).resolve() / one.rsplit("/", 1)[-1]
         try:
-            name = one.rsplit("/", 1)[-1]
-            return Path(pooch.retrieve(one, known, name, folder or cache_folder(), downloader=load))
-        except (OSError, ValueError) as error:  # requests' errors are OSErrors; another hash is a ValueError
-            failures.append(_reason(error))
+            download(one, path, known)
+            return path
+        except PoseemoError as error:
+            failures.append(str(error))
     raise PoseemoError(
         f"the model cannot be fetched: {'; '.join(failures)}. "
         f"Download {address} yourself and name it with `--model FILE`"
     )
-
-
-def _reason(error: Exception) -> str:
-    if (response := getattr(error, "response", None)) is not None:
-        return f"the server answered {response.status_code}"
-    if type(error).__module__.startswith("requests"):
-        return f"no answer from the server ({type(error).__name__})"
-    return first_line(error)
 
 
 def unpack_member(archive: Path, name: str) -> Path:
