@@ -90,38 +90,34 @@ def _layout(name: str) -> tuple[int, ...]:
 # For each COCO keypoint, its index in another layout; -1 where the layout lacks it.
 LAYOUTS = {name: _layout(name) for name in JOINT_NAMES}
 
-_MOCAP_PARTS = ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
+# What rigs call shoulder, elbow, wrist, hip, knee and ankle; `|`: or. In EBM's, CMU's and Mixamo's skeletons
+# LeftShoulder is the collar bone and LeftArm the shoulder; those whose shoulder is LeftShoulder have no LeftArm.
+_RIGS = {
+    "ebm": "arm forearm hand upleg leg foot",  # and Mixamo, MotionBuilder, CMU, PhysioNet
+    "bandai": "upperarm lowerarm hand upperleg lowerleg foot",
+    "vrm": "upperarm lowerarm hand upperleg lowerleg foot",
+    "blender": "upperarm forearm hand thigh shin foot",
+    "3ds_max": "upperarm forearm hand thigh calf foot",
+    "unreal": "upperarm lowerarm hand thigh calf foot",
+    "xsens": "upperarm forearm hand upperleg lowerleg foot",
+    "poser": "shldr forearm hand thigh shin foot",
+    "acclaim": "humerus radius wrist|hand femur tibia foot",
+    "anatomy": "shoulder elbow wrist|hand hip knee ankle|foot",  # and Emotion-Gait
+}
 
 
-def _both_sides(head: str, *patterns: list[str]) -> dict[str, tuple[str, ...]]:
-    """Joint names from patterns in which {side} is left, {s} is l."""
-    joints = {"nose": (head,)}
-    for part, candidates in zip(_MOCAP_PARTS, patterns, strict=True):
+def _rig(words: str) -> dict[str, tuple[str, ...]]:
+    """COCO keypoint -> names of its joint in a rig, without spaces, signs and prefix, best first."""
+    joints = {"nose": ("nose", "head", "spine006")}  # Rigify's head is spine.006
+    for part, found in zip(("shoulder", "elbow", "wrist", "hip", "knee", "ankle"), words.split(), strict=True):
         for side in ("left", "right"):
-            joints[f"{side}_{part}"] = tuple(name.format(side=side, s=side[0]) for name in candidates)
+            spelt = [(side + word, word + side, side[0] + word, word + side[0]) for word in found.split("|")]
+            joints[f"{side}_{part}"] = sum(spelt, ())
     return joints
 
 
-# COCO keypoint -> names of the joint in a file, best first. Names are compared in lower case and without a prefix
-# such as `mixamorig:`. In CMU's and Mixamo's skeletons LeftShoulder is the collar bone and LeftArm the shoulder; in
-# those whose arm is LeftCollar, LeftShoulder, LeftElbow there is no LeftArm.
-MOCAP_JOINTS = {
-    "bandai": _both_sides(
-        "head", ["upperarm_{s}"], ["lowerarm_{s}"], ["hand_{s}"], ["upperleg_{s}"], ["lowerleg_{s}"], ["foot_{s}"]
-    ),
-    "cmu": _both_sides(
-        "head",
-        ["{side}arm", "{side}shoulder", "{s}shoulder", "{s}shldr", "{s}humerus"],
-        ["{side}forearm", "{side}elbow", "{s}elbow", "{s}forearm", "{s}radius"],
-        ["{side}hand", "{side}wrist", "{s}hand", "{s}wrist"],
-        ["{side}upleg", "{side}hip", "{s}thigh", "{s}femur"],
-        ["{side}leg", "{side}knee", "{s}shin", "{s}tibia"],
-        ["{side}foot", "{side}ankle", "{s}foot"],
-    ),
-    "physionet": _both_sides(
-        "head", ["{side}arm"], ["{side}forearm"], ["{side}hand"], ["{side}upleg"], ["{side}leg"], ["{side}foot"]
-    ),
-}
+# Rig -> COCO keypoint -> names. The head stands in for the nose.
+MOCAP_JOINTS = {rig: _rig(words) for rig, words in _RIGS.items()}
 
 
 def to_coco17(keypoints: np.ndarray, layout: str) -> np.ndarray:

@@ -66,7 +66,7 @@ def import_(
     source: shared.Source = "",
     licence: shared.Licence = "",
     option: shared.FormatOptions = None,
-    views: Annotated[int | None, typer.Option(help="bvh only: number of virtual cameras for each recording.")] = None,
+    views: Annotated[int | None, typer.Option(help="bvh, joints3d: number of virtual cameras.")] = None,
 ) -> None:
     """Turn keypoint files of other tools into a dataset. docs/data_format.md describes every format.
 
@@ -92,6 +92,8 @@ def import_(
     )  # fmt: skip
     list_items("do not match --label-pattern" if label_pattern else "have no label", report.unmatched)
     list_items("failed", report.faults)
+    for note, count in report.notes.items():
+        say(f"{count} recordings: {note}")
     for label, count in report.clips.items():
         say(f"{label:>9}: {report.recordings[label]} recordings, {count} clips")
     say(f"{out}: {report.info.n_clips} clips")

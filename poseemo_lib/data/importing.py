@@ -25,6 +25,7 @@ class ImportReport:
     info: DatasetInfo | None = None  # what was written
     recordings: Counter = field(default_factory=Counter)  # label -> number of recordings read
     clips: Counter = field(default_factory=Counter)  # label -> number of clips in the dataset, one a view
+    notes: Counter = field(default_factory=Counter)  # what was guessed -> number of recordings
     unmatched: list[str] = field(default_factory=list)  # recordings without a label
     faults: list[str] = field(default_factory=list)  # recordings and clips that could not be used, and why
 
@@ -99,7 +100,7 @@ def import_dataset(
     check_options(format, reader_options(format), options)
     report = ImportReport()
     kept: dict[Path, list[Recording]] = {}
-    many = getattr(load_reader(format), "MANY", False)
+    many = any(path.name.lower().endswith(getattr(load_reader(format), "MANY", ())) for path in paths)
     if label_pattern is not None and "label" in compile_pattern(label_pattern).groupindex and not many:
         found = [find_path(path, src) for path in paths]  # the paths alone give every label
     else:
@@ -157,6 +158,7 @@ def _read_all(
             by_name[recording.name].append(recording)
         for entry in groups[path]:
             report.recordings[entry.label] += 1
+            report.notes.update({recording.note for recording in by_name.get(entry.inside, ()) if recording.note})
             for recording in by_name.get(entry.inside, ()):
                 try:
                     yield check_clip(clip_of(entry, to_main_people(recording)), classes, str(path)), str(path)

@@ -111,6 +111,7 @@ def test_import_of_real_motion_capture(tmp_path):
     done = poseemo(*call, "--label-map", "normal=neutral")
     assert done.returncode == 0, done.stderr
     assert "neutral: 9 recordings, 18 clips" in done.stdout
+    assert "33 recordings: unit guessed from limb lengths: centimetres; right-handed axes" in done.stdout
     assert len(Dataset(tmp_path / "d")) == 66
 
 

@@ -1,9 +1,12 @@
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from poseemo_lib.cli.shared import read_pairs
 from poseemo_lib.data.formats import bvh, find_files
+from poseemo_lib.data.formats.joints3d import map_joints
 from poseemo_lib.errors import FormatError, UsageError
 from poseemo_lib.skeleton import MOCAP_JOINTS
 
@@ -132,28 +135,32 @@ def test_faulty_files_are_named(tmp_path, change, message):
     path.write_text(text.replace(*change))
     with pytest.raises(FormatError, match=f"walk.bvh: .*({message})"):
         bvh.parse_bvh(path)
-    path.write_bytes(bytes(range(256)))
-    with pytest.raises(FormatError, match=r"walk.bvh: not a BVH file"):
-        bvh.parse_bvh(path)
+    for content, message in ((b"\x82\xff", "a text in UTF-8, Shift-JIS or Latin-1"), (b"\xff", "HIERARCHY first")):
+        path.write_bytes(content)
+        with pytest.raises(FormatError, match=f"walk.bvh: .*{message}"):
+            bvh.parse_bvh(path)
 
 
 @pytest.mark.parametrize("prefix", ["", "mixamorig:", "mixamorig1:", "Actor:mixamorig:", "mixamorig_"])
 def test_presets_find_their_joints_with_and_without_a_prefix(tmp_path, prefix):
     names = bvh.parse_bvh(figure(tmp_path / "a.bvh", prefix)).names
-    for preset in ("auto", "cmu", "physionet"):
-        found = bvh.map_joints(names, preset)
+    for preset in ("auto", "ebm"):
+        found = map_joints(names, preset)
         assert names[found["left_wrist"]] == f"{prefix}LeftHand"
         assert names[found["right_hip"]] == f"{prefix}RightUpLeg"
-        assert set(found) == set(MOCAP_JOINTS["cmu"])
+        assert set(found) == set(MOCAP_JOINTS["ebm"])
 
 
 def test_joints_that_are_not_found_are_listed(tmp_path):
     path = figure(tmp_path / "a.bvh", skip=("LeftHand", "RightLeg"))
     with pytest.raises(FormatError) as error:
         bvh.read(path)
-    assert "left_wrist (lefthand" in str(error.value)
-    assert "right_knee" in str(error.value) and "right_ankle" in str(error.value)
-    assert "Hips, Head, LeftArm" in str(error.value)
+    text = str(error.value)
+    assert "no joint for left_wrist (lefthand), right_knee (rightleg), right_ankle (rightfoot); " in text
+    assert "nearest preset ebm, 10 of 13" in text and "Hips, Head, LeftArm" in text
+    (given,) = re.findall(r"give --set '(joint_map=.*?)', ", text)
+    found = bvh.read(path, **read_pairs([given], "--set"), views=1)[0].keypoints
+    assert (found[..., 2] > 0).sum() == 2 * 10
     own = {"nose": "Head", "left_wrist": "LeftForeArm", "left_hip": ["Pelvis", "LeftUpLeg"]}
     keypoints = bvh.read(path, joint_map=own, views=1)[0].keypoints
     assert (keypoints[..., 2] > 0).sum() == 2 * len(own)
@@ -167,9 +174,8 @@ def test_eyes_and_ears_are_missing_not_invented(tmp_path):
 
 
 def test_z_up_files_give_the_same_pictures(tmp_path):
-    (tmp_path / "z").mkdir()
-    # The cameras follow from the file's name, so both files are seen from the same sides.
-    first, second = figure(tmp_path / "a.bvh"), figure(tmp_path / "z" / "a.bvh", z_up=True)
+    # The cameras follow from the motion, so both files are seen from the same sides.
+    first, second = figure(tmp_path / "a.bvh"), figure(tmp_path / "z.bvh", z_up=True)
     for a, b in zip(bvh.read(first), bvh.read(second), strict=True):
         np.testing.assert_allclose(a.keypoints, b.keypoints, rtol=1e-4)
 
@@ -202,7 +208,7 @@ def test_wrong_options_are_the_callers_error(tmp_path, option, value, wanted):
     assert text.startswith(f"{option}: should be ") and wanted in text and text.endswith(f"got {value!r}")
 
 
-@pytest.mark.parametrize("joint_map", ["poser", {"tail": "Tail"}, {}])
+@pytest.mark.parametrize("joint_map", ["maya", {"tail": "Tail"}, {}])
 def test_joint_maps_are_checked(tmp_path, joint_map):
     with pytest.raises(UsageError, match="joint_map: should be"):
         bvh.read(figure(tmp_path / "a.bvh"), joint_map=joint_map)

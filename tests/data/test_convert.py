@@ -156,7 +156,7 @@ def test_names_inside_a_file_stay_inside_the_folder(tmp_path):
 
 def test_wrong_calls(tmp_path, folder):
     for source, src, target, options, message in [
-        ("fbx", folder, "npz", {}, "format: wanted one of bvh, openpose, .*got 'fbx'"),
+        ("fbx", folder, "npz", {}, "format: wanted one of bvh, joints3d, .*got 'fbx'"),
         ("npz", folder, "bvh", {}, "format: wanted one of openpose, .*got 'bvh'"),
         ("npz", tmp_path / "none", "npz", {}, "none: wanted a file or folder, found none"),
         ("sleap", folder, "npz", {}, "wanted sleap files, found none"),
@@ -200,7 +200,7 @@ def test_the_page_shows_every_format_and_layout():
         start = text.index(f"**{name}**:")
         lines = text[start : text.index("\n\n", start)]
         assert all(part in lines for part in ("- File:", "- `poseemo", "- Lost:", "- Licence:")), name
-        assert all(f"`{option}`" in lines for option in reader_options(name) if name != "bvh"), name
+        assert all(f"`{option}`" in lines for option in reader_options(name)), name
         (command,) = re.findall(r"- `poseemo (import|convert) (\w+) \S+ (\w*)", lines)
         assert name in command, name
     assert all(f"`{layout}`" in text for layout in LAYOUTS if layout != "coco17")

@@ -149,7 +149,7 @@ def test_wrong_calls_start_nothing(tmp_path, changes, message):
 def test_wrong_places_and_formats(tmp_path):
     with pytest.raises(UsageError, match="wanted a file or folder, found none"):
         run(tmp_path / "nothing", tmp_path / "out")
-    with pytest.raises(UsageError, match="wanted one of bvh, openpose, .*npz, got 'fbx'"):
+    with pytest.raises(UsageError, match="wanted one of bvh, joints3d, .*npz, got 'fbx'"):
         import_dataset("fbx", tmp_path, tmp_path / "out", name="x", label_pattern=PATTERN)
     run(source(tmp_path / "src"), tmp_path / "out")
     with pytest.raises(UsageError, match="got a dataset"):

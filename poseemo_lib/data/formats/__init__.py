@@ -5,11 +5,12 @@ Read first `npz` (the shortest format) and `shared` (what all formats use). A fo
 - ``read(path, *, option=default, ...) -> list of Recording``: the recordings in a file, or in a folder of frames: one,
   or its views, or several, each with a ``name``. A faulty file is a :class:`~poseemo_lib.errors.FormatError`, a wrong
   option a :class:`~poseemo_lib.errors.UsageError`. If a file holds many, a faulty one may be an error in the list.
-- ``find(src) -> list of Path``, only if a recording is not simply a file with one of the endings below.
+- ``find(src) -> list of Path``, only if a recording is not simply a file with one of the endings below;
+- ``MANY``, only if there are such: the endings of files that hold several named recordings;
 
 and, unless it is only read,
 
-- ``write(recordings, path, *, option=default, ...)``: `recordings` is a list of one, unless the module says ``MANY``.
+- ``write(recordings, path, *, option=default, ...)``: `recordings` is a list of one, unless the module has ``MANY``.
 - ``SUFFIX``: how the file's name ends; empty for a folder of frames.
 - ``LOST``: what the format cannot hold, in words; empty if reading gives back exactly what was written.
 
@@ -33,6 +34,7 @@ from poseemo_lib.errors import FormatError, UsageError
 # Format, which is its module's name -> the endings of its files. Several formats may share one: see `guess`.
 READERS = {
     "bvh": (".bvh",),
+    "joints3d": (".csv", ".npy", ".npz", ".h5"),
     "openpose": ("_keypoints.json",),
     "alphapose": (".json",),
     "coco": (".json",),
@@ -45,7 +47,7 @@ READERS = {
     "npz": (".npz",),
 }
 # Motion capture is not written: keypoints have no depth.
-WRITERS = tuple(name for name in READERS if name != "bvh")
+WRITERS = tuple(name for name in READERS if name not in ("bvh", "joints3d"))
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ class Recording:
     label: str | None = None  # the file's own
     split: str | None = None  # the file's own: train, val or test
     name: str | None = None  # of the recording, if a file holds several
+    note: str = ""  # what was guessed, in words
 
 
 def load_reader(name: str, known: Iterable[str] = tuple(READERS)) -> ModuleType:

@@ -31,7 +31,7 @@ LOST = (
     "the frame rate and the size of the picture (give them when reading), label and split, the frames after the last "
     "person (of several recordings also those before the first), and slots in which nobody is ever seen"
 )
-MANY = True
+MANY = (".json",)
 # Number of joints -> layout of the first ones.
 _LAYOUTS = {17: "coco17", 26: "halpe26", 133: "coco17", 136: "halpe26"}
 

@@ -7,27 +7,19 @@ What a BVH file leaves open, and what is done here:
   stand in the list.
 - A position channel replaces that component of OFFSET (``positions="replace"``), as in the Bandai-Namco files, where
   every joint has six channels and most repeat OFFSET. ``positions="add"`` is for files that hold displacements.
-- There is no unit. None is needed: cameras stand relative to the size of the body.
-- The vertical axis is y by convention, and z in some files; see :func:`poseemo_lib.data.formats.cameras.to_y_up`.
-
-The joint at the base of the skull (``Head``) stands in for the nose. Eyes and ears are missing.
+- Unit, axes, the joints' names and the cameras: see :mod:`poseemo_lib.data.formats.joints3d`.
 """
 
 import re
-import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
-from pydantic import Field
 
-from poseemo_lib.data.formats import Recording
-from poseemo_lib.data.formats.cameras import place_cameras, project, to_y_up
-from poseemo_lib.data.formats.shared import read_text, with_options
+from poseemo_lib.data.formats.joints3d import Joints, seen_by_cameras
+from poseemo_lib.data.formats.shared import read_text
 from poseemo_lib.errors import FormatError
-from poseemo_lib.skeleton import COCO_KEYPOINTS, JOINT, MOCAP_JOINTS
 
 _NUMBER = r"[^\s{}]+"
 _TOKEN = re.compile(
@@ -39,7 +31,6 @@ _TOKEN = re.compile(
     re.IGNORECASE,
 )
 _HEADER = re.compile(r"\s*Frames\s*:\s*(?P<frames>\S+)\s+Frame\s+Time\s*:\s*(?P<time>\S+)", re.IGNORECASE)
-_PREFIX = re.compile(r"^(?:.*:|mixamorig\d*_?)")
 
 
 @dataclass(frozen=True)
@@ -150,83 +141,9 @@ def joint_positions(motion: Motion, positions: str = "replace") -> np.ndarray:
     return where
 
 
-def _look_up(names: Sequence[str], preset: Mapping[str, Sequence[str]]) -> dict[str, int]:
-    """Return COCO keypoint -> index of its joint in the file, for the joints that the file has."""
-    index: dict[str, int] = {}
-    for i, name in enumerate(names):
-        index.setdefault(_PREFIX.sub("", name.strip().lower()), i)
-    hits = {key: [index[name] for c in candidates if (name := _PREFIX.sub("", c.strip().lower())) in index]
-            for key, candidates in preset.items()}  # fmt: skip
-    return {key: found[0] for key, found in hits.items() if found}
-
-
-def map_joints(names: Sequence[str], joint_map: str | Mapping[str, str | Sequence[str]] = "auto") -> dict[str, int]:
-    """Find the COCO-17 keypoints among a file's joints: keypoint -> index into `names`.
-
-    `joint_map` is a key of :data:`poseemo_lib.skeleton.MOCAP_JOINTS`; ``auto`` for the one that finds the most; or
-    COCO keypoint -> joint name(s), which may leave keypoints out.
-
-    Raises
-    ------
-    FormatError
-        A keypoint of the map is not in the file.
-    """
-    if isinstance(joint_map, str):
-        maps = MOCAP_JOINTS if joint_map == "auto" else {joint_map: MOCAP_JOINTS[joint_map]}
-    else:
-        maps = {"own": {key: [value] if isinstance(value, str) else value for key, value in joint_map.items()}}
-    name, found = max(((key, _look_up(names, preset)) for key, preset in maps.items()), key=lambda item: len(item[1]))
-    lost = [f"{key} ({' or '.join(maps[name][key])})" for key in maps[name] if key not in found]
-    if lost:
-        own = ", ".join(joint for joint in names if not joint.endswith("_end"))
-        raise FormatError(f"joint map {name!r}: no joint for {', '.join(lost)}; the file's joints are {own}")
-    return found
-
-
-_JointMap = dict[Literal[COCO_KEYPOINTS], str | list[str]]
-
-
-def _all_within(low: float, high: float):
-    one = Annotated[float, Field(ge=low, le=high, allow_inf_nan=False)]
-    return one | Annotated[Sequence[one], Field(min_length=1)]
-
-
-@with_options
-def read(
-    path,
-    *,
-    joint_map: Literal["auto", *MOCAP_JOINTS] | Annotated[_JointMap, Field(min_length=1)] = "auto",
-    positions: Literal["replace", "add"] = "replace",
-    up: Literal["auto", "x", "y", "z", "-x", "-y", "-z"] = "auto",
-    views: Annotated[int, Field(ge=1)] = 8,
-    heights: _all_within(0, 100) = (0.5, 1.1),
-    fovs: _all_within(1, 150) = (30.0, 60.0),
-    jitter: Annotated[float, Field(ge=0, le=180)] = 10.0,
-    width: Annotated[int, Field(ge=1)] = 1280,
-    height: Annotated[int, Field(ge=1)] = 720,
-    follow: bool = False,
-    seed: Annotated[int, Field(ge=0)] = 0,
-) -> list[Recording]:
-    """Read a BVH file as seen by virtual cameras: a recording of one person for each view, ``@view0``, ``@view1``, ...
-
-    For `joint_map` see :func:`map_joints`, for `positions` :func:`joint_positions`, for `up`
-    :func:`~poseemo_lib.data.formats.cameras.to_y_up`, and for the cameras, which follow from the seed and the file's
-    name alone, :func:`~poseemo_lib.data.formats.cameras.place_cameras`.
-    """
+@seen_by_cameras
+def read(path, *, positions: Literal["replace", "add"] = "replace") -> list[Joints]:
+    """Read a BVH file as virtual cameras see it; for `positions` see :func:`joint_positions`."""
     motion = parse_bvh(path)
-    try:
-        joints = map_joints(motion.names, joint_map)
-        points = np.full((len(motion.values), len(COCO_KEYPOINTS), 3), np.nan)
-        points[:, [JOINT[key] for key in joints]] = joint_positions(motion, positions)[:, list(joints.values())]
-        points = to_y_up(points, up)
-        rng = np.random.default_rng([seed, zlib.crc32(Path(path).stem.encode())])
-        lens = {"width": width, "height": height, "follow": follow}
-        cameras = place_cameras(points, views=views, heights=heights, fovs=fovs, jitter=jitter, rng=rng, **lens)
-    except FormatError as error:
-        raise FormatError(f"{path}: {error}") from None
     # Frame times are rounded in the files: 0.0333333 is 30 fps.
-    fps = round(1 / motion.frame_time, 2)
-    return [
-        Recording(project(points, camera)[:, None], fps, width, height, f"@view{view}")
-        for view, camera in enumerate(cameras)
-    ]
+    return [Joints(motion.names, joint_positions(motion, positions), round(1 / motion.frame_time, 2))]

@@ -28,8 +28,10 @@ def to_y_up(points: np.ndarray, up: str = "auto") -> np.ndarray:
     lies, give the axis.
     """
     if up == "auto":
-        body = np.median(points[:, JOINT["nose"]] - points[:, [JOINT["left_ankle"], JOINT["right_ankle"]]].mean(1), 0)
-        axis = int(np.abs(body).argmax()) if np.isfinite(body).all() else 1
+        body = points[:, JOINT["nose"]] - points[:, [JOINT["left_ankle"], JOINT["right_ankle"]]].mean(1)
+        body = body[np.isfinite(body).all(1)]
+        body = np.median(body, 0) if len(body) else _UP
+        axis = int(np.abs(body).argmax())
         up = ("-" if body[axis] < 0 else "") + "xyz"[axis]
     # Cyclic permutations and half turns are rotations.
     points = np.roll(points, 1 - "xyz".index(up[-1]), axis=-1)
@@ -110,7 +112,8 @@ def place_cameras(
         The body has no height, or `follow` is asked for and a hip is missing.
     """
     low, high = np.nanmin(points, axis=(0, 1)), np.nanmax(points, axis=(0, 1))
-    body = np.quantile(np.nanmax(points[..., 1], 1) - np.nanmin(points[..., 1], 1), 0.95)
+    shown = points[~np.isnan(points[..., 1]).all(1), :, 1]
+    body = np.quantile(np.nanmax(shown, 1) - np.nanmin(shown, 1), 0.95)
     if not body > 0:
         raise FormatError("wanted a body with a height, got joints that all lie at one level")
     target = points[:, [JOINT["left_hip"], JOINT["right_hip"]]].mean(1) if follow else (low + high) / 2

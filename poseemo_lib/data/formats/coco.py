@@ -32,7 +32,7 @@ from poseemo_lib.skeleton import COCO_KEYPOINTS, EDGES
 
 SUFFIX = ".json"
 LOST = "slots in which nobody is ever seen"
-MANY = True
+MANY = (".json",)
 
 
 @shared.with_options

@@ -71,9 +71,16 @@ def _of_json(file: Path) -> str | None:
 def _of_archive(file: Path) -> str:
     try:
         with zipfile.ZipFile(file) as archive:
-            return "npz" if "keypoints.npy" in archive.namelist() else "mediapipe"
+            names = archive.namelist()
     except (OSError, zipfile.BadZipFile) as error:
         raise FormatError(f"{file}: cannot be read as an archive of arrays: {error}") from None
+    return "npz" if "keypoints.npy" in names else "joints3d" if "names.npy" in names else "mediapipe"
+
+
+def _of_table(file: Path) -> str | None:
+    """Only tables of 3D joints are read; their columns are `Head.x`, `Head.y`, `Head.z`."""
+    with file.open("rb") as opened:
+        return "joints3d" if re.search(rb"(?i)[._ ]x\s*,.+[._ ]z\s*(,|$)", opened.readline(10_000)) else None
 
 
 def _of_text(file: Path) -> str | None:
@@ -83,4 +90,5 @@ def _of_text(file: Path) -> str | None:
     return "ultralytics" if re.fullmatch(rb"\s*([-+.\deE]+\s+){5,}[-+.\deE]+\s*", line) else None
 
 
-_BY_CONTENT = {".json": _of_json, _FRAMES: _of_json, ".npz": _of_archive, ".txt": _of_text}
+_BY_CONTENT = {".json": _of_json, _FRAMES: _of_json, ".npz": _of_archive, ".txt": _of_text, ".csv": _of_table}
+_BY_CONTENT[".h5"] = lambda file: None  # many programs' files end so

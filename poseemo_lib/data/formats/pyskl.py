@@ -30,7 +30,7 @@ from poseemo_lib.skeleton import JOINT_NAMES, to_coco17
 
 SUFFIX = ".pkl"
 LOST = ""
-MANY = True
+MANY = (".pkl", ".pickle")
 # Number of joints -> layout of the first ones, where the number tells: 25 are BODY_25 or NTU's.
 _LAYOUTS = {17: "coco17", 18: "coco18", 26: "halpe26", 133: "coco17"}
 # `xsub_train` and `train1` are splits of the protocols `xsub` and `1`.

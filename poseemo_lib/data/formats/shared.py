@@ -5,6 +5,7 @@ import inspect
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from numbers import Real
 from pathlib import Path
 from typing import Annotated
@@ -59,8 +60,13 @@ def read_bytes(path) -> bytes:
 
 
 def read_text(path) -> str:
-    """Return the content of a text file in UTF-8, without a byte order mark; FormatError if it cannot be read."""
-    return read_bytes(path).decode("utf-8-sig", errors="replace")
+    """Return a text in UTF-8, without a byte order mark, Shift-JIS or Latin-1; FormatError if it is none of them."""
+    content = read_bytes(path)
+    # Bytes 80 to 9F begin most characters of Shift-JIS, and in Latin-1 they are no letters.
+    for encoding in ("utf-8-sig", "cp932" if re.search(rb"[\x80-\x9f]", content) else "latin-1"):
+        with suppress(UnicodeDecodeError):
+            return content.decode(encoding)
+    raise FormatError(f"{path}: wanted a text in UTF-8, Shift-JIS or Latin-1, got other bytes")
 
 
 def load_json(path):
