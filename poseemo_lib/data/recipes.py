@@ -15,7 +15,7 @@ from poseemo_lib.data.formats import check_options, reader_options
 from poseemo_lib.errors import PoseemoError, UsageError
 from poseemo_lib.files import read_yaml, write_text
 from poseemo_lib.paths import PARAMETERS, PROJECT, resolve
-from poseemo_lib.text import listed, nearest
+from poseemo_lib.text import count, listed, nearest
 
 COMMANDS = ("synth", "import", "enhance")
 RECIPE_FILE = "recipe.yaml"
@@ -178,6 +178,8 @@ def _fetch_into(folder: Path, name: str, arguments: dict, facts: dict, progress:
         report = import_dataset(out=str(folder), name=name, progress=progress, **arguments)
     finally:
         shutil.rmtree(unpacked, ignore_errors=True)
+    for note, n in report.notes.items():
+        say(f"{count(n, 'recording')}: {note}")
     for copy, first in facts.get("leave_out", {}).items():
         say(f"left out: {copy}, an exact copy of {first}")
     for why, items in (("has another label", report.unmatched), ("failed", report.faults)):

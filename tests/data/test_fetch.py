@@ -17,7 +17,6 @@ from made_server import nobody_there, serving
 
 from poseemo_lib.data import recipes
 from poseemo_lib.data.downloads import get_files, unpack, write_ratings
-from poseemo_lib.data.formats import READERS
 from poseemo_lib.data.labelling import Entry, match_found
 from poseemo_lib.errors import PoseemoError, UsageError
 from poseemo_lib.files import download, read_yaml
@@ -276,8 +275,6 @@ def test_a_sheet_of_another_form_is_refused(tmp_path, change, message):
         write_ratings(tmp_path / "ratings.csv", book, RATINGS, LABEL_MAP, {})
 
 
-needs_joints3d = pytest.mark.skipif("joints3d" not in READERS, reason="needs the format joints3d")
-
 # A standing body in EBM's axes and order, metres: x right, y up, z front.
 STANDING = {
     "Hips": (0, 0.95, 0), "Spine": (0, 1.05, 0), "Spine1": (0, 1.2, 0), "Neck": (0, 1.45, 0), "Head": (0, 1.6, 0.05),
@@ -298,7 +295,6 @@ def motion_csv(rng, names=tuple(STANDING), axes=(0, 1, 2), signs=(1, 1, 1), betw
     return b"\xef\xbb\xbf" + table.to_csv(index=False).encode()
 
 
-@needs_joints3d
 def test_hanyang_is_fetched_with_its_ratings_and_without_its_copies(room, server):
     rng, recipe = np.random.default_rng(0), read_yaml(PARAMETERS / "datasets" / "hanyang.yaml")
     motions = {f"{person}_1_1_{emotion}": motion_csv(rng) for person in (1, 2) for emotion in range(1, 8)}
@@ -319,6 +315,7 @@ def test_hanyang_is_fetched_with_its_ratings_and_without_its_copies(room, server
     ratings = pd.read_csv(room / "data" / "hanyang" / "ratings.csv", dtype=str)
     assert set(ratings["source_id"]) == kept and len(ratings) == 2 * len(kept)
     assert set(ratings[ratings["rater"] == "P2"]["label"]) == {"sad"}
+    assert "18 recordings: unit guessed" in "\n".join(said) and "wrong way" not in "\n".join(said)
     assert said[-1].endswith("8 of recordings that the dataset does not have")
     # What a faulty sheet leaves: the files, and no dataset.
     server.files.clear()
@@ -368,7 +365,6 @@ def test_emokine_is_unpacked_only_as_its_authors_describe_it(tmp_path):
     assert not (tmp_path / "no").exists()
 
 
-@needs_joints3d
 def test_emokine_of_the_described_form_is_made_a_dataset(room, monkeypatch):
     monkeypatch.setattr(pooch.Pooch, "load_registry_from_doi", no_route)
     upper = {"Arm": "UpperArm", "UpLeg": "UpperLeg", "Leg": "LowerLeg"}
