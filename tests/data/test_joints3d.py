@@ -208,6 +208,7 @@ def test_emotion_gaits_arrays(tmp_path):
         for seed, name in enumerate(("sad_1", "sad_2", "happy_1")):
             file[name] = body(seed=seed)[:, picked].reshape(30, 48)
         file["empty_1"] = np.zeros((30, 48))
+        file["about"] = "text"
     settings = {"label_pattern": r"(?P<label>sad|happy|empty)_(?P<group>\d)", "label_map": {"empty": "sad"}}
     options = {"joints": "emotion_gait", "views": 2}
     report = import_dataset(

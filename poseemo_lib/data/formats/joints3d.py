@@ -302,7 +302,7 @@ def _read_h5(path) -> dict[str, np.ndarray]:
     found = {}
 
     def keep(name, item) -> None:
-        if isinstance(item, h5py.Dataset) and item.nbytes <= shared.LARGEST:
+        if isinstance(item, h5py.Dataset) and item.ndim in (2, 3) and item.nbytes <= shared.LARGEST:
             found[name] = item[()]
 
     try:
