@@ -85,22 +85,6 @@ def small_study(tiny, tmp_path_factory):
     return root
 
 
-@pytest.fixture(scope="module", autouse=True)
-def few_draws(request):
-    """Draw fewer groups where figures and cards are tested, not statistics, which take most of the time."""
-    name = request.module.__name__
-    if not name.startswith(("test_figures", "test_cards", "test_findings")):
-        yield
-        return
-    from functools import partial
-
-    from poseemo_lib.report import comparisons, data
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(data, "comparisons", partial(comparisons.comparisons, n_bootstrap=500))
-        yield
-
-
 @pytest.fixture(scope="session")
 def predictor(small_run):
     """The network of `small_run`."""

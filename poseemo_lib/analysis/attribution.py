@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from poseemo_lib.features.tensor_features import CHANNEL_NAMES
 from poseemo_lib.models.layers import AttentionPooling
 from poseemo_lib.skeleton import COCO_KEYPOINTS, MAX_PEOPLE, N_KEYPOINTS
-from poseemo_lib.training.bootstrap import draw_groups, interval
+from poseemo_lib.training.jackknife import find_groups, leave_out, mean_interval, variance
 from poseemo_lib.training.metrics import log_losses
 
 CHUNK = 256
@@ -209,9 +209,7 @@ def _score(probabilities: np.ndarray, unit: np.ndarray, label: np.ndarray) -> tu
     return (mean.argmax(1) == label).astype(float), log_losses(label, mean)
 
 
-def importance_table(
-    blocks: list[tuple], runs: list[Permuted], units: pd.DataFrame, *, n_bootstrap: int = 2000
-) -> pd.DataFrame:
+def importance_table(blocks: list[tuple], runs: list[Permuted], units: pd.DataFrame) -> pd.DataFrame:
     """Average the importance of each block over classes, as balanced accuracy does, with a 95 % interval.
 
     `units` has the clip_id and group_id of the units of all runs, one run after the other. One row a block: kind, name;
@@ -219,20 +217,20 @@ def importance_table(
     """
     values = np.concatenate([np.concatenate([run.drop, run.loss_increase]) for run in runs], 1).T  # (N, 2 G)
     label = np.concatenate([run.label for run in runs])
-    groups = draw_groups(units, n_bootstrap)
+    groups = find_groups(units)
     sums, counts = (
         np.moveaxis(groups.sums(units, one, label, label.max() + 1), 1, 0) for one in (values, np.ones((len(label), 1)))
     )
-    (observed,), drawn = groups.apply(_class_mean, sums, counts)
-    low, high = interval(drawn)
+    (observed,), left = leave_out(_class_mean, sums, counts)
+    low, high = mean_interval(observed, variance(left), len(left) - 1)
     table = pd.DataFrame([block[:2] for block in blocks], columns=["kind", "name"])
     g = len(blocks)
-    table[["drop", "low", "high"]] = np.column_stack([observed[:g], low[:g], high[:g]])
+    table[["drop", "low", "high"]] = np.column_stack([observed[:g], low[:g], high[:g]]).clip(-1, 1)  # shares
     table[["loss_increase", "loss_low", "loss_high"]] = np.column_stack([observed[g:], low[g:], high[g:]])
     return table
 
 
 def _class_mean(total: np.ndarray, n: np.ndarray) -> np.ndarray:
-    """Mean over the classes that a draw has: sums (C, R, V) and counts (C, R, 1) -> (R, V)."""
+    """Mean over the classes that are left: sums (C, R, V) and counts (C, R, 1) -> (R, V)."""
     means = np.where(n > 0, total / np.maximum(n, 1), 0)
     return means.sum(0) / (n > 0).sum(0)

@@ -58,6 +58,11 @@ class ConfigRuns:
         return self.architecture == "majority"
 
     @property
+    def is_blind(self) -> bool:
+        """Whether it sees no pose: only the labels' shares."""
+        return self.architecture in ("majority", "stratified")
+
+    @property
     def n_parameters(self) -> int | None:
         """Trainable parameters; None for a baseline."""
         return self.runs[0].record.get("n_parameters")
@@ -166,7 +171,7 @@ class ConfigRuns:
     @cached_property
     def validation_macro_f1(self) -> float:
         """Mean macro-F1 on validation, over seeds: what a choice between configs may use."""
-        return float(config_scores(self.predictions("val"), self.classes, n_bootstrap=1).score("macro_f1")["mean"])
+        return float(config_scores(self.predictions("val"), self.classes).score("macro_f1")["mean"])
 
 
 def largest_counts(found: Iterable[dict[str, int]]) -> dict[str, int]:

@@ -13,8 +13,8 @@ from poseemo_lib.analysis.configs import ConfigRuns
 from poseemo_lib.data.dataset import Dataset
 from poseemo_lib.data.synthetic import read_planted
 from poseemo_lib.errors import DatasetError
-from poseemo_lib.training.bootstrap import resampled_by
 from poseemo_lib.training.calibration import scale_probabilities
+from poseemo_lib.training.jackknife import resampled_by
 from poseemo_lib.training.run_folder import Run
 from poseemo_lib.training.trained import ClipWindows, load_model, test_windows
 
@@ -163,7 +163,7 @@ def _importance(found: list[_RunAttributions], units: pd.DataFrame) -> pd.DataFr
     first = found[0].windows
     blocks = attribution.feature_blocks(first.mask.shape[1])
     table = attribution.importance_table(blocks, [one.trained.permuted for one in found], units)
-    random = attribution.importance_table(blocks, [one.random[0].permuted for one in found], units, n_bootstrap=1)
+    random = attribution.importance_table(blocks, [one.random[0].permuted for one in found], units)
     table[["randomised_drop", "randomised_loss_increase"]] = random[["drop", "loss_increase"]]
     spans = [(name, index) for kind, name, index in blocks if kind == "time"]
     shares = pd.DataFrame([_time_shares(found, index) for _, index in spans], columns=["attention", "even"])

@@ -14,7 +14,7 @@ import pandas as pd
 from scipy.stats import rankdata
 
 from poseemo_lib.skeleton import JOINT
-from poseemo_lib.training.bootstrap import draw_groups, interval
+from poseemo_lib.training.jackknife import find_groups, leave_out, mean_interval, variance
 from poseemo_lib.training.trained import ClipWindows
 
 GRADIENTS, ATTENTION, ATTENTION_INSIDE = "integrated gradients", "attention", "attention, share inside"
@@ -194,11 +194,11 @@ def summarise(rows: pd.DataFrame, values: list[str]) -> pd.DataFrame:
     if rows.empty:
         return pd.DataFrame({"mean": np.nan, "low": np.nan, "high": np.nan, "n_clips": 0}, index=values)
     clips = rows.groupby(["clip_id", "group_id"], as_index=False)[values].mean()
-    groups = draw_groups(clips)
+    groups = find_groups(clips)
     sums = groups.sums(clips, clips[values].assign(n=1.0))[:, 0]
-    _, drawn = groups.apply(lambda total: total[:, :-1] / total[:, -1:], sums)
-    low, high = interval(drawn)
-    table = {"mean": clips[values].mean().to_numpy(), "low": low, "high": high, "n_clips": len(clips)}
+    (mean,), left = leave_out(lambda total: total[:, :-1] / total[:, -1:], sums)
+    low, high = mean_interval(mean, variance(left), len(left) - 1)
+    table = {"mean": mean, "low": low, "high": high, "n_clips": len(clips)}
     return pd.DataFrame(table, index=values)
 
 

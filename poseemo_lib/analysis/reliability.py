@@ -10,7 +10,7 @@ import pandas as pd
 
 from poseemo_lib.analysis.configs import ConfigRuns
 from poseemo_lib.analysis.predictions import Predictions, predictions_table
-from poseemo_lib.training.bootstrap import GroupBootstrap, draw_groups, interval
+from poseemo_lib.training.jackknife import find_groups, leave_out, share_interval, variance
 from poseemo_lib.training.metrics import ECE_BINS, confidence_bins
 
 # A bin or threshold with fewer groups has no interval.
@@ -24,7 +24,7 @@ def reliability_table(predictions: Predictions, classes: tuple[str, ...]) -> pd.
     have NaN; bins with fewer than :data:`LEAST_GROUPS` groups have no interval.
     """
     table = predictions_table(predictions, classes)
-    groups = draw_groups(table)
+    groups = find_groups(table)
     bins = confidence_bins(table["confidence"].to_numpy())
     n, right, confidence = (
         groups.sums(table, values, bins, ECE_BINS)
@@ -32,19 +32,17 @@ def reliability_table(predictions: Predictions, classes: tuple[str, ...]) -> pd.
     )
     edges = np.linspace(0, 1, ECE_BINS + 1)
     counts = {"n": n.sum(0).astype(int), "n_groups": (n > 0).sum(0), "confidence": _share(confidence.sum(0), n.sum(0))}
-    return pd.DataFrame({"from": edges[:-1], "to": edges[1:], **counts, **_accuracy(groups, right, n)})
+    return pd.DataFrame({"from": edges[:-1], "to": edges[1:], **counts, **_accuracy(right, n)})
 
 
-def coverage_table(
-    predictions: Predictions, classes: tuple[str, ...], *, thresholds: Sequence[float], n_bootstrap: int = 2000
-) -> pd.DataFrame:
+def coverage_table(predictions: Predictions, classes: tuple[str, ...], *, thresholds: Sequence[float]) -> pd.DataFrame:
     """Compare the share of predictions whose confidence is at least a threshold with the accuracy of these.
 
     One row a threshold, ascending: threshold, n (predictions of all seeds), coverage (their share), accuracy (NaN
     without a prediction), low, high (NaN with fewer than :data:`LEAST_GROUPS` groups).
     """
     table = predictions_table(predictions, classes)
-    groups = draw_groups(table, n_bootstrap)
+    groups = find_groups(table)
     thresholds = np.unique(np.asarray(thresholds, float))
     # The number of thresholds that a prediction reaches; it counts at all of these.
     reached = np.searchsorted(thresholds, table["confidence"].to_numpy(), side="right")
@@ -53,19 +51,19 @@ def coverage_table(
         for values in (np.ones(len(table)), table["right"])
     )
     counts = {"threshold": thresholds, "n": n.sum(0).astype(int), "coverage": n.sum(0) / len(table)}
-    return pd.DataFrame(counts | _accuracy(groups, right, n))
+    return pd.DataFrame(counts | _accuracy(right, n))
 
 
 def predicted_share(predictions: Predictions, classes: tuple[str, ...], name: str) -> pd.Series:
     """Measure how often the class `name` is predicted: the share's mean over seeds, low, high."""
     table = predictions_table(predictions, classes)
-    groups = draw_groups(table)
+    groups = find_groups(table)
     seeds, slots = np.unique(table["seed"], return_inverse=True)
     n, hits = (
         groups.sums(table, values, slots, len(seeds)) for values in (np.ones(len(table)), table["prediction"] == name)
     )
-    observed, drawn = groups.apply(lambda hits, n: _share(hits, n).mean(1), hits, n)
-    low, high = interval(drawn)
+    observed, left = leave_out(lambda hits, n: _share(hits, n).mean(1), hits, n)
+    low, high = share_interval(observed[0], len(table) / len(seeds), variance(left), len(left) - 1)
     return pd.Series({"mean": observed[0], "low": low, "high": high})
 
 
@@ -84,8 +82,10 @@ def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     return np.divide(part, whole, out=np.full(np.shape(whole), np.nan), where=whole > 0)
 
 
-def _accuracy(groups: GroupBootstrap, right: np.ndarray, n: np.ndarray) -> dict[str, np.ndarray]:
+def _accuracy(right: np.ndarray, n: np.ndarray) -> dict[str, np.ndarray]:
     """Accuracy in each slot with its interval, from sums (groups, slots)."""
-    observed, drawn = groups.apply(_share, right, n)
-    low, high = interval(np.where((n > 0).sum(0) >= LEAST_GROUPS, drawn, np.nan))
+    observed, left = leave_out(_share, right, n)
+    n_groups = (n > 0).sum(0)
+    ends = share_interval(observed[0], n.sum(0), variance(left), n_groups - 1)
+    low, high = (np.where(n_groups >= LEAST_GROUPS, end, np.nan) for end in ends)
     return {"accuracy": observed[0], "low": low, "high": high}

@@ -86,7 +86,7 @@ class Results:
         rows = []
         for config in self.configs:
             for seed, table in config.predictions("test").items():
-                scores = config_scores({seed: table}, config.classes, n_bootstrap=1)
+                scores = config_scores({seed: table}, config.classes)
                 row = {"config": config.name, "seed": seed}
                 rows += [row | {"metric": name, "value": scores.score(name)["mean"]} for name in SHOWN_METRICS]
         return pd.DataFrame(rows)

@@ -1,12 +1,10 @@
 """Tests of differences between configs: which ones the test clips support, and which would go unnoticed.
 
-A difference is tested with a t-test whose variance has two parts. The first is that of the bootstrap over groups, with
-the same draws for both configs. A bootstrap of G groups has (G - 1) / G of the variance, which is corrected, and t has
-G - 1 degrees of freedom, because percentile intervals of a few groups are too short (Hesterberg 2015, "What teachers
-should know about the bootstrap", American Statistician 69; Cameron and Miller 2015, "A practitioner's guide to
-cluster-robust inference", Journal of Human Resources 50). The second is the variance over seeds, because two trainings
-of one architecture differ too. It is pooled over the networks of a study, since two or three seeds of one config say
-little about it. The two parts are combined as by Welch (1947) and Satterthwaite (1946).
+A difference is tested with a t-test whose variance has two parts. The first is the jackknife's over groups of clips,
+with the same group left out for both configs, and G - 1 degrees of freedom (Cameron and Miller 2015, "A practitioner's
+guide to cluster-robust inference", Journal of Human Resources 50). The second is the variance between trainings,
+without what it has from the clips, which the first part holds already. It is pooled over the networks of a study, since
+two or three seeds of one config say little about it. They are combined as by Welch (1947) and Satterthwaite (1946).
 
 McNemar's exact test is reported beside it and decides nothing: it tests accuracy, and takes the clips as independent.
 """
@@ -21,31 +19,36 @@ import pandas as pd
 from scipy.stats import t as student
 
 from poseemo_lib.analysis.predictions import Predictions, check_same_clips, mean_over_seeds
-from poseemo_lib.training.bootstrap import GroupBootstrap, draw_groups, resampled_by
 from poseemo_lib.training.evaluation import probability_columns
+from poseemo_lib.training.jackknife import Groups, find_groups, leave_out, mean_interval, resampled_by, variance
 from poseemo_lib.training.metrics import scores_from_confusion
 
 ALPHA = 0.05
 POWER = 0.8
 # No difference is claimed with fewer groups: between equal configs, 6 groups gave 7.5 % false claims, 8 gave 4 %.
 MIN_GROUPS = 8
+# Whom a model's score is compared with, who sees no pose.
+GUESSERS = {"balanced_accuracy": "chance", "macro_f1": "stratified", "accuracy": "majority"}
 
 
 @dataclass(frozen=True)
 class Resampled:
-    """A config's score on its clips, by seed, and on draws of groups."""
+    """A config's score on its clips, and without each group, by seed."""
 
     by_seed: np.ndarray  # (seeds,)
-    drawn: np.ndarray  # (draws,), mean over seeds
+    left: np.ndarray  # (seeds, groups)
     n_clips: int
     n_groups: int
-    groups_known: bool = True  # see `bootstrap.resampled_by`
+    groups_known: bool = True  # see `jackknife.resampled_by`
     fixed: bool = False  # one seed is enough: see `compare_configs`
 
     @property
     def seed_variance(self) -> float:
-        """Variance of the score over seeds; 0 with one seed."""
-        return float(self.by_seed.var(ddof=1)) if len(self.by_seed) > 1 else 0.0
+        """Variance of the score over trainings, without what comes from the clips: can be negative; 0 with one seed."""
+        if len(self.by_seed) == 1:
+            return 0.0
+        from_clips = variance((self.left - self.left.mean(0)).T).sum() / (len(self.by_seed) - 1)
+        return float(self.by_seed.var(ddof=1) - from_clips)
 
     @property
     def limit(self) -> str:
@@ -56,24 +59,26 @@ class Resampled:
 
 
 def resample(
-    predictions: Predictions, classes: tuple[str, ...], metric: str, groups: GroupBootstrap, fixed: bool = False
+    predictions: Predictions, classes: tuple[str, ...], metric: str, groups: Groups, fixed: bool = False, shares=None
 ) -> Resampled:
-    """Score a config's predictions on its clips and on draws of groups."""
+    """Score a config's predictions on its clips, and without each group; with `shares`, above a guesser's score."""
     n = len(classes)
     tables = [table for _, table in sorted(predictions.items())]
 
     def score(confusion: np.ndarray) -> np.ndarray:
-        return scores_from_confusion(confusion.reshape(-1, n, n))[metric]
+        confusion = confusion.reshape(-1, n, n)
+        guessed = 0.0 if shares is None else scores_from_confusion(confusion.sum(-1, keepdims=True) * shares)[metric]
+        return scores_from_confusion(confusion)[metric] - guessed
 
     scores = []
     for table in tables:
         labels = pd.Index(classes).get_indexer(table["label"])
         predicted = table[probability_columns(classes)].to_numpy().argmax(1)
-        scores.append(groups.apply(score, groups.sums(table, 1.0, labels * n + predicted, n * n)))
-    observed, drawn = zip(*scores, strict=True)
+        scores.append(leave_out(score, groups.sums(table, 1.0, labels * n + predicted, n * n)))
+    observed, left = zip(*scores, strict=True)
     first = tables[0]
     n_groups, known = first["group_id"].nunique(dropna=False), resampled_by(first) == "group"
-    return Resampled(np.concatenate(observed), np.mean(drawn, 0), len(first), n_groups, known, fixed)
+    return Resampled(np.concatenate(observed), np.stack(left), len(first), n_groups, known, fixed)
 
 
 def mcnemar(a_right: np.ndarray, b_right: np.ndarray) -> tuple[int, int, float]:
@@ -101,8 +106,6 @@ def compare_configs(
     pairs: Iterable[tuple[str, str]] | None = None,
     fixed: Collection[str] = (),
     pool: Collection[str] = (),
-    n_bootstrap: int = 10_000,
-    seed: int = 0,
 ) -> pd.DataFrame:
     """Compare configs that were tested on the same clips, pair by pair.
 
@@ -119,7 +122,6 @@ def compare_configs(
         is claimed of any other config with one seed.
     pool : collection of str
         Further configs whose variance over seeds is pooled with that of the compared ones.
-    n_bootstrap, seed : int
 
     Returns
     -------
@@ -144,7 +146,7 @@ def compare_configs(
     pairs = list(combinations(predictions, 2) if pairs is None else pairs)
     names = dict.fromkeys([*(name for pair in pairs for name in pair), *pool])
     used = {name: predictions[name] for name in names}
-    averaged, scores = _resample_paired(used, classes, metric, fixed, n_bootstrap, seed)
+    averaged, scores = _resample_paired(used, classes, metric, fixed)
     columns = probability_columns(classes)
     right = {
         name: table[columns].to_numpy().argmax(1) == pd.Index(classes).get_indexer(table["label"])
@@ -153,24 +155,26 @@ def compare_configs(
     rows = []
     for a, b in pairs:
         n_a, n_b, p = mcnemar(right[a], right[b])
-        row = _compare(scores[a], scores[b], [scores[a].drawn - scores[b].drawn], scores.values())
+        row = _compare(scores[a], scores[b], [scores[a].left.mean(0) - scores[b].left.mean(0)], scores.values())
         row |= {"n_a_only": n_a, "n_b_only": n_b, "p_mcnemar": p, "paired": True}
         rows.append({"a": a, "b": b, "metric": metric, **row})
     return adjusted(rows)
 
 
 def _resample_paired(
-    predictions: dict[str, Predictions], classes, metric, fixed, n_bootstrap, seed
+    predictions: dict[str, Predictions], classes, metric, fixed, shares=None
 ) -> tuple[dict[str, pd.DataFrame], dict[str, Resampled]]:
-    """Average and resample configs that were tested on the same clips, with the same draws for all."""
+    """Average and resample configs that were tested on the same clips, all without the same groups."""
     averaged = {name: mean_over_seeds(tables, classes, name) for name, tables in predictions.items()}
     if not averaged:
         return {}, {}
     first = next(iter(averaged))
     for name, table in averaged.items():
         check_same_clips(averaged[first], table, first, name)
-    groups = draw_groups(averaged[first], n_bootstrap, seed)
-    scores = {name: resample(tables, classes, metric, groups, name in fixed) for name, tables in predictions.items()}
+    groups = find_groups(averaged[first])
+    scores = {
+        name: resample(tables, classes, metric, groups, name in fixed, shares) for name, tables in predictions.items()
+    }
     return averaged, scores
 
 
@@ -181,7 +185,6 @@ def compare_apart(
     *,
     metric: str = "macro_f1",
     fixed: Collection[str] = (),
-    n_bootstrap: int = 10_000,
 ) -> dict:
     """Compare two configs that were tested on different clips, as under two splits of one dataset.
 
@@ -192,38 +195,43 @@ def compare_apart(
     :func:`adjusted`, without McNemar's test, with the clips and groups of the smaller test split.
     """
     sides = []
-    for (name, predictions), draws in zip((a, b), (0, 1), strict=True):
-        groups = draw_groups(mean_over_seeds(predictions, classes, name), n_bootstrap, draws)
+    for name, predictions in (a, b):
+        groups = find_groups(mean_over_seeds(predictions, classes, name))
         sides.append(resample(predictions, classes, metric, groups, name in fixed))
     one, other = sides
-    row = _compare(one, other, [one.drawn, other.drawn], (one, other))
+    row = _compare(one, other, [one.left.mean(0), other.left.mean(0)], (one, other))
     row |= {"n_a_only": None, "n_b_only": None, "p_mcnemar": np.nan, "paired": False}
     return {"a": a[0], "b": b[0], "metric": metric, **row}
 
 
-def compare_with_constant(
-    name: str,
-    predictions: dict[str, Predictions],
-    constant: float,
-    classes: tuple[str, ...],
-    *,
-    metric: str = "balanced_accuracy",
-    n_bootstrap: int = 10_000,
+def compare_with_guess(
+    name: str, predictions: dict[str, Predictions], classes: tuple[str, ...], *, metric: str
 ) -> dict:
-    """Compare one config, chosen before the scores were seen, with a number that has no variance, such as chance.
+    """Compare one config, chosen before the scores were seen, with a guesser who knows only the shares of the labels.
+
+    By accuracy the guesser always names the most frequent class (majority). By any other metric he names each class as
+    often as it occurs (stratified), and his score is that of his expected predictions: a balanced accuracy of chance.
 
     `predictions` also has other networks that were tested on the same clips, whose variance over seeds is pooled with
-    its own. For all else see :func:`compare_configs`.
-
-    Returns a, metric, constant, difference, low, high, se, df, p, significant, limit, n_clips, n_groups, n_seeds.
+    its own. For all else see :func:`compare_configs`. Returns a row for :func:`adjusted`, without McNemar's test.
     """
-    _, scores = _resample_paired(predictions, classes, metric, (), n_bootstrap, seed=0)
+    labels = next(iter(predictions[name].values()))["label"]
+    shares = labels.value_counts(normalize=True).reindex(classes, fill_value=0.0).to_numpy()
+    if metric == "accuracy":
+        shares = np.eye(len(classes))[shares.argmax()]
+    _, scores = _resample_paired(predictions, classes, metric, (), shares)
     config = scores[name]
-    parts = [_group_part(config.drawn, config.n_groups), *_seed_parts([config], scores.values())]
-    row = _t_test(float(config.by_seed.mean()) - constant, config.n_groups, parts)
-    row |= {"significant": row["p"] < ALPHA and not config.limit, "limit": config.limit}
-    row |= {"n_clips": config.n_clips, "n_groups": config.n_groups, "n_seeds": len(config.by_seed)}
-    return {"a": name, "metric": metric, "constant": constant, **row}
+    parts = [_group_part(config.left.mean(0)), *_seed_parts([config], scores.values())]
+    row = _t_test(float(config.by_seed.mean()), config.n_groups, parts)
+    row |= {"limit": config.limit, "n_clips": config.n_clips, "n_groups": config.n_groups, "paired": True}
+    row |= {"n_seeds_a": len(config.by_seed), "n_seeds_b": 1, "n_a_only": None, "n_b_only": None, "p_mcnemar": np.nan}
+    return {"a": name, "b": GUESSERS.get(metric, "stratified"), "metric": metric, **row}
+
+
+def is_skilled(rows: list[dict]) -> bool:
+    """Whether a config is better than chance and than guessing: rows of :func:`compare_with_guess`, adjusted."""
+    kept = [row for row in rows if row["metric"] != "accuracy"]
+    return bool(kept) and all(row["significant"] and row["difference"] > 0 for row in kept)
 
 
 def adjusted(rows: Iterable[dict]) -> pd.DataFrame:
@@ -244,11 +252,9 @@ _COLUMNS = (
 )
 
 
-def _compare(one: Resampled, other: Resampled, drawn: list[np.ndarray], pool: Iterable[Resampled]) -> dict:
-    """Test a difference, whose variance over groups is that of all of `drawn` together."""
-    n_groups = [one.n_groups] if len(drawn) == 1 else [one.n_groups, other.n_groups]
-    parts = [_group_part(draws, n) for draws, n in zip(drawn, n_groups, strict=True)]
-    parts += _seed_parts([one, other], pool)
+def _compare(one: Resampled, other: Resampled, left: list[np.ndarray], pool: Iterable[Resampled]) -> dict:
+    """Test a difference, whose variance over groups is that of all of `left` together."""
+    parts = [*map(_group_part, left), *_seed_parts([one, other], pool)]
     row = _t_test(float(one.by_seed.mean() - other.by_seed.mean()), min(one.n_groups, other.n_groups), parts)
     limits = {one.limit, other.limit}
     row["limit"] = next(limit for limit in ("groups", "seeds", "") if limit in limits)
@@ -256,9 +262,9 @@ def _compare(one: Resampled, other: Resampled, drawn: list[np.ndarray], pool: It
     return row | {"n_seeds_a": len(one.by_seed), "n_seeds_b": len(other.by_seed)}
 
 
-def _group_part(drawn: np.ndarray, n_groups: int) -> tuple[float, int]:
+def _group_part(left: np.ndarray) -> tuple[float, int]:
     """Variance over groups and its degrees of freedom."""
-    return float(drawn.var(ddof=1)) * n_groups / max(n_groups - 1, 1), max(n_groups - 1, 1)
+    return float(variance(left)), max(len(left) - 1, 1)
 
 
 def _seed_parts(compared: list[Resampled], pool: Iterable[Resampled]) -> list[tuple[float, int]]:
@@ -268,7 +274,7 @@ def _seed_parts(compared: list[Resampled], pool: Iterable[Resampled]) -> list[tu
     """
     pooled, df = pooled_variance(pool)
     parts = [
-        (config.seed_variance / len(config.by_seed), len(config.by_seed) - 1)
+        (max(config.seed_variance, 0) / len(config.by_seed), len(config.by_seed) - 1)
         for config in compared
         if config.fixed and len(config.by_seed) > 1
     ]
@@ -280,21 +286,19 @@ def pooled_variance(configs: Iterable[Resampled]) -> tuple[float, int]:
     """Pool the variances over seeds of configs that are not fixed, as in an ANOVA, with their degrees of freedom."""
     weighted = [(config.seed_variance, len(config.by_seed) - 1) for config in configs if not config.fixed]
     df = sum(n for _, n in weighted)
-    return (sum(variance * n for variance, n in weighted) / df, df) if df else (0.0, 0)
+    return (max(sum(one * n for one, n in weighted) / df, 0.0), df) if df else (0.0, 0)
 
 
 def _t_test(difference: float, n_groups: int, parts: list[tuple[float, int]]) -> dict:
     """Welch's t-test of a difference, from the parts of its variance with their degrees of freedom."""
-    variance = sum(part for part, _ in parts)
-    se = math.sqrt(variance)
-    if se < 1e-12:  # all groups agree: p is the chance that all of them have one sign
-        df, p = float(n_groups - 1), 1.0 if abs(difference) < 1e-12 else 2.0 ** (1 - n_groups)
+    total = sum(part for part, _ in parts)
+    if total < 1e-24:  # all groups agree: p is the chance that all of them have one sign
+        total, df, p = 0.0, float(n_groups - 1), 1.0 if abs(difference) < 1e-12 else 2.0 ** (1 - n_groups)
     else:
-        df = variance**2 / sum(part**2 / freedom for part, freedom in parts)
-        p = float(2 * student.sf(abs(difference) / se, df))
-    half = float(student.ppf(1 - ALPHA / 2, df)) * se if se else 0.0
-    ends = {"low": max(difference - half, -1.0), "high": min(difference + half, 1.0)}  # of shares
-    return {"difference": difference, **ends, "se": se, "df": df, "p": p}
+        df = total**2 / sum(part**2 / freedom for part, freedom in parts)
+        p = float(2 * student.sf(abs(difference) / math.sqrt(total), df))
+    low, high = mean_interval(difference, total, df, -1.0, 1.0)
+    return {"difference": difference, "low": low, "high": high, "se": math.sqrt(total), "df": df, "p": p}
 
 
 def smallest_detectable_difference(se, df, *, alpha: float = ALPHA):

@@ -31,7 +31,7 @@ def model_card(data: ReportData) -> str:
         split=Markup(split_text(best)),
         baselines=[config for config in data.main.configs if config.is_baseline and config is not best],
         tests=[] if best.is_baseline else data.baseline_tests.to_dict("records"),
-        against_chance=None if best.is_baseline else findings.against_chance(data.main),
+        skill=data.skill,
         per_class=best.scores.per_class.set_index(["class", "metric"]),
         shares=best.predicted_shares,
         calibration=Markup(findings.calibration(data)),

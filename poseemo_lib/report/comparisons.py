@@ -11,10 +11,10 @@ import pandas as pd
 from poseemo_lib.analysis.configs import ENSEMBLE, ConfigRuns, selected
 from poseemo_lib.analysis.factors import split_groups, split_name
 from poseemo_lib.analysis.results import Results
-from poseemo_lib.analysis.statistics import adjusted, compare_apart, compare_configs
+from poseemo_lib.analysis.statistics import GUESSERS, adjusted, compare_apart, compare_configs, compare_with_guess
 
 
-def comparisons(results: Results, base: str | None = None, *, n_bootstrap: int = 10_000) -> pd.DataFrame:
+def comparisons(results: Results, base: str | None = None) -> pd.DataFrame:
     """Make the comparisons by macro-F1 that a study calls for; splits are compared by balanced accuracy.
 
     With `base`, the name of a config, every other config tested on the same clips is compared with it, and nothing else
@@ -23,8 +23,8 @@ def comparisons(results: Results, base: str | None = None, *, n_bootstrap: int =
     Returns
     -------
     DataFrame
-        As of :func:`poseemo_lib.analysis.statistics.compare_configs`, with the columns family ("baselines", "networks",
-        "base", "splits") and clips (place in `Results.by_split()`; -1 for "splits").
+        As of :func:`poseemo_lib.analysis.statistics.compare_configs`, with the columns family ("guess", "baselines",
+        "networks", "base", "splits") and clips (place in `Results.by_split()`; -1 for "splits").
 
     Raises
     ------
@@ -34,7 +34,12 @@ def comparisons(results: Results, base: str | None = None, *, n_bootstrap: int =
     if base is not None:
         base = results[base].name  # raises if there is none
     tables = [
-        _compare(split.configs, pairs, n_bootstrap).assign(family=family, clips=number)
+        skill(split).assign(family="guess", clips=number)
+        for number, split in enumerate(results.by_split())
+        if any(config.is_network for config in split.configs)
+    ]
+    tables += [
+        _compare(split.configs, pairs).assign(family=family, clips=number)
         for number, split in enumerate(results.by_split())
         for family, pairs in _planned(split.configs, base).items()
     ]
@@ -44,14 +49,20 @@ def comparisons(results: Results, base: str | None = None, *, n_bootstrap: int =
             results.classes,
             metric="balanced_accuracy",  # macro-F1 would change with the class frequencies of the splits alone
             fixed=[config.name for config in pair if has_no_seeds(config)],
-            n_bootstrap=n_bootstrap,
         )
         for pair in _split_pairs(results)
     ]
     return pd.concat([*tables, adjusted(apart).assign(family="splits", clips=-1)], ignore_index=True)
 
 
-def _compare(configs: list[ConfigRuns], pairs: list[tuple[str, str]], n_bootstrap: int = 10_000) -> pd.DataFrame:
+def skill(split: Results) -> pd.DataFrame:
+    """Compare the selected config with guessers: by balanced accuracy, macro-F1 and accuracy, as one family."""
+    best = split.best()
+    predictions = {config.name: config.predictions("test") for config in split.configs if config.is_network}
+    return adjusted(compare_with_guess(best.name, predictions, split.classes, metric=metric) for metric in GUESSERS)
+
+
+def _compare(configs: list[ConfigRuns], pairs: list[tuple[str, str]]) -> pd.DataFrame:
     """Compare pairs of configs that were tested on the same clips; all networks tell how much seeds differ."""
     return compare_configs(
         {config.name: config.predictions("test") for config in configs},
@@ -59,7 +70,6 @@ def _compare(configs: list[ConfigRuns], pairs: list[tuple[str, str]], n_bootstra
         pairs=pairs,
         fixed={config.name for config in configs if has_no_seeds(config)},
         pool=[config.name for config in configs if config.is_network],
-        n_bootstrap=n_bootstrap,
     )
 
 
@@ -70,7 +80,7 @@ def with_baselines(main: Results, tests: pd.DataFrame) -> pd.DataFrame:
     """
     best = main.best()
     planned = tests[(tests["family"] == "baselines") & (tests["a"] == best.name)]
-    pairs = [(best.name, config.name) for config in main.configs if config.is_baseline]
+    pairs = [(best.name, config.name) for config in main.configs if config.is_baseline and not config.is_blind]
     return planned if len(planned) or not pairs or best.is_baseline else _compare(main.configs, pairs)
 
 
@@ -100,7 +110,7 @@ def _planned(configs: list[ConfigRuns], base: str | None) -> dict[str, list[tupl
         return {}
     best = selected(configs).name
     return {
-        "baselines": [(best, config.name) for config in configs if config.is_baseline],
+        "baselines": [(best, config.name) for config in configs if config.is_baseline and not config.is_blind],
         "networks": list(combinations(networks, 2)),
     }
 

@@ -74,6 +74,12 @@ class ReportData:
         """The best config against each baseline: see :func:`poseemo_lib.report.comparisons.with_baselines`."""
         return with_baselines(self.main, self.tests)
 
+    @property
+    def skill(self) -> list[dict]:
+        """The best config against guessers: see :func:`poseemo_lib.report.comparisons.skill`; empty for a baseline."""
+        rows = self.tests[(self.tests["family"] == "guess") & (self.tests["a"] == self.best.name)]
+        return rows.to_dict("records")
+
     @cached_property
     def ablation(self) -> tuple[Results, pd.DataFrame]:
         """The first study with an ablation, and its table, which may be empty."""

@@ -10,7 +10,6 @@ from poseemo_lib.analysis.configs import ConfigRuns
 from poseemo_lib.analysis.ranking import rank_table
 from poseemo_lib.analysis.reliability import abstain_threshold, calibration_errors, coverage_table
 from poseemo_lib.analysis.results import Results
-from poseemo_lib.analysis.statistics import compare_with_constant
 from poseemo_lib.errors import PoseemoError
 from poseemo_lib.report.comparisons import compare_with
 from poseemo_lib.report.data import ReportData
@@ -28,9 +27,7 @@ KIND_NAMES = {"joint": "joints", "feature": "kinds of feature", "person": "peopl
 def opening(data: ReportData) -> str:
     """Write the text under the report's title: what was done, warnings, and the main result beside its baselines."""
     best, main = data.best, data.main
-    rows = [] if best.is_baseline else data.baseline_tests.to_dict("records")
-    floor = next((row for row in rows if main[row["b"]].is_majority), None)
-    strongest = _strongest(row for row in rows if row is not floor)
+    strongest = _strongest([] if best.is_baseline else data.baseline_tests.to_dict("records"))
     return render(
         "opening",
         best=best,
@@ -38,9 +35,7 @@ def opening(data: ReportData) -> str:
         groups_known=groups_known(best),
         main=main,
         absent=[name for name, n in zip(data.classes, best.scores.confusion.sum(1), strict=True) if not n],
-        majority=data.majority,
-        floor=floor,
-        against_chance=None if floor or best.is_baseline else against_chance(main),
+        skill=data.skill,
         strongest=strongest,
         strongest_score=strongest and _macro_f1(main[strongest["b"]]),
         higher=Markup(higher_on_test(main, data.tests)),
@@ -59,13 +54,6 @@ def _strongest(rows) -> dict | None:
 def groups_known(config: ConfigRuns) -> bool:
     """Whether its test split has groups that are more than single recordings."""
     return config.scores.resampled_by == "group"
-
-
-def against_chance(main: Results) -> dict:
-    """Test the balanced accuracy of the selected network against chance."""
-    best = main.best()
-    predictions = {config.name: config.predictions("test") for config in main.configs if config.is_network}
-    return compare_with_constant(best.name, predictions, best.chance, main.classes)
 
 
 def higher_on_test(main: Results, tests: pd.DataFrame) -> str:
@@ -91,6 +79,7 @@ def pair_sentence(row, unit: str = "clip") -> str:
 def findings(data: ReportData) -> str:
     """List what the tests of the study found; synthetic data and leaks come first."""
     results, tests = data.results, data.tests
+    pairs = tests[tests["family"] != "guess"]
     split_pairs = []
     for row in tests[tests["family"] == "splits"].to_dict("records"):
         a, b = results[row["a"]], results[row["b"]]
@@ -99,7 +88,7 @@ def findings(data: ReportData) -> str:
     return render(
         "findings",
         results=results,
-        alone=[config.name for config in results.configs if config.name not in {*tests["a"], *tests["b"]}],
+        alone=[one.name for one in results.configs if one.name not in {*pairs["a"], *pairs["b"]} and not one.is_blind],
         by_split=[_of_split(results, own) for number, own in tests.groupby("clips") if number >= 0],
         split_pairs=split_pairs,
         most_pairs=MOST_PAIRS,
@@ -108,18 +97,20 @@ def findings(data: ReportData) -> str:
 
 def _of_split(results: Results, tests: pd.DataFrame) -> dict:
     """Sort the comparisons among configs that were tested on the same clips, for the template `findings`."""
-    rows = {family: tests[tests["family"] == family].to_dict("records") for family in ("baselines", "base", "networks")}
+    rows = {
+        family: tests[tests["family"] == family].to_dict("records")
+        for family in ("guess", "baselines", "base", "networks")
+    }
     baselines, networks = rows["baselines"], rows["networks"]
-    floor = next((row for row in baselines if results[row["b"]].is_majority), None)
     found = sorted((row for row in networks if row["significant"]), key=lambda row: -abs(row["difference"]))
     return {
         "unit": results[tests["a"].iloc[0]].unit,
-        "leaky": any(results[name].leaks for name in {*tests["a"], *tests["b"]}),
+        "leaky": any(results[name].leaks for name in tests["a"].unique()),
         "base": rows["base"],
         "baselines": baselines,
-        "floor": floor,
-        "strongest": _strongest(row for row in baselines if row is not floor),
-        "folds": baselines and any(run.fold for run in results[baselines[0]["a"]].runs),
+        "skill": rows["guess"],
+        "strongest": _strongest(baselines),
+        "folds": any(run.fold for row in rows["guess"][:1] for run in results[row["a"]].runs),
         "networks": networks,
         "found": found,
         "widest": max(networks, key=lambda row: abs(row["difference"]), default=None),

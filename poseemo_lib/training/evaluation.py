@@ -11,19 +11,27 @@ import pandas as pd
 
 from poseemo_lib.errors import PoseemoError
 from poseemo_lib.training import metrics
-from poseemo_lib.training.bootstrap import draw_groups, interval, resampled_by
+from poseemo_lib.training.jackknife import (
+    Groups,
+    find_groups,
+    leave_out,
+    mean_interval,
+    resampled_by,
+    score_interval,
+    share_interval,
+    variance,
+)
 
 ID_COLUMNS = ("clip_id", "split", "label", "group_id", "source_id")
 PER_CLASS_SCORES = ("precision", "recall", "f1")
-# Scores that need every class of the test split.
-OVER_CLASSES = ("balanced_accuracy", "macro_precision", "macro_recall", "macro_f1", "classes_above_5_percent")
-# Largest share of draws without some class that is left out. A class in three groups is missing from exp(-3) of them.
-MOST_LOST = 0.05
+# How the interval of a score is made: see :mod:`poseemo_lib.training.jackknife`.
+SHARES_OF_CLIPS = ("accuracy", "top_2_accuracy")
+AVERAGES = ("balanced_accuracy", "macro_precision", "macro_recall", "macro_f1")
 
 
 @dataclass(frozen=True)
 class ConfigScores:
-    """Scores of one config over its seeds, with 95 % bootstrap intervals.
+    """Scores of one config over its seeds, with 95 % intervals.
 
     Parameters
     ----------
@@ -37,7 +45,7 @@ class ConfigScores:
     n_clips, n_groups, n_seeds : int
         Clips and groups are counted once, even if several seeds predict them.
     resampled_by : {"group", "recording", "clip"}
-        See :func:`poseemo_lib.training.bootstrap.resampled_by`.
+        See :func:`poseemo_lib.training.jackknife.resampled_by`.
     """
 
     scores: pd.DataFrame
@@ -114,25 +122,17 @@ def scored_units(predictions: pd.DataFrame, split: str, classes: tuple[str, ...]
     return average_by_source(table, classes) if score_by == "source" else table
 
 
-def config_scores(
-    predictions_by_seed: dict[int, pd.DataFrame], classes: tuple[str, ...], *, n_bootstrap: int = 2000, seed: int = 0
-) -> ConfigScores:
-    """Score one config: mean and sd over seeds, and a 95 % interval of the mean.
+def config_scores(predictions_by_seed: dict[int, pd.DataFrame], classes: tuple[str, ...]) -> ConfigScores:
+    """Score one config: mean and sd over seeds, and a 95 % interval of the mean over groups of clips.
 
-    Percentile bootstrap over groups (Davison and Hinkley 1997, "Bootstrap methods and their application", ch. 3.8): the
-    same draw of groups for all seeds, and the mean over seeds in each draw.
-
-    An average over classes is not defined in a draw that lacks a class, so such draws are left out. If they are more
-    than :data:`MOST_LOST`, some class depends on one or two groups; leaving those draws out would hide the uncertainty,
-    and each draw is averaged over the classes that it has. With fewer than about ten groups the interval is too short.
-    The ECE of a draw is biased upwards, so the interval of a small ECE can lie above it.
+    Each group is left out once, for all seeds at the same time. An average over classes is then over those that are
+    left. The interval is that of these trained networks on other clips; it does not hold how much trainings differ.
 
     Parameters
     ----------
     predictions_by_seed : dict of DataFrame
         Seed -> predictions table of one split. Seeds may hold different clips, as with a split drawn per seed.
     classes : tuple of str
-    n_bootstrap, seed : int
 
     Returns
     -------
@@ -148,13 +148,20 @@ def config_scores(
     for number, table in predictions_by_seed.items():
         check_predictions(table, classes, f"predictions of seed {number}")
     every = pd.concat([table[["clip_id", "group_id", "source_id"]] for table in tables])
-    groups = draw_groups(every, n_bootstrap, seed)
+    groups = find_groups(every)
     sums = [np.stack(one) for one in zip(*(_sums(table, classes, groups) for table in tables), strict=True)]
-    observed, drawn = groups.apply(_scores, *sums)
-    drawn = _leave_out_lacking(drawn, observed)
-    summary = {name: _summarise(observed[name][:, 0], drawn[name].mean(0)) for name in observed}
-    confusion = sums[0].sum((0, 1)).reshape(len(classes), len(classes))
-    support = confusion.sum(1) / len(tables)
+    observed, left = leave_out(_scores, *sums)
+    confusion = sums[0].sum((0, 1)).reshape(len(classes), len(classes)) / len(tables)
+    support, predicted, n_clips = confusion.sum(1), confusion.sum(0), confusion.sum()
+    n = dict.fromkeys(SHARES_OF_CLIPS, n_clips) | {
+        "recall": support,
+        "precision": predicted,
+        "f1": (support + predicted) / 2,
+    }
+    summary = {
+        name: _summarise(name, observed[name][:, 0], left[name].mean(0), n.get(name), len(groups.values) - 1)
+        for name in observed
+    }
     per_class = [
         pd.DataFrame({"class": classes, "metric": name, **summary.pop(name), "support": support})
         for name in PER_CLASS_SCORES
@@ -163,7 +170,7 @@ def config_scores(
     return ConfigScores(
         scores=scores.assign(n_seeds=len(tables)),
         per_class=pd.concat(per_class, ignore_index=True),
-        confusion=np.rint(confusion).astype(np.int64),
+        confusion=np.rint(confusion * len(tables)).astype(np.int64),
         n_clips=every["clip_id"].nunique(),
         n_groups=every["group_id"].nunique(dropna=False),
         n_seeds=len(tables),
@@ -171,44 +178,43 @@ def config_scores(
     )
 
 
-def _sums(table: pd.DataFrame, classes: tuple[str, ...], groups) -> tuple[np.ndarray, ...]:
+def _sums(table: pd.DataFrame, classes: tuple[str, ...], groups: Groups) -> tuple[np.ndarray, ...]:
     """Sum what the scores need within groups: confusion, calibration gaps, top-k hits and log losses."""
     labels = pd.Index(classes).get_indexer(table["label"])
     probabilities = table[probability_columns(classes)].to_numpy(np.float64)
     bins, gaps = metrics.calibration_gaps(labels, probabilities)
+    moments = groups.sums(table, metrics.moments(gaps), bins, metrics.ECE_BINS)
     return (
         groups.sums(table, 1.0, labels * len(classes) + probabilities.argmax(1), len(classes) ** 2),
-        groups.sums(table, gaps, bins, metrics.ECE_BINS),
+        moments.reshape(len(moments), -1),
         groups.sums(table, metrics.top_k_hits(labels, probabilities, 2)),
         groups.sums(table, metrics.log_losses(labels, probabilities)),
     )
 
 
-def _scores(confusion: np.ndarray, gaps: np.ndarray, hits: np.ndarray, losses: np.ndarray) -> dict[str, np.ndarray]:
+def _scores(confusion: np.ndarray, moments: np.ndarray, hits: np.ndarray, losses: np.ndarray) -> dict[str, np.ndarray]:
     """Scores of sums (seeds, R, slots): arrays (seeds, R), per class (seeds, R, C)."""
     n_classes = int(np.sqrt(confusion.shape[-1]))
     confusion = confusion.reshape(*confusion.shape[:2], n_classes, n_classes)
     n_clips = confusion.sum((-2, -1))
-    n_clips = np.where(n_clips > 0, n_clips, np.nan)  # a draw can miss every clip of a seed
+    n_clips = np.where(n_clips > 0, n_clips, np.nan)  # a seed can have no clip but those left out
     per_class = metrics.per_class_scores(confusion)
     return metrics.scores_from_confusion(confusion) | {
         "top_2_accuracy": hits[..., 0] / n_clips,
-        "ece": np.abs(gaps).sum(-1) / n_clips,
+        "ece": metrics.debiased_ece(moments.reshape(*moments.shape[:-1], metrics.ECE_BINS, -1)),
         "nll": losses[..., 0] / n_clips,
         **{name: per_class[name] for name in PER_CLASS_SCORES},
     }
 
 
-def _leave_out_lacking(drawn: dict[str, np.ndarray], observed: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Set averages over classes to NaN in draws that lack a class of their seed's split, unless those are many."""
-    lacking = (np.isnan(drawn["recall"]) & ~np.isnan(observed["recall"])).any(-1)  # (seeds, R)
-    if lacking.any(0).mean() > MOST_LOST:
-        return drawn
-    return drawn | {name: np.where(lacking, np.nan, drawn[name]) for name in OVER_CLASSES}
-
-
-def _summarise(observed: np.ndarray, drawn: np.ndarray) -> dict[str, np.ndarray]:
-    """Mean and sd over seeds (seeds, ...), and the interval over draws (R, ...)."""
-    low, high = interval(drawn)
+def _summarise(name: str, observed: np.ndarray, left: np.ndarray, n, df: int) -> dict[str, np.ndarray]:
+    """Mean and sd over seeds (seeds, ...), and the interval from the values without each group (G, ...)."""
+    mean, spread = observed.mean(0), variance(left)
+    if n is not None:
+        low, high = share_interval(mean, n, spread, df)
+    elif name in AVERAGES:
+        low, high = score_interval(mean, spread, df)
+    else:
+        low, high = mean_interval(mean, spread, df, low=-1.0 if name in ("kappa", "mcc") else 0.0)
     sd = observed.std(0, ddof=1) if len(observed) > 1 else np.full(observed.shape[1:], np.nan)
-    return {"mean": observed.mean(0), "sd": sd, "low": low, "high": high}
+    return {"mean": mean, "sd": sd, "low": low, "high": high}

@@ -1,10 +1,11 @@
 """Scores of predictions, from confusion matrices and from probabilities.
 
-Confusion matrices may have any leading dimensions, so that all draws of a bootstrap are scored in one call;
+Confusion matrices may have any leading dimensions, so that a dataset without each of its groups is scored in one call;
 scikit-learn's functions, with which the tests compare, score one at a time.
 """
 
 import numpy as np
+from scipy.stats import norm
 
 RECALL_THRESHOLD = 0.05
 ECE_BINS = 15
@@ -105,22 +106,41 @@ def confidence_bins(confidence: np.ndarray) -> np.ndarray:
 
 
 def calibration_gaps(labels: np.ndarray, probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the bin of each sample's confidence, and its outcome (1 right, 0 wrong) minus its confidence.
-
-    The ECE of any set of samples is `sum over bins of |sum of gaps| / number of samples`.
-    """
+    """Return the bin of each sample's confidence, and its outcome (1 right, 0 wrong) minus its confidence."""
     probabilities = np.asarray(probabilities, dtype=np.float64)
     confidence = probabilities.max(1)
     return confidence_bins(confidence), (probabilities.argmax(1) == np.asarray(labels)) - confidence
 
 
-def expected_calibration_error(labels: np.ndarray, probabilities: np.ndarray) -> float:
-    """Mean distance between confidence and accuracy over :data:`ECE_BINS` bins.
+def moments(gaps: np.ndarray) -> np.ndarray:
+    """Give what :func:`debiased_ece` sums in each bin: number, gap, gap squared: (N,) -> (N, 3)."""
+    return np.stack([np.ones_like(gaps), gaps, gaps**2], -1)
 
-    Guo et al. 2017, "On calibration of modern neural networks".
+
+def debiased_ece(sums: np.ndarray) -> np.ndarray:
+    """Compute the expected calibration error of sums of :func:`moments` in each bin: (..., B, 3) -> (...).
+
+    The mean distance between confidence and accuracy over bins (Guo et al. 2017, "On calibration of modern neural
+    networks"). Few samples in a bin make this distance too large even for a perfectly calibrated model. The excess that
+    is expected for a gap with the standard error of this one is taken off (the mean of a folded normal distribution).
     """
+    n, gap, squares = np.moveaxis(np.asarray(sums, dtype=np.float64), -1, 0)
+    spread = np.maximum(squares - _ratio(gap**2, n), 0)  # variance of the sum of gaps
+    likely = np.sqrt(np.maximum(gap**2 - spread, 0))
+    z = _ratio(likely, np.sqrt(spread))
+    folded = np.sqrt(2 * spread / np.pi) * np.exp(-(z**2) / 2) + likely * (1 - 2 * norm.sf(z))
+    excess = np.where(spread > 0, folded - likely, 0)
+    total = n.sum(-1)
+    error = np.maximum((np.abs(gap) - excess).sum(-1), 0)
+    return np.where(total > 0, _ratio(error, total), np.nan)
+
+
+def expected_calibration_error(labels: np.ndarray, probabilities: np.ndarray) -> float:
+    """:func:`debiased_ece` of labels (N,) and probabilities (N, C), over :data:`ECE_BINS` bins."""
     bins, gaps = calibration_gaps(labels, probabilities)
-    return float(np.abs(np.bincount(bins, gaps)).sum() / len(gaps))
+    sums = np.zeros((ECE_BINS, 3))
+    np.add.at(sums, bins, moments(gaps))
+    return float(debiased_ece(sums))
 
 
 def score_predictions(labels: np.ndarray, probabilities: np.ndarray, classes: tuple[str, ...]) -> dict:

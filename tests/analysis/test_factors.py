@@ -46,7 +46,7 @@ def test_factors_and_values_come_from_the_parameters(ablation):
 
 
 def test_what_differs_from_the_base_comes_from_the_tests(ablation):
-    tests = comparisons(ablation, "base", n_bootstrap=500)
+    tests = comparisons(ablation, "base")
     table = factors.ablation_table(ablation, tests=tests)
     assert set(table.loc[table["significant"], "config"]) == set(tests.loc[tests["significant"], "a"])
     row = table.set_index("config").loc["pre_activation"]

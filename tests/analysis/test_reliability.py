@@ -2,6 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from made_runs import CLASSES, make_table, write_config
+from scipy.stats import norm
+from scipy.stats import t as student
+from statsmodels.stats.proportion import proportion_confint
 
 from poseemo_lib.analysis import predictions, reliability
 from poseemo_lib.analysis.results import load_results
@@ -33,7 +36,7 @@ def test_the_diagram_is_that_of_the_ece():
     assert table["n"].sum() == len(labels)
     rows = table[table["n"] > 0]
     ece = (rows["n"] * (rows["accuracy"] - rows["confidence"]).abs()).sum() / len(labels)
-    assert ece == pytest.approx(metrics.expected_calibration_error(labels, probabilities))
+    assert 0 <= ece - metrics.expected_calibration_error(labels, probabilities) < 0.02  # less what chance adds
     one = rows.iloc[3]
     confidence = probabilities.max(1)
     inside = (confidence > one["from"]) & (confidence <= one["to"])
@@ -57,13 +60,14 @@ def test_coverage_and_accuracy_by_hand_at_every_threshold():
 
 def test_intervals_need_groups_and_are_those_of_a_loop():
     tables = random_tables(n_groups=8)
-    table = reliability.coverage_table(tables, CLASSES, thresholds=[0.5], n_bootstrap=4000)
+    table = reliability.coverage_table(tables, CLASSES, thresholds=[0.5])
     found = predictions.predictions_table(tables, CLASSES).query("confidence >= 0.5")
     by_group = found.groupby("group_id")["right"].agg(["sum", "size"]).to_numpy()
-    rng = np.random.default_rng(1)
-    drawn = [by_group[rng.integers(0, 8, 8)].sum(0) for _ in range(4000)]
-    low, high = np.percentile([right / n for right, n in drawn], [2.5, 97.5])
-    assert (table["low"][0], table["high"][0]) == (pytest.approx(low, abs=0.01), pytest.approx(high, abs=0.01))
+    left = by_group.sum(0) - by_group
+    share, spread = found["right"].mean(), 7 * np.var(left[:, 0] / left[:, 1])
+    n, t = min(len(found), share * (1 - share) / spread), student.ppf(0.975, 7)
+    wanted = proportion_confint(share * n, n, alpha=2 * norm.sf(t), method="wilson")
+    assert table[["low", "high"]].to_numpy()[0] == pytest.approx(wanted)
     few = reliability.coverage_table(random_tables(n_groups=3), CLASSES, thresholds=[0.5])
     assert few[["low", "high"]].isna().all().all()
 

@@ -129,14 +129,14 @@ def test_ranks_take_the_tests_of_all_pairs(tmp_path):
     configs = {name: {"skill": skill} for name, skill in (("good", 0.9), ("twin", 0.9), ("bad", 0.1))}
     configs["majority"] = {"architecture": "majority"}
     results = load_results(made_studies.made_study(tmp_path, configs, seeds=(0, 1, 2)))
-    tests = comparisons(results, n_bootstrap=500)
+    tests = comparisons(results)
     ranks = results.ranks(tests).set_index("config")
     assert set(ranks.index) == {"good", "twin", "bad"} and ranks.loc["good", "letters"] == ranks.loc["twin", "letters"]
     assert ranks.loc["bad", "letters"] != ranks.loc["good", "letters"]
     assert format_ranks(results.ranks(tests)).loc["bad", "rank"] == "3"
-    assert results.ranks(comparisons(results, "good", n_bootstrap=50)).empty
+    assert results.ranks(comparisons(results, "good")).empty
     text = format_comparisons(tests)
-    assert len(text) == 4 and set(text["significant"]) == {"yes", "no"} and "< 0.001" in set(text["p"])
+    assert len(text) == 6 and set(text["significant"]) == {"yes", "no"} and "< 0.001" in set(text["p"])
     points = text["a - b, points"].str.split(" ").str[0].astype(float).abs()
     assert points.is_monotonic_decreasing
 

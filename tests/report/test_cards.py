@@ -65,7 +65,7 @@ class TestModelCard:
             low, high = 100 * scores.loc[config, ["low", "high"]]
             assert text == f"{100 * scores.loc[config, 'mean']:.1f} % [{low:.1f}, {high:.1f}]"
         assert {"majority (baseline)", "extra_trees (baseline)", "chance"} <= set(rows)
-        assert "than **majority**" in card
+        assert "**net** is better than guessing" in card
 
     def test_classes_have_intervals_and_add_up(self, data):
         rows = rows_of(model_card(data), "### By class")

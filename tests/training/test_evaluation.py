@@ -1,6 +1,10 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import logit
+from scipy.stats import norm
+from scipy.stats import t as student
+from statsmodels.stats.proportion import proportion_confint
 
 from poseemo_lib.errors import PoseemoError
 from poseemo_lib.training import evaluation, metrics
@@ -39,7 +43,7 @@ def split_table(table):
 
 def test_means_and_sds_are_those_of_the_single_seeds():
     tables = {k: random_table(k) for k in range(3)}
-    config = evaluation.config_scores(tables, CLASSES, n_bootstrap=50)
+    config = evaluation.config_scores(tables, CLASSES)
     single = [metrics.score_predictions(*split_table(table), CLASSES) for table in tables.values()]
     for metric in config.scores["metric"]:
         values = [one[metric] for one in single]
@@ -53,33 +57,60 @@ def test_means_and_sds_are_those_of_the_single_seeds():
     assert (config.n_clips, config.n_groups, config.n_seeds, config.resampled_by) == (60, 6, 3, "group")
 
 
-def naive_bootstrap(tables, n_bootstrap, seed):
-    """The same draws, with the clips really repeated and every metric taken from scratch."""
-    groups = sorted(set(pd.concat([table["group_id"] for table in tables])))
-    draws = np.random.default_rng(seed).multinomial(len(groups), np.full(len(groups), 1 / len(groups)), n_bootstrap)
-    for draw in draws:
-        times = dict(zip(groups, draw, strict=True))
-        repeated = [table.loc[table.index.repeat(table["group_id"].map(times))] for table in tables]
-        scores = [metrics.score_predictions(*split_table(table), CLASSES) for table in repeated]
+def naive_jackknife(tables):
+    """Every metric from scratch, without each group in turn."""
+    for group in sorted(set(pd.concat([table["group_id"] for table in tables]))):
+        kept = [table[table["group_id"] != group] for table in tables]
+        scores = [metrics.score_predictions(*split_table(table), CLASSES) for table in kept]
         flat = [one | {f"recall {name}": one["per_class"][name]["recall"] for name in CLASSES} for one in scores]
         yield {name: np.mean([one[name] for one in flat]) for name in flat[0] if np.isscalar(flat[0][name])}
 
 
-def test_intervals_equal_a_naive_bootstrap():
+def test_intervals_are_those_of_a_naive_jackknife():
     tables = {k: random_table(k) for k in range(2)}
-    config = evaluation.config_scores(tables, CLASSES, n_bootstrap=60, seed=5)
-    naive = pd.DataFrame(naive_bootstrap(list(tables.values()), 60, seed=5))
-    for metric in config.scores["metric"]:
-        low, high = np.percentile(naive[metric], [2.5, 97.5])
-        assert config.score(metric)[["low", "high"]].tolist() == pytest.approx([low, high]), metric
+    config = evaluation.config_scores(tables, CLASSES)
+    spread = pd.DataFrame(naive_jackknife(list(tables.values()))).var(ddof=0) * 5
+    t = student.ppf(0.975, 5)
+    for metric in ("kappa", "mcc", "nll"):
+        row = config.score(metric)
+        half = t * np.sqrt(spread[metric])
+        assert [row["low"], row["high"]] == pytest.approx([row["mean"] - half, row["mean"] + half]), metric
+    for metric in ("balanced_accuracy", "macro_f1"):
+        row = config.score(metric)
+        half = t * np.sqrt(spread[metric]) / (row["mean"] * (1 - row["mean"]))
+        assert logit([row["low"], row["high"]]) == pytest.approx(logit(row["mean"]) + np.array([-half, half])), metric
     for name in CLASSES:
-        got = config.per_class.set_index(["class", "metric"]).loc[(name, "recall"), ["low", "high"]].tolist()
-        assert got == pytest.approx(np.percentile(naive[f"recall {name}"], [2.5, 97.5]).tolist())
+        row = config.per_class.set_index(["class", "metric"]).loc[(name, "recall")]
+        n = min(row["support"], row["mean"] * (1 - row["mean"]) / spread[f"recall {name}"])
+        wilson = proportion_confint(row["mean"] * n, n, alpha=2 * norm.sf(t), method="wilson")
+        assert [row["low"], row["high"]] == pytest.approx(wilson)
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_a_share_of_none_or_all_clips_has_the_interval_of_wilson(share):
+    right = np.full(60, bool(share))
+    table = make_table(np.zeros(60, int), np.eye(3)[np.where(right, 0, 1)], [f"g{i % 6}" for i in range(60)])
+    row = evaluation.config_scores({0: table}, CLASSES).score("accuracy")
+    alpha = 2 * norm.sf(student.ppf(0.975, 5))
+    assert [row["low"], row["high"]] == pytest.approx(proportion_confint(60 * share, 60, alpha=alpha, method="wilson"))
+
+
+def test_ece_of_a_calibrated_model_is_near_zero_and_of_a_wrong_one_near_its_error():
+    rng = np.random.default_rng(0)
+    found = {"calibrated": [], "overconfident": []}
+    for _ in range(200):
+        p = rng.uniform(0.5, 1, 100)
+        right = rng.random(100) < p
+        for name, shown in (("calibrated", p), ("overconfident", np.full(100, 0.95))):
+            labels = np.where(right, 0, 1)
+            found[name].append(metrics.expected_calibration_error(labels, np.stack([shown, 1 - shown], 1)))
+    assert np.mean(found["calibrated"]) < 0.04  # without the correction: 0.10
+    assert np.mean(found["overconfident"]) == pytest.approx(0.2, abs=0.01)  # three in four are right
 
 
 def test_a_single_group_is_resampled_by_clip_and_says_so():
     table = random_table(0, n_groups=1)
-    config = evaluation.config_scores({0: table}, CLASSES, n_bootstrap=300)
+    config = evaluation.config_scores({0: table}, CLASSES)
     accuracy = config.score("accuracy")
     assert config.resampled_by == "clip" and config.n_groups == 1
     assert accuracy["low"] < accuracy["mean"] < accuracy["high"]
@@ -89,14 +120,14 @@ def test_a_single_group_is_resampled_by_clip_and_says_so():
 def test_seeds_with_different_clips():
     table = random_table(0)
     halves = {0: table[table["group_id"] < "g3"], 1: table[table["group_id"] >= "g3"]}
-    config = evaluation.config_scores(halves, CLASSES, n_bootstrap=300)
+    config = evaluation.config_scores(halves, CLASSES)
     assert (config.n_clips, config.n_groups) == (60, 6)
     assert np.isfinite(config.scores[["mean", "low", "high"]].to_numpy()).all()
 
 
 def test_a_class_without_clips_has_no_score():
     table = random_table(0)
-    config = evaluation.config_scores({0: table[table["label"] != "c"]}, CLASSES, n_bootstrap=100)
+    config = evaluation.config_scores({0: table[table["label"] != "c"]}, CLASSES)
     per_class = config.per_class.set_index("class").loc["c"]
     assert per_class[["mean", "low", "high"]].isna().all().all() and (per_class["support"] == 0).all()
     assert np.isfinite(config.scores[["mean", "low", "high"]].to_numpy()).all()
@@ -145,29 +176,9 @@ def with_rare_class(n_groups_with_c, rng_seed=4, n_each=12):
 
 
 def test_a_constant_prediction_has_the_balanced_accuracy_of_chance_without_any_spread():
-    """Draws that lack a class in any seed are left out: the second seed has c in three groups only."""
-    always_a = np.tile([1.0, 0, 0], (120, 1))
-    clips = [with_rare_class(n) for n in (9, 3)]
-    tables = {seed: make_table(labels, always_a, groups) for seed, (labels, groups) in enumerate(clips)}
-    config = evaluation.config_scores(tables, CLASSES, n_bootstrap=300)
-    assert config.score("balanced_accuracy")[["mean", "low", "high"]].tolist() == pytest.approx([1 / 3] * 3)
+    """Also where a class is in one group only, and is lacking without it."""
+    labels, groups = with_rare_class(1)
+    constant = make_table(labels, np.tile([1.0, 0, 0], (120, 1)), groups)
+    config = evaluation.config_scores({0: constant, 1: constant}, CLASSES)
+    assert config.score("balanced_accuracy")["mean"] == pytest.approx(1 / 3)
     assert config.score("accuracy")["low"] < config.score("accuracy")["high"]
-
-
-@pytest.mark.parametrize("metric", ["balanced_accuracy", "macro_f1", "accuracy"])
-@pytest.mark.parametrize("n_groups_with_c", [3, 1])
-def test_draws_that_lack_a_class_are_left_out_unless_they_are_many(metric, n_groups_with_c):
-    labels, groups = with_rare_class(n_groups_with_c)
-    rng = np.random.default_rng(1)
-    predicted = np.where(rng.random(len(labels)) < 0.6, labels, (labels + rng.integers(1, 3, len(labels))) % 3)
-    table = make_table(labels, np.eye(3)[predicted], groups)
-    scores, whole = [], []
-    for draw in np.random.default_rng(0).multinomial(10, np.full(10, 0.1), 120):
-        one = table.loc[table.index.repeat(np.repeat(draw, 12))]
-        scores.append(metrics.score_predictions(*split_table(one), CLASSES)[metric])
-        whole.append(one["label"].nunique() == 3)
-    lost = 1 - np.mean(whole)
-    assert lost > 0 and (lost < evaluation.MOST_LOST) == (n_groups_with_c == 3)
-    kept = np.array(scores)[whole] if n_groups_with_c == 3 and metric != "accuracy" else scores
-    found = evaluation.config_scores({0: table}, CLASSES, n_bootstrap=120).score(metric)
-    assert found[["low", "high"]].tolist() == pytest.approx(np.percentile(kept, [2.5, 97.5]).tolist())

@@ -9,7 +9,7 @@ import pandas as pd
 from poseemo_lib.analysis.configs import ConfigRuns
 from poseemo_lib.analysis.ranking import pareto_front
 from poseemo_lib.analysis.results import SHOWN_METRICS, Results
-from poseemo_lib.analysis.statistics import ALPHA, MIN_GROUPS, compare_configs
+from poseemo_lib.analysis.statistics import ALPHA, MIN_GROUPS, adjusted, compare_configs, compare_with_guess
 from poseemo_lib.plots import marks, style
 from poseemo_lib.plots.labels import label_points
 from poseemo_lib.report.data import ReportData
@@ -150,30 +150,21 @@ def describe(scores: pd.DataFrame, sizes: pd.DataFrame) -> str:
 
 
 def draw_differences(data: ReportData) -> Drawn:
-    """Draw the difference of every network from the majority baseline and from the strongest other one.
+    """Draw the difference of every network from guessing by the labels' shares and from the strongest baseline.
 
     Data: differences.
     """
     configs = data.main.configs
-    for kind in ("network", "baseline"):
-        if not any(getattr(config, f"is_{kind}") for config in configs):
-            study = "`poseemo study parameters/studies/architectures.yaml`"
-            return not_run(TITLE, f"{study} runs the {kind}s that this figure compares.")
+    if not any(config.is_network for config in configs):
+        study = "`poseemo study parameters/studies/architectures.yaml`"
+        return not_run(TITLE, f"{study} runs the networks that this figure compares.")
     table = difference_table(data)
     title = _differences_title(table)
     return Drawn(_differences(table, title, data.main), _describe_differences(table, title), {"differences": table})
 
 
-def held_against(configs: list[ConfigRuns]) -> dict[str, ConfigRuns]:
-    """Choose the baselines to compare with: majority, and of the others the one with the highest test score."""
-    others = [config for config in configs if config.is_baseline and not config.is_majority]
-    majority = [config for config in configs if config.is_majority]
-    strongest = sorted(others, key=lambda config: -config.scores.score("macro_f1")["mean"])
-    return {kind: found[0] for kind, found in (("majority", majority), ("strongest other", strongest)) if found}
-
-
 def difference_table(data: ReportData) -> pd.DataFrame:
-    """Compare every network with the baselines of :func:`held_against`, all as one family; ensembles are left out.
+    """Compare every network with guessing and the strongest baseline by macro-F1, as one family; no ensembles.
 
     The rows are those of :func:`poseemo_lib.analysis.statistics.compare_configs`, with the score of the network (`a`)
     and whether it was selected; the highest score comes first.
@@ -181,34 +172,35 @@ def difference_table(data: ReportData) -> pd.DataFrame:
     configs = data.main.configs
     scores = {config.name: float(config.scores.score("macro_f1")["mean"]) for config in configs if config.is_network}
     names = sorted(scores, key=scores.get, reverse=True)
-    baselines = [config.name for config in held_against(configs).values()]
-    table = compare_configs(
-        {name: data.main[name].predictions("test") for name in (*names, *baselines)},
-        data.classes,
-        metric="macro_f1",
-        pairs=[(name, baseline) for name in names for baseline in baselines],
-        fixed=set(baselines),
-        pool=names,
-    )
+    baselines = [config for config in configs if config.is_baseline and not config.is_blind]
+    strongest = sorted(baselines, key=lambda config: -config.scores.score("macro_f1")["mean"])[:1]
+    predictions = {config.name: config.predictions("test") for config in configs if config.name in names}
+    rows = [compare_with_guess(name, predictions, data.classes, metric="macro_f1") for name in names]
+    for config in strongest:
+        pairs = [(name, config.name) for name in names]
+        every = predictions | {config.name: config.predictions("test")}
+        rows += compare_configs(every, data.classes, pairs=pairs, fixed=[config.name], pool=names).to_dict("records")
+    table = adjusted(rows)
     return table.assign(score=table["a"].map(scores), is_chosen=table["a"] == data.best.name)
 
 
 @style.in_style
 def _differences(table, title: str, main: Results):
     """Forest plot: filled points where tests support a difference, open ones where they do not."""
-    rows, panels = table.drop_duplicates("a"), held_against(main.configs)
+    rows, panels = table.drop_duplicates("a"), list(table["b"].unique())
     size = (3.4 + 3.9 * len(panels), 1.9 + 0.29 * max(len(rows), 3))
     fig, axes = plt.subplots(1, len(panels), figsize=size, sharey=True, layout="constrained", squeeze=False)
-    for ax, (kind, config) in zip(axes[0], panels.items(), strict=True):
+    for ax, name in zip(axes[0], panels, strict=True):
         ax.axvline(0, color="black", linewidth=1, zorder=0.9)
-        for i, row in enumerate(table[table["b"] == config.name].to_dict("records")):
+        for i, row in enumerate(table[table["b"] == name].to_dict("records")):
             sure = row["significant"]
             colour = (style.BLUE if row["difference"] > 0 else style.ORANGE) if sure else style.GREY
             look = {"markerfacecolor": colour if sure else "white", "markersize": 7}
             marks.draw_point(ax, i, row, value="difference", colour=colour, written="{:+.1f}", **look)
         marks.name_rows(ax, [f"{style.name_text(row.a, 30)}, {100 * row.score:.1f} %" for row in rows.itertuples()],
                         rows["is_chosen"])  # fmt: skip
-        ax.set(title=f"Against the {kind} baseline:\n{style.name_text(config.name)}", xlabel="difference, points")
+        against = "guessing by the labels' shares" if name == "stratified" else style.name_text(name)
+        ax.set(title=f"Against {against}", xlabel="difference, points")
         ax.tick_params(labelleft=ax is axes[0][0])
         ax.grid(axis="x")
     ends = 100 * table[["low", "difference", "high"]].to_numpy(float)

@@ -6,7 +6,7 @@ import pandas as pd
 from poseemo_lib.analysis import factors
 from poseemo_lib.analysis.configs import ConfigRuns
 from poseemo_lib.analysis.reliability import predicted_share
-from poseemo_lib.analysis.statistics import MIN_GROUPS
+from poseemo_lib.analysis.statistics import MIN_GROUPS, is_skilled
 from poseemo_lib.clips import EMOTIONS
 from poseemo_lib.plots import style
 from poseemo_lib.plots.style import name_text
@@ -196,15 +196,16 @@ def _answer(data: ReportData, tests: pd.DataFrame) -> str:
     name = ("On a leaky split, so no estimate: " if data.best.leaks else "") + name_text(data.best.name, 30)
     if data.best.is_baseline:
         return f"No network was run. {name} is the baseline with the highest validation score"
+    guessing = f"{name} is {'' if is_skilled(data.skill) else 'not shown to be '}better than guessing"
     if tests.empty:
-        return f"{name} has the highest validation score; no baseline was run for comparison"
+        return guessing
     sure, up = tests["significant"], tests["difference"] > 0
     groups = {"is better than": sure & up, "is worse than": sure & ~up, "does not differ significantly from": ~sure}
     named = [(verb, list(tests.loc[own, "b"])) for verb, own in groups.items() if own.any()]
     # What they are is said once.
     kinds = ["the baselines " if len(named[0][1]) > 1 else "the baseline ", *[""] * (len(named) - 1)]
     said = [f"{verb} {kind}{_listed(names)}" for kind, (verb, names) in zip(kinds, named, strict=True)]
-    return f"{name} {', '.join(said[:-1])}{' but ' if len(said) > 1 else ''}{said[-1]}"
+    return f"{guessing}; it {', '.join(said[:-1])}{' but ' if len(said) > 1 else ''}{said[-1]}"
 
 
 def _listed(names: list[str]) -> str:
@@ -213,15 +214,13 @@ def _listed(names: list[str]) -> str:
 
 
 def _detail(data: ReportData, tests: pd.DataFrame) -> str:
-    """Say how the config was selected, and what the tests against the majority and the strongest baseline found."""
+    """Say how the config was selected, and what the tests against chance and the strongest baseline found."""
     n = sum(config.is_network for config in data.main.configs)
     among = f"among {n} networks" if n > 1 else "as the only network" if n else "among the baselines"
     texts = [f"Selected {among} by macro-F1 on validation, {percent(data.best.validation_macro_f1)}."]
-    is_floor = tests["b"].map(lambda name: data.results[name].is_majority).astype(bool)
-    floor, others = tests[is_floor].head(1), tests[~is_floor].sort_values("difference").head(1)
-    texts += [f"Macro-F1 against the majority baseline: {_test(row)}." for row in floor.to_dict("records")]
-    texts += [f"Against {name_text(row['b'], 24)}, the strongest other baseline: {_test(row)}."
-              for row in others.to_dict("records")]  # fmt: skip
+    texts += [f"Balanced accuracy against chance: {_test(row)}." for row in data.skill[:1]]
+    texts += [f"Macro-F1 against {name_text(row['b'], 24)}, the strongest baseline: {_test(row)}."
+              for row in tests.sort_values("difference").head(1).to_dict("records")]  # fmt: skip
     return " ".join(texts)
 
 

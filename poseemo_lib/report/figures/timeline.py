@@ -52,7 +52,7 @@ def timeline(results: Results) -> pd.DataFrame:
             row = {"finished": max(run.record["finished"] for run in config.runs if run.seed == seed)}
             row |= {"config": config.name, "seed": seed, "is_baseline": config.is_baseline}
             for split, predictions in (("val", config.predictions("val")[seed]), ("test", test)):
-                scores = config_scores({seed: predictions}, config.classes, n_bootstrap=1)
+                scores = config_scores({seed: predictions}, config.classes)
                 row[split] = float(scores.score("macro_f1")["mean"])
             rows.append(row)
     table = pd.DataFrame(rows).sort_values(["finished", "config", "seed"], kind="stable", ignore_index=True)

@@ -13,7 +13,7 @@ import jinja2
 from markupsafe import Markup
 
 from poseemo_lib import text
-from poseemo_lib.analysis.statistics import MIN_GROUPS
+from poseemo_lib.analysis.statistics import MIN_GROUPS, is_skilled
 
 FOLDER = Path(__file__).parent
 METRIC_NAMES = {"macro_f1": "macro-F1", "balanced_accuracy": "balanced accuracy", "accuracy": "accuracy"}
@@ -67,6 +67,7 @@ def _environment() -> jinja2.Environment:
         "interval": lambda row, key="mean": text.with_interval(row[key], row["low"], row["high"]),
     }
     environment.filters |= {name: partial(_safe, function) for name, function in filters.items()}
+    environment.tests["skilled"] = is_skilled
     environment.filters["names"] = lambda names, most=10_000: Markup(text.listed(map(escape, names), most))
     return environment
 
