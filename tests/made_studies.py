@@ -93,7 +93,7 @@ ABLATION = {
     "max": {"model": {"pooling": "max"}},
     **{f"dropout_0{n}": {"model": {"dropout": n / 10}} for n in (2, 4, 5)},
     "gate": {"model": {"squeeze_excitation": True}},
-    "frame": {"normalisation": "frame", "noise": 0.0045},
+    "frame": {"normalisation": "frame", "positions": "scene", "noise": 0.0045},
     "no_augmentation": {**dict.fromkeys(AUGMENTATION, 0.0), "skill": 0.2},
     **{f"only_{name}": {other: 0.0 for other in AUGMENTATION if other != name} for name in AUGMENTATION},
     "one_person": {"people": 1, "slot_swap": 0.0},

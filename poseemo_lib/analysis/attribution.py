@@ -68,7 +68,7 @@ def integrated_gradients(
         warnings.filterwarnings("ignore", "IProgress not found")  # of tqdm, which it imports
         from captum.attr import IntegratedGradients
 
-    method = IntegratedGradients(lambda x, frames: class_margin(model.network(x, frames)))
+    method = IntegratedGradients(lambda x, frames: class_margin(model.classify(x, frames)))
     # cuDNN cannot differentiate a recurrent network in evaluation mode.
     with torch.backends.cudnn.flags(enabled=False):
         parts = [
@@ -91,7 +91,7 @@ def integral_error(
 ) -> tuple[float, float]:
     """Mean distance of summed contributions from the difference of margins, and mean size of that difference."""
     x = model.standardise(features)
-    full, empty = (class_margin(model.network(one, mask)) for one in (x, torch.zeros_like(x)))
+    full, empty = (class_margin(model.classify(one, mask)) for one in (x, torch.zeros_like(x)))
     wanted = (full - empty).gather(1, target[:, None])[:, 0]
     return float((contributions.sum((1, 2, 3, 4)) - wanted).abs().mean()), float(wanted.abs().mean())
 
@@ -197,7 +197,7 @@ def _exchanged(model: nn.Module, x: Tensor, other: Tensor, mask: Tensor, index: 
 def predict(model: nn.Module, x: Tensor, mask: Tensor) -> np.ndarray:
     """Predict the probabilities (B, C) of standardised windows (B, T, M, K, 7)."""
     rows = torch.arange(len(x)).split(CHUNK)
-    logits = torch.cat([model.network(x[part].flatten(2), mask[part]) for part in rows])
+    logits = torch.cat([model.classify(x[part].flatten(2), mask[part]) for part in rows])
     return logits.float().softmax(-1).cpu().numpy()
 
 

@@ -71,7 +71,8 @@ class ConfigRuns:
         """Build its network with new weights."""
         from poseemo_lib.models import build_model
 
-        return build_model(self.architecture, n_classes=len(self.classes), **self.parameters["model"])
+        n_outputs = self.parameters["n_outputs"] or len(self.classes)
+        return build_model(self.architecture, n_outputs, **self.parameters["model"])
 
     @cached_property
     def multiply_adds(self) -> int | None:

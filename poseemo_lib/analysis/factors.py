@@ -11,6 +11,7 @@ import pandas as pd
 
 from poseemo_lib.analysis.configs import ConfigRuns
 from poseemo_lib.analysis.results import Results
+from poseemo_lib.training.parameters import RunParameters, weighs_classes
 from poseemo_lib.training.run_folder import PLACE_PARAMETERS, Run
 
 IMBALANCE, SPLIT, AUGMENTATION = "imbalance", "split", "augmentation"
@@ -20,7 +21,7 @@ _BOTH = "both (the published bug)"
 _REGIMES = ("none", "class weights", "balanced sampler", _BOTH, "focal loss", "logit adjustment")
 _NOT_COMPARED = ("seed", "fold", *PLACE_PARAMETERS)
 # A parameter that follows from another one is part of that one's factor.
-_FOLLOWS_FROM = {"noise": "normalisation", "slot_swap": "people"}
+_FOLLOWS_FROM = {"noise": "normalisation", "positions": "normalisation", "slot_swap": "people"}
 
 
 def settings(config: ConfigRuns) -> dict:
@@ -30,12 +31,15 @@ def settings(config: ConfigRuns) -> dict:
     model = {} if config.is_baseline else hyper_parameters(config.parameters["architecture"])
     values = {name: value for name, value in config.parameters.items() if name not in (*_NOT_COMPARED, "model")}
     values |= {f"model.{name}": value for name, value in (model | config.parameters["model"]).items()}
+    if not weighs_classes(values["class_weights"]):
+        values["class_weights"] = "none"
     return values | {"architecture": config.architecture}  # that of an ensemble is not its members'
 
 
 def settings_of(parameters: dict) -> dict:
     """Return the :func:`settings` of a run with these parameters, and the defaults of all others."""
-    return settings(ConfigRuns("", [Run(Path(), {"parameters": parameters})]))
+    values = RunParameters.model_validate(parameters).model_dump()
+    return settings(ConfigRuns("", [Run(Path(), {"parameters": values})]))
 
 
 def differing_factors(one: dict, other: dict) -> set[str]:
@@ -148,7 +152,7 @@ def imbalance_regime(config: ConfigRuns) -> str:
     """Name how a config handles rare classes."""
     values = settings(config)
     loss = {"focal": "focal loss", "logit_adjustment": "logit adjustment"}.get(values["loss"])
-    sampled, weighted = values["sampler"] == "balanced", values["class_weights"] == "inverse"
+    sampled, weighted = values["sampler"] == "balanced", values["class_weights"] != "none"
     if sampled and weighted and loss is None:
         return _BOTH
     used = [name for name, on in (("balanced sampler", sampled), ("class weights", weighted), (loss, loss)) if on]

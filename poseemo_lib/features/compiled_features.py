@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numba
 import numpy as np
 
-from poseemo_lib.features.layout import ACCELERATION_UNIT, CHANNEL_NAMES
+from poseemo_lib.features.layout import CHANNEL_NAMES, motion_scales
 from poseemo_lib.skeleton import CHANNELS, FLIP_ORDER, JOINT, MAX_PEOPLE, N_KEYPOINTS
 
 _SHOULDERS = (JOINT["left_shoulder"], JOINT["right_shoulder"])
@@ -67,11 +67,12 @@ def augment_in_place(windows: np.ndarray, draws) -> None:
         _STEPS[step](windows, *(values.numpy() for values in settings))
 
 
-def derive_features(windows: np.ndarray, fps: float, positions: str) -> np.ndarray:
+def derive_features(windows: np.ndarray, fps: float, positions: str, motion_unit: str) -> np.ndarray:
     """Derive features (B, T, F) of windows: see :func:`poseemo_lib.features.tensor_features.to_features`."""
     features = np.empty((*windows.shape[:-1], len(CHANNEL_NAMES)), np.float32)
     shoulders = _SHOULDERS if positions == "person" else None
-    _derive(windows, np.float32(fps), np.float32(fps / ACCELERATION_UNIT), shoulders, features)
+    velocity, acceleration = map(np.float32, motion_scales(fps, motion_unit))
+    _derive(windows, velocity, acceleration, shoulders, features)
     return features.reshape(*windows.shape[:2], -1)
 
 
@@ -147,7 +148,7 @@ _STEPS = dict(
 
 
 @compiled
-def _derive(windows, fps, acceleration, shoulders, features):
+def _derive(windows, velocity, acceleration, shoulders, features):
     n_windows, n_frames, n_people, n_joints, _ = windows.shape
     for b in range(n_windows):
         for t in range(n_frames):
@@ -160,10 +161,10 @@ def _derive(windows, fps, acceleration, shoulders, features):
                     vx = vy = ax = ay = _ZERO
                     if t > 0:
                         before_x, before_y = windows[b, t - 1, m, k, 0], windows[b, t - 1, m, k, 1]
-                        vx, vy = (x - before_x) * fps, (y - before_y) * fps
+                        vx, vy = (x - before_x) * velocity, (y - before_y) * velocity
                     if t > 1:
-                        ax = (vx - (before_x - windows[b, t - 2, m, k, 0]) * fps) * acceleration
-                        ay = (vy - (before_y - windows[b, t - 2, m, k, 1]) * fps) * acceleration
+                        ax = (vx - (before_x - windows[b, t - 2, m, k, 0]) * velocity) * acceleration
+                        ay = (vy - (before_y - windows[b, t - 2, m, k, 1]) * velocity) * acceleration
                     features[b, t, m, k, 0], features[b, t, m, k, 1] = x - origin_x, y - origin_y
                     features[b, t, m, k, 2] = windows[b, t, m, k, 2]
                     features[b, t, m, k, 3], features[b, t, m, k, 4] = vx, vy

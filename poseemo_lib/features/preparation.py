@@ -21,7 +21,7 @@ class Preparation:
     """How keypoints are cleaned, resampled and normalised; the names and units are those of `RunParameters`.
 
     `max_gap` is in seconds, `smoothing` in frames of the original rate. `positions` is the origin of the x and y
-    features (`tensor_features.to_features`).
+    features and `motion_unit` the unit of velocities and accelerations (`tensor_features.to_features`).
     """
 
     min_confidence: float = Field(0.1, ge=0, le=1)
@@ -30,6 +30,7 @@ class Preparation:
     fps: float = Field(25.0, gt=0)
     normalisation: Literal["body", "frame"] = "body"
     positions: Literal["person", "scene"] = "person"
+    motion_unit: Literal["second", "frame"] = "second"
     people: int = Field(MAX_PEOPLE, ge=1, le=MAX_PEOPLE)
 
 

@@ -15,6 +15,7 @@ from poseemo_lib.data.formats import Recording
 from poseemo_lib.data.recipes import find_dataset
 from poseemo_lib.errors import PoseemoError, UsageError, extra
 from poseemo_lib.features.layout import CHANNEL_NAMES, N_FEATURES
+from poseemo_lib.features.preparation import Preparation
 from poseemo_lib.features.tensor_features import to_features
 from poseemo_lib.files import hash_file
 from poseemo_lib.inference.doctor import training_statistics
@@ -34,17 +35,18 @@ INPUTS = ("keypoints", "features")
 class Exported(nn.Module):
     """The exported graph: features (unless the caller derives them), network, calibrated probabilities."""
 
-    def __init__(self, network: nn.Module, inputs: str, fps: float, positions: str, temperature: float):
+    def __init__(self, network: nn.Module, inputs: str, how: Preparation, temperature: float):
         super().__init__()
         self.network = network
-        self.inputs, self.fps, self.positions, self.temperature = inputs, fps, positions, temperature
+        self.inputs, self.how, self.temperature = inputs, how, temperature
 
     def forward(self, values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Map keypoints (B, T, 2, 17, 3) or features (B, T, F), and mask (B, T), to logits and probabilities."""
         if self.inputs == "keypoints":
             # Missing keypoints may hold any x and y.
             hidden = values.new_tensor([torch.nan, torch.nan, 0.0])
-            values = to_features(torch.where(values[..., 2:] > 0, values, hidden), mask, self.fps, self.positions)
+            values, how = torch.where(values[..., 2:] > 0, values, hidden), self.how
+            values = to_features(values, mask, how.fps, how.positions, how.motion_unit)
         logits = self.network(values, mask)
         return logits, (logits / self.temperature).softmax(-1)
 
@@ -125,7 +127,7 @@ def _recordings(run: Run, check: Dataset | None) -> tuple[list[Recording], dict]
 def _write_graph(predictor: TorchPredictor, inputs: str, path: Path) -> None:
     info = predictor.info
     shape = (MAX_PEOPLE, N_KEYPOINTS, 3) if inputs == "keypoints" else (N_FEATURES,)
-    graph = Exported(predictor.model, inputs, info.fps, info.preparation.positions, info.temperature).eval()
+    graph = Exported(predictor.model, inputs, info.preparation, info.temperature).eval()
     # Two windows: a batch of one would be taken for the only size.
     example = (torch.rand(2, info.n_frames, *shape), torch.ones(2, info.n_frames, dtype=torch.bool))
     batch = {0: torch.export.Dim("batch")}

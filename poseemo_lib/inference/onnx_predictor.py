@@ -95,7 +95,8 @@ class OnnxPredictor:
         """Predict windows of one recording: see :class:`poseemo_lib.inference.predictor.Predictor`."""
         values, mask = prepare_windows(self.info, windows, fps, width, height)
         if self.info.inputs == "features":
-            values = derive_features(values, self.info.fps, self.info.preparation.positions)
+            how = self.info.preparation
+            values = derive_features(values, how.fps, how.positions, how.motion_unit)
         (logits,) = self._session.run(["logits"], {self.info.inputs: values, "mask": mask})
         return scale_probabilities(softmax(logits.astype(np.float64), -1), self.info.temperature)
 

@@ -38,7 +38,8 @@ class TorchPredictor:
     def probabilities(self, windows: Sequence[Window], fps: float, width: int, height: int) -> np.ndarray:
         """Predict windows of one recording: see :class:`poseemo_lib.inference.predictor.Predictor`."""
         keypoints, mask = prepare_windows(self.info, windows, fps, width, height)
-        features = derive_features(keypoints, self.info.fps, self.info.preparation.positions)
+        how = self.info.preparation
+        features = derive_features(keypoints, how.fps, how.positions, how.motion_unit)
         with torch.autocast("cpu", torch.bfloat16, enabled=self._parameters.precision == "bf16"):
             logits = self.model(torch.from_numpy(features), torch.from_numpy(mask))
         return self._calibrated(logits.float().softmax(-1))

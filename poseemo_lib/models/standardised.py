@@ -15,12 +15,13 @@ class Standardised(nn.Module):
 
     Mean and deviation are those of `features` (B, T, F), windows of the training split: one a joint and channel, the
     same for both people. What was not seen stays 0, confidences stay as they are, and velocities and accelerations keep
-    their zero; they get the standard deviation `motion`, and 0 hides them.
+    their zero; they get the standard deviation `motion`, and 0 hides them. Of windows of zeros the mean is 0 and the
+    deviation 1: nothing is standardised. Where the network has more than `n_classes` outputs, the others are reserved.
     """
 
-    def __init__(self, network: nn.Module, features: Tensor, motion: float = 1.0):
+    def __init__(self, network: nn.Module, features: Tensor, motion: float = 1.0, n_classes: int | None = None):
         super().__init__()
-        self.network = network
+        self.network, self.n_classes = network, n_classes
         mean, std = feature_moments(features)
         std[..., _MOTIONS] = std[..., _MOTIONS] / motion if motion else torch.inf
         self.register_buffer("mean", mean)
@@ -28,7 +29,16 @@ class Standardised(nn.Module):
 
     def forward(self, features: Tensor, mask: Tensor) -> Tensor:
         """Classify windows: features (B, T, F), mask (B, T) -> logits (B, n_classes)."""
-        return self.network(self.standardise(features), mask)
+        return self.classify(self.standardise(features), mask)
+
+    def classify(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Return the logits of standardised windows.
+
+        Training has those of reserved outputs too. Otherwise they are left out, and so the probabilities of the classes
+        add up to 1.
+        """
+        logits = self.network(x, mask)
+        return logits if self.training else logits[:, : self.n_classes]
 
     def standardise(self, features: Tensor) -> Tensor:
         """Standardise features (B, T, F)."""

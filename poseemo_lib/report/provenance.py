@@ -10,11 +10,10 @@ from poseemo_lib.analysis.configs import ENSEMBLE, ConfigRuns
 from poseemo_lib.analysis.factors import split_name
 from poseemo_lib.analysis.results import Results
 from poseemo_lib.errors import PoseemoError
-from poseemo_lib.files import read_yaml
 from poseemo_lib.paths import PARAMETERS, PROJECT
 from poseemo_lib.report.data import ReportData
 from poseemo_lib.report.templates import render
-from poseemo_lib.studies.plan import Study, load_study
+from poseemo_lib.studies.plan import Study, config_values, load_study
 from poseemo_lib.text import listed
 from poseemo_lib.training.parameters import RunParameters
 
@@ -92,7 +91,7 @@ def _is_of(study: Results, path: Path) -> bool:
 def _fits(plan: Study, config: ConfigRuns) -> bool:
     """Whether a config's seeds and parameters are among those of the file; what it does not name counts as equal."""
     planned = plan.configs[config.name]
-    named = plan.base | (read_yaml(PARAMETERS / f"{planned.file}.yaml") if planned.file else {}) | planned.model_extra
+    named = config_values(plan, config.name, PARAMETERS)
     fold = {"fold": config.parameters["fold"]} if named.get("split") == "leave_one_group_out" else {}
     wanted = RunParameters.model_validate(named | fold).model_dump()
     alike = all(config.parameters.get(name) == wanted[name] for name in named)

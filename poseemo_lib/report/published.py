@@ -1,7 +1,8 @@
 """The published study next to ours: its numbers with intervals and tests, our configs of the same networks, its faults.
 
-`published.yaml` holds what was printed. Only counts are known of a published number, so its interval and test take the
-clips as independent. Clips of one show are not, and the true intervals are wider.
+`published.yaml` holds what was printed, `parameters/studies/as_published.yaml` how it was trained. Of a published
+number only counts are known, so its interval and test take the clips as independent. Clips of one show are not, and the
+true intervals are wider.
 """
 
 import re
@@ -14,17 +15,19 @@ import pandas as pd
 from scipy.stats import binomtest
 
 from poseemo_lib.analysis.configs import ConfigRuns
-from poseemo_lib.analysis.factors import IMBALANCE, differing_factors, imbalance_configs, settings, settings_of
+from poseemo_lib.analysis.factors import IMBALANCE, SPLIT, differing_factors, imbalance_configs, settings, settings_of
 from poseemo_lib.analysis.results import Results
 from poseemo_lib.analysis.statistics import ALPHA, holm
 from poseemo_lib.errors import PoseemoError
 from poseemo_lib.files import read_yaml
 from poseemo_lib.paths import PARAMETERS
 from poseemo_lib.report.templates import Markup, render
+from poseemo_lib.studies.plan import Study, config_values, load_study
 from poseemo_lib.text import format_p
 from poseemo_lib.training.metrics import scores_from_confusion
 
 FILE = Path(__file__).with_name("published.yaml")
+RECIPE = PARAMETERS / "studies" / "as_published.yaml"
 RARE = "rare classes"
 OURS = ["config", "study", "accuracy", "low", "high", "unit", "majority_share", "dataset", "synthetic", "differs_in"]
 NEEDS_DATA = "no: needs CAER"
@@ -35,6 +38,12 @@ OVERLAP, APART, NOT_RUN = "yes: the intervals overlap", "no: the intervals do no
 def published() -> dict:
     """Read the content of `published.yaml`."""
     return read_yaml(FILE)
+
+
+@cache
+def recipe() -> Study:
+    """Read the study that trains as published."""
+    return load_study(RECIPE)
 
 
 def correct_count(percent: str, n: int) -> int:
@@ -81,16 +90,16 @@ def published_numbers() -> pd.DataFrame:
 def side_by_side(studies: Sequence[Results]) -> pd.DataFrame:
     """Find our config of the same network and setting for every published accuracy.
 
-    That is a config with the architecture, the hyper-parameters and the handling of rare classes of our parameter file
-    for the network; of several, the one that differs least besides. Configs with leaks are left out.
+    That is a config with the architecture, the hyper-parameters and the handling of rare classes of the network in
+    :data:`RECIPE`; of several, the one that differs least besides. Configs with leaks are left out.
 
     Returns
     -------
     DataFrame
         The columns of :func:`published_numbers`, and of our config: config, study, accuracy, low, high (0 to 1, 95 %
         interval), unit, majority_share (share of the largest class in our test split), dataset, synthetic, differs_in
-        (names of what else differs from the parameter file); empty or NaN if there is no such config. And reproduced:
-        yes or no, and why.
+        (names of what else differs from the recipe, but the split, which was random by clip); empty or NaN if there is
+        no such config. And reproduced: yes or no, and why.
     """
     # Regimes for rare classes are only comparable within one study.
     rare = next((study for study in studies if imbalance_configs(study)), None)
@@ -102,8 +111,8 @@ def side_by_side(studies: Sequence[Results]) -> pd.DataFrame:
     ]
     ours = []
     for kind, entries in published()["accuracies"].items():
-        ordered = sorted(configs, key=lambda one: one[0] is not rare) if kind == RARE else configs
-        ours += [_our_row(_same_network(entry, ordered)) for entry in entries]
+        first = [one for one in configs if kind == RARE and one[0] is rare]
+        ours += [_our_row(_same_network(entry, first) or _same_network(entry, configs)) for entry in entries]
     ours = pd.DataFrame(ours, columns=OURS)
     table = published_numbers().join(ours)
     has_caer = any(_is_caer(study.runs[0].record["dataset"]) for study in studies)
@@ -115,7 +124,7 @@ def _same_network(entry: Mapping, configs: list[tuple[Results, ConfigRuns, dict]
     wanted, not_stated = _wanted(entry), entry.get("not_stated", [])
     found = []
     for study, config, own in configs:
-        differing = differing_factors(_filled_in(wanted, own, not_stated), own)
+        differing = differing_factors(_filled_in(wanted, own, not_stated), own) - {SPLIT}
         hyper_parameters = {name.removeprefix("model.") for name in own if name.startswith("model.")}
         if not differing & {"architecture", IMBALANCE, *hyper_parameters}:
             found.append((len(differing), len(differing_factors(wanted, own)), study, config, differing))
@@ -124,9 +133,8 @@ def _same_network(entry: Mapping, configs: list[tuple[Results, ConfigRuns, dict]
 
 
 def _wanted(entry: Mapping) -> dict:
-    """Return the settings of our parameter file for a published network, trained as published."""
-    values = read_yaml(PARAMETERS / f"{entry['from']}.yaml") | published()["training"] | entry.get("with", {})
-    return settings_of(values)
+    """Return the settings of a published network, trained as published."""
+    return settings_of(config_values(recipe(), entry["config"], RECIPE))
 
 
 def _filled_in(wanted: dict, own: dict, not_stated: list[str]) -> dict:
@@ -171,7 +179,7 @@ def format_side_by_side(table: pd.DataFrame) -> pd.DataFrame:
         ours = {
             "our config": f"{row['config']} ({row['study']})",
             "our accuracy": _interval(row, "accuracy", "low", "high"),
-            "our config differs in": row["differs_in"],
+            "our config differs in": row["differs_in"] or "nothing",
             "largest class in our test split": f"{100 * row['majority_share']:.1f}",
             "our data": f"{row['dataset']}{unit}, {'synthetic' if row['synthetic'] else 'real'}",
         }
@@ -214,8 +222,8 @@ def what_was_wrong() -> list[tuple[str, str]]:
     table, printed = published_numbers(), published()
     highest = table.loc[table["name"] == printed["highest"]["of"]].iloc[0]
     # One network was printed twice, among the architectures and among the ablations.
-    files = [entry["from"] for group in printed["accuracies"].values() for entry in group]
-    twice = (pd.Series(files) == "architectures/deep_residual") & (table["kind"] != RARE)
+    configs = [entry["config"] for group in printed["accuracies"].values() for entry in group]
+    twice = (pd.Series(configs) == "deep_residual") & (table["kind"] != RARE)
     percent = 100 * table["published"]
     rare = percent[table["kind"] == RARE].to_list()  # the bug, the fix, focal loss
     confusion = np.array(printed["confusion"]["counts"])

@@ -35,7 +35,7 @@ Seeds = Annotated[list[int], Field(min_length=1), AfterValidator(_distinct)]
 
 
 class Config(BaseModel):
-    """One config of a study: `from` (a parameter file), `seeds` of its own, and parameters of a run."""
+    """One config of a study: `from` (a parameter file, or a study, for its base), `seeds`, and parameters of a run."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -170,21 +170,23 @@ def _dataset_fault(name: str) -> str:
 
 
 def _checked_configs(study: Study, where: str | Path) -> dict[str, dict]:
-    configs = {name: _config_values(study, name, Path(where)) for name in study.configs}
+    configs = {name: config_values(study, name, where) for name in study.configs}
     for name, values in configs.items():
         check_parameters(_with_fold(values, "?"), f"{where}: configs.{name}")
     return configs
 
 
-def _config_values(study: Study, name: str, where: Path) -> dict:
+def config_values(study: Study, name: str, where: str | Path) -> dict:
+    """Return the parameters of a config that differ from the defaults; `where` is the study's file."""
     own, source = study.configs[name].model_extra, study.configs[name].file
     if source is None:
         return study.base | own
-    candidates = [where.parent / source, PARAMETERS / source, PARAMETERS / f"{source}.yaml"]
+    candidates = [Path(where).parent / source, PARAMETERS / source, PARAMETERS / f"{source}.yaml"]
     found = next((path for path in candidates if path.is_file()), None)
     if found is None:
         raise UsageError(f"{where}: configs.{name}.from: wanted a parameter file, found none at {source}")
-    return study.base | read_yaml(found) | own
+    values = read_yaml(found)
+    return study.base | values.get("base", values) | own
 
 
 def _folds(table, values: dict) -> list[str]:

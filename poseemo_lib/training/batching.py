@@ -23,7 +23,8 @@ class PreparedClips:
     """Clips on the device, prepared and stacked along time: keypoints (S, M, K, 3), NaN where missing.
 
     `starts` and `lengths` (N,) are the first frame and the number of frames of each clip, `labels` (N,) the index of
-    its class, or -1 where its label is not one of the classes. For `positions` see `tensor_features.to_features`.
+    its class, or -1 where its label is not one of the classes. For `positions` and `motion_unit` see
+    `tensor_features.to_features`.
     """
 
     keypoints: Tensor
@@ -33,6 +34,7 @@ class PreparedClips:
     clip_ids: list[str]
     fps: float
     positions: str = "scene"
+    motion_unit: str = "second"
 
     def __len__(self) -> int:
         return len(self.clip_ids)
@@ -50,9 +52,8 @@ def prepare_clips(
     keypoints = torch.from_numpy(np.concatenate(arrays)).to(device)
     lengths, labels = torch.tensor([len(array) for array in arrays]), torch.tensor(labels)
     starts = lengths.cumsum(0) - lengths
-    return PreparedClips(
-        keypoints, starts.to(device), lengths.to(device), labels.to(device), clip_ids, how.fps, how.positions
-    )
+    stacked = keypoints, starts.to(device), lengths.to(device), labels.to(device)
+    return PreparedClips(*stacked, clip_ids, how.fps, how.positions, how.motion_unit)
 
 
 def evaluation_windows(lengths: Tensor, n_frames: int, crops: int) -> tuple[Tensor, Tensor]:
@@ -118,10 +119,10 @@ def features_at(data: PreparedClips, clip: Tensor, position: Tensor, draws: Draw
         where = (data.keypoints, data.starts[clip], data.lengths[clip], position)
         windows, mask = compiled_features.gather_windows(*(values.numpy() for values in where))
         compiled_features.augment_in_place(windows, draws)
-        features = compiled_features.derive_features(windows, data.fps, data.positions)
+        features = compiled_features.derive_features(windows, data.fps, data.positions, data.motion_unit)
         return torch.from_numpy(features), torch.from_numpy(mask)
     keypoints, mask = gather_windows(data, clip, position)
-    return to_features(augment_as(keypoints, draws), mask, data.fps, data.positions), mask
+    return to_features(augment_as(keypoints, draws), mask, data.fps, data.positions, data.motion_unit), mask
 
 
 def window_keypoints(data: PreparedClips, clip: Tensor, start: Tensor, n_frames: int) -> tuple[Tensor, Tensor]:

@@ -92,7 +92,7 @@ def fit(
     identity: str = "",
     report: Callable[[dict], None] | None = None,
 ) -> Progress:
-    """Train a model and keep the averaged weights of the epoch with the best validation macro-F1.
+    """Train a model and keep the averaged weights of the epoch with the best validation macro-F1, or of the last one.
 
     Parameters
     ----------
@@ -121,9 +121,9 @@ def fit(
         classification_losses,
         loss=settings.loss,
         label_smoothing=settings.label_smoothing,
-        class_weights=inverse_frequency_weights(labels, n_classes) if settings.class_weights == "inverse" else None,
+        class_weights=_class_weights(labels, settings.n_outputs or n_classes, settings.class_weights),
         focal_gamma=settings.focal_gamma,
-        log_prior=log_class_prior(labels, n_classes),
+        log_prior=log_class_prior(labels, settings.n_outputs or n_classes),
     )
     while progress.epoch < settings.epochs:
         if progress.best_epoch and 0 < settings.patience <= progress.epoch - progress.best_epoch:
@@ -134,7 +134,7 @@ def fit(
         progress.epoch += 1
         row = {"epoch": progress.epoch, **row, "seconds": time.perf_counter() - started}
         progress.history.append(row)
-        late_enough = progress.epoch > settings.choose_after * settings.epochs
+        late_enough = progress.epoch > settings.choose_after * settings.epochs or progress.epoch == settings.epochs
         if late_enough and row["val_macro_f1"] > progress.best_score:
             progress.best_score, progress.best_epoch = row["val_macro_f1"], progress.epoch
             progress.best_weights = {k: v.detach().cpu().clone() for k, v in average.state_dict().items()}
@@ -144,6 +144,12 @@ def fit(
             report(row)
     model.load_state_dict(progress.best_weights)
     return progress
+
+
+def _class_weights(labels: Tensor, n_outputs: int, choice: str | list[float]) -> Tensor | None:
+    if isinstance(choice, str):
+        return inverse_frequency_weights(labels, n_outputs) if choice == "inverse" else None
+    return torch.tensor(choice, device=labels.device)
 
 
 def _train_epoch(model, average, optimizer, data, train, epoch, loss_function, settings) -> dict[str, float]:

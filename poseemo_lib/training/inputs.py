@@ -79,11 +79,13 @@ def load_inputs(parameters: RunParameters) -> Inputs:
     LeakError
         The audit found a leak and the parameters do not allow one.
     UsageError
-        `score_by: source` and a recording with clips of several labels, or training clips of fewer than two classes.
+        `score_by: source` and a recording with clips of several labels, training clips of fewer than two classes, or
+        `n_outputs` or `class_weights` that do not fit the classes.
     """
     if parameters.threads:
         torch.set_num_threads(parameters.threads)
     dataset = Dataset(ensure_dataset(parameters.dataset))
+    _check_outputs(parameters, len(dataset.classes))
     everything = dataset.table()
     if parameters.score_by == "source":
         labels = everything.groupby("source_id")["label"].nunique()
@@ -118,3 +120,14 @@ def load_inputs(parameters: RunParameters) -> Inputs:
     hashed = split_hash(split)
     identity = run_identity(parameters.model_dump(), dataset.info.content_hash, hashed)
     return Inputs(dataset, table, leaks, data, identity, hashed)
+
+
+def _check_outputs(parameters: RunParameters, n_classes: int) -> None:
+    n_outputs, weights = parameters.n_outputs or n_classes, parameters.class_weights
+    if n_outputs < n_classes:
+        raise UsageError(
+            f"n_outputs: wanted at least one for each of the {n_classes} classes of {parameters.dataset}, or 0, got "
+            f"{n_outputs}"
+        )
+    if not isinstance(weights, str) and len(weights) != n_outputs:
+        raise UsageError(f"class_weights: wanted one for each of the {n_outputs} outputs, got {len(weights)}")

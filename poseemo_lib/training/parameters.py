@@ -4,7 +4,7 @@ The parameters cell of `notebooks/03_train.ipynb` holds the same names and defau
 states differences only.
 """
 
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, field_validator, model_validator
 
@@ -40,6 +40,9 @@ class RunParameters(BaseModel):
     positions: Literal["person", "scene"] = Field(
         "person", description="x, y from the person's shoulders, or in the scene; velocities are always in the scene"
     )
+    motion_unit: Literal["second", "frame"] = Field(
+        "second", description="of velocities and accelerations; frame: differences between frames"
+    )
     people: int = Field(2, ge=1, le=2, description="1 keeps the main person only")
     n_frames: int = Field(64, ge=4, le=4096, description="frames of a window")
     # augmentation of the training windows
@@ -53,12 +56,18 @@ class RunParameters(BaseModel):
     # model
     architecture: str = Field("deep_residual", description="a model (`poseemo models`) or a baseline")
     model: dict = Field({}, description="hyper-parameters of the model that differ from its defaults")
+    n_outputs: int = Field(
+        0, ge=0, le=1000, description="0: one a class; more: the rest is reserved, and dropped from predictions"
+    )
+    standardise: bool = Field(True, description="inputs to mean 0 and deviation 1, by the training split")
     motion: float = Field(1.0, ge=0, le=100, description="size of velocities and accelerations beside the positions' 1")
     # training
     seed: int = Field(0, ge=0, lt=2**32, description="weights, order and augmentation")
     epochs: Count = Field(60, description="at most")
     patience: int = Field(20, ge=0, description="epochs without a better validation macro-F1; 0: no early stop")
-    choose_after: float = Field(0.5, ge=0, lt=1, description="share of the epochs before which none is chosen")
+    choose_after: float = Field(
+        0.5, ge=0, le=1, description="share of the epochs before which none is chosen; 1: the last one is"
+    )
     batch_size: Count = Field(32, description="windows a step")
     lr: Positive = Field(5e-4, description="peak learning rate of AdamW")
     weight_decay: float = Field(1e-4, ge=0, description="of AdamW")
@@ -71,7 +80,9 @@ class RunParameters(BaseModel):
     clip_norm: Positive = Field(1.0, description="largest norm of the gradient")
     weight_average: float = Field(0.98, ge=0, lt=1, description="decay of the moving average of weights; 0: none")
     sampler: Literal["balanced", "uniform"] = Field("balanced", description="balanced: classes equally likely")
-    class_weights: Literal["none", "inverse"] = Field("none", description="inverse: loss weights by 1 / frequency")
+    class_weights: Literal["none", "inverse"] | list[Annotated[float, Field(ge=0)]] = Field(
+        "none", description="of the loss; inverse: by 1 / frequency; or a list, one for each output"
+    )
     allow_double_balancing: bool = Field(False, description="allow two corrections of the imbalance together")
     precision: Literal["float32", "bf16"] = Field("float32", description="bf16: autocast")
     # evaluation
@@ -89,8 +100,12 @@ class RunParameters(BaseModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> "RunParameters":
-        corrections = {"sampler": "balanced", "class_weights": "inverse", "loss": "logit_adjustment"}
-        used = [f"{name}: {value}" for name, value in corrections.items() if getattr(self, name) == value]
+        corrections = {
+            "sampler": self.sampler == "balanced",
+            "class_weights": weighs_classes(self.class_weights),
+            "loss": self.loss == "logit_adjustment",
+        }
+        used = [f"{name}: {getattr(self, name)}" for name, corrects in corrections.items() if corrects]
         if len(used) > 1 and not self.allow_double_balancing:
             raise ValueError(
                 f"{' with '.join(used)} corrects the imbalance {'twice' if len(used) == 2 else 'three times'} (the "
@@ -108,6 +123,13 @@ def _number(value):
         return float(value) if isinstance(value, str) else value
     except ValueError:
         return value
+
+
+def weighs_classes(class_weights: str | list[float]) -> bool:
+    """Tell whether `class_weights` make classes differ; a weight of 0 is that of a reserved output."""
+    if isinstance(class_weights, str):
+        return class_weights == "inverse"
+    return len({weight for weight in class_weights if weight}) > 1
 
 
 def settings_from(kind, parameters: RunParameters):
@@ -141,7 +163,7 @@ def _validate(kind: type[BaseModel], values: dict, where: str) -> BaseModel:
 
 
 def _fault(error: dict, known: dict) -> str:
-    key = ".".join(str(part) for part in error["loc"])
+    key = ".".join(map(str, error["loc"][:1]))  # the rest is the kind of value that was tried
     if error["type"] == "extra_forbidden":
         return f"{key}: unknown parameter; {nearest(key, known)}"
     message = error["msg"].removeprefix("Value error, ")
@@ -182,6 +204,11 @@ def _check_model(parameters: RunParameters, where: str) -> None:
 def describe_parameters() -> list[tuple[str, str, object, str]]:
     """List every parameter with its type, default and description."""
     return [
-        (name, " | ".join(get_args(field.annotation)) or field.annotation.__name__, field.default, field.description)
+        (name, _kind(field.annotation), field.default, field.description)
         for name, field in RunParameters.model_fields.items()
     ]
+
+
+def _kind(annotation) -> str:
+    parts = () if get_origin(annotation) is list else get_args(annotation)
+    return " | ".join(part if isinstance(part, str) else _kind(part) for part in parts) or annotation.__name__

@@ -16,6 +16,7 @@ import torch
 from poseemo_lib import __version__
 from poseemo_lib.clips import SPLITS
 from poseemo_lib.data.dataset.statistics import STATISTICS_FILE, dataset_statistics
+from poseemo_lib.features.layout import N_FEATURES
 from poseemo_lib.files import replacing, write_json, write_table, write_text
 from poseemo_lib.models import build_model
 from poseemo_lib.models.standardised import Standardised
@@ -161,8 +162,9 @@ def _model(parameters: RunParameters, folder: Path, inputs: Inputs, report) -> t
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     n_classes = len(inputs.classes)
     torch.manual_seed(parameters.seed)
-    network = build_model(parameters.architecture, n_classes=n_classes, **parameters.model)
-    model = Standardised(network, _training_features(inputs, parameters), parameters.motion)
+    network = build_model(parameters.architecture, parameters.n_outputs or n_classes, **parameters.model)
+    features = _training_features(inputs, parameters) if parameters.standardise else torch.zeros(1, 1, N_FEATURES)
+    model = Standardised(network, features, parameters.motion, n_classes)
     model.to(inputs.data.keypoints.device)
     progress = fit(
         model,

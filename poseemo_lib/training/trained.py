@@ -96,8 +96,9 @@ def load_model(run: Run, device: torch.device | str = "cpu") -> nn.Module:
         raise PoseemoError(f"{run.folder}: wanted the run of a network, got the baseline {parameters.architecture}")
     weights = read_or_explain(load_file, path)
     try:
-        network = build_model(parameters.architecture, n_classes=len(run.record["classes"]), **parameters.model)
-        model = Standardised(network, torch.zeros(1, 1, N_FEATURES), parameters.motion)
+        n_classes = len(run.record["classes"])
+        network = build_model(parameters.architecture, parameters.n_outputs or n_classes, **parameters.model)
+        model = Standardised(network, torch.zeros(1, 1, N_FEATURES), parameters.motion, n_classes)
         model.load_state_dict(weights)
     except (UsageError, RuntimeError) as error:
         fault = " ".join(str(error).split())[:200]
@@ -136,7 +137,7 @@ def test_windows(run: Run, dataset: Dataset, crops: int = 1) -> ClipWindows:
     ids = np.array(data.clip_ids)[clip.numpy()]
     about = split.loc[ids]
     return ClipWindows(
-        features=to_features(keypoints, mask, data.fps, data.positions),
+        features=to_features(keypoints, mask, data.fps, data.positions, data.motion_unit),
         mask=mask,
         keypoints=keypoints,
         clip_ids=ids,

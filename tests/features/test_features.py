@@ -53,6 +53,15 @@ def test_a_walker_has_one_velocity_and_no_acceleration():
     assert features[..., 5:].abs().max() < 1e-4
 
 
+def test_motions_a_frame_are_plain_differences():
+    """Of the published study: x[t] - x[t - 1], and the difference of two of these."""
+    t = torch.arange(6.0)
+    square = motion(torch.stack([t, t**2], 1))
+    features = view(to_features(square, everything(6), FPS, motion_unit="frame"))
+    assert torch.equal(features[0, 1:, 0, 0, 3:5], torch.stack([torch.ones(5), 2 * t[1:] - 1], 1))
+    assert torch.equal(features[0, 2:, 0, 0, 5:], torch.tensor([0.0, 2.0]).expand(4, 2))
+
+
 def test_a_falling_body_has_one_acceleration():
     t = torch.arange(8.0, dtype=torch.float64) / FPS
     fall = torch.stack([torch.zeros_like(t), 0.5 * 9.81 * t**2], 1).float()
@@ -101,11 +110,12 @@ def prepared(positions):
 
 
 DATA = {positions: prepared(positions) for positions in ("scene", "person")}
+UNITS = ("second", "frame")
 
 
 def by_tensors(data, clip, position, draws):
     keypoints, mask = gather_windows(data, clip, position)
-    return to_features(augment_as(keypoints, draws), mask, data.fps, data.positions), mask
+    return to_features(augment_as(keypoints, draws), mask, data.fps, data.positions, data.motion_unit), mask
 
 
 def windows(data, time_warp=0.1, **how):
@@ -119,16 +129,17 @@ def windows(data, time_warp=0.1, **how):
 @pytest.mark.parametrize("time_warp", [0.0, 0.1, 1.0])
 @pytest.mark.parametrize("how", [{}, *STEPS, EVERYTHING], ids=lambda how: "+".join(how) or "nothing")
 def test_both_paths_give_the_same_bits(how, time_warp):
-    data = DATA["scene"]
-    given = windows(data, time_warp, **how)
-    (features, mask), (wanted, same_mask) = features_at(data, *given), by_tensors(data, *given)
-    assert torch.equal(mask, same_mask) and torch.equal(features, wanted)
+    given = windows(DATA["scene"], time_warp, **how)
+    for data in (replace(DATA["scene"], motion_unit=unit) for unit in UNITS):
+        (features, mask), (wanted, same_mask) = features_at(data, *given), by_tensors(data, *given)
+        assert torch.equal(mask, same_mask) and torch.equal(features, wanted)
 
 
 @pytest.mark.parametrize("how", [{}, EVERYTHING], ids=["nothing", "everything"])
-def test_both_paths_give_the_same_positions_from_the_person(how):
+@pytest.mark.parametrize("unit", UNITS)
+def test_both_paths_give_the_same_positions_from_the_person(how, unit):
     """Where both shoulders are seen bit by bit; a mean of several joints to the rounding of its sum."""
-    data = DATA["person"]
+    data = replace(DATA["person"], motion_unit=unit)
     given = windows(data, **how)
     features, wanted = (way(data, *given)[0].unflatten(2, (2, 17, 7)) for way in (features_at, by_tensors))
     torch.testing.assert_close(features, wanted, rtol=0, atol=2e-6)

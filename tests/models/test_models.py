@@ -236,6 +236,18 @@ class TestStandardised:
         torch.testing.assert_close(values[:, 3:].square().mean(0).sqrt(), torch.ones(4), atol=1e-2, rtol=0)
         assert (values[:, 2] == 0.8).all() and out[~seen].abs().sum() == 0
 
+    def test_of_zeros_it_changes_nothing(self):
+        features, _ = self.seen_features()
+        assert torch.equal(self.make(torch.zeros(1, 1, 238)).standardise(features), features)
+
+    def test_reserved_outputs_are_left_out_but_in_training(self):
+        network = build_model("deep_residual", n_classes=8, hidden=16, blocks=1, dropout=0.0)
+        model, batched = Standardised(network, torch.zeros(1, 1, 238), n_classes=7), batch()
+        training, logits = model.train()(*batched), model.eval()(*batched)
+        assert training.shape == (4, 8) and torch.equal(logits, training[:, :7])
+        kept = training.softmax(1)[:, :7]
+        torch.testing.assert_close(logits.softmax(1), kept / kept.sum(1, keepdim=True))
+
     def test_a_joint_that_is_never_seen_does_no_harm(self):
         model = self.make(torch.zeros(4, 10, 238))
         assert torch.isfinite(model(torch.ones(2, 10, 238), torch.ones(2, 10, dtype=torch.bool))).all()

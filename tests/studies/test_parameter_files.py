@@ -13,7 +13,7 @@ from poseemo_lib.data.synthetic import write_synthetic_dataset
 from poseemo_lib.files import read_yaml
 from poseemo_lib.models import hyper_parameters
 from poseemo_lib.paths import NOTEBOOKS, PARAMETERS
-from poseemo_lib.studies.plan import load_study
+from poseemo_lib.studies.plan import config_values, load_study
 from poseemo_lib.training.inputs import load_inputs
 from poseemo_lib.training.parameters import RunParameters, check_parameters
 from poseemo_lib.training.run import train_run
@@ -90,11 +90,8 @@ class TestStudyFiles:
         study = load_study(path)
         assert study.name == path.stem
         assert study.dataset in recipe_names() or study.dataset in BROUGHT
-        for name, config in study.configs.items():
-            values = dict(study.base)
-            if config.file:
-                values |= read_yaml(PARAMETERS / f"{config.file}.yaml")
-            values |= config.model_extra
+        for name in study.configs:
+            values = config_values(study, name, path)
             fold = {"fold": "?"} if values.get("split") == "leave_one_group_out" else {}
             check_parameters(values | fold, f"{path.name}: {name}")
 

@@ -45,11 +45,17 @@ def test_leave_one_group_out_has_a_run_for_every_group(tiny, tmp_path):
 
 def test_a_config_takes_its_file_then_its_own_values(tiny, tmp_path):
     (tmp_path / "mine.yaml").write_text("architecture: bilstm\nlr: 1e-3\nepochs: 7\n")
-    configs = {"a": {"from": "mine.yaml", "epochs": 9}, "b": {"from": "architectures/bilstm"}}
+    write_study(tmp_path / "study.yaml", tiny, base={"lr": 0.01})
+    configs = {
+        "a": {"from": "mine.yaml", "epochs": 9},
+        "b": {"from": "architectures/bilstm"},
+        "c": {"from": "study.yaml", "epochs": 8},
+    }
     runs = plan(write_study(tmp_path / "s.yaml", tiny, configs=configs, base={}, seeds=[0]), tmp_path / "out")
     assert [(r.parameters.architecture, r.parameters.lr, r.parameters.epochs) for r in runs] == [
         ("bilstm", 1e-3, 9),
         ("bilstm", 5e-4, 60),
+        ("deep_residual", 0.01, 8),
     ]
 
 

@@ -92,6 +92,19 @@ def test_a_run_of_other_parameters_is_set_aside_not_overwritten(tiny, tmp_path):
     assert len(complete) == 1 and not others
 
 
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"n_outputs": 6}, "n_outputs: wanted at least one for each of the 7 classes of .*, or 0, got 6"),
+        ({"class_weights": [1, 1]}, "class_weights: wanted one for each of the 7 outputs, got 2"),
+        ({"class_weights": [1] * 7, "n_outputs": 8}, "class_weights: wanted one for each of the 8 outputs, got 7"),
+    ],
+)
+def test_outputs_and_their_weights_fit_the_classes(values, message, tiny):
+    with pytest.raises(UsageError, match=message):
+        load_inputs(parameters(tiny, **values))
+
+
 def test_a_leaky_split_is_refused_unless_told_and_then_said(tiny, tmp_path):
     with pytest.raises(LeakError, match="wanted a split without leaks, the random split has .*source.*allow_leak"):
         load_inputs(parameters(tiny, split="random"))

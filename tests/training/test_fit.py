@@ -102,6 +102,19 @@ def test_no_epoch_is_chosen_too_early():
     assert progress.best_epoch > 4 and progress.best_score == max(scores[4:])
 
 
+def test_the_last_epoch_can_be_kept():
+    _, progress = fit_small(settings(epochs=8, choose_after=1, patience=2))
+    assert progress.best_epoch == progress.epoch == 8
+
+
+def test_a_list_of_class_weights_is_that_of_torch():
+    """With weights of 1, 1, 0 nothing is learned of the third class; the sampler may stay balanced."""
+    model, _ = fit_small(settings(epochs=25, class_weights=[1, 1, 0], label_smoothing=0))
+    data = make_data()
+    predicted = predict(model.eval(), data, VAL, settings()).argmax(1)
+    assert (predicted[data.labels[VAL] < 2] == data.labels[VAL][data.labels[VAL] < 2]).all() and (predicted < 2).all()
+
+
 def test_a_loss_that_is_not_finite_names_the_clip_and_the_epoch():
     data = make_data()
     start, length = int(data.starts[7]), int(data.lengths[7])

@@ -46,6 +46,12 @@ def test_a_number_in_scientific_notation_is_a_number(tmp_path):
         ({"model": {"squeeze_excitation": 1}}, "model.squeeze_excitation: input should be a valid boolean, got 1"),
         ({"architecture": "majority", "model": {"hidden": 3}}, "a baseline has no hyper-parameters, got hidden"),
         ({"class_weights": "inverse"}, "corrects the imbalance twice"),
+        ({"class_weights": [1, 2, 1]}, r"sampler: balanced with class_weights: \[1.0, 2.0, 1.0\] corrects .* twice"),
+        (
+            {"class_weights": "inverted"},
+            "mine.yaml: class_weights: input should be 'none' or 'inverse', got 'inverted'",
+        ),
+        ({"class_weights": [1, -1]}, "class_weights: input should be greater than or equal to 0, got -1"),
         ({"split": "leave_one_group_out"}, "fold: wanted the test group's name"),
         ({"fold": "walk"}, "fold: wanted the test group's name"),
     ],
@@ -63,6 +69,7 @@ def test_double_balancing_needs_its_flag():
     both = check_parameters({"class_weights": "inverse", "allow_double_balancing": True})
     assert both.sampler == "balanced"
     assert check_parameters({"class_weights": "inverse", "sampler": "uniform"})
+    assert check_parameters({"class_weights": [1, 1, 0]}).sampler == "balanced"  # equal but for a reserved output
     assert "sampler: balanced with loss: logit_adjustment corrects" in fault(loss="logit_adjustment")
     three = fault(loss="logit_adjustment", class_weights="inverse")
     assert (
@@ -75,6 +82,8 @@ def test_every_parameter_is_described_and_every_baseline_named():
     assert tuple(BASELINES) == BASELINE_NAMES
     assert all(text for _, _, _, text in describe_parameters())
     assert len(describe_parameters()) == len(RunParameters.model_fields)
+    kinds = {name: kind for name, kind, _, _ in describe_parameters()}
+    assert (kinds["class_weights"], kinds["lr"]) == ("none | inverse | list", "float")
 
 
 @pytest.mark.parametrize(

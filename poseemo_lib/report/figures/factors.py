@@ -112,9 +112,9 @@ def _regimes(table: pd.DataFrame) -> pd.Series:
 def corrections(config) -> list[str]:
     """Name how a config corrects for rare classes."""
     values = factors.settings(config)
-    kinds = {"sampler": ("sampler", "balanced"), "weights": ("class_weights", "inverse"),
-             "logits": ("loss", "logit_adjustment")}  # fmt: skip
-    return [name for name, (parameter, value) in kinds.items() if values[parameter] == value]
+    kinds = {"sampler": values["sampler"] == "balanced", "weights": values["class_weights"] != "none",
+             "logits": values["loss"] == "logit_adjustment"}  # fmt: skip
+    return [name for name, corrects in kinds.items() if corrects]
 
 
 def _predicted(study: Results, largest: str) -> pd.DataFrame:

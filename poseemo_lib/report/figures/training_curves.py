@@ -107,6 +107,8 @@ def _title(curves: pd.DataFrame, config: ConfigRuns) -> str:
     over = f"the last one for {last} of {count(len(best), 'seed')}" if last else "never the last one"
     n_folds = len({run.fold for run in config.runs})
     where = f" (first of {n_folds} folds)" if n_folds > 1 else ""
+    if config.parameters["choose_after"] == 1:
+        return f"{name} keeps its last epoch, {ends.max()}{where}"
     return f"Validation chose {epochs} of {ends.max()} for {name}: {over}{where}"
 
 
