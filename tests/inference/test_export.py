@@ -63,7 +63,8 @@ def test_the_sidecar_says_what_it_is(exported, run):
 
 
 def test_another_architecture_that_takes_features(tiny, tmp_path):
-    folder = train(tiny, tmp_path / "run" / "seed-0", architecture="gru", model={"hidden": 8})
+    how = {"motion_unit": "frame", "standardise": False, "n_outputs": 8}
+    folder = train(tiny, tmp_path / "run" / "seed-0", architecture="gru", model={"hidden": 8}, **how)
     side = export_run(folder, tmp_path / "net.onnx", inputs="features")
     assert side.inputs == "features" and side.parity["largest_difference"] < 1e-5
 
