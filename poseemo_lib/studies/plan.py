@@ -203,9 +203,11 @@ def _with_fold(values: dict, fold: str) -> dict:
 
 def _identity(parameters: RunParameters, dataset: Dataset, table, splits: dict) -> str:
     from poseemo_lib.data.splits import split_hash
-    from poseemo_lib.training.inputs import split_table
+    from poseemo_lib.training.inputs import data_hash, split_table
 
     key = (parameters.split, parameters.split_seed, parameters.fold)
     if key not in splits:
         splits[key] = split_hash(split_table(table, parameters))
-    return run_identity(parameters.model_dump(), dataset.info.content_hash, splits[key])
+    if (labels := parameters.labels) not in splits:
+        splits[labels] = data_hash(dataset, parameters)
+    return run_identity(parameters.model_dump(), splits[labels], splits[key])

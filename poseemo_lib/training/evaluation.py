@@ -122,7 +122,9 @@ def scored_units(predictions: pd.DataFrame, split: str, classes: tuple[str, ...]
     return average_by_source(table, classes) if score_by == "source" else table
 
 
-def config_scores(predictions_by_seed: dict[int, pd.DataFrame], classes: tuple[str, ...]) -> ConfigScores:
+def config_scores(
+    predictions_by_seed: dict[int, pd.DataFrame], classes: tuple[str, ...], *, shared: bool = False
+) -> ConfigScores:
     """Score one config: mean and sd over seeds, and a 95 % interval of the mean over groups of clips.
 
     Each group is left out once, for all seeds at the same time. An average over classes is then over those that are
@@ -133,6 +135,8 @@ def config_scores(predictions_by_seed: dict[int, pd.DataFrame], classes: tuple[s
     predictions_by_seed : dict of DataFrame
         Seed -> predictions table of one split. Seeds may hold different clips, as with a split drawn per seed.
     classes : tuple of str
+    shared : bool
+        Count a clip for every class, by its probability, and not once for the most probable one.
 
     Returns
     -------
@@ -149,7 +153,7 @@ def config_scores(predictions_by_seed: dict[int, pd.DataFrame], classes: tuple[s
         check_predictions(table, classes, f"predictions of seed {number}")
     every = pd.concat([table[["clip_id", "group_id", "source_id"]] for table in tables])
     groups = find_groups(every)
-    sums = [np.stack(one) for one in zip(*(_sums(table, classes, groups) for table in tables), strict=True)]
+    sums = [np.stack(one) for one in zip(*(_sums(table, classes, groups, shared) for table in tables), strict=True)]
     observed, left = leave_out(_scores, *sums)
     confusion = sums[0].sum((0, 1)).reshape(len(classes), len(classes)) / len(tables)
     support, predicted, n_clips = confusion.sum(1), confusion.sum(0), confusion.sum()
@@ -178,14 +182,15 @@ def config_scores(predictions_by_seed: dict[int, pd.DataFrame], classes: tuple[s
     )
 
 
-def _sums(table: pd.DataFrame, classes: tuple[str, ...], groups: Groups) -> tuple[np.ndarray, ...]:
+def _sums(table: pd.DataFrame, classes: tuple[str, ...], groups: Groups, shared: bool) -> tuple[np.ndarray, ...]:
     """Sum what the scores need within groups: confusion, calibration gaps, top-k hits and log losses."""
     labels = pd.Index(classes).get_indexer(table["label"])
     probabilities = table[probability_columns(classes)].to_numpy(np.float64)
     bins, gaps = metrics.calibration_gaps(labels, probabilities)
     moments = groups.sums(table, metrics.moments(gaps), bins, metrics.ECE_BINS)
+    votes = probabilities if shared else np.eye(len(classes))[probabilities.argmax(1)]
     return (
-        groups.sums(table, 1.0, labels * len(classes) + probabilities.argmax(1), len(classes) ** 2),
+        groups.sums(table, votes, labels, len(classes)).reshape(len(moments), -1),
         moments.reshape(len(moments), -1),
         groups.sums(table, metrics.top_k_hits(labels, probabilities, 2)),
         groups.sums(table, metrics.log_losses(labels, probabilities)),

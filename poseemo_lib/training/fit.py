@@ -88,6 +88,7 @@ def fit(
     n_classes: int,
     settings: RunParameters,
     *,
+    targets: Tensor | None = None,
     checkpoint: Path | None = None,
     identity: str = "",
     report: Callable[[dict], None] | None = None,
@@ -100,6 +101,8 @@ def fit(
         On the device of `data`. At the end it holds the chosen weights.
     train, val : int tensor (N,)
         Indices of the training and validation clips.
+    targets : tensor (N, n_classes), optional
+        Shares of the classes that the loss of each clip of `data` is of, in place of its label.
     checkpoint : Path, optional
         Written after each epoch; where it exists and has the same `identity`, training continues from it.
     report : callable, optional
@@ -117,6 +120,7 @@ def fit(
     progress = _load_checkpoint(checkpoint, identity, state, data.keypoints.device) or Progress()
     progress.resumed_at = progress.epoch
     labels = data.labels[train]
+    targets = data.labels if targets is None else targets
     losses = partial(
         classification_losses,
         loss=settings.loss,
@@ -129,7 +133,7 @@ def fit(
         if progress.best_epoch and 0 < settings.patience <= progress.epoch - progress.best_epoch:
             break
         started = time.perf_counter()
-        row = _train_epoch(model, average, optimizer, data, train, progress.epoch, losses, settings)
+        row = _train_epoch(model, average, optimizer, data, targets, train, progress.epoch, losses, settings)
         row |= validate(average, data, val, n_classes, settings)
         progress.epoch += 1
         row = {"epoch": progress.epoch, **row, "seconds": time.perf_counter() - started}
@@ -152,7 +156,7 @@ def _class_weights(labels: Tensor, n_outputs: int, choice: str | list[float]) ->
     return torch.tensor(choice, device=labels.device)
 
 
-def _train_epoch(model, average, optimizer, data, train, epoch, loss_function, settings) -> dict[str, float]:
+def _train_epoch(model, average, optimizer, data, targets, train, epoch, loss_function, settings) -> dict[str, float]:
     device = data.keypoints.device
     torch.manual_seed(epoch_seed(settings.seed, epoch, 0))  # dropout
     order_generator = torch.Generator().manual_seed(epoch_seed(settings.seed, epoch, 1))
@@ -168,7 +172,7 @@ def _train_epoch(model, average, optimizer, data, train, epoch, loss_function, s
         features, mask = training_batch(data, clip, settings.n_frames, augmentation, generator)
         with torch.autocast(device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
             logits = model(features, mask)
-        losses = loss_function(logits.float(), data.labels[clip])
+        losses = loss_function(logits.float(), targets[clip])
         optimizer.zero_grad(set_to_none=True)
         losses.mean().backward()
         nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm)

@@ -1,5 +1,6 @@
 """What a run works on: the dataset, its split, the audit of it, and the clips on the device."""
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 
 from poseemo_lib.data.dataset import Dataset
 from poseemo_lib.data.dataset.notes import noted
+from poseemo_lib.data.dataset.ratings import RATINGS_FILE, rating_counts, read_ratings
 from poseemo_lib.data.recipes import ensure_dataset
 from poseemo_lib.data.splits import make_split, split_hash
 from poseemo_lib.errors import LeakError, UsageError
@@ -23,6 +25,7 @@ class Inputs:
 
     `table` has the metadata of the clips in use, in the order of `data`, and their splits in the column `part`.
     `leaks` counts the leaks of each kind; it is empty for a clean split. For `identity` see `run_folder.run_identity`.
+    `targets` are the :func:`soft_targets`, or None with hard labels.
     """
 
     dataset: Dataset
@@ -31,6 +34,7 @@ class Inputs:
     data: PreparedClips
     identity: str
     split_hash: str
+    targets: torch.Tensor | None = None
 
     def index(self, split: str) -> torch.Tensor:
         """Positions of the clips of `train`, `val` or `test` in `data`."""
@@ -71,6 +75,25 @@ def audit_split(dataset: Dataset, split: pd.Series) -> dict[str, int]:
     return noted(dataset, "audit", split_hash(split), count)
 
 
+def data_hash(dataset: Dataset, parameters: RunParameters) -> str:
+    """Hash what a run reads of a dataset: the clips and, with soft labels, the ratings; a UsageError without them."""
+    if parameters.labels == "hard":
+        return dataset.info.content_hash
+    if (ratings := read_ratings(dataset)) is None or ratings.empty:
+        raise UsageError(
+            f"{dataset.root}: labels: soft wants people's ratings in {RATINGS_FILE}, found none; use labels: hard"
+        )
+    return dataset.info.content_hash + hashlib.sha256(ratings.to_csv(index=False).encode()).hexdigest()
+
+
+def soft_targets(ratings: pd.DataFrame, table: pd.DataFrame, classes: tuple[str, ...]) -> np.ndarray:
+    """Share of each class among a clip's ratings, or 1 for the label of a clip without: (N, n_classes), float32."""
+    counts = rating_counts(ratings, classes)
+    shares = counts.div(counts.sum(axis=1), axis=0).reindex(table[counts.index.name]).to_numpy()
+    own = np.eye(len(classes))[pd.Index(classes).get_indexer(table["label"])]
+    return np.where(np.isnan(shares), own, shares).astype(np.float32)
+
+
 def load_inputs(parameters: RunParameters) -> Inputs:
     """Open the dataset, split and audit it, and bring the clips to the device.
 
@@ -79,13 +102,14 @@ def load_inputs(parameters: RunParameters) -> Inputs:
     LeakError
         The audit found a leak and the parameters do not allow one.
     UsageError
-        `score_by: source` and a recording with clips of several labels, training clips of fewer than two classes, or
-        `n_outputs` or `class_weights` that do not fit the classes.
+        `score_by: source` and a recording with clips of several labels, training clips of fewer than two classes,
+        `n_outputs` or `class_weights` that do not fit the classes, or `labels: soft` without ratings.
     """
     if parameters.threads:
         torch.set_num_threads(parameters.threads)
     dataset = Dataset(ensure_dataset(parameters.dataset))
     _check_outputs(parameters, len(dataset.classes))
+    hashed_data = data_hash(dataset, parameters)
     everything = dataset.table()
     if parameters.score_by == "source":
         labels = everything.groupby("source_id")["label"].nunique()
@@ -118,8 +142,13 @@ def load_inputs(parameters: RunParameters) -> Inputs:
             f"{', '.join(map(str, labels)) or 'none'} in the training split ({parameters.split})"
         )
     hashed = split_hash(split)
-    identity = run_identity(parameters.model_dump(), dataset.info.content_hash, hashed)
-    return Inputs(dataset, table, leaks, data, identity, hashed)
+    identity = run_identity(parameters.model_dump(), hashed_data, hashed)
+    targets = None
+    if parameters.labels == "soft":
+        shares = soft_targets(read_ratings(dataset), table, dataset.classes)
+        spare = max(parameters.n_outputs - len(dataset.classes), 0)
+        targets = torch.from_numpy(np.pad(shares, [(0, 0), (0, spare)])).to(data.keypoints.device)
+    return Inputs(dataset, table, leaks, data, identity, hashed, targets)
 
 
 def _check_outputs(parameters: RunParameters, n_classes: int) -> None:

@@ -15,15 +15,15 @@ def classification_losses(
     focal_gamma: float = 2.0,
     log_prior: Tensor | None = None,
 ) -> Tensor:
-    """Compute the loss (B,) of every clip from logits (B, n_classes) and labels (B,).
+    """Compute the loss (B,) of every clip from logits (B, n_classes) and labels (B,) or shares (B, n_classes).
 
     Parameters
     ----------
     loss : {"cross_entropy", "focal", "logit_adjustment"}
         `focal`: cross-entropy times (1 - p)^gamma, p the probability of the true class (Lin et al. 2017, "Focal loss
-        for dense object detection", eq. 4). `logit_adjustment`: cross-entropy of logits + log prior, so that the plain
-        logits estimate the classes as if they were equally frequent (Menon et al. 2021, "Long-tail learning via logit
-        adjustment", eq. 10, tau = 1).
+        for dense object detection", eq. 4), so it takes no shares. `logit_adjustment`: cross-entropy of logits + log
+        prior, so that the plain logits estimate the classes as if they were equally frequent (Menon et al. 2021,
+        "Long-tail learning via logit adjustment", eq. 10, tau = 1).
     log_prior : tensor (n_classes,), optional
         For `logit_adjustment`: see :func:`log_class_prior`.
     """

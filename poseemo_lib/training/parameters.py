@@ -75,6 +75,9 @@ class RunParameters(BaseModel):
     loss: Literal["cross_entropy", "focal", "logit_adjustment"] = Field(
         "cross_entropy", description="focal: less weight on easy clips; logit_adjustment: by class frequency"
     )
+    labels: Literal["hard", "soft"] = Field(
+        "hard", description="soft: train rated clips on the shares of their ratings (ratings.csv)"
+    )
     focal_gamma: float = Field(2.0, ge=0, le=10, description="exponent of the focal loss")
     label_smoothing: float = Field(0.1, ge=0, lt=1, description="of the cross-entropy")
     clip_norm: Positive = Field(1.0, description="largest norm of the gradient")
@@ -113,6 +116,10 @@ class RunParameters(BaseModel):
             )
         if (self.split == "leave_one_group_out") != bool(self.fold):
             raise ValueError("fold: wanted the test group's name with split: leave_one_group_out, and none otherwise")
+        if self.labels == "soft" and (is_baseline(self.architecture) or self.loss == "focal"):
+            raise ValueError(
+                "labels: wanted hard with a baseline or the focal loss, which need one label a clip, got soft"
+            )
         if self.smoothing and self.smoothing % 2 == 0:
             raise ValueError(f"smoothing: wanted an odd number of frames, got {self.smoothing}")
         return self

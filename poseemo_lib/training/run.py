@@ -173,6 +173,7 @@ def _model(parameters: RunParameters, folder: Path, inputs: Inputs, report) -> t
         inputs.index("val"),
         n_classes,
         parameters,
+        targets=inputs.targets,
         checkpoint=folder / "checkpoint.pt",
         identity=inputs.identity,
         report=report,

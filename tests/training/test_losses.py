@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional
@@ -14,6 +15,19 @@ def test_cross_entropy_is_torchs():
     torch.testing.assert_close(
         classification_losses(LOGITS, LABELS, label_smoothing=0.1, class_weights=weights), wanted
     )
+
+
+def test_shares_of_ratings_are_smoothed_and_weighted_like_labels():
+    shares = functional.one_hot(LABELS, 4).float()
+    shares[0], shares[1] = torch.tensor([0.25, 0.5, 0.0, 0.25]), torch.tensor([0.0, 1 / 3, 2 / 3, 0.0])
+    got = classification_losses(LOGITS, shares, label_smoothing=0.1)
+    p = (LOGITS.double().exp() / LOGITS.double().exp().sum(1, keepdim=True)).log().numpy()
+    by_hand = [-sum((0.9 * shares[i, c].item() + 0.1 / 4) * p[i, c] for c in range(4)) for i in range(2)]
+    np.testing.assert_allclose(got[:2], by_hand, rtol=1e-5)
+    weights = torch.tensor([1.0, 2.0, 0.5, 3.0])
+    for more in ({"class_weights": weights}, {"loss": "logit_adjustment", "log_prior": weights.log()}):
+        hard = classification_losses(LOGITS, LABELS, label_smoothing=0.1, **more)
+        torch.testing.assert_close(classification_losses(LOGITS, shares, label_smoothing=0.1, **more)[2:], hard[2:])
 
 
 def test_focal_is_the_papers_formula():

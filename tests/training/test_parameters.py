@@ -53,6 +53,8 @@ def test_a_number_in_scientific_notation_is_a_number(tmp_path):
         ),
         ({"class_weights": [1, -1]}, "class_weights: input should be greater than or equal to 0, got -1"),
         ({"split": "leave_one_group_out"}, "fold: wanted the test group's name"),
+        ({"labels": "soft", "architecture": "majority"}, "labels: wanted hard with a baseline .* got soft"),
+        ({"labels": "soft", "loss": "focal"}, "labels: wanted hard with a baseline or the focal loss"),
         ({"fold": "walk"}, "fold: wanted the test group's name"),
     ],
 )
