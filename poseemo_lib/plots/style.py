@@ -31,7 +31,7 @@ STYLE = {
     "figure.dpi": 110,
 }
 BLUE, ORANGE = PEOPLE_COLOURS
-BLACK, GREY, DARK = "#000000", "#777777", "#444444"
+BLACK, GREY, DARK, GREEN = "#000000", "#777777", "#444444", "#006B4E"
 # Hatch and marker of each emotion, and of any other class by its place among such classes.
 _EMOTION_LOOKS = dict(
     zip(EMOTION_COLOURS, zip(("//", "..", "xx", "\\\\", "", "--", "||"), "^svoDP*", strict=True), strict=True)

@@ -72,6 +72,7 @@ def dataset_card(data: ReportData) -> str:
         best=best,
         synthetic=data.results.synthetic,
         info=dataset.info if dataset else None,
+        observers=data.observers,
         clips=clips,
         classes=dataset.classes if dataset else best.classes,
         **(_content(dataset, clips) if dataset else {}),

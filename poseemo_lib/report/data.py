@@ -14,6 +14,7 @@ import pandas as pd
 from poseemo_lib.analysis import factors
 from poseemo_lib.analysis.configs import ConfigRuns
 from poseemo_lib.analysis.ensembles import with_ensemble
+from poseemo_lib.analysis.observers import Observers, observers_of
 from poseemo_lib.analysis.results import Results, load_results
 from poseemo_lib.data.dataset import Dataset
 from poseemo_lib.data.recipes import find_dataset
@@ -111,6 +112,17 @@ class ReportData:
     def dataset(self) -> Dataset | None:
         """The dataset of the best config; None if it is not found."""
         return find_dataset(self.best.runs[0].record)
+
+    @cached_property
+    def observers(self) -> Observers | None:
+        """The people who rated test clips of the best config; None without ratings."""
+        return observers_of(self.best, self.dataset)
+
+    @property
+    def score_table(self) -> pd.DataFrame:
+        """Scores of all configs and, where there are ratings, of people: see `Results.score_table`."""
+        people = self.observers and self.observers.score_table()
+        return pd.concat([self.results.score_table(), people], ignore_index=True)
 
     @cached_property
     def speed(self) -> pd.DataFrame:

@@ -88,6 +88,8 @@ def findings(data: ReportData) -> str:
     return render(
         "findings",
         results=results,
+        best=data.best,
+        observers=data.observers,
         alone=[one.name for one in results.configs if one.name not in {*pairs["a"], *pairs["b"]} and not one.is_blind],
         by_split=[_of_split(results, own) for number, own in tests.groupby("clips") if number >= 0],
         split_pairs=split_pairs,

@@ -5,16 +5,19 @@ import warnings
 import pytest
 import yaml
 from conftest import SMALL
+from made_ratings import rated_copy
 from papermill import inspect_notebook
 from papermill.cli import papermill as command
 
+from poseemo_lib.data.dataset import Dataset
 from poseemo_lib.data.recipes import recipe_names
+from poseemo_lib.data.splits import fold_names
 from poseemo_lib.data.synthetic import write_synthetic_dataset
 from poseemo_lib.files import read_yaml
 from poseemo_lib.models import hyper_parameters
 from poseemo_lib.paths import NOTEBOOKS, PARAMETERS
-from poseemo_lib.studies.plan import config_values, load_study
-from poseemo_lib.training.inputs import load_inputs
+from poseemo_lib.studies.plan import config_values, load_study, plan_runs
+from poseemo_lib.training.inputs import load_inputs, split_table
 from poseemo_lib.training.parameters import RunParameters, check_parameters
 from poseemo_lib.training.run import train_run
 from poseemo_lib.training.run_folder import read_record
@@ -110,3 +113,17 @@ def test_every_architecture_file_is_in_the_architecture_study():
     assert {f"architectures/{path.stem}" for path in PARAMETERS.glob("architectures/*.yaml")} == {
         config.file for config in configs if config.file
     }
+
+
+def test_people_are_held_out_one_at_a_time_and_are_in_one_split_each(tiny, tmp_path):
+    data = rated_copy(tiny, tmp_path / "rated")
+    path, table = PARAMETERS / "studies" / "people.yaml", Dataset(data).table()
+    study = load_study(path)
+    assert study.dataset == "hanyang" and len(study.seeds) == 5
+    study.configs = {name: study.configs[name] for name in ("majority", "deep_residual_soft")}
+    runs = plan_runs(study.model_copy(update={"dataset": str(data), "seeds": [0]}), path, tmp_path / "out")
+    assert sorted(run.parameters.fold for run in runs) == sorted([*fold_names(table)] * 2)
+    for run in runs[: len(runs) // 2]:
+        splits = table["group_id"].groupby(split_table(table, run.parameters).to_numpy()).unique()
+        assert list(splits["test"]) == [run.parameters.fold]
+        assert not set(splits["train"]) & set(splits["val"]) and run.parameters.fold not in splits["train"]

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from poseemo_lib.analysis.configs import ConfigRuns
+from poseemo_lib.analysis.observers import Observers
 from poseemo_lib.analysis.ranking import pareto_front
 from poseemo_lib.analysis.results import SHOWN_METRICS, Results
 from poseemo_lib.analysis.statistics import ALPHA, MIN_GROUPS, adjusted, compare_configs, compare_with_guess
@@ -29,7 +30,8 @@ def draw(data: ReportData) -> Drawn:
     """
     main, not_run = data.main, data.results.not_run
     scores, seeds, sizes = _with_not_run(main.score_table(), not_run), main.seed_scores(), main.size_table()
-    text = describe(main.score_table(), sizes) + (f". Not run: {', '.join(not_run)}" if not_run else "")
+    people = drawn.observers_text(data.observers, "macro_f1")
+    text = describe(main.score_table(), sizes, people) + (f". Not run: {', '.join(not_run)}" if not_run else "")
     apart = _apart(data)
     tables = {"scores": scores, "seeds": seeds, "sizes": sizes}
     return Drawn(_figure(**tables, data=data, apart=apart), f"{text}. {apart}".removesuffix(" "), tables)
@@ -52,18 +54,18 @@ def _figure(scores, seeds, sizes, data: ReportData, apart: str):
     fig, axes = plt.subplot_mosaic(places, height_ratios=heights, figsize=size, layout="constrained")
     ranks = main.ranks(data.tests)
     letters = dict(zip(ranks["config"], ranks["letters"].str.replace(" ", ""), strict=True))
-    draw_scores(axes, scores, seeds, letters, data.best.name)
+    draw_scores(axes, scores, seeds, letters, data.best.name, data.observers)
     lost = draw_sizes(axes["sizes"], sizes) if len(networks) else []
     n_seeds = scores.loc[scores["n_seeds"] > 0, "n_seeds"]
-    note = [drawn.note_text("comparison", letters=letters, lost=lost), apart]
+    note = [drawn.note_text("comparison", letters=letters, lost=lost, observers=data.observers), apart]
     drawn.finish_study(fig, main, n_seeds, title=_title(data), note=note)
     if len(networks):
         _name_networks(axes["sizes"], sizes)
     return fig
 
 
-def draw_scores(axes, scores, seeds, letters: dict[str, str], selected: str) -> None:
-    """Draw a panel of bars for each metric, the highest macro-F1 first, with single seeds, chance and the baselines."""
+def draw_scores(axes, scores, seeds, letters: dict[str, str], selected: str, observers: Observers | None) -> None:
+    """Draw bars for each metric, the highest macro-F1 first, with single seeds, chance, baselines and people."""
     ranked = scores[scores["metric"] == "macro_f1"].sort_values("mean", ascending=False, kind="stable")
     order = ranked["config"]
     names = drawn.names_with_seeds(order, ranked["n_seeds"])
@@ -73,10 +75,12 @@ def draw_scores(axes, scores, seeds, letters: dict[str, str], selected: str) -> 
         is_baseline = rows["is_baseline"].astype(bool)
         lines = marks.baseline_lines(rows[is_baseline])
         lines += [(share, "chance", style.BLACK, ":") for share in rows["chance"].dropna().unique()]
+        people = observers.scores if observers else {}
+        lines += [(own.score(metric)["mean"], name, *drawn.PEOPLE[name]) for name, own in people.items()]
         colours = [style.GREY if one else style.BLUE for one in is_baseline]
         own = seeds[seeds["metric"] == metric].set_index("config")["value"]
         marks.draw_bars(axes[metric], rows, names, colours=colours, bold=order == selected, lines=lines, seeds=own,
-                        title=f"{title}, %", levels=3)  # fmt: skip
+                        title=f"{title}, %", levels=3 + len(people))  # fmt: skip
         axes[metric].tick_params(labelleft=metric == "macro_f1")
 
 
@@ -137,10 +141,10 @@ def _title(data: ReportData) -> str:
     return f"{text}; {found or 'none'} of {len(tests)} pairs of networks differ significantly"
 
 
-def describe(scores: pd.DataFrame, sizes: pd.DataFrame) -> str:
-    """Word both parts of the figure: macro-F1 of every config, the networks on the Pareto front, and the rest."""
+def describe(scores: pd.DataFrame, sizes: pd.DataFrame, people: str = "") -> str:
+    """Word both parts of the figure: macro-F1 of configs and people, the networks on the Pareto front, and the rest."""
     rows = scores[scores["metric"] == "macro_f1"].sort_values("mean", ascending=False)
-    each = "; ".join(f"{row['config']} {interval_text(row)}" for _, row in rows.iterrows())
+    each = "; ".join(f"{row['config']} {interval_text(row)}" for _, row in rows.iterrows()) + people
     networks, front = known_sizes(sizes)
     named = "; ".join(f"{row['config']}, {row['n_parameters']:,.0f} parameters" for _, row in front.iterrows())
     others = [name for name in networks["config"] if name not in set(front["config"])]

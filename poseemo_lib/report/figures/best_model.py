@@ -12,7 +12,15 @@ from poseemo_lib.plots import marks, style
 from poseemo_lib.plots.confusion import draw_confusion
 from poseemo_lib.report.alt_texts import describe_confusion
 from poseemo_lib.report.data import ReportData
-from poseemo_lib.report.figures.drawn import Drawn, confusion_table, interval_text, sample_of
+from poseemo_lib.report.figures.drawn import (
+    PEOPLE,
+    Drawn,
+    confusion_table,
+    interval_text,
+    note_text,
+    observers_text,
+    sample_of,
+)
 from poseemo_lib.text import count, percent
 
 SHOWN = {"accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "macro_f1": "macro-F1"}
@@ -24,7 +32,8 @@ MOST_PAIRS = 8
 def draw(data: ReportData) -> Drawn:
     """Draw confusions, scores of each class, predicted beside true shares, frequent errors and key facts.
 
-    Data: confusion (counts, summed over seeds), per_class, shares (true and predicted), pairs, facts (numbers).
+    Data: confusion (counts, summed over seeds), per_class, shares (true and predicted), pairs, facts (numbers), and
+    observers (recall of people), where there are ratings.
     """
     config = data.best
     scores, classes = config.scores, config.classes
@@ -35,7 +44,10 @@ def draw(data: ReportData) -> Drawn:
         "pairs": confusion_pairs(scores.confusion, classes),
         "facts": facts_of(data),
     }
+    if data.observers:
+        tables["observers"] = data.observers.recall.reset_index()
     each = ", ".join(f"{name} {interval_text(scores.score(metric))}" for metric, name in SHOWN.items())
+    each += observers_text(data.observers, "accuracy")
     sizes = f"{count(scores.n_clips, config.unit)}, {count(len(config.seeds), 'seed')}"
     text = f"The selected model, {config.name} ({sizes}): {each}. {describe_confusion(scores.confusion, classes)}."
     return Drawn(_figure(config, tables, data), text, tables)
@@ -85,6 +97,8 @@ def _figure(config: ConfigRuns, tables: dict, data: ReportData):
             colour, _, marker = style.emotion_mark(name, classes)
             row = per_class.loc[(metric, name)]
             marks.draw_point(ax, i, row, colour=colour, marker=marker, markersize=8, width=2.4)
+        if metric == "recall" and data.observers:
+            _draw_observers(ax, data.observers.recall.loc[list(classes)])
         marks.write_values(ax, [f"{value:.0f}" for value in 100 * per_class["mean"][metric].reindex(classes)])
         marks.name_rows(ax, names if ax is scores[0] else [""] * len(names))
         ax.set(xlim=(-4, 110), xticks=(0, 50, 100), title=f"{title}, %")
@@ -92,6 +106,8 @@ def _figure(config: ConfigRuns, tables: dict, data: ReportData):
     _draw_shares(predicted, tables["shares"], classes)
     draw_pairs(errors, tables["pairs"].head(MOST_PAIRS), int(tables["pairs"]["count"].sum()))
     note = [sample_of(config, "Coloured lines and [ ]"), f"Counts: {confusion.sum():,} predictions of all seeds."]
+    if data.observers:
+        note.append(note_text("people", observers=data.observers))
     style.finish(
         fig, title=_title(config), note=note,
         synthetic=data.results.synthetic, leaky=bool(config.leaks),
@@ -109,6 +125,15 @@ def _write_facts(ax, facts: pd.DataFrame) -> None:
         cell.set_text_props(ha="right" if column else "left", weight="bold" if column else "normal")
     table.auto_set_font_size(False)
     table.set_fontsize(9)
+
+
+def _draw_observers(ax, recall: pd.DataFrame) -> None:
+    """Draw the recall of people as a short line for each class, and name the lines below."""
+    for name, shares in recall.items():
+        colour, dashes = PEOPLE[name]
+        ax.vlines(100 * shares, np.arange(len(shares)) - 0.4, np.arange(len(shares)) + 0.4, color=colour,
+                  linestyle=dashes, linewidth=1.4, label=name)  # fmt: skip
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.08), fontsize=8)
 
 
 def _draw_shares(ax, shares: pd.DataFrame, classes) -> None:

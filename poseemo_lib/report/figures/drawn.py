@@ -8,10 +8,14 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from poseemo_lib.analysis.configs import ConfigRuns
+from poseemo_lib.analysis.observers import MAJORITY, ONE, Observers
 from poseemo_lib.analysis.results import Results
 from poseemo_lib.plots import style
 from poseemo_lib.report.templates import render
 from poseemo_lib.text import count, with_interval
+
+# How the lines of people look.
+PEOPLE = {ONE: (style.GREEN, "-"), MAJORITY: (style.GREEN, "--")}
 
 
 class Drawn(NamedTuple):
@@ -46,6 +50,12 @@ def names_with_seeds(names: Sequence[str], n_seeds: pd.Series) -> list[str]:
     usual = n_seeds[n_seeds > 0].mode().max()
     few = ["" if n in (0, usual) else f", {count(int(n), 'seed')}" for n in n_seeds]
     return [style.name_text(name, 44) + text for name, text in zip(names, few, strict=True)]
+
+
+def observers_text(observers: Observers | None, metric: str) -> str:
+    """Write the scores of people behind those of the configs; empty without ratings."""
+    found = observers.scores if observers else {}
+    return "".join(f"; {name} {interval_text(scores.score(metric))}" for name, scores in found.items())
 
 
 def note_text(figure: str, /, **numbers) -> str:
