@@ -21,6 +21,10 @@ from poseemo_lib.data.labelling import Entry, match_found
 from poseemo_lib.errors import PoseemoError, UsageError
 from poseemo_lib.files import download, read_yaml
 from poseemo_lib.paths import PARAMETERS
+from poseemo_lib.report.data import load_report_data
+from poseemo_lib.report.findings import findings
+from poseemo_lib.studies.plan import load_study, plan_runs
+from poseemo_lib.training.run import train_run
 
 SHARED = Path(__file__).parents[3] / "shared"
 BANDAI = SHARED / "data" / "bandai-namco"
@@ -325,6 +329,32 @@ def test_hanyang_is_fetched_with_its_ratings_and_without_its_copies(room, server
     downloads = room / "disk" / "downloads" / "hanyang"
     assert {path.name for path in downloads.iterdir()} == set(recipe["fetch"]["files"])
     assert not (room / "disk" / "hanyang").exists()
+
+
+def test_the_study_people_runs_on_it_to_a_report_with_people(room, server):
+    rng = np.random.default_rng(0)
+    motions = {f"{person}_1_1_{emotion}": motion_csv(rng) for person in range(1, 7) for emotion in range(1, 8)}
+    archive = zipped({f"Emotional Body Motion Data/{name}.csv": content for name, content in motions.items()})
+    rows = [(name, int(name[-1]), int(name[-1]), rng.integers(1, 8), 0.5) for name in motions]
+    sheet = workbook(room / "r.xlsx", rows).read_bytes()
+    publish(room, server, "hanyang", [archive, sheet], n_members=len(motions), leave_out={})
+    recipes.fetch_dataset("hanyang", str)
+    path = PARAMETERS / "studies" / "people.yaml"
+    study = load_study(path)
+    study.base |= {"epochs": 1, "n_frames": 8, "eval_crops": 1, "threads": 1}
+    study.seeds, study.configs = [0], {name: study.configs[name] for name in ("majority", "deep_residual_soft")}
+    runs = plan_runs(study, path, room / "runs")
+    assert {run.parameters.fold for run in runs} == set("123456") and len(runs) == 12
+    for run in runs:
+        train_run(run.parameters.model_copy(update={"dataset": run.dataset}), run.folder, config=run.config)
+    data = load_report_data(room / "runs")
+    right = np.mean([truth == rating for _, truth, _, rating, _ in rows])
+    one = data.observers.scores["one observer"].score("accuracy")["mean"]
+    assert one == pytest.approx((1 + right) / 2) and data.observers.n_tested == data.observers.n_rated == len(motions)
+    assert "People rated 42 of 42 test recordings (2 observers, 84 ratings)" in findings(data)
+    assert list(data.score_table["config"].unique()) == [
+        "majority", "deep_residual_soft", "one observer", "majority of observers"
+    ]  # fmt: skip
 
 
 def no_route(self):
