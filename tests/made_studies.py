@@ -8,7 +8,9 @@ import pandas as pd
 
 from poseemo_lib.clips import EMOTIONS
 from poseemo_lib.models import build_model
-from poseemo_lib.training.parameters import check_parameters, is_baseline
+from poseemo_lib.training.calibration import calibration_of, prior_factors
+from poseemo_lib.training.evaluation import scored_units
+from poseemo_lib.training.parameters import RunParameters, check_parameters, is_baseline
 from poseemo_lib.training.run import score_run
 
 SHARES = (0.12, 0.08, 0.06, 0.18, 0.34, 0.11, 0.11)
@@ -40,6 +42,9 @@ def _write(folder, config, parameters, skill, n_groups, per_group, leaks):
     predictions = _predict(held_out, config, parameters, skill)
     predictions.to_parquet(folder / "predictions.parquet")
     scores = score_run(predictions, EMOTIONS, parameters["score_by"])
+    priors = prior_factors(RunParameters(**parameters), split.query("part == 'train'"), EMOTIONS)
+    validation = scored_units(predictions, "val", EMOTIONS, parameters["score_by"])
+    (folder / "calibration.json").write_text(json.dumps(calibration_of(validation, EMOTIONS, priors)))
     (folder / "metrics.json").write_text(json.dumps(scores))
     record = {
         "status": "complete", "config": config, "identity": f"{config}-{parameters['seed']}", "parameters": parameters,

@@ -110,18 +110,18 @@ class ConfigRuns:
         """Pool the predictions of a split over the folds: seed -> table, one row a clip (or recording, as scored)."""
         return self._pooled(lambda run: self._units(run, split))
 
-    def calibrated(self, split: str = "test") -> dict[int, pd.DataFrame]:
-        """As :meth:`predictions`, with the probabilities of each run scaled by its temperature."""
+    def calibrated(self, split: str = "test", *, prior: bool = True) -> dict[int, pd.DataFrame]:
+        """As :meth:`predictions`, with the probabilities of each run calibrated; or by its temperature alone."""
         return self._pooled(
-            lambda run: calibrated(self._units(run, split), self.classes, self.calibration(run)["temperature"])
+            lambda run: calibrated(self._units(run, split), self.classes, self.calibration(run), prior=prior)
         )
 
     def calibration(self, run: Run) -> dict:
-        """Return a run's `calibration.json`, or compute it where the run has none."""
+        """Return a run's `calibration.json`; where it has none, a temperature is fitted."""
         stored = run.calibration()
         if stored is None:
             return calibration_of(self._units(run, "val"), self.classes)
-        check_calibration(stored, str(run.folder / "calibration.json"))
+        check_calibration(stored, self.classes, str(run.folder / "calibration.json"))
         return stored
 
     def _units(self, run: Run, split: str) -> pd.DataFrame:
@@ -144,7 +144,7 @@ class ConfigRuns:
 
     @cached_property
     def calibrated_scores(self) -> ConfigScores:
-        """Scores of the calibrated probabilities: the predicted classes stay, ECE and likelihood change."""
+        """Scores of the calibrated probabilities, whose class prior can change the predicted classes."""
         return config_scores(self.calibrated("test"), self.classes)
 
     @property

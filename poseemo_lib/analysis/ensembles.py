@@ -97,9 +97,9 @@ class Ensemble(ConfigRuns):
         """Average the members' predictions of a split in each fold, and pool the folds: seed -> table."""
         return self._averaged(lambda config: config.predictions(split))
 
-    def calibrated(self, split: str = "test") -> Predictions:
+    def calibrated(self, split: str = "test", *, prior: bool = True) -> Predictions:
         """Average the members' calibrated predictions; the average itself is not calibrated once more."""
-        return self._averaged(lambda config: config.calibrated(split))
+        return self._averaged(lambda config: config.calibrated(split, prior=prior))
 
     def _averaged(self, read: Callable[[ConfigRuns], Predictions]) -> Predictions:
         folds = [

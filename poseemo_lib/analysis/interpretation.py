@@ -13,7 +13,7 @@ from poseemo_lib.analysis.configs import ConfigRuns
 from poseemo_lib.data.dataset import Dataset
 from poseemo_lib.data.synthetic import read_planted
 from poseemo_lib.errors import DatasetError
-from poseemo_lib.training.calibration import scale_probabilities
+from poseemo_lib.training.calibration import factors_of, scale_probabilities
 from poseemo_lib.training.jackknife import resampled_by
 from poseemo_lib.training.run_folder import Run
 from poseemo_lib.training.trained import ClipWindows, load_model, test_windows
@@ -243,7 +243,8 @@ def player_clips(config: ConfigRuns, dataset: Dataset | None, n: int = 10) -> li
         windows, model = test_windows(run, dataset), load_model(run)
         inputs = attribution.as_joints(model.standardise(windows.features)), windows.mask
         probabilities = attribution.predict(model, *inputs)
-        probabilities = scale_probabilities(probabilities, config.calibration(run)["temperature"])
+        fit = config.calibration(run)
+        probabilities = scale_probabilities(probabilities, fit["temperature"], factors_of(fit, config.classes))
         table = {"row": np.arange(len(windows)), "label": windows.labels.numpy(), "run": number}
         table |= {"prediction": probabilities.argmax(1), "confidence": probabilities.max(1)}
         tables.append(pd.DataFrame(table))

@@ -109,13 +109,14 @@ def confusion_pairs(confusion: np.ndarray, classes: tuple[str, ...]) -> pd.DataF
 
 
 def recall_by_size(config: ConfigRuns) -> pd.DataFrame:
-    """Compare the recall of each class with the number of its training clips.
+    """Compare the recall of each class, by calibrated predictions, with the number of its training clips.
 
     Columns: class, n_train (mean over runs), recall (NaN without test clips), low, high, support (test clips, mean over
     seeds).
     """
     counts = pd.DataFrame([run.split().query("part == 'train'")["label"].value_counts() for run in config.counted_runs])
     n_train = counts.reindex(columns=list(config.classes)).fillna(0).mean()
-    table = config.recall[["class", "recall", "low", "high", "support"]].reset_index(drop=True)
+    recall = config.calibrated_scores.per_class.query("metric == 'recall'").rename(columns={"mean": "recall"})
+    table = recall[["class", "recall", "low", "high", "support"]].reset_index(drop=True)
     table.insert(1, "n_train", n_train.loc[table["class"]].to_numpy())
     return table

@@ -10,8 +10,10 @@ import pandas as pd
 
 from poseemo_lib.analysis.configs import ConfigRuns
 from poseemo_lib.analysis.predictions import Predictions, predictions_table
+from poseemo_lib.training.calibration import FIT_SCORES
+from poseemo_lib.training.evaluation import config_scores, probability_columns
 from poseemo_lib.training.jackknife import find_groups, leave_out, share_interval, variance
-from poseemo_lib.training.metrics import ECE_BINS, confidence_bins
+from poseemo_lib.training.metrics import ECE_BINS, confidence_bins, log_losses
 
 # A bin or threshold with fewer groups has no interval.
 LEAST_GROUPS = 5
@@ -68,9 +70,37 @@ def predicted_share(predictions: Predictions, classes: tuple[str, ...], name: st
 
 
 def calibration_errors(config: ConfigRuns) -> pd.DataFrame:
-    """ECE before and after temperature scaling (index `before`, `after`): mean and sd over seeds, low, high."""
+    """ECE before and after calibration (index `before`, `after`): mean and sd over seeds, low, high."""
     rows = {"before": config.scores.score("ece"), "after": config.calibrated_scores.score("ece")}
     return pd.DataFrame(rows).T[["mean", "sd", "low", "high"]].astype(float)
+
+
+def calibration_scores(config: ConfigRuns) -> pd.DataFrame:
+    """Score the probabilities on the test split: index step and metric (`calibration.FIT_SCORES`), mean, low, high.
+
+    Steps: as trained, with a temperature alone, and calibrated.
+    """
+    alone = config_scores(config.calibrated("test", prior=False), config.classes)
+    steps = {"as trained": config.scores, "temperature": alone, "temperature and class prior": config.calibrated_scores}
+    return pd.concat({step: one.scores.set_index("metric").loc[list(FIT_SCORES)] for step, one in steps.items()})
+
+
+def calibration_by_class(config: ConfigRuns) -> pd.DataFrame:
+    """Compare each class on the test split as trained (`_before`) and calibrated (`_after`), all seeds pooled.
+
+    One row a class: its true share; probability (mean over all clips); recall and nll of its own clips (NaN without
+    any); brier, of its probability over all clips: the classes' add up to the Brier score.
+    """
+    classes, columns = config.classes, {}
+    for when, predictions in (("before", config.predictions("test")), ("after", config.calibrated("test"))):
+        table = pd.concat(predictions.values())
+        labels = pd.Index(classes).get_indexer(table["label"])
+        probabilities, own = table[probability_columns(classes)].to_numpy(np.float64), np.eye(len(classes))[labels]
+        values = {"recall": probabilities.argmax(1) == labels, "nll": log_losses(labels, probabilities)}
+        columns |= {"share": own.mean(0), f"probability_{when}": probabilities.mean(0)}
+        columns |= {f"{name}_{when}": _share(own.T @ one, own.sum(0)) for name, one in values.items()}
+        columns[f"brier_{when}"] = ((probabilities - own) ** 2).mean(0)
+    return pd.DataFrame(columns, index=pd.Index(classes, name="class"))
 
 
 def abstain_threshold(config: ConfigRuns) -> float:

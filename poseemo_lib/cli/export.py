@@ -24,7 +24,7 @@ def export(
     """Write a run's network as an ONNX file, which predicts without torch.
 
     Export and network are compared on clips, from raw keypoints to probabilities; if a probability differs by more
-    than 0.0001, nothing is written. NAME.json holds classes, preparation, temperature and threshold.
+    than 0.0001, nothing is written. NAME.json holds classes, preparation, calibration and threshold.
 
     Example: poseemo export runs/demo/bilstm/seed-0 bilstm.onnx && poseemo predict bilstm.onnx clip.mp4
     """
@@ -35,7 +35,7 @@ def export(
     sidecar = export_run(run, out, inputs=inputs, check=Dataset(ensure_dataset(check)) if check else None)
     parity = sidecar.parity
     say(f"wrote {out}: {sidecar.architecture}, {len(sidecar.classes)} classes; takes {inputs} and mask")
-    say(f"wrote {out.with_suffix('.json')}: classes, preparation, temperature, threshold")
+    say(f"wrote {out.with_suffix('.json')}: classes, preparation, calibration, threshold")
     say(
         f"compared on {parity['windows']} windows of {parity['clips']} clips ({parity['dataset']}, {parity['split']}): "
         f"probabilities differ by at most {parity['largest_difference']:.1e}"

@@ -15,12 +15,12 @@ from poseemo_lib.data.formats import Recording
 from poseemo_lib.data.recipes import find_dataset
 from poseemo_lib.errors import PoseemoError, UsageError, extra
 from poseemo_lib.features.layout import CHANNEL_NAMES, N_FEATURES
-from poseemo_lib.features.preparation import Preparation
 from poseemo_lib.features.tensor_features import to_features
 from poseemo_lib.files import hash_file
 from poseemo_lib.inference.doctor import training_statistics
 from poseemo_lib.inference.onnx_predictor import OnnxPredictor, Sidecar, sidecar_path, write_sidecar
 from poseemo_lib.inference.predictor import windows_of
+from poseemo_lib.inference.predictor_info import PredictorInfo
 from poseemo_lib.inference.torch_predictor import TorchPredictor
 from poseemo_lib.skeleton import COCO_KEYPOINTS, MAX_PEOPLE, N_KEYPOINTS
 from poseemo_lib.training.run_folder import Run
@@ -35,10 +35,11 @@ INPUTS = ("keypoints", "features")
 class Exported(nn.Module):
     """The exported graph: features (unless the caller derives them), network, calibrated probabilities."""
 
-    def __init__(self, network: nn.Module, inputs: str, how: Preparation, temperature: float):
+    def __init__(self, network: nn.Module, inputs: str, info: PredictorInfo):
         super().__init__()
-        self.network = network
-        self.inputs, self.how, self.temperature = inputs, how, temperature
+        self.network, self.inputs = network, inputs
+        self.how, self.temperature = info.preparation, info.temperature
+        self.register_buffer("log_factors", torch.tensor(info.class_factors).log())
 
     def forward(self, values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Map keypoints (B, T, 2, 17, 3) or features (B, T, F), and mask (B, T), to logits and probabilities."""
@@ -48,7 +49,7 @@ class Exported(nn.Module):
             values, how = torch.where(values[..., 2:] > 0, values, hidden), self.how
             values = to_features(values, mask, how.fps, how.positions, how.motion_unit)
         logits = self.network(values, mask)
-        return logits, (logits / self.temperature).softmax(-1)
+        return logits, (logits / self.temperature + self.log_factors).softmax(-1)
 
 
 def export_run(
@@ -127,7 +128,7 @@ def _recordings(run: Run, check: Dataset | None) -> tuple[list[Recording], dict]
 def _write_graph(predictor: TorchPredictor, inputs: str, path: Path) -> None:
     info = predictor.info
     shape = (MAX_PEOPLE, N_KEYPOINTS, 3) if inputs == "keypoints" else (N_FEATURES,)
-    graph = Exported(predictor.model, inputs, info.preparation, info.temperature).eval()
+    graph = Exported(predictor.model, inputs, info).eval()
     # Two windows: a batch of one would be taken for the only size.
     example = (torch.rand(2, info.n_frames, *shape), torch.ones(2, info.n_frames, dtype=torch.bool))
     batch = {0: torch.export.Dim("batch")}

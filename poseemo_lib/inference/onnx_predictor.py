@@ -24,7 +24,7 @@ class Sidecar(PredictorInfo):
     ----------
     inputs : {"keypoints", "features"}
         What the graph takes beside `mask` (B, T): prepared `keypoints` (B, T, 2, 17, 3), or `features` (B, T, 238). Its
-        output `probabilities` is softmax(logits / temperature).
+        output `probabilities` is softmax(logits / temperature + log class_factors).
     joints, channels : list of str
         Order of the 17 keypoints, and of the features of one.
     parity : dict
@@ -98,7 +98,9 @@ class OnnxPredictor:
             how = self.info.preparation
             values = derive_features(values, how.fps, how.positions, how.motion_unit)
         (logits,) = self._session.run(["logits"], {self.info.inputs: values, "mask": mask})
-        return scale_probabilities(softmax(logits.astype(np.float64), -1), self.info.temperature)
+        return scale_probabilities(
+            softmax(logits.astype(np.float64), -1), self.info.temperature, self.info.class_factors
+        )
 
 
 def _open_session(path: Path):

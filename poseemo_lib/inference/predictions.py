@@ -171,7 +171,7 @@ def _as_dict(prediction: Prediction) -> dict:
     return {
         "poseemo_version": __version__,
         "predictor": info.name,
-        **info.model_dump(include={"classes", "temperature", "abstain_below", "synthetic"}),
+        **info.model_dump(include={"classes", "temperature", "class_factors", "abstain_below", "synthetic"}),
         "window_seconds": info.seconds,
         "stride_seconds": prediction.stride,
         "test": info.scores,
@@ -198,6 +198,12 @@ def describe_predictor(info: PredictorInfo) -> str:
             f"Balanced accuracy on its {scores['n']} test clips: {100 * scores['balanced_accuracy']:.0f} % "
             f"({'; '.join(others)}).{leaks}"
         )
+    if "calibrated" in scores:
+        texts = [
+            f"{name.replace('_', ' ')} {100 * scores['calibrated'][name]:.0f} % ({100 * raw:.0f} % as trained)"
+            for name, raw in scores["raw"].items()
+        ]
+        lines.append(f"Calibrated, as the predictions here, on the same clips: {', '.join(texts)}.")
     lines.append(
         f"A window is {info.seconds:.2f} s long. Below a calibrated probability of {100 * info.abstain_below:.0f} % "
         f'the prediction is "{NOT_SURE}".'

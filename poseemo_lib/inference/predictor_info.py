@@ -1,9 +1,10 @@
 """What is known of a predictor, and how windows are prepared for it; imports no torch."""
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from poseemo_lib.features.preparation import Preparation, prepare
 from poseemo_lib.features.windows import Window
@@ -21,6 +22,8 @@ class PredictorInfo(BaseModel):
         In the order of the probabilities.
     temperature : float
         Divides the logarithms of the network's probabilities (:mod:`poseemo_lib.training.calibration`).
+    class_factors : tuple of float
+        Multiply the classes' probabilities after that, for the class prior; empty: all 1, as in older files.
     abstain_below : float
         With less confidence the prediction is "not sure".
     n_frames : int
@@ -32,7 +35,8 @@ class PredictorInfo(BaseModel):
         Measures of its training clips (:mod:`poseemo_lib.data.dataset.statistics`); empty if unknown.
     scores : dict
         On its test clips: balanced_accuracy, chance (balanced accuracy of a constant prediction), n, leaks, and if
-        known baseline and baseline_name, the best baseline on the same clips. Empty if unknown.
+        known baseline and baseline_name, the best baseline on the same clips, all as trained; raw and calibrated
+        (accuracy and balanced_accuracy). Empty if unknown.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -40,12 +44,19 @@ class PredictorInfo(BaseModel):
     name: str = Field("", exclude=True)
     classes: tuple[str, ...] = Field(min_length=2)
     temperature: float = Field(gt=0)
+    class_factors: tuple[Annotated[float, Field(gt=0)], ...] = ()
     abstain_below: float = Field(ge=0, le=1)
     n_frames: int = Field(ge=1)
     preparation: Preparation
     synthetic: bool
     statistics: dict = {}
     scores: dict = {}
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "PredictorInfo":
+        if len(self.class_factors) not in (0, len(self.classes)):
+            raise ValueError(f"class_factors: wanted {len(self.classes)}, got {len(self.class_factors)}")
+        return self
 
     @property
     def fps(self) -> float:

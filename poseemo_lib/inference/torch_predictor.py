@@ -15,7 +15,7 @@ from poseemo_lib.features.preparation import Preparation
 from poseemo_lib.features.windows import Window
 from poseemo_lib.inference.predictor_info import PredictorInfo, prepare_windows
 from poseemo_lib.text import listed
-from poseemo_lib.training.calibration import scale_probabilities
+from poseemo_lib.training.calibration import factors_of, scale_probabilities
 from poseemo_lib.training.fit import predict
 from poseemo_lib.training.parameters import is_baseline, settings_from
 from poseemo_lib.training.run_folder import RUN_FILE, Run, find_runs, read_record
@@ -53,7 +53,7 @@ class TorchPredictor:
         return self._calibrated(predict(self.model, data, torch.arange(len(data)), self._parameters))
 
     def _calibrated(self, probabilities: torch.Tensor) -> np.ndarray:
-        return scale_probabilities(probabilities.cpu().numpy(), self.info.temperature)
+        return scale_probabilities(probabilities.cpu().numpy(), self.info.temperature, self.info.class_factors)
 
 
 def open_run(folder: Path) -> Run:
@@ -89,6 +89,7 @@ def info_of(run: Run) -> PredictorInfo:
         name=f"{parameters.architecture} of {run.folder}",
         classes=tuple(run.record["classes"]),
         temperature=float(calibration["temperature"]),
+        class_factors=tuple(factors_of(calibration, tuple(run.record["classes"]))),
         abstain_below=float(calibration["abstain_below"]),
         n_frames=parameters.n_frames,
         preparation=settings_from(Preparation, parameters),
@@ -102,11 +103,14 @@ def _scores(run: Run) -> dict:
     """Collect how good a run was on its test split, and the best baseline beside it; see PredictorInfo."""
     if not (run.folder / "metrics.json").exists():
         return {}
-    scores = run.metrics()["test"]
+    scores, calibrated = run.metrics()["test"], run.metrics().get("calibrated")
     tested = sum(row["support"] > 0 for row in scores["per_class"].values())
     out = {"balanced_accuracy": scores["balanced_accuracy"], "chance": 1 / max(tested, 1), "n": int(scores["n"])}
     if baselines := [(one.metrics()["test"]["balanced_accuracy"], one.config) for one in _baselines_beside(run)]:
         out["baseline"], out["baseline_name"] = max(baselines)
+    if calibrated:
+        both = {"raw": scores, "calibrated": calibrated["test"]}
+        out |= {name: {key: one[key] for key in ("accuracy", "balanced_accuracy")} for name, one in both.items()}
     return out | {"leaks": run.record["leaks"]}
 
 

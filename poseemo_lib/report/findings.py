@@ -3,12 +3,21 @@
 A difference is claimed only where a test supports it.
 """
 
+from collections import Counter
+
 import numpy as np
 import pandas as pd
 
 from poseemo_lib.analysis.configs import ConfigRuns
+from poseemo_lib.analysis.predictions import predictions_table
 from poseemo_lib.analysis.ranking import rank_table
-from poseemo_lib.analysis.reliability import abstain_threshold, calibration_errors, coverage_table
+from poseemo_lib.analysis.reliability import (
+    abstain_threshold,
+    calibration_by_class,
+    calibration_errors,
+    calibration_scores,
+    coverage_table,
+)
 from poseemo_lib.analysis.results import Results
 from poseemo_lib.errors import PoseemoError
 from poseemo_lib.report.comparisons import compare_with
@@ -159,7 +168,12 @@ def regimes(table: pd.DataFrame) -> str:
 def calibration(data: ReportData) -> str:
     """Say how far the best config's confidence can be trusted, and what abstaining gains."""
     best, errors = data.best, calibration_errors(data.best)
-    temperatures = [best.calibration(run)["temperature"] for run in best.counted_runs]
+    fits = [best.calibration(run) for run in best.counted_runs]
+    temperatures = [fit["temperature"] for fit in fits]
+    raw, now = (
+        predictions_table(one, best.classes)["prediction"]
+        for one in (best.predictions("test"), best.calibrated("test"))
+    )
     threshold = abstain_threshold(best)
     some, every = (
         coverage_table(best.calibrated("test"), best.classes, thresholds=[one]).iloc[0] for one in (threshold, 0)
@@ -170,6 +184,10 @@ def calibration(data: ReportData) -> str:
         errors=errors,
         biased=((errors["mean"] < errors["low"]) | (errors["mean"] > errors["high"])).any(),
         temperatures=temperatures,
+        priors=Counter(fit.get("prior", "none") for fit in fits).most_common(),
+        changed=(raw != now).mean(),
+        scores=calibration_scores(best),
+        by_class=calibration_by_class(best),
         at_limit=sum(bool(np.isclose(value, TEMPERATURE_RANGE, rtol=AT_END).any()) for value in temperatures),
         threshold=threshold,
         some=some,

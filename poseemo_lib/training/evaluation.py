@@ -141,7 +141,8 @@ def config_scores(
     Returns
     -------
     ConfigScores
-        Metrics: those of :func:`poseemo_lib.training.metrics.scores_from_confusion`, top_2_accuracy, ece and nll.
+        Metrics: those of :func:`poseemo_lib.training.metrics.scores_from_confusion`, top_2_accuracy, ece,
+        nll and brier.
 
     Raises
     ------
@@ -183,7 +184,7 @@ def config_scores(
 
 
 def _sums(table: pd.DataFrame, classes: tuple[str, ...], groups: Groups, shared: bool) -> tuple[np.ndarray, ...]:
-    """Sum what the scores need within groups: confusion, calibration gaps, top-k hits and log losses."""
+    """Sum what the scores need within groups: confusion, calibration gaps, top-k hits, log losses, Brier scores."""
     labels = pd.Index(classes).get_indexer(table["label"])
     probabilities = table[probability_columns(classes)].to_numpy(np.float64)
     bins, gaps = metrics.calibration_gaps(labels, probabilities)
@@ -194,10 +195,11 @@ def _sums(table: pd.DataFrame, classes: tuple[str, ...], groups: Groups, shared:
         moments.reshape(len(moments), -1),
         groups.sums(table, metrics.top_k_hits(labels, probabilities, 2)),
         groups.sums(table, metrics.log_losses(labels, probabilities)),
+        groups.sums(table, metrics.brier_scores(labels, probabilities)),
     )
 
 
-def _scores(confusion: np.ndarray, moments: np.ndarray, hits: np.ndarray, losses: np.ndarray) -> dict[str, np.ndarray]:
+def _scores(confusion: np.ndarray, moments: np.ndarray, hits, losses, briers) -> dict[str, np.ndarray]:
     """Scores of sums (seeds, R, slots): arrays (seeds, R), per class (seeds, R, C)."""
     n_classes = int(np.sqrt(confusion.shape[-1]))
     confusion = confusion.reshape(*confusion.shape[:2], n_classes, n_classes)
@@ -208,6 +210,7 @@ def _scores(confusion: np.ndarray, moments: np.ndarray, hits: np.ndarray, losses
         "top_2_accuracy": hits[..., 0] / n_clips,
         "ece": metrics.debiased_ece(moments.reshape(*moments.shape[:-1], metrics.ECE_BINS, -1)),
         "nll": losses[..., 0] / n_clips,
+        "brier": briers[..., 0] / n_clips,
         **{name: per_class[name] for name in PER_CLASS_SCORES},
     }
 

@@ -103,7 +103,7 @@ def load_inputs(parameters: RunParameters) -> Inputs:
         The audit found a leak and the parameters do not allow one.
     UsageError
         `score_by: source` and a recording with clips of several labels, training clips of fewer than two classes,
-        `n_outputs` or `class_weights` that do not fit the classes, or `labels: soft` without ratings.
+        `n_outputs`, `class_weights` or `given_prior` that do not fit the classes, or `labels: soft` without ratings.
     """
     if parameters.threads:
         torch.set_num_threads(parameters.threads)
@@ -118,6 +118,11 @@ def load_inputs(parameters: RunParameters) -> Inputs:
                 f"{dataset.root}: score_by: source wants recordings of one label each, got {int((labels > 1).sum())} "
                 f"with several, such as {labels.idxmax()!r}; use score_by: clip"
             )
+    given = parameters.given_prior
+    if given and set(given) != set(dataset.classes):
+        raise UsageError(
+            f"given_prior: wanted a share for each of {', '.join(dataset.classes)}, got {', '.join(map(str, given))}"
+        )
     split = split_table(everything, parameters)
     leaks = audit_split(dataset, split)
     if leaks and not parameters.allow_leak:

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.special import expit, logit
-from scipy.stats import t as student
+from scipy.special import expit, logit, stdtrit
 
 LEVEL = 0.95
 
@@ -89,7 +88,7 @@ def share_interval(share, n, variance, df) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _quantile(df) -> np.ndarray:
-    return student.ppf((1 + LEVEL) / 2, np.maximum(df, 1))
+    return stdtrit(np.maximum(df, 1), (1 + LEVEL) / 2)
 
 
 def resampled_by(table: pd.DataFrame) -> str:

@@ -5,7 +5,7 @@ scikit-learn's functions, with which the tests compare, score one at a time.
 """
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtr
 
 RECALL_THRESHOLD = 0.05
 ECE_BINS = 15
@@ -100,6 +100,12 @@ def log_losses(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     return -np.log(np.clip(own, 1e-15, 1))
 
 
+def brier_scores(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
+    """Squared distance of each sample's probabilities from certainty of its true class (Brier 1950): (N,)."""
+    probabilities = np.asarray(probabilities, dtype=np.float64)
+    return ((probabilities - np.eye(probabilities.shape[1])[np.asarray(labels)]) ** 2).sum(1)
+
+
 def confidence_bins(confidence: np.ndarray) -> np.ndarray:
     """Return the number of each confidence's bin: bins of equal width over 0 to 1, closed on the right."""
     return np.clip(np.ceil(confidence * ECE_BINS).astype(np.int64) - 1, 0, ECE_BINS - 1)
@@ -128,7 +134,7 @@ def debiased_ece(sums: np.ndarray) -> np.ndarray:
     spread = np.maximum(squares - _ratio(gap**2, n), 0)  # variance of the sum of gaps
     likely = np.sqrt(np.maximum(gap**2 - spread, 0))
     z = _ratio(likely, np.sqrt(spread))
-    folded = np.sqrt(2 * spread / np.pi) * np.exp(-(z**2) / 2) + likely * (1 - 2 * norm.sf(z))
+    folded = np.sqrt(2 * spread / np.pi) * np.exp(-(z**2) / 2) + likely * (1 - 2 * ndtr(-z))
     excess = np.where(spread > 0, folded - likely, 0)
     total = n.sum(-1)
     error = np.maximum((np.abs(gap) - excess).sum(-1), 0)
@@ -147,8 +153,8 @@ def score_predictions(labels: np.ndarray, probabilities: np.ndarray, classes: tu
     """Compute all scores of labels (N,) and probabilities (N, C), ready for JSON.
 
     The predicted class is the most probable one, the first of equals. Returns `n`, the scores of
-    :func:`scores_from_confusion`, `top_2_accuracy`, `ece`, `nll`, `per_class` (class -> precision, recall, f1, support)
-    and `confusion` (lists). A score that is not defined is None.
+    :func:`scores_from_confusion`, `top_2_accuracy`, `ece`, `nll`, `brier`, `per_class` (class -> precision, recall, f1,
+    support) and `confusion` (lists). A score that is not defined is None.
     """
     labels, probabilities = np.asarray(labels), np.asarray(probabilities)
     confusion = confusion_counts(labels, probabilities.argmax(1), len(classes))
@@ -157,6 +163,7 @@ def score_predictions(labels: np.ndarray, probabilities: np.ndarray, classes: tu
         "top_2_accuracy": top_k_hits(labels, probabilities, 2).mean(),
         "ece": expected_calibration_error(labels, probabilities),
         "nll": log_losses(labels, probabilities).mean(),
+        "brier": brier_scores(labels, probabilities).mean(),
     }
     per_class = {name: {key: _or_none(one[key][i]) for key in one} for i, name in enumerate(classes)}
     return {

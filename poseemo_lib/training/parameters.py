@@ -17,6 +17,9 @@ Count = Annotated[int, Field(ge=1)]
 
 BASELINE_NAMES = ("majority", "stratified", "logistic_regression", "extra_trees")
 
+# These see no pose; the others give each class the same weight.
+BLIND_BASELINES = BASELINE_NAMES[:2]
+
 
 class RunParameters(BaseModel):
     """One training run. Every field is a parameter of `notebooks/03_train.ipynb`."""
@@ -91,24 +94,35 @@ class RunParameters(BaseModel):
     # evaluation
     eval_crops: Count = Field(3, description="windows averaged over a clip longer than one window")
     score_by: Literal["clip", "source"] = Field("clip", description="source: average the clips of one recording first")
+    prior: Literal["auto", "training", "uniform", "given"] = Field(
+        "auto", description="class shares that calibration assumes; auto: training or uniform, by validation"
+    )
+    given_prior: dict = Field({}, description="class -> share, for prior: given")
     # machine
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu, cuda or cuda:N")
     threads: int = Field(0, ge=0, le=1024, description="CPU threads; 0: all cores, in a study its share of them")
 
-    @field_validator("model")
-    @classmethod
-    def _numbers(cls, model):
-        """Read `1e-1`, a text to YAML, as a number here too."""
-        return {key: _number(value) for key, value in model.items()}
-
-    @model_validator(mode="after")
-    def _consistent(self) -> "RunParameters":
-        corrections = {
+    @property
+    def corrections(self) -> list[str]:
+        """Its corrections of the imbalance, `name: value`; each divides the shares trained for by the classes' own."""
+        if is_baseline(self.architecture):
+            return [] if self.architecture in BLIND_BASELINES else ["equal classes"]
+        every = {
             "sampler": self.sampler == "balanced",
             "class_weights": weighs_classes(self.class_weights),
             "loss": self.loss == "logit_adjustment",
         }
-        used = [f"{name}: {getattr(self, name)}" for name, corrects in corrections.items() if corrects]
+        return [f"{name}: {getattr(self, name)}" for name, corrects in every.items() if corrects]
+
+    @field_validator("model", "given_prior")
+    @classmethod
+    def _numbers(cls, values):
+        """Read `1e-1`, a text to YAML, as a number here too."""
+        return {key: _number(value) for key, value in values.items()}
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "RunParameters":
+        used = self.corrections
         if len(used) > 1 and not self.allow_double_balancing:
             raise ValueError(
                 f"{' with '.join(used)} corrects the imbalance {'twice' if len(used) == 2 else 'three times'} (the "
@@ -120,6 +134,10 @@ class RunParameters(BaseModel):
             raise ValueError(
                 "labels: wanted hard with a baseline or the focal loss, which need one label a clip, got soft"
             )
+        if (self.prior == "given") != bool(self.given_prior):
+            raise ValueError("given_prior: wanted the share of each class with prior: given, and none otherwise")
+        if not all(isinstance(share, int | float) and 0 < share < float("inf") for share in self.given_prior.values()):
+            raise ValueError(f"given_prior: wanted shares above 0, got {self.given_prior}")
         if self.smoothing and self.smoothing % 2 == 0:
             raise ValueError(f"smoothing: wanted an odd number of frames, got {self.smoothing}")
         return self

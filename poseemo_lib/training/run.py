@@ -21,7 +21,7 @@ from poseemo_lib.files import replacing, write_json, write_table, write_text
 from poseemo_lib.models import build_model
 from poseemo_lib.models.standardised import Standardised
 from poseemo_lib.training.batching import evaluation_batch, evaluation_windows, window_keypoints
-from poseemo_lib.training.calibration import calibration_of
+from poseemo_lib.training.calibration import calibrated, calibration_of, prior_factors
 from poseemo_lib.training.evaluation import probability_columns, scored_units
 from poseemo_lib.training.fit import fit, mean_over_windows, predict
 from poseemo_lib.training.inputs import Inputs, load_inputs
@@ -128,19 +128,25 @@ def _fit_and_save(parameters: RunParameters, folder: Path, inputs: Inputs, repor
     predictions = _prediction_table(inputs, probabilities)
     write_table(folder / "split.parquet", inputs.table[["clip_id", "part", "label", "group_id", "source_id"]])
     write_table(folder / "predictions.parquet", predictions)
-    write_json(folder / "metrics.json", score_run(predictions, inputs.classes, parameters.score_by))
+    trained = inputs.table[inputs.table["part"] == "train"]
     validation = scored_units(predictions, "val", inputs.classes, parameters.score_by)
-    write_json(folder / "calibration.json", calibration_of(validation, inputs.classes))
-    trained_on = inputs.table.loc[inputs.table["part"] == "train", "clip_id"]
-    write_json(folder / STATISTICS_FILE, dataset_statistics(inputs.dataset, trained_on))
+    calibration = calibration_of(validation, inputs.classes, prior_factors(parameters, trained, inputs.classes))
+    write_json(folder / "calibration.json", calibration)
+    scores = score_run(predictions, inputs.classes, parameters.score_by)
+    scores["calibrated"] = score_run(predictions, inputs.classes, parameters.score_by, calibration)
+    write_json(folder / "metrics.json", scores)
+    write_json(folder / STATISTICS_FILE, dataset_statistics(inputs.dataset, trained["clip_id"]))
     return more
 
 
-def score_run(predictions: pd.DataFrame, classes: tuple[str, ...], score_by: str) -> dict:
-    """Score a table of predictions: the content of `metrics.json`, `val` and `test` (`metrics.score_predictions`)."""
+def score_run(
+    predictions: pd.DataFrame, classes: tuple[str, ...], score_by: str, calibration: dict | None = None
+) -> dict:
+    """Score a table of predictions, as they are or calibrated: `val` and `test` of `metrics.json`."""
     scores = {}
     for split in ("val", "test"):
         table = scored_units(predictions, split, classes, score_by)
+        table = table if calibration is None else calibrated(table, classes, calibration)
         labels = table["label"].map({name: i for i, name in enumerate(classes)}).to_numpy()
         scores[split] = score_predictions(labels, table[probability_columns(classes)].to_numpy(), classes)
     return scores

@@ -36,7 +36,9 @@ def exported(run, tmp_path_factory):
 def test_it_predicts_what_the_network_does(run, exported, clips):
     network, graph = TorchPredictor(run), OnnxPredictor(exported)
     assert graph.info.classes == network.info.classes and graph.info.preparation == network.info.preparation
-    assert (graph.info.temperature, graph.info.abstain_below) == (network.info.temperature, network.info.abstain_below)
+    for name in ("temperature", "class_factors", "abstain_below"):
+        assert getattr(graph.info, name) == getattr(network.info, name)
+    assert not np.allclose(graph.info.class_factors, 1)
     for clip in clips[:8]:
         a, b = (predict_recording(one, recording_of(clip)) for one in (network, graph))
         pd.testing.assert_frame_equal(a, b, rtol=0, atol=1e-5)
@@ -111,7 +113,11 @@ def test_damaged_exports_are_named(exported, tmp_path):
     path = shutil.copytree(exported.parent, tmp_path / "copy") / exported.name
     side = sidecar_path(path)
     text = side.read_text()
-    for content, match in (("{", "damaged"), (text.replace('"temperature"', '"t"'), "temperature")):
+    for content, match in (
+        ("{", "damaged"),
+        (text.replace('"temperature"', '"t"'), "temperature"),
+        (text.replace('"class_factors": [', '"class_factors": [1.0,'), "class_factors: wanted 7"),
+    ):
         side.write_text(content)
         with pytest.raises(PoseemoError, match=match):
             OnnxPredictor(path)

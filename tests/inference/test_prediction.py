@@ -26,7 +26,9 @@ class TestAgainstTheEvaluation:
         predictor = load_predictor(folder)
         found = predict_input(predictor, tiny, clips=True).table.set_index("recording")
         stored = pd.read_parquet(folder / "predictions.parquet")
-        wanted = calibrated(stored, predictor.info.classes, predictor.info.temperature).set_index("clip_id")
+        fit = json.loads((folder / "calibration.json").read_text())
+        wanted = calibrated(stored, predictor.info.classes, fit).set_index("clip_id")
+        assert fit["prior"] == "training" and not np.allclose(predictor.info.class_factors, 1)
         columns = probability_columns(predictor.info.classes)
         assert len(found) == len(Dataset(tiny)) and len(wanted) > 20
         np.testing.assert_allclose(found.loc[wanted.index, columns], wanted[columns], atol=1e-6)
@@ -66,7 +68,11 @@ class TestPredictions:
     def test_it_says_what_the_run_is(self, predictor):
         info = predictor.info
         assert info.synthetic and info.seconds == 16 / 25 and info.preparation == Preparation()
-        scores = json.loads((predictor.run.folder / "metrics.json").read_text())["test"]
+        metrics = json.loads((predictor.run.folder / "metrics.json").read_text())
+        scores, shown = metrics["test"], metrics["calibrated"]["test"]
+        for name in ("accuracy", "balanced_accuracy"):
+            both = f"{100 * shown[name]:.0f} % ({100 * scores[name]:.0f} % as trained)"
+            assert f"{name.replace('_', ' ')} {both}" in predictions.describe_predictor(info)
         assert info.scores["balanced_accuracy"] == scores["balanced_accuracy"] and info.scores["chance"] <= 0.5
         text = predictions.describe_predictor(info)
         assert "posture is not a feeling" in text and "synthetic" in text and "Balanced accuracy" in text

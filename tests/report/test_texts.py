@@ -11,13 +11,15 @@ import pandas as pd
 import pytest
 from made_runs import make_table, write_config, write_run
 
+from poseemo_lib.analysis.reliability import calibration_by_class
 from poseemo_lib.analysis.results import load_results
 from poseemo_lib.report import findings, provenance
 from poseemo_lib.report.cards import dataset_card, model_card
 from poseemo_lib.report.comparisons import comparisons
 from poseemo_lib.report.data import load_report_data
+from poseemo_lib.report.figures import error_analysis
 from poseemo_lib.report.templates import sentence
-from poseemo_lib.training.calibration import scale_probabilities
+from poseemo_lib.training.calibration import factors_of, scale_probabilities
 from poseemo_lib.training.metrics import expected_calibration_error
 
 CONFIGS = {
@@ -214,7 +216,8 @@ def test_calibration_is_that_of_the_test_split(data):
         table = run.predictions("test")
         labels = pd.Index(data.classes).get_indexer(table["label"])
         raw = table[[f"p_{name}" for name in data.classes]].to_numpy()
-        scaled = scale_probabilities(raw, best.calibration(run)["temperature"])
+        fit = best.calibration(run)
+        scaled = scale_probabilities(raw, fit["temperature"], factors_of(fit, best.classes))
         before.append(expected_calibration_error(labels, raw))
         after.append(expected_calibration_error(labels, scaled))
         given.append(scaled.max(1) >= 0.5)
@@ -225,6 +228,35 @@ def test_calibration_is_that_of_the_test_split(data):
         f"and {100 * right[given].mean():.1f} %",
                   f"compared with {100 * right.mean():.1f} % ["):  # fmt: skip
         assert words in text
+
+
+def test_what_a_prior_changes_is_shown_overall_by_class_and_in_the_figure_of_errors(root, tmp_path):
+    changed = shutil.copytree(root, tmp_path / "study")
+    for path in changed.glob("good/*/calibration.json"):
+        fit = json.loads(path.read_text())
+        assert fit["prior"] == "training"
+        path.write_text(json.dumps(fit | {"class_factors": {**fit["class_factors"], "neutral": 30}}))
+    data = load_report_data(changed)
+    best, text = data.best, findings.calibration(data)
+    raw, now = (np.concatenate([table.filter(regex="^p_").to_numpy().argmax(1) for table in tables.values()])
+                for tables in (best.predictions("test"), best.calibrated("test")))  # fmt: skip
+    assert f"here for {100 * (raw != now).mean():.1f} % of the test clips" in text and (raw != now).mean() > 0.1
+    assert "class prior: training in 2 runs)" in text
+    by_class, tables = calibration_by_class(best), error_analysis.tables_of(best)
+    steps = (("as trained", "before", best.scores), ("temperature and class prior", "after", best.calibrated_scores))
+    for step, when, found in steps:
+        (line,) = (line for line in text.splitlines() if line.startswith(f"| {step} |"))
+        names = ("nll", "brier", "ece", "macro_f1", "balanced_accuracy", "accuracy")
+        values = [found.score(name)["mean"] for name in names]
+        assert [cell.split()[0] for cell in line.split("|")[2:-1]] == [
+            *(f"{value:.2f}" for value in values[:2]), *(f"{100 * value:.1f}" for value in values[2:])
+        ]  # fmt: skip
+        assert by_class[f"brier_{when}"].sum() == pytest.approx(found.score("brier")["mean"])
+        assert (by_class["share"] * by_class[f"nll_{when}"]).sum() == pytest.approx(found.score("nll")["mean"])
+        assert (by_class["share"] * by_class[f"recall_{when}"]).sum() == pytest.approx(found.score("accuracy")["mean"])
+    assert tables["pairs"]["count"].sum() == (~tables["predictions"]["right"]).sum()
+    # The scores, and what is chosen by them, are as trained.
+    assert f"accuracy is {100 * accuracy(changed, 'good'):.1f} % [" in findings.opening(data)
 
 
 @pytest.mark.parametrize(

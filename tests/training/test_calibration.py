@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -5,15 +7,19 @@ from made_runs import CLASSES, make_table, write_config
 
 from poseemo_lib.analysis.results import load_results
 from poseemo_lib.errors import PoseemoError
+from poseemo_lib.training import metrics
 from poseemo_lib.training.calibration import (
     ABSTAIN_BELOW,
     TEMPERATURE_RANGE,
     calibrated,
     calibration_of,
+    check_calibration,
     fit_temperature,
+    prior_factors,
     scale_probabilities,
 )
 from poseemo_lib.training.evaluation import probability_columns
+from poseemo_lib.training.parameters import check_parameters
 
 
 def drawn_logits(n, scale, seed=0):
@@ -69,7 +75,7 @@ def test_a_guesser_abstains():
 
 def test_a_table_keeps_all_but_its_probabilities():
     table = make_table(np.array([0, 1, 2]), np.array([0, 1, 1]), ["a", "b", "c"])
-    other = calibrated(table, CLASSES, 2.0)
+    other = calibrated(table, CLASSES, {"temperature": 2.0})
     columns = probability_columns(CLASSES)
     pd.testing.assert_frame_equal(other.drop(columns=columns), table.drop(columns=columns))
     assert (
@@ -89,9 +95,11 @@ def test_a_config_is_calibrated_run_by_run_on_validation_alone(tmp_path):
     assert (config.calibrated_scores.confusion == config.scores.confusion).all()
     # Validation promised 90 %, the test split has 50 %: the number fitted there says so here.
     assert config.calibrated_scores.score("ece")["mean"] == pytest.approx(0.4, abs=0.1)
-    # A run's own file is read.
+    # A run's own file is read; one of an older version knows no prior.
     (run.folder / "calibration.json").write_text('{"temperature": 3.0, "abstain_below": 0.5}')
     assert config.calibration(run)["temperature"] == 3.0
+    old = config.calibrated("test")[run.seed][probability_columns(CLASSES)]
+    assert np.allclose(old, scale_probabilities(raw, 3.0))
 
 
 @pytest.mark.parametrize("text", ["{}", "[]", "3", '{"temperature": 0, "abstain_below": 0.5}', '{"temperature": NaN}'])
@@ -101,3 +109,95 @@ def test_a_damaged_file_is_named(text, tmp_path):
     config = load_results(tmp_path)["net"]
     with pytest.raises(PoseemoError, match=r"calibration.json: wanted temperature from 0.05 to 100.0, got"):
         config.calibrated("test")
+
+
+@pytest.mark.parametrize("factors", ["[1, 1, 1]", '{"angry": 1, "happy": 0, "sad": 1}', '{"angry": 1, "sad": 1}'])
+def test_damaged_factors_are_named(factors):
+    with pytest.raises(
+        PoseemoError, match=r"c.json: wanted class_factors of (angry|happy) from 1e-09 .* got (0|None);"
+    ):
+        check_calibration(
+            {"temperature": 1.0, "abstain_below": 0.5, "class_factors": json.loads(factors)}, CLASSES, "c.json"
+        )
+
+
+PRIOR = np.array([0.7, 0.2, 0.1])
+
+
+def classifier_for_equal_shares(n, scale=1.0, shares=PRIOR):
+    """Labels of some shares, posteriors for equal shares (their logits times `scale`), and the true posteriors."""
+    rng = np.random.default_rng(0)
+    labels = rng.choice(3, n, p=shares)
+    x = rng.normal(np.array([-1.0, 0.0, 1.0])[labels], 1.0)
+    likelihoods = np.exp(-0.5 * (x[:, None] - np.array([-1.0, 0.0, 1.0])) ** 2)
+    equal, true = likelihoods**scale, likelihoods * shares
+    return labels, equal / equal.sum(1, keepdims=True), true / true.sum(1, keepdims=True)
+
+
+def table_of(labels, probabilities):
+    return make_table(labels, labels, "g").assign(
+        **dict(zip(probability_columns(CLASSES), probabilities.T, strict=True))
+    )
+
+
+def trained_on(n, prior=PRIOR):
+    return pd.DataFrame({"label": np.repeat(CLASSES, np.rint(np.asarray(prior) * n).astype(int))})
+
+
+def test_factors_turn_equal_shares_into_the_posterior_by_bayes():
+    _, equal, true = classifier_for_equal_shares(500)
+    factors = prior_factors(check_parameters({"prior": "training"}), trained_on(1000), CLASSES)["training"]
+    assert np.allclose(factors, 3 * PRIOR)
+    assert np.allclose(scale_probabilities(equal, 1.0, factors), true, atol=1e-9)
+
+
+@pytest.mark.parametrize("scale", [0.5, 2.0])
+def test_the_prior_is_found_on_validation_with_its_temperature_and_predicts_better(scale):
+    labels, equal, true = classifier_for_equal_shares(20_000, scale)
+    priors = prior_factors(check_parameters({}), trained_on(1000), CLASSES)
+    found = calibration_of(table_of(labels, equal), CLASSES, priors)
+    assert found["prior"] == "training" and found["temperature"] == pytest.approx(scale, rel=0.05)
+    assert found["after"]["nll"] == pytest.approx(metrics.log_losses(labels, true).mean(), abs=1e-3)
+    for score in ("nll", "brier", "ece"):
+        assert found["after"][score] < found["without_prior"][score] < found["before"][score] + 1e-3
+    # Only a prior changes predictions: more are right, and the rare classes are found less often.
+    assert found["without_prior"]["accuracy"] == found["before"]["accuracy"] < found["after"]["accuracy"]
+    assert found["after"]["balanced_accuracy"] < found["before"]["balanced_accuracy"]
+
+
+def test_validation_of_equal_shares_rejects_the_training_shares_and_predictions_stay():
+    labels, equal, _ = classifier_for_equal_shares(6000, shares=np.ones(3) / 3)
+    found = calibration_of(
+        table_of(labels, equal), CLASSES, prior_factors(check_parameters({}), trained_on(1000), CLASSES)
+    )
+    assert found["prior"] == "uniform" and set(found["class_factors"].values()) == {1.0}
+    assert found["after"].items() <= found["without_prior"].items()
+    assert (scale_probabilities(equal, found["temperature"], [1, 1, 1]).argmax(1) == equal.argmax(1)).all()
+
+
+@pytest.mark.parametrize(
+    ("values", "factors"),
+    [
+        ({"prior": "uniform"}, [1, 1, 1]),
+        ({"prior": "training", "sampler": "uniform"}, [1, 1, 1]),
+        ({"prior": "uniform", "sampler": "uniform"}, 1 / PRIOR),
+        ({"prior": "training", "sampler": "uniform", "loss": "logit_adjustment"}, PRIOR),
+        ({"prior": "training", "class_weights": "inverse", "allow_double_balancing": True}, PRIOR**2),
+        ({"prior": "given", "given_prior": {"sad": 4, "angry": 1, "happy": "2e0"}}, [1, 2, 4]),
+        ({"prior": "training", "architecture": "stratified"}, [1, 1, 1]),
+        ({"prior": "training", "architecture": "extra_trees"}, PRIOR),
+    ],
+)
+def test_factors_are_the_shares_wanted_over_those_trained_for(values, factors):
+    (found,) = prior_factors(check_parameters(values), trained_on(1000), CLASSES).values()
+    assert np.allclose(found / found[0], np.asarray(factors) / factors[0])
+
+
+def test_copies_are_trained_on_but_are_no_share_and_a_class_without_clips_counts_as_one():
+    real = trained_on(10, [0.8, 0.2, 0]).assign(origin="real")
+    copies = pd.DataFrame({"label": ["happy"] * 6, "origin": "augmented"})
+    both = pd.concat([real, copies])
+    balanced = prior_factors(check_parameters({"prior": "training"}), both, CLASSES)["training"]
+    assert np.allclose(balanced, 3 * np.array([8, 2, 1]) / 11)
+    uniform = prior_factors(check_parameters({"prior": "training", "sampler": "uniform"}), both, CLASSES)["training"]
+    assert np.allclose(uniform / uniform[0], [1, 2 / 8, 1])

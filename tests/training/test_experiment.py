@@ -15,6 +15,7 @@ from safetensors.numpy import load_file
 
 from poseemo_lib.data.dataset import Dataset, DatasetWriter
 from poseemo_lib.errors import LeakError, PoseemoError, UsageError
+from poseemo_lib.training.calibration import calibrated
 from poseemo_lib.training.inputs import choose_device, load_inputs
 from poseemo_lib.training.metrics import score_predictions
 from poseemo_lib.training.parameters import check_parameters
@@ -72,6 +73,10 @@ def test_predictions_are_of_every_validation_and_test_clip_and_the_metrics_are_t
         again = score_predictions(labels, probabilities, tuple(run.record["classes"]))
         assert run.metrics()[part]["confusion"] == again["confusion"]
         assert run.metrics()[part]["macro_f1"] == pytest.approx(again["macro_f1"])
+        shown = calibrated(table, tuple(run.record["classes"]), run.calibration()).filter(regex="^p_").to_numpy()
+        again = score_predictions(labels, shown, tuple(run.record["classes"]))
+        assert run.metrics()["calibrated"][part]["confusion"] == again["confusion"]
+        assert run.metrics()["calibrated"][part]["nll"] == pytest.approx(again["nll"])
 
 
 def test_a_complete_run_is_left_alone(run, tiny):
@@ -136,6 +141,11 @@ def test_scores_by_recording_average_its_clips(tiny, tmp_path):
 def test_scores_by_recording_are_refused_early_where_it_has_several_labels(tiny):
     with pytest.raises(UsageError, match="score_by: source wants recordings of one label each.*use score_by: clip"):
         load_inputs(parameters(tiny, score_by="source"))
+
+
+def test_a_prior_of_other_classes_is_refused_early(tiny):
+    with pytest.raises(UsageError, match="given_prior: wanted a share for each of angry, .*surprise, got sad"):
+        load_inputs(parameters(tiny, prior="given", given_prior={"sad": 1}))
 
 
 def test_a_failed_run_says_so_and_can_be_made_again(tiny, tmp_path):

@@ -81,6 +81,13 @@ def naive_ece(labels, probabilities, n_bins):
     return total
 
 
+def test_brier_score_of_two_classes_is_twice_scikit_learn_s(random_predictions):
+    labels, probabilities = np.array([0, 1, 1, 0]), np.array([0.9, 0.2, 0.6, 0.5])
+    both = np.stack([probabilities, 1 - probabilities], 1)
+    expected = 2 * sk.brier_score_loss(labels == 0, probabilities)
+    assert metrics.brier_scores(labels, both).mean() == pytest.approx(expected)
+
+
 def test_calibration_error(random_predictions):
     labels, probabilities = random_predictions
     assert metrics.expected_calibration_error(labels, probabilities) == pytest.approx(

@@ -56,6 +56,9 @@ def test_a_number_in_scientific_notation_is_a_number(tmp_path):
         ({"labels": "soft", "architecture": "majority"}, "labels: wanted hard with a baseline .* got soft"),
         ({"labels": "soft", "loss": "focal"}, "labels: wanted hard with a baseline or the focal loss"),
         ({"fold": "walk"}, "fold: wanted the test group's name"),
+        ({"prior": "given"}, "given_prior: wanted the share of each class with prior: given"),
+        ({"given_prior": {"sad": 1}}, "given_prior: wanted the share of each class with prior: given"),
+        ({"prior": "given", "given_prior": {"sad": 0}}, "given_prior: wanted shares above 0, got {'sad': 0}"),
     ],
 )
 def test_every_mistake_is_named_with_its_file_and_key(values, message):

@@ -51,7 +51,7 @@ def tables_of(config: ConfigRuns) -> dict[str, pd.DataFrame]:
     thresholds = np.append(np.linspace(0, 1, 101), abstain_threshold(config))
     raw, calibrated = config.predictions("test"), config.calibrated("test")
     return {
-        "pairs": confusion_pairs(config.scores.confusion, config.classes),
+        "pairs": confusion_pairs(config.calibrated_scores.confusion, config.classes),
         "recall_by_size": recall_by_size(config),
         "predictions": predictions_table(calibrated, config.classes),
         "reliability_before": reliability_table(raw, config.classes),
@@ -82,11 +82,12 @@ def _figure(config: ConfigRuns, tables: dict, data: ReportData):
     note = [
         sample_of(config, "Lines, band and [ ]"),
         f"Points without a line: predictions in fewer than {LEAST_GROUPS} groups.",
-        "Predictions of all seeds are pooled; the temperature is fitted on validation.",
+        "Calibrated predictions of all seeds, pooled; with a class prior some differ from those as trained.",
     ]
     style.finish(
         fig, note=note,
-        title=f"The selected {style.name_text(config.name)} is wrong on {percent(wrong)} of test {config.unit}s",
+        title=f"The selected {style.name_text(config.name)}, calibrated, is wrong on {percent(wrong)} of test "
+        f"{config.unit}s",
         synthetic=data.results.synthetic, leaky=bool(config.leaks),
     )  # fmt: skip
     strokes = [(row.x, 100 * row.low, row.x, 100 * row.high) for row in named.itertuples()]
