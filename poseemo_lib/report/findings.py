@@ -182,7 +182,6 @@ def calibration(data: ReportData) -> str:
         "calibration",
         best=best,
         errors=errors,
-        biased=((errors["mean"] < errors["low"]) | (errors["mean"] > errors["high"])).any(),
         temperatures=temperatures,
         priors=Counter(fit.get("prior", "none") for fit in fits).most_common(),
         changed=(raw != now).mean(),

@@ -58,7 +58,7 @@ def prior_factors(parameters: RunParameters, trained: pd.DataFrame, classes: tup
     """Compute the factors (C,) of each prior that `parameters.prior` allows, from the run's training clips.
 
     `trained` has their label and, if known, origin: copies count in what was trained, not in the shares of `training`.
-    A class without clips counts as one.
+    A class without clips counts as one, and `class_weights` given as a list count as inverse.
     """
     real = trained[trained["origin"] != "augmented"] if "origin" in trained else trained
     shares = {
