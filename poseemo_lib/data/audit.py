@@ -6,20 +6,17 @@ Five kinds of leak between train, val and test are looked for:
 - `group`: clips of one show, scene or actor in two splits.
 - `exact`: the same keypoints, bit for bit, in two splits.
 - `augmented`: a changed copy of a clip in another split than its source or siblings, or any copy in val or test.
-- `near`: the same movement twice. Two people's tracks, moved, scaled, mirrored or not, and shifted by up to a second
-  onto each other, are at most 0.03 torso lengths apart (mean over the joints seen in both, noise averaged over 0.2 s)
-  and their movements correlate by 0.9 or more.
+- `near`: the same movement twice. Two people's tracks are aligned in time and compared limb by limb; a pair is a leak
+  if so much likeness is not expected by chance among all pairs that were compared
+  (:func:`poseemo_lib.data.movements.movement_evidence`).
 
-`near` finds copies with noise of 2 % of the torso, another size or place in the picture, a mirror image, another frame
-rate, and some frames cut off either end. It does not find: a shift by more than a second or a cut of more than about a
-tenth of the clip; a change of speed or of view; a body that hardly moves, once noise is added to it (nothing
-distinguishes it from another that stands as still); tracks of fewer than 12 frames. Of a movement that occurs many
-times, not every pair is listed.
+`near` finds most copies that were turned, scaled, moved or mirrored, that have another frame rate or speed, hidden
+legs, noise or another estimator's filter, or that are parts of a clip; docs/method.md says how many of each. What it
+does not find is in :data:`LIMITS`. Of a movement that occurs many times, not every pair is listed.
 
-Candidates for `near` are neighbours in a sketch of 32 numbers (:mod:`poseemo_lib.data.near_duplicates`); only they, and
-at most 10,000 pairs of them, are measured. The audit streams: it keeps about 130 bytes a clip and, while candidates are
-measured, their tracks: 70 bytes a frame, at most 350 MB. Its time grows with the number of clips as long as bodies and
-framings differ; among clips that are all alike the search for neighbours grows with the square.
+Candidates for `near` have similar windows (:mod:`poseemo_lib.data.near_duplicates`); only they, and at most 10,000
+pairs of them, are measured. The audit streams: it keeps about 1.5 kB a clip and, while candidates are measured, their
+tracks.
 """
 
 import hashlib
@@ -33,12 +30,19 @@ import pandas as pd
 from poseemo_lib.clips import SPLITS, PoseClip
 from poseemo_lib.data.blocks import family_roots
 from poseemo_lib.data.dataset import ROW_GROUP_CLIPS, Dataset
-from poseemo_lib.data.near_duplicates import Tracks, measure_pairs, neighbour_pairs, sample_sketch, sketch_tracks
+from poseemo_lib.data.near_duplicates import (
+    Sketch,
+    Tracks,
+    candidate_pairs,
+    least_evidence,
+    measure_pairs,
+    sample_sketches,
+    sketch_tracks,
+)
 from poseemo_lib.errors import DatasetError, UsageError
 
 KINDS = ("source", "group", "exact", "augmented", "near")
-NEAR_THRESHOLD = 0.03
-MIN_MOTION_CORRELATION = 0.9
+LIMITS = "most movements seen by another camera, less than 1 s in common, simple movements or still bodies with noise"
 _EXAMPLES = 5
 _NOTES = {"exact": " with equal keypoints", "augmented": " in one family of copies"}
 
@@ -52,7 +56,7 @@ class AuditReport:
     held_out: dict[str, int]  # validation and test clips that the leaks touch
     examples: dict[str, list[str]]  # the first few of each kind: `clip (split) ~ other (split): detail`
     compared: int  # candidate pairs measured for `near`
-    search_radius: float  # largest distance of candidates' sketches; below 0.1, there were too many to measure all
+    candidates: int  # how many there were; more than `compared`, if there were too many to measure all
 
     @property
     def ok(self) -> bool:
@@ -81,26 +85,26 @@ def audit(dataset: Dataset, split: pd.Series) -> AuditReport:
     DatasetError, ClipError
         The dataset is damaged or empty.
     """
-    directions, signs = sample_sketch(dataset)
-    clips, tracks = read_clips(dataset, split, directions)
+    sketches = sample_sketches(dataset)
+    clips, tracks = read_clips(dataset, split, sketches)
     splits, copied = clips["split"].to_numpy(), clips["copied"].to_numpy()
     families = family_roots(clips["clip"], clips["copied_from"], copied)
     found = {kind: _straddling(kind, clips[kind], splits) for kind in ("source", "group", "exact")}
     found["augmented"] = _straddling("augmented", families, splits, alone=copied & (splits > 0))
-    pairs, radius = neighbour_pairs(tracks.sketch, signs, splits[tracks.row])
-    found["near"] = _near(dataset, clips, tracks, pairs)
+    pairs, n_candidates = candidate_pairs(tracks, sketches, splits[tracks.row])
+    found["near"] = _near(dataset, clips, tracks, pairs, least_evidence(tracks, splits[tracks.row]))
     return AuditReport(
         n_clips={name: int((splits == number).sum()) for number, name in enumerate(SPLITS)},
         counts={kind: found[kind].count for kind in KINDS},
         held_out={kind: found[kind].held_out for kind in KINDS},
         examples=_examples(dataset, splits, found),
         compared=len(pairs),
-        search_radius=radius,
+        candidates=n_candidates,
     )
 
 
-def read_clips(dataset: Dataset, split: pd.Series, directions: np.ndarray) -> tuple[pd.DataFrame, Tracks]:
-    """Read every clip once and keep of it what the audit compares; sketch tracks along `directions`.
+def read_clips(dataset: Dataset, split: pd.Series, sketches: list[Sketch]) -> tuple[pd.DataFrame, Tracks]:
+    """Read every clip once and keep of it what the audit compares.
 
     `clips`, in the order of the dataset, has split (0 train, 1 val, 2 test, -1 not used), copied, and as 64-bit hashes
     clip, source, group, copied_from and exact (the keypoints). Two of a million names have the same hash with a chance
@@ -117,8 +121,8 @@ def read_clips(dataset: Dataset, split: pd.Series, directions: np.ndarray) -> tu
         part["copied_from"] = _hashes(clip.augmented_from or "" for clip in batch)
         part["exact"] = np.array([_keypoint_hash(clip) for clip in batch], dtype=np.uint64)
         parts.append(part)
-        used = [(first + i, clip) for i, clip in enumerate(batch) if part["split"][i] >= 0]
-        tracks.append(sketch_tracks(used, directions))
+        used = [(first + i, clip, part["split"][i]) for i, clip in enumerate(batch) if part["split"][i] >= 0]
+        tracks.append(sketch_tracks(used, sketches))
         first += len(batch)
     if not parts:
         raise DatasetError(f"{dataset.root}: wanted clips to audit, got an empty dataset")
@@ -160,18 +164,18 @@ def _straddling(kind: str, keys, splits: np.ndarray, alone: np.ndarray | None = 
     return _Finding(int(leaking.sum()), int((splits[rows[touched]] > 0).sum()), examples)
 
 
-def _near(dataset: Dataset, clips: pd.DataFrame, tracks: Tracks, pairs: pd.DataFrame) -> _Finding:
-    """Measure the candidates; keep the nearest pair of tracks of each pair of clips, without equal clips."""
+def _near(dataset: Dataset, clips: pd.DataFrame, tracks: Tracks, pairs: pd.DataFrame, least: float) -> _Finding:
+    """Measure the candidates; keep the clearest pair of tracks of each pair of clips, without equal clips."""
     exact = clips["exact"].to_numpy()
     rows = tracks.row[pairs[["a", "b"]]]
     different = exact[rows[:, 0]] != exact[rows[:, 1]]
     table = pairs[different].reset_index(drop=True)
-    table[["distance", "correlation"]] = measure_pairs(dataset, tracks, table)
+    table = pd.concat([table, measure_pairs(dataset, tracks, table)], axis=1)
     table[["a", "b"]] = rows[different]
-    table = table[(table["distance"] <= NEAR_THRESHOLD) & (table["correlation"] >= MIN_MOTION_CORRELATION)]
-    table = table.sort_values(["distance", "a", "b"]).drop_duplicates(["a", "b"])
+    table = table[table["evidence"] >= least]
+    table = table.sort_values(["evidence", "a", "b"], ascending=[False, True, True]).drop_duplicates(["a", "b"])
     examples = [
-        (int(row.a), int(row.b), f"distance {row.distance:.3f} torso lengths{', mirrored' if row.mirrored else ''}")
+        (int(row.a), int(row.b), f"correlations {row.one:.2f} and {row.both:.2f}{', mirrored' if row.mirrored else ''}")
         for row in table.head(_EXAMPLES).itertuples()
     ]
     touched = np.unique(table[["a", "b"]])

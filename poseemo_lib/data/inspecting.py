@@ -8,9 +8,8 @@ from rich.console import Console
 from rich.table import Table
 
 from poseemo_lib.clips import SPLITS
-from poseemo_lib.data.audit import KINDS, AuditReport, audit
+from poseemo_lib.data.audit import KINDS, LIMITS, AuditReport, audit
 from poseemo_lib.data.dataset import Dataset, Fault
-from poseemo_lib.data.near_duplicates import SKETCH_RADIUS
 from poseemo_lib.data.splits import default_method, make_split, split_hash
 from poseemo_lib.errors import DatasetError
 from poseemo_lib.skeleton import COCO_KEYPOINTS, N_KEYPOINTS
@@ -147,7 +146,8 @@ def audit_text(report: AuditReport, name: str, split: pd.Series) -> str:
         touched = f", touching {report.held_out[kind]} val and test clips" if report.counts[kind] else ""
         lines.append(f"  {kind:<10}{report.counts[kind]:>6} {_LEAKS[kind]}{touched}")
         lines += [f"{'':12}{leak}" for leak in report.examples[kind]]
-    if report.search_radius < SKETCH_RADIUS:
+    lines.append(f"  the audit cannot find: {LIMITS}")
+    if report.candidates > report.compared:
         lines.append(
             f"  near is not complete: there are too many similar clips, so only the {report.compared} most similar "
             "pairs were measured"
