@@ -2,7 +2,7 @@
 
 The delete-one-group jackknife (Efron and Stein 1981, "The jackknife estimate of variance", Annals of Statistics 9),
 with the t distribution of G - 1 degrees of freedom. Percentile intervals of a bootstrap are too short with few groups
-(`benchmarks/coverage.py`). What is left out are sums over groups, so that all G estimates are one subtraction.
+(`benchmarks/interval_coverage.py`). What is left out are sums over groups, so that all G estimates are one subtraction.
 """
 
 from collections.abc import Callable

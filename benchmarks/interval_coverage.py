@@ -1,6 +1,6 @@
 """Measure how often 95 % intervals hold the true score, and how often a difference is claimed that is not there.
 
-    python benchmarks/coverage.py [--studies 1000]
+    python benchmarks/interval_coverage.py [--studies 1000]
 
 Studies are simulated: clips come in groups that differ in difficulty and in their classes, and trainings of one
 network differ. The true scores are those of 400,000 clips. "Percentile" is the percentile bootstrap over groups.
