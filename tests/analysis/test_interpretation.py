@@ -19,6 +19,7 @@ from poseemo_lib.plots.attention import attention_courses, contribution_maps
 from poseemo_lib.report.data import ReportData, load_report_data
 from poseemo_lib.report.figures import feature_importance
 from poseemo_lib.skeleton import JOINT
+from poseemo_lib.training.calibration import calibrated
 from poseemo_lib.training.parameters import check_parameters
 from poseemo_lib.training.run import train_run
 
@@ -119,15 +120,16 @@ class TestPlayer:
 
         config = data.best
         clips = player_clips(config, data.dataset, n=6)
-        predictions = config.runs[0].predictions("test").set_index("clip_id")
+        run = config.runs[0]
+        predictions = calibrated(run.predictions("test"), config.classes, run.calibration()).set_index("clip_id")
         assert len(clips) == 6 == len({clip.name for clip in clips})
         for clip in clips:
             assert clip.label == predictions.loc[clip.name, "label"] and clip.fps == 25
             assert clip.keypoints.shape == (16, 2, 17, 3) and clip.mask.shape == (16,)
             assert clip.probabilities.sum() == pytest.approx(1) and clip.attention.sum() == pytest.approx(1)
-            # one window a clip in these runs: the prediction is the run's
-            raw = predictions.loc[clip.name, [f"p_{name}" for name in config.classes]].to_numpy(float)
-            assert clip.probabilities.argmax() == raw.argmax()
+            # one window a clip in these runs: the prediction is the run's, calibrated
+            own = predictions.loc[clip.name, [f"p_{name}" for name in config.classes]].to_numpy(float)
+            assert clip.probabilities == pytest.approx(own, abs=1e-5)
             assert clip.planted is None or 0 <= clip.planted[0] < clip.planted[1] <= clip.mask.sum()
         assert any(clip.planted for clip in clips)
         assert skeleton_player(clips, config.classes, synthetic=True).frames
