@@ -149,7 +149,10 @@ DATA = {"walkers": walkers, "drawn": drawn, "mocap": mocap}
 def plant(
     clips: list[PoseClip], other_camera: Callable | None, split: pd.Series, n_planted: int, rng: np.random.Generator
 ) -> Iterator[tuple[str, str, PoseClip, str]]:
-    """Yield kind, training clip, its copy and the copy's partner, `n_planted` of each kind where there are as many."""
+    """Yield kind, training clip, its copy and the copy's partner, `n_planted` of each kind where there are as many.
+
+    A clip that a kind does not change, such as one without legs to hide, is passed over: its copy is another leak.
+    """
     train = [clip for clip in clips if split[clip.clip_id] == "train"]
     mates = {}
     for clip in train:
@@ -164,7 +167,7 @@ def plant(
             others = [mate for mate in mates[clip.label, clip.group_id, clip.n_people] if mate is not clip]
             partner = others[rng.integers(len(others))] if others else None
             copy = leak(clip, partner, rng)
-            if copy is not None and n_made < n_planted:
+            if copy is not None and not np.array_equal(copy.keypoints, clip.keypoints, equal_nan=True):
                 name = f"{kind}/{n_made}"
                 names = {"clip_id": name, "source_id": name, "group_id": name, "split": None}
                 yield kind, clip.clip_id, copy.with_(**names), partner.clip_id if partner else ""
