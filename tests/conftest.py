@@ -21,6 +21,7 @@ matplotlib.use("Agg")
 LONG = (
     "stops",
     "figures",
+    "figures_numbers",
     "report",
     "notebooks",
     "cli",
