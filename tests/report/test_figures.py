@@ -1,4 +1,5 @@
 """What every figure of the report keeps, whatever the study."""
+# ruff: noqa: F811  (fixtures)
 
 import json
 import shutil
@@ -10,7 +11,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from made_figures import FIGURES
+from made_figures import FIGURES, close_figures, no_measured_speed, of_whole, runs, whole  # noqa: F401
 
 from poseemo_lib.report.data import ReportData, load_report_data
 

@@ -1,4 +1,5 @@
 """What each figure draws, against the runs themselves."""
+# ruff: noqa: F811  (fixtures)
 
 import json
 import shutil
@@ -9,7 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from made_figures import FIGURES, MAIN
+from made_figures import FIGURES, MAIN, close_figures, no_measured_speed, of_whole, runs, whole  # noqa: F401
 from matplotlib.colors import same_color
 from sklearn.metrics import f1_score
 
