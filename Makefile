@@ -4,6 +4,9 @@
 # make bench    benchmarks (docs/performance.md); ARGS="--only input_path --quick" for a part
 # make gallery  small copies of the figures of the last `make report`, kept in git (figures/README.md)
 
+# Compiled modules are kept, whatever the shell says: every kernel and every worker of a study loads them.
+export PYTHONDONTWRITEBYTECODE :=
+
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin

@@ -1,4 +1,5 @@
 import os
+import signal
 import sys
 
 # A grammar for URIs, which jsonschema does without, takes more than a second to import, and papermill a half.
@@ -7,6 +8,9 @@ sys.modules.setdefault("rfc3987_syntax", None)
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Where a test wants two threads, they do not keep the other tests' core busy while they wait.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+# A shell starts what runs in the background with Ctrl-C ignored, and so would be all processes of the tests.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 import matplotlib  # noqa: E402
 import pytest  # noqa: E402
@@ -17,6 +21,7 @@ matplotlib.use("Agg")
 LONG = (
     "stops",
     "figures",
+    "figures_numbers",
     "report",
     "notebooks",
     "cli",

@@ -3,8 +3,7 @@
 The published study's network. A frame is embedded, passes residual blocks (He et al. 2016a, "Deep residual learning";
 pre-activation after He et al. 2016b, "Identity mappings"), and the frames are pooled by attention, mean or maximum, or,
 which was not published, by mean and standard deviation. Movement enters only through the velocities and accelerations
-among the features. Dropout is where the published diagram of the pre-activation block and the published code of the
-others have it.
+among the features.
 """
 
 import torch
@@ -16,7 +15,7 @@ from poseemo_lib.models.layers import build_pooling, check_choice, classificatio
 class DeepResidual(nn.Module):
     """Frame-wise residual network with blocks of one kind (:data:`BLOCKS`) and pooling over time (`layers.POOLINGS`).
 
-    `squeeze_excitation` scales the channels after the blocks by a gate computed from their mean over time (Hu et al.
+    `squeeze_excitation` reweights the channels of every block by a gate computed from their mean over time (Hu et al.
     2018).
     """
 
@@ -34,35 +33,38 @@ class DeepResidual(nn.Module):
         super().__init__()
         check_choice("block", block, BLOCKS)
         self.embed = frame_embedding(hidden, dropout)
-        self.blocks = nn.Sequential(*(Residual(hidden, block, dropout) for _ in range(blocks)))
-        self.gate = SqueezeExcitation(hidden) if squeeze_excitation else None
+        self.blocks = nn.ModuleList(Residual(hidden, block, dropout, squeeze_excitation) for _ in range(blocks))
         self.pool = build_pooling(pooling, hidden, hidden // 2)
         self.head = classification_head(hidden * self.pool.expansion, hidden, n_classes, dropout)
 
     def forward(self, features: Tensor, mask: Tensor) -> Tensor:
         """Classify windows: features (B, T, F) and mask (B, T), True for real frames -> logits (B, n_classes)."""
-        x = self.blocks(self.embed(features))
-        return self.head(self.pool(self.gate(x, mask) if self.gate else x, mask))
+        x = self.embed(features)
+        for block in self.blocks:
+            x = block(x, mask)
+        return self.head(self.pool(x, mask))
 
 
 class Residual(nn.Module):
     """One residual block on (B, T, hidden)."""
 
-    def __init__(self, hidden: int, kind: str, dropout: float):
+    def __init__(self, hidden: int, kind: str, dropout: float, squeeze_excitation: bool):
         super().__init__()
         self.branch = nn.Sequential(*BLOCKS[kind](hidden, dropout))
+        self.gate = SqueezeExcitation(hidden) if squeeze_excitation else None
         # A pre-activation block leaves the sum untouched; the others end in a ReLU.
         self.after = nn.Identity() if kind == "pre_activation" else nn.ReLU()
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """Map x (B, T, D) to (B, T, D)."""
-        return self.after(x + self.branch(x))
+        change = self.branch(x)
+        return self.after(x + (self.gate(change, mask) if self.gate else change))
 
 
 class SqueezeExcitation(nn.Module):
     """Channel gate from the mean over the real frames (Hu et al. 2018)."""
 
-    def __init__(self, hidden: int, reduction: int = 4):
+    def __init__(self, hidden: int, reduction: int = 16):
         super().__init__()
         narrow = max(hidden // reduction, 1)
         self.gate = nn.Sequential(nn.Linear(hidden, narrow), nn.ReLU(), nn.Linear(narrow, hidden))
@@ -78,8 +80,8 @@ def _standard(hidden: int, dropout: float) -> list[nn.Module]:
 
 
 def _pre_activation(hidden: int, dropout: float) -> list[nn.Module]:
-    first = [*_norm_relu(hidden), nn.Linear(hidden, hidden), nn.Dropout(dropout)]
-    return [*first, *_norm_relu(hidden), nn.Linear(hidden, hidden)]
+    first = [*_norm_relu(hidden), nn.Linear(hidden, hidden)]
+    return [*first, *_norm_relu(hidden), nn.Dropout(dropout), nn.Linear(hidden, hidden)]
 
 
 def _bottleneck(hidden: int, dropout: float) -> list[nn.Module]:

@@ -111,7 +111,7 @@ class TestDropping:
         assert 10 < pace.frames < 80 and indices == sorted(set(indices)) and indices[-1] >= 140
         assert set(indices) <= set(source.estimator.seen)
         assert pace.dropped == 150 - pace.frames
-        assert np.median(pace.delays) < 250  # a queue would have ended at seconds
+        assert np.percentile(pace.delays, 90) < 250  # a queue would have ended at seconds
         assert source.closed == 1
 
     def test_a_cut_on_a_dropped_frame_is_none_lost(self):

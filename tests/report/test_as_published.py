@@ -19,13 +19,13 @@ from poseemo_lib.training.parameters import check_parameters
 from poseemo_lib.training.run import train_run
 from poseemo_lib.training.run_folder import Run, read_record
 
-# What the study's text states; `crops`, clipping and the reserved output are in its code.
+# What was published, and what its study file says is not stated.
 STATED = {
     "normalisation": "frame", "positions": "scene", "motion_unit": "frame", "standardise": False,
     "people": 2, "n_frames": 64, "lr": 5e-4, "weight_decay": 1e-4, "batch_size": 32, "epochs": 60,
     "warmup_epochs": 0, "label_smoothing": 0.1, "loss": "cross_entropy", "clip_norm": 1.0, "sampler": "balanced",
     "n_outputs": 8, "class_weights": [1, 1, 1, 1, 1, 1, 1, 0],
-    "flip": 0.5, "scale": 0.1, "noise": 0.01, "rotation": 0, "time_warp": 0, "joint_dropout": 0, "slot_swap": 0,
+    "flip": 0.5, "scale": 0.1, "noise": 0.0045, "rotation": 0, "time_warp": 0, "joint_dropout": 0, "slot_swap": 0,
     "weight_average": 0, "patience": 0, "choose_after": 1, "eval_crops": 1,
 }  # fmt: skip
 # Parameters with 8 outputs, as published.
@@ -58,8 +58,6 @@ def test_the_networks_have_the_published_sizes():
     dropouts = {name: parameters_of(name).model["dropout"] for name in ("dropout_02", "dropout_04", "dropout_05")}
     assert dropouts == {"dropout_02": 0.2, "dropout_04": 0.4, "dropout_05": 0.5}
     assert parameters_of("squeeze_excitation").model == {"squeeze_excitation": True}
-    block = [type(part).__name__ for part in build_model("deep_residual", block="pre_activation").blocks[0].branch]
-    assert block == ["LayerNorm", "ReLU", "Linear", "Dropout", "LayerNorm", "ReLU", "Linear"]
 
 
 def test_each_variant_changes_one_thing():

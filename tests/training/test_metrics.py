@@ -52,6 +52,7 @@ def test_macro_means_leave_out_classes_without_support():
     assert scores["classes_above_5_percent"] == 2
     assert np.isnan(metrics.per_class_scores(confusion)["recall"][2])
     assert metrics.scores_from_confusion([[5, 95], [0, 100]])["classes_above_5_percent"] == 1
+    assert metrics.scores_from_confusion([[6, 94], [0, 100]])["classes_above_5_percent"] == 2
 
 
 def test_a_constant_prediction_one_class_only_and_nothing_at_all():
