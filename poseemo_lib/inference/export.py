@@ -21,7 +21,7 @@ from poseemo_lib.inference.doctor import training_statistics
 from poseemo_lib.inference.onnx_predictor import OnnxPredictor, Sidecar, sidecar_path, write_sidecar
 from poseemo_lib.inference.predictor import windows_of
 from poseemo_lib.inference.predictor_info import PredictorInfo
-from poseemo_lib.inference.torch_predictor import TorchPredictor
+from poseemo_lib.inference.torch_predictor import TorchPredictor, open_run
 from poseemo_lib.skeleton import COCO_KEYPOINTS, MAX_PEOPLE, N_KEYPOINTS
 from poseemo_lib.training.run_folder import Run
 
@@ -76,7 +76,7 @@ def export_run(
         The run cannot be used, or the export's predictions differ from the network's: nothing is written then.
     """
     out = _check_target(Path(out), inputs)
-    predictor = TorchPredictor(folder)
+    predictor = TorchPredictor(open_run(Path(folder)))
     recordings, where = _recordings(predictor.run, check)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)

@@ -16,6 +16,7 @@ from poseemo_lib.features.windows import Window, cut_windows
 from poseemo_lib.inference.predictor_info import PredictorInfo
 from poseemo_lib.paths import resolve
 from poseemo_lib.training.evaluation import probability_columns
+from poseemo_lib.training.parameters import is_baseline
 
 NOT_SURE = "not sure"
 # Seconds from the end of one window to the end of the next.
@@ -38,14 +39,14 @@ class Predictor(Protocol):
 
 
 def load_predictor(path: str | Path) -> Predictor:
-    """Open a trained network: the folder of one run, or an exported network (`.onnx`).
+    """Open a trained network or baseline: the folder of one run, or an exported network (`.onnx`).
 
     Raises
     ------
     UsageError
         There is nothing, or a folder of several runs: the message names some of them.
     PoseemoError
-        The run is a baseline, incomplete or damaged.
+        The run is incomplete or damaged.
     """
     place = Path(resolve(path))
     if place.suffix.lower() == ".onnx":
@@ -55,9 +56,10 @@ def load_predictor(path: str | Path) -> Predictor:
     if not place.is_dir():
         found = "a file of another kind" if place.exists() else "nothing"
         raise UsageError(f"{path}: wanted the folder of a run or a file NAME.onnx, found {found}")
-    from poseemo_lib.inference.torch_predictor import TorchPredictor
+    from poseemo_lib.inference.torch_predictor import BaselinePredictor, TorchPredictor, open_run
 
-    return TorchPredictor(place)
+    run = open_run(place)
+    return (BaselinePredictor if is_baseline(run.record["parameters"]["architecture"]) else TorchPredictor)(run)
 
 
 def predict_recording(

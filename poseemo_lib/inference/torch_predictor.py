@@ -1,4 +1,4 @@
-"""A run's network as a predictor of windows, or of whole clips."""
+"""A run's network, or its baseline, as a predictor of windows, or of whole clips."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -14,25 +14,28 @@ from poseemo_lib.features.compiled_features import derive_features
 from poseemo_lib.features.preparation import Preparation
 from poseemo_lib.features.windows import Window
 from poseemo_lib.inference.predictor_info import PredictorInfo, prepare_windows
-from poseemo_lib.text import listed
+from poseemo_lib.text import count, listed
+from poseemo_lib.training.baselines import Windows, predict_clips, predict_probabilities
 from poseemo_lib.training.calibration import factors_of, scale_probabilities
 from poseemo_lib.training.fit import predict
 from poseemo_lib.training.parameters import is_baseline, settings_from
 from poseemo_lib.training.run_folder import RUN_FILE, Run, find_runs, read_record
-from poseemo_lib.training.trained import load_model, prepare_like, run_parameters
+from poseemo_lib.training.trained import load_baseline, load_model, prepare_like, run_parameters
 
 # Runs that a message names.
 _NAMED = 5
 
 
 class TorchPredictor:
-    """The network of one complete run; arguments and errors as for :func:`open_run`."""
+    """The network of one complete run, from :func:`open_run`; `load` reads it from the run's folder."""
 
-    def __init__(self, folder: str | Path):
-        self.run = open_run(Path(folder))
-        self.model = load_model(self.run)
-        self.info = info_of(self.run)
-        self._parameters = run_parameters(self.run)
+    load = staticmethod(load_model)
+
+    def __init__(self, run: Run):
+        self.run = run
+        self.model = self.load(run)
+        self.info = info_of(run)
+        self._parameters = run_parameters(run)
 
     @torch.inference_mode()
     def probabilities(self, windows: Sequence[Window], fps: float, width: int, height: int) -> np.ndarray:
@@ -42,7 +45,7 @@ class TorchPredictor:
         features = derive_features(keypoints, how.fps, how.positions, how.motion_unit)
         with torch.autocast("cpu", torch.bfloat16, enabled=self._parameters.precision == "bf16"):
             logits = self.model(torch.from_numpy(features), torch.from_numpy(mask))
-        return self._calibrated(logits.float().softmax(-1))
+        return self._calibrated(logits.float().softmax(-1).numpy())
 
     def clip_probabilities(self, clips: Iterable[PoseClip]) -> np.ndarray:
         """Predict clips, at least one, as the run's evaluation did: the mean over the windows of each.
@@ -50,34 +53,50 @@ class TorchPredictor:
         Returns array (N, C), float64: the probabilities of the run's `predictions.parquet`, calibrated.
         """
         data = prepare_like(self.run, clips)
-        return self._calibrated(predict(self.model, data, torch.arange(len(data)), self._parameters))
+        return self._calibrated(predict(self.model, data, torch.arange(len(data)), self._parameters).numpy())
 
-    def _calibrated(self, probabilities: torch.Tensor) -> np.ndarray:
-        return scale_probabilities(probabilities.cpu().numpy(), self.info.temperature, self.info.class_factors)
+    def _calibrated(self, probabilities: np.ndarray) -> np.ndarray:
+        return scale_probabilities(probabilities, self.info.temperature, self.info.class_factors)
+
+
+class BaselinePredictor(TorchPredictor):
+    """The baseline of one complete run; `stratified` guesses anew for every window, and once a clip."""
+
+    load = staticmethod(load_baseline)
+
+    def probabilities(self, windows: Sequence[Window], fps: float, width: int, height: int) -> np.ndarray:
+        """Predict windows of one recording: see :class:`poseemo_lib.inference.predictor.Predictor`."""
+        keypoints, mask = prepare_windows(self.info, windows, fps, width, height)
+        people, starts = keypoints[:, :, : self._parameters.people], np.array([window.start for window in windows])
+        return self._calibrated(predict_probabilities(self.model, Windows(people, mask, self.info.fps, starts)))
+
+    def clip_probabilities(self, clips: Iterable[PoseClip]) -> np.ndarray:
+        """Predict clips as the run's evaluation did: see :meth:`TorchPredictor.clip_probabilities`."""
+        clips, by_source = list(clips), self._parameters.score_by == "source"
+        units = np.array([clip.source_id if by_source else clip.clip_id for clip in clips])
+        data = prepare_like(self.run, clips)
+        return self._calibrated(predict_clips(self.model, data, torch.arange(len(data)), units, self._parameters))
 
 
 def open_run(folder: Path) -> Run:
-    """Read the folder of one complete run of a network.
+    """Read the folder of one complete run.
 
     Raises
     ------
     UsageError
         It is not the folder of one run; if it holds several, the message names some.
     PoseemoError
-        The run is a baseline, incomplete or damaged.
+        The run is incomplete or damaged.
     """
     complete, _ = find_runs(folder)
     if not (folder / RUN_FILE).exists():
-        networks = [str(run.folder) for run in complete if not is_baseline(run.record["parameters"]["architecture"])]
-        got = "one with no complete run of a network"
-        if networks:
-            got = f"one with {len(networks)} runs of networks; give one of them: {listed(networks, _NAMED)}"
+        got = "one with no complete run"
+        if folders := [str(run.folder) for run in complete]:
+            got = f"one with {count(len(folders), 'complete run')}; give one of them: {listed(folders, _NAMED)}"
         raise UsageError(f"{folder}: wanted the folder of one run, got {got}")
     if not complete:
         status = (read_record(folder) or {}).get("status", "damaged")
         raise PoseemoError(f"{folder}: wanted a complete run, got one that is {status}; make its study again")
-    if is_baseline(name := complete[0].record["parameters"]["architecture"]):
-        raise PoseemoError(f"{folder}: wanted the run of a network, got the baseline {name}, which has no weights")
     return complete[0]
 
 
@@ -123,6 +142,6 @@ def _baselines_beside(run: Run) -> list[Run]:
     for path in sorted(study.glob("/".join(["*", *fold, "seed-*", RUN_FILE]))):
         record = read_record(path.parent)
         same = split and record and record["status"] == "complete" and record.get("split_hash") == split
-        if same and is_baseline(record["parameters"].get("architecture", "")):
+        if same and path.parent != folder and is_baseline(record["parameters"].get("architecture", "")):
             found.append(Run(path.parent, record))
     return found

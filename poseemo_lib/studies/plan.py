@@ -16,7 +16,7 @@ from poseemo_lib.errors import PoseemoError, UsageError
 from poseemo_lib.files import read_yaml
 from poseemo_lib.paths import PARAMETERS, PROJECT
 from poseemo_lib.text import nearest
-from poseemo_lib.training.parameters import RunParameters, check_parameters
+from poseemo_lib.training.parameters import BASELINE_PREPARATION, RunParameters, check_parameters, is_baseline
 from poseemo_lib.training.run_folder import is_complete, run_identity
 
 KEPT_NOTEBOOK = "notebook.ipynb"
@@ -180,13 +180,18 @@ def config_values(study: Study, name: str, where: str | Path) -> dict:
     """Return the parameters of a config that differ from the defaults; `where` is the study's file."""
     own, source = study.configs[name].model_extra, study.configs[name].file
     if source is None:
-        return study.base | own
+        return _over_base(study.base, own)
     candidates = [Path(where).parent / source, PARAMETERS / source, PARAMETERS / f"{source}.yaml"]
     found = next((path for path in candidates if path.is_file()), None)
     if found is None:
         raise UsageError(f"{where}: configs.{name}.from: wanted a parameter file, found none at {source}")
     values = read_yaml(found)
-    return study.base | values.get("base", values) | own
+    return _over_base(study.base, values.get("base", values) | own)
+
+
+def _over_base(base: dict, own: dict) -> dict:
+    baseline = is_baseline(own.get("architecture", base.get("architecture", "")))
+    return base | (BASELINE_PREPARATION if baseline else {}) | own
 
 
 def _folds(table, values: dict) -> list[str]:

@@ -11,7 +11,7 @@ os.environ.setdefault("MPLBACKEND", "module://matplotlib_inline.backend_inline")
 # A run imports some of these late: for the optimizer, the split and the scores.
 MODULES = """ipykernel.kernelapp ipykernel_launcher IPython.core.pylabtools matplotlib.backends.backend_agg
 pyarrow.pandas_compat safetensors.torch scipy.optimize sklearn.metrics sklearn.model_selection torch._dynamo
-poseemo_lib.data.audit poseemo_lib.plots poseemo_lib.training.baselines poseemo_lib.training.run"""
+poseemo_lib.data.audit poseemo_lib.plots poseemo_lib.training.baselines poseemo_lib.training.run skops.io"""
 with warnings.catch_warnings(action="ignore"):
     for name in MODULES.split():
         import_module(name)

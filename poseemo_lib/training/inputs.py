@@ -36,9 +36,9 @@ class Inputs:
     split_hash: str
     targets: torch.Tensor | None = None
 
-    def index(self, split: str) -> torch.Tensor:
-        """Positions of the clips of `train`, `val` or `test` in `data`."""
-        rows = np.flatnonzero(self.table["part"] == split)
+    def index(self, *splits: str) -> torch.Tensor:
+        """Positions of the clips of `train`, `val` or `test`, or of several of them, in `data`."""
+        rows = np.flatnonzero(self.table["part"].isin(splits))
         return torch.from_numpy(rows).to(self.data.keypoints.device)
 
     @property

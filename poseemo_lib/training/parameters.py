@@ -15,10 +15,14 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 
-BASELINE_NAMES = ("majority", "stratified", "logistic_regression", "extra_trees")
+BASELINE_NAMES = ("majority", "stratified", "logistic_regression", "extra_trees", "rocket")
 
 # These see no pose; the others give each class the same weight.
 BLIND_BASELINES = BASELINE_NAMES[:2]
+# What a baseline takes from its own config only, not from a study's base: smoothing hides movement that it would use.
+BASELINE_PREPARATION = {"smoothing": 0}
+# Frames of MiniRocket's kernels.
+SHORTEST_ROCKET = 9
 
 
 class RunParameters(BaseModel):
@@ -207,6 +211,8 @@ def _check_model(parameters: RunParameters, where: str) -> None:
             raise UsageError(f"{where}: model: a baseline has no hyper-parameters, got {', '.join(parameters.model)}")
         if parameters.normalisation != "body":
             raise UsageError(f"{where}: normalisation: wanted body, got frame; a baseline measures lengths and angles")
+        if name == "rocket" and parameters.n_frames < SHORTEST_ROCKET:
+            raise UsageError(f"{where}: n_frames: rocket wants {SHORTEST_ROCKET} or more, got {parameters.n_frames}")
         return
     if name not in MODELS:
         every = (*MODELS, *BASELINE_NAMES)

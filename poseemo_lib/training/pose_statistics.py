@@ -90,6 +90,24 @@ def movement_statistics(keypoints: np.ndarray, mask: np.ndarray, fps: float) -> 
     return table | {"second_motion_mean": _mean(second), "second_motion_sd": _sd(second)}
 
 
+def point_series(keypoints: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Place of each person's 13 points and origin in every frame, in torsos: (B, M * 28, T) float32, without gaps.
+
+    Points are relative to the person's own origin, as in the statistics. A missing value is interpolated between the
+    frames before and after it; at the ends of a window, and in padding, the nearest one is held. What was never seen
+    is 0.
+    """
+    points, origin, torso, _ = _measure(keypoints, mask)
+    series = np.concatenate([points, (origin / torso[:, None, :, None])[..., None, :]], axis=3)
+    series = np.moveaxis(series[:, :, : keypoints.shape[2]], 1, -1).astype(np.float32)
+    frames, rows = np.arange(series.shape[-1]), series.reshape(-1, series.shape[-1])
+    for row in rows:
+        seen = np.isfinite(row)
+        if not seen.all():
+            row[:] = np.interp(frames, frames[seen], row[seen]) if seen.any() else 0
+    return rows.reshape(len(series), -1, len(frames))
+
+
 def shape_signals(points: np.ndarray) -> dict[str, np.ndarray]:
     """Angles and distances (...) of a body in every frame, from :data:`POINTS` (..., 13, 2) in torsos.
 

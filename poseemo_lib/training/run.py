@@ -20,10 +20,10 @@ from poseemo_lib.features.layout import N_FEATURES
 from poseemo_lib.files import replacing, write_json, write_table, write_text
 from poseemo_lib.models import build_model
 from poseemo_lib.models.standardised import Standardised
-from poseemo_lib.training.batching import evaluation_batch, evaluation_windows, window_keypoints
+from poseemo_lib.training.batching import evaluation_batch, evaluation_windows
 from poseemo_lib.training.calibration import calibrated, calibration_of, prior_factors
 from poseemo_lib.training.evaluation import probability_columns, scored_units
-from poseemo_lib.training.fit import fit, mean_over_windows, predict
+from poseemo_lib.training.fit import fit, predict
 from poseemo_lib.training.inputs import Inputs, load_inputs
 from poseemo_lib.training.metrics import score_predictions
 from poseemo_lib.training.parameters import RunParameters, is_baseline
@@ -122,7 +122,7 @@ def _new_record(parameters: RunParameters, inputs: Inputs, config: str) -> dict:
 
 def _fit_and_save(parameters: RunParameters, folder: Path, inputs: Inputs, report) -> dict:
     if is_baseline(parameters.architecture):
-        probabilities, more = _baseline(parameters, inputs), {}
+        probabilities, more = _baseline(parameters, folder, inputs), {}
     else:
         probabilities, more = _model(parameters, folder, inputs, report)
     predictions = _prediction_table(inputs, probabilities)
@@ -208,36 +208,24 @@ def _training_features(inputs: Inputs, parameters: RunParameters) -> torch.Tenso
     return evaluation_batch(inputs.data, index[clip], start, parameters.n_frames)[0]
 
 
-def _baseline(parameters: RunParameters, inputs: Inputs) -> dict[str, np.ndarray]:
-    from poseemo_lib.training.baselines import fit_baseline, predict_probabilities
+def _baseline(parameters: RunParameters, folder: Path, inputs: Inputs) -> dict[str, np.ndarray]:
+    """Fit on train and validation, since a baseline chooses nothing on validation, and keep that for the test clips.
 
-    windows, labels, _ = _windows(inputs, "train", parameters)
+    Validation clips are predicted by the same baseline fitted on train alone: calibration and scores by validation are
+    those of a baseline that has not seen these clips.
+    """
+    from poseemo_lib.training.baselines import fit_clips, predict_clips, save_baseline
+
+    units = inputs.table["source_id" if parameters.score_by == "source" else "clip_id"].to_numpy()
     # A seed for each fold: one for all would repeat the same few guesses in every fold.
     seed = int(np.random.SeedSequence([parameters.seed, crc32(parameters.fold.encode())]).generate_state(1)[0])
-    baseline = fit_baseline(parameters.architecture, windows, labels, len(inputs.classes), seed)
     probabilities = {}
-    for split in ("val", "test"):
-        windows, _, clip = _windows(inputs, split, parameters)
-        values = torch.from_numpy(predict_probabilities(baseline, windows))
-        probabilities[split] = mean_over_windows(values, clip, int(clip.max()) + 1).numpy()
+    for split, fitted_on in (("val", ("train",)), ("test", ("train", "val"))):
+        seen, index = inputs.index(*fitted_on), inputs.index(split)
+        baseline = fit_clips(inputs.data, seen, units[seen.cpu()], len(inputs.classes), seed, parameters)
+        probabilities[split] = predict_clips(baseline, inputs.data, index, units[index.cpu()], parameters)
+    save_baseline(baseline, folder)
     return probabilities
-
-
-def _windows(inputs: Inputs, split: str, parameters: RunParameters):
-    """Cut the windows of one split for a baseline; also the label of each, and the index of its clip in the split."""
-    from poseemo_lib.training.baselines import Windows
-
-    index = inputs.index(split)
-    clip, start = evaluation_windows(inputs.data.lengths[index], parameters.n_frames, parameters.eval_crops)
-    keypoints, mask = window_keypoints(inputs.data, index[clip], start, parameters.n_frames)
-    clip = clip.cpu()
-    # The unit that counts once, in training and in a random guess: the clip, or the recording.
-    unit = clip.numpy()
-    if parameters.score_by == "source":
-        rows = inputs.table[inputs.table["part"] == split]
-        unit = rows["source_id"].astype("category").cat.codes.to_numpy()[unit]
-    windows = Windows(keypoints.cpu().numpy(), mask.cpu().numpy(), inputs.data.fps, unit)
-    return windows, inputs.data.labels[index].cpu().numpy()[clip.numpy()], clip
 
 
 def _peak_memory(device: torch.device) -> dict[str, int]:

@@ -2,7 +2,8 @@
 
 `runs/<study>/<config>/seed-<k>/`, or `runs/<study>/<config>/fold-<group>/seed-<k>/` where a config has folds, holds
 `run.json`, `split.parquet`, `history.csv`, `predictions.parquet`, `metrics.json`, `calibration.json`,
-`training_statistics.json`, `weights.safetensors` (models) and `notebook.ipynb`; `checkpoint.pt` is there while it runs.
+`training_statistics.json`, `weights.safetensors` (models) or `baseline.skops` (baselines), and `notebook.ipynb`;
+`checkpoint.pt` is there while it runs.
 Every file is written under a temporary name and renamed, and the status `complete` is written last.
 """
 
@@ -17,6 +18,7 @@ from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from zipfile import BadZipFile
 
 import pandas as pd
 from filelock import FileLock, Timeout
@@ -60,7 +62,7 @@ def library_commit() -> str:
 @cache
 def numeric_versions() -> dict[str, str]:
     """Versions of the libraries whose arithmetic decides a run's numbers; the kind of build (`+cpu`) is left out."""
-    return {name: version(name).partition("+")[0] for name in ("torch", "numpy", "numba", "scikit-learn")}
+    return {name: version(name).partition("+")[0] for name in ("torch", "numpy", "numba", "scikit-learn", "sktime")}
 
 
 def run_identity(parameters: dict, dataset_hash: str, split_hash: str) -> str:
@@ -179,7 +181,7 @@ def read_or_explain(reader: Callable, path: Path):
     """Read a file of a run; a PoseemoError that says what to do where it cannot be read."""
     try:
         return reader(path)
-    except (OSError, ValueError, SafetensorError) as error:
+    except (OSError, ValueError, TypeError, KeyError, BadZipFile, SafetensorError) as error:
         fault = first_line(error).rstrip(".")
         raise PoseemoError(
             f"{path}: cannot be read ({fault}); remove the run's folder and start the study again"

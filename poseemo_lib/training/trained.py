@@ -17,6 +17,7 @@ from poseemo_lib.features.preparation import Preparation
 from poseemo_lib.features.tensor_features import N_FEATURES, to_features
 from poseemo_lib.models import build_model
 from poseemo_lib.models.standardised import Standardised
+from poseemo_lib.training.baselines import BASELINE_FILE, Baseline, read_baseline
 from poseemo_lib.training.batching import PreparedClips, evaluation_windows, prepare_clips, window_keypoints
 from poseemo_lib.training.parameters import RunParameters, is_baseline, settings_from
 from poseemo_lib.training.run_folder import Run, read_or_explain
@@ -107,6 +108,11 @@ def load_model(run: Run, device: torch.device | str = "cpu") -> nn.Module:
             f"train the run again, or use the version that made it, {run.record.get('poseemo_version', 'unknown')}"
         ) from None
     return model.to(device).eval()
+
+
+def load_baseline(run: Run) -> Baseline:
+    """Load the fitted baseline of a run; a PoseemoError if it is missing, damaged or holds a type of another kind."""
+    return read_or_explain(read_baseline, run.folder / BASELINE_FILE)
 
 
 def prepare_like(run: Run, clips: Iterable[PoseClip], device: torch.device | str = "cpu") -> PreparedClips:

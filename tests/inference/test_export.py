@@ -15,9 +15,8 @@ from poseemo_lib.files import hash_file
 from poseemo_lib.inference import export
 from poseemo_lib.inference.export import export_run
 from poseemo_lib.inference.onnx_predictor import OnnxPredictor, read_sidecar, sidecar_path, write_sidecar
-from poseemo_lib.inference.predictor import predict_recording, windows_of
+from poseemo_lib.inference.predictor import load_predictor, predict_recording, windows_of
 from poseemo_lib.inference.predictor_info import prepare_windows
-from poseemo_lib.inference.torch_predictor import TorchPredictor
 from poseemo_lib.models import MODELS
 
 
@@ -34,7 +33,7 @@ def exported(run, tmp_path_factory):
 
 
 def test_it_predicts_what_the_network_does(run, exported, clips):
-    network, graph = TorchPredictor(run), OnnxPredictor(exported)
+    network, graph = load_predictor(run), OnnxPredictor(exported)
     assert graph.info.classes == network.info.classes and graph.info.preparation == network.info.preparation
     for name in ("temperature", "class_factors", "abstain_below"):
         assert getattr(graph.info, name) == getattr(network.info, name)

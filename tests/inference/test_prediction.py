@@ -17,10 +17,20 @@ from poseemo_lib.inference.predictions import predict_input
 from poseemo_lib.inference.predictor import NOT_SURE, load_predictor, name_predictions, predict_recording
 from poseemo_lib.training.calibration import calibrated
 from poseemo_lib.training.evaluation import probability_columns
+from poseemo_lib.training.parameters import BASELINE_NAMES
 
 
 class TestAgainstTheEvaluation:
-    @pytest.mark.parametrize("values", [{}, {"people": 1, "normalisation": "frame", "smoothing": 3}])
+    @pytest.mark.parametrize(
+        "values",
+        [
+            {},
+            {"people": 1, "normalisation": "frame", "smoothing": 3},
+            *({"architecture": name, "model": {}, "smoothing": 3} for name in BASELINE_NAMES),
+            {"architecture": "rocket", "model": {}, "people": 1},
+        ],
+        ids=str,
+    )
     def test_clips_get_the_probabilities_of_the_run_calibrated(self, values, tiny, small_run, tmp_path):
         folder = train(tiny, tmp_path / "net" / "seed-0", eval_crops=2, **values) if values else small_run
         predictor = load_predictor(folder)
@@ -28,13 +38,23 @@ class TestAgainstTheEvaluation:
         stored = pd.read_parquet(folder / "predictions.parquet")
         fit = json.loads((folder / "calibration.json").read_text())
         wanted = calibrated(stored, predictor.info.classes, fit).set_index("clip_id")
-        assert fit["prior"] == "training" and not np.allclose(predictor.info.class_factors, 1)
-        columns = probability_columns(predictor.info.classes)
         assert len(found) == len(Dataset(tiny)) and len(wanted) > 20
+        if values.get("architecture"):
+            wanted = wanted[wanted["split"] == "test"]  # those of validation are of another fit
+            assert len(wanted) > 10
+        else:
+            assert fit["prior"] == "training" and not np.allclose(predictor.info.class_factors, 1)
+        columns = probability_columns(predictor.info.classes)
         np.testing.assert_allclose(found.loc[wanted.index, columns], wanted[columns], atol=1e-6)
         assert (found.loc[wanted.index, "label"] == wanted["label"]).all()
 
-    def test_a_window_of_a_short_clip_is_the_one_of_the_evaluation(self, predictor, clips):
+    @pytest.mark.parametrize("architecture", ["", "rocket"])
+    def test_a_window_of_a_short_clip_is_the_one_of_the_evaluation(
+        self, architecture, predictor, clips, tiny, tmp_path
+    ):
+        if architecture:
+            folder = train(tiny, tmp_path / "b" / "seed-0", architecture=architecture, model={}, eval_crops=3)
+            predictor = load_predictor(folder)
         # With two people the slots of a window go by their weights.
         alone = [clip for clip in clips if (clip.keypoints[..., 2] > 0).any((0, 2)).sum() == 1]
         for clip in alone[:20]:

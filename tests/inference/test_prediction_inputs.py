@@ -15,7 +15,6 @@ from poseemo_lib.errors import FormatError, PoseemoError, UsageError
 from poseemo_lib.inference.inputs import input_kind
 from poseemo_lib.inference.predictions import describe_predictor, predict_input
 from poseemo_lib.inference.predictor import load_predictor, predict_recording
-from poseemo_lib.inference.torch_predictor import TorchPredictor
 
 SHARED = Path(__file__).parents[3] / "shared"
 
@@ -143,9 +142,11 @@ class TestFaults:
         with pytest.raises(UsageError, match="wanted run folders"):
             load_predictor(tiny)
         majority = train(tiny, tmp_path / "majority" / "seed-0", architecture="majority", model={})
-        with pytest.raises(PoseemoError, match="the baseline majority, which has no weights"):
+        (majority / "baseline.skops").write_bytes(b"broken")
+        with pytest.raises(PoseemoError, match="baseline.skops: cannot be read"):
             load_predictor(majority)
-        with pytest.raises(UsageError, match="no complete run of a network"):
+        (majority / "run.json").write_text("{}")
+        with pytest.raises(UsageError, match="no complete run"):
             load_predictor(majority.parent)
 
     @pytest.mark.parametrize(
@@ -168,7 +169,7 @@ class TestFaults:
         folder = shutil.copytree(small_run, tmp_path / "seed-0")
         for name in ("calibration.json", "training_statistics.json", "metrics.json"):
             (folder / name).unlink()
-        old, new = TorchPredictor(folder), TorchPredictor(small_run)
+        old, new = load_predictor(folder), load_predictor(small_run)
         alone = new.run.calibration()["without_prior"]["temperature"]
         assert old.info.temperature == pytest.approx(alone) and old.info.statistics == {}
         assert old.info.scores == {} and "Balanced accuracy" not in describe_predictor(old.info)

@@ -43,6 +43,16 @@ def test_leave_one_group_out_has_a_run_for_every_group(tiny, tmp_path):
     assert net[0].folder.parent.name.startswith("fold-") and len({run.identity for run in net}) == 12
 
 
+def test_smoothing_of_a_baseline_is_its_own(tiny, tmp_path):
+    configs = {
+        "net": {},
+        "trees": {"architecture": "extra_trees"},
+        "asked": {"architecture": "extra_trees", "smoothing": 3},
+    }
+    study = write_study(tmp_path / "s.yaml", tiny, configs=configs, base={"smoothing": 5}, seeds=[0])
+    assert [run.parameters.smoothing for run in plan(study, tmp_path / "out")] == [5, 0, 3]
+
+
 def test_a_config_takes_its_file_then_its_own_values(tiny, tmp_path):
     (tmp_path / "mine.yaml").write_text("architecture: bilstm\nlr: 1e-3\nepochs: 7\n")
     write_study(tmp_path / "study.yaml", tiny, base={"lr": 0.01})

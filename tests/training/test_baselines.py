@@ -1,10 +1,14 @@
 import numpy as np
 import pytest
+from skops.io import dump
 
+from poseemo_lib.errors import PoseemoError
 from poseemo_lib.skeleton import COCO_KEYPOINTS, JOINT
 from poseemo_lib.training import baselines
-from poseemo_lib.training.baselines import BASELINES, Windows
-from poseemo_lib.training.pose_statistics import movement_statistics, posture_statistics
+from poseemo_lib.training.baselines import BASELINE_FILE, BASELINES, Windows
+from poseemo_lib.training.pose_statistics import movement_statistics, point_series, posture_statistics
+from poseemo_lib.training.run_folder import Run
+from poseemo_lib.training.trained import load_baseline
 
 FPS = 25.0
 # A standing figure with spread arms; hips at (0, 0), shoulders at y = -1, y down.
@@ -182,9 +186,51 @@ def test_probabilities_cover_all_classes(name, two_styles):
     assert (probabilities[:, 3:] == 0).all() and (probabilities >= 0).all()
     again = baselines.predict_probabilities(baselines.fit_baseline(name, windows, labels, n_classes=5, seed=0), windows)
     np.testing.assert_array_equal(probabilities, again)
-    if name in ("logistic_regression", "extra_trees"):
+    if name in ("logistic_regression", "extra_trees", "rocket"):
         seen = np.arange(40) != 3
         assert (probabilities.argmax(1) == labels)[seen].mean() > 0.9
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_a_stored_baseline_is_the_same_and_each_window_stands_alone(name, two_styles, tmp_path):
+    windows, labels = two_styles
+    fitted = baselines.fit_baseline(name, windows, labels, n_classes=3, seed=2**32 - 1)
+    baselines.save_baseline(fitted, tmp_path)
+    (file,) = tmp_path.iterdir()
+    assert b"pickle" not in file.read_bytes()
+    stored = baselines.read_baseline(file)
+    probabilities = baselines.predict_probabilities(fitted, windows)
+    np.testing.assert_array_equal(baselines.predict_probabilities(stored, windows), probabilities)
+    some = Windows(windows.keypoints[5:9], windows.mask[5:9], FPS, windows.unit[5:9])
+    np.testing.assert_allclose(baselines.predict_probabilities(stored, some), probabilities[5:9], atol=1e-6)
+
+
+def test_a_file_with_another_type_is_not_loaded(tmp_path):
+    dump({"name": "majority", "n_classes": 2, "estimator": Windows(1, 2, 3, 4)}, tmp_path / BASELINE_FILE)
+    with pytest.raises(PoseemoError, match="baseline.skops: cannot be read .*poseemo_lib.training.baselines.Windows"):
+        load_baseline(Run(tmp_path, {}))
+
+
+def test_two_classes_and_one_person_make_a_rocket_too(two_styles):
+    windows, labels = two_styles
+    alone = Windows(windows.keypoints[:20, :, :1], windows.mask[:20], FPS, windows.unit[:20])
+    fitted = baselines.fit_baseline("rocket", alone, np.repeat([0, 1], 10), n_classes=3, seed=0)
+    probabilities = baselines.predict_probabilities(fitted, alone)
+    np.testing.assert_allclose(probabilities.sum(1), 1)
+    assert (probabilities[:, 2] == 0).all()
+
+
+def test_series_are_points_without_gaps():
+    keypoints, mask = standing(6), np.array([[True] * 5 + [False]])
+    keypoints[0, :, 0, JOINT["left_wrist"], 0] += np.float32([0, 0.1, 0.2, 0.3, 0.4, 9])
+    whole = point_series(keypoints, mask)
+    assert whole.shape == (1, 28 * keypoints.shape[2], 6) and whole.dtype == np.float32
+    holes = keypoints.copy()
+    holes[0, 2:4, 0, JOINT["left_wrist"]] = np.nan
+    holes[0, :2, 0, JOINT["nose"] : JOINT["left_shoulder"]] = np.nan
+    np.testing.assert_allclose(point_series(holes, mask), whole, atol=1e-6)
+    np.testing.assert_array_equal(whole[..., 5], whole[..., 4])
+    assert (point_series(np.full_like(keypoints, np.nan), mask) == 0).all()
 
 
 def test_majority_is_by_clip_not_by_window(two_styles):

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,7 @@ from poseemo_lib.errors import LeakError, PoseemoError, UsageError
 from poseemo_lib.training.calibration import calibrated
 from poseemo_lib.training.inputs import choose_device, load_inputs
 from poseemo_lib.training.metrics import score_predictions
-from poseemo_lib.training.parameters import check_parameters
+from poseemo_lib.training.parameters import BASELINE_NAMES, check_parameters
 from poseemo_lib.training.run import train_run
 from poseemo_lib.training.run_folder import Run, find_runs, locked, read_record
 
@@ -117,15 +118,32 @@ def test_a_leaky_split_is_refused_unless_told_and_then_said(tiny, tmp_path):
     assert read(folder).record["leaks"]["source"] > 0
 
 
-@pytest.mark.parametrize("name", ["majority", "stratified", "logistic_regression", "extra_trees"])
+@pytest.mark.parametrize("name", BASELINE_NAMES)
 def test_baselines_leave_the_same_folder(name, tiny, tmp_path):
     values = {"architecture": name, "model": {}}
     run = read(train_run(parameters(tiny, **values), tmp_path / name))
+    assert (run.folder / "baseline.skops").exists()
     assert run.record["status"] == "complete"
     assert len(run.predictions("test")) == run.record["clips"]["test"]
     if name == "majority":
         classes_there = run.predictions("test")["label"].nunique()
         assert run.metrics()["test"]["balanced_accuracy"] == pytest.approx(1 / classes_there)
+
+
+def test_a_baseline_learns_from_validation_and_is_validated_without(tiny, tmp_path):
+    folders = [tmp_path / "whole", tmp_path / "other"]
+    whole = load_inputs(parameters(tiny, architecture="logistic_regression", model={}))
+    # The labels of validation are others.
+    labels = whole.data.labels.clone()
+    labels[whole.index("val")] = (labels[whole.index("val")] + 1) % 7
+    other = replace(whole, data=replace(whole.data, labels=labels))
+    runs = [
+        read(train_run(parameters(tiny, architecture="logistic_regression", model={}), folder, inputs=inputs))
+        for folder, inputs in zip(folders, (whole, other), strict=True)
+    ]
+    val, test = ([run.predictions(split).filter(regex="^p_") for run in runs] for split in ("val", "test"))
+    pd.testing.assert_frame_equal(*val)
+    assert not np.allclose(*test)
 
 
 def test_scores_by_recording_average_its_clips(tiny, tmp_path):

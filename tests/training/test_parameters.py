@@ -39,8 +39,12 @@ def test_a_number_in_scientific_notation_is_a_number(tmp_path):
         ({"architecture": "st_gcn", "model": {"hidden": 3}}, "model.hidden: wanted 4 or more"),
         ({"architecture": "transformer", "model": {"heads": 3}}, "model.heads: wanted a divisor of hidden, 128, got 3"),
         ({"architecture": "tcn_bilstm", "model": {"hidden": 20}}, "model.hidden: wanted an even number that heads, 8,"),
+        ({"architecture": "rocket", "n_frames": 8}, "n_frames: rocket wants 9 or more, got 8"),
         ({"smoothing": 4}, "smoothing: wanted an odd number of frames, got 4"),
-        ({"architecture": "lstm"}, "architecture: wanted one of deep_residual, bilstm.*extra_trees, got 'lstm'"),
+        (
+            {"architecture": "lstm"},
+            "architecture: wanted one of deep_residual, bilstm.*extra_trees, rocket, got 'lstm'",
+        ),
         ({"model": {"hiden": 3}}, "model.hiden: unknown parameter; did you mean hidden?"),
         ({"model": {"hidden": "wide"}}, "model.hidden: input should be a valid integer, got 'wide'"),
         ({"model": {"squeeze_excitation": 1}}, "model.squeeze_excitation: input should be a valid boolean, got 1"),
