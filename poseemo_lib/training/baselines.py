@@ -112,7 +112,8 @@ def predict_probabilities(baseline: Baseline, windows: Windows) -> np.ndarray:
     if name == "stratified":
         found = _drawn(estimator[-1], windows.unit)
     elif name == "rocket":
-        values = estimator.decision_function(_inputs(name, windows, baseline.rocket))
+        # Sums of float32 would depend on how many windows are predicted together.
+        values = estimator.decision_function(_inputs(name, windows, baseline.rocket).astype(float))
         found = np.stack([-values, values], axis=1) if values.ndim == 1 else values
         found = np.maximum((found + 1) / 2, _LEAST)
         found /= found.sum(1, keepdims=True)

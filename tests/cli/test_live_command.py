@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from made_commands import poseemo
-from made_prediction import Recorded, recording_of
+from made_prediction import Recorded, recording_of, train
 from shared_videos import MODEL, needs_shared, stretch, write
 
 from poseemo_lib.data.formats import npz
@@ -53,6 +53,17 @@ def longest(clips):
 @pytest.fixture
 def long_file(longest, tmp_path):
     npz.write([recording_of(longest.with_(keypoints=np.concatenate([longest.keypoints] * 60)))], tmp_path / "long.npz")
+
+
+@pytest.mark.parametrize("name", ["stratified", "logistic_regression", "rocket"])
+def test_a_baseline_is_used_like_a_network_and_not_exported(name, tiny, keypoint_file, tmp_path):
+    folder = train(tiny, tmp_path / "runs" / "seed-0", architecture=name, model={})
+    text, saved = same_as_predict(folder, keypoint_file, tmp_path, "--stride", 0.1)
+    assert f"{name} of " in text and len(saved) > 5
+    assert f"compared with the data of {name} of " in poseemo("doctor", folder, keypoint_file).stdout
+    refused = poseemo("export", folder, tmp_path / "b.onnx")
+    assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
+    assert f"wanted the run of a network, got the baseline {name}" in refused.stderr
 
 
 def test_a_keypoint_file_gives_the_same_as_predict(small_run, keypoint_file, tmp_path):
