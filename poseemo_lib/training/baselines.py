@@ -82,7 +82,7 @@ def fit_baseline(name: str, windows: Windows, labels: np.ndarray, n_classes: int
     """
     rocket = None
     if name == "rocket":
-        from sktime.transformations.panel.rocket import MiniRocketMultivariate
+        from sktime.transformations.rocket import MiniRocketMultivariate
 
         rocket = MiniRocketMultivariate(random_state=seed % 2**31).fit(point_series(windows.keypoints, windows.mask))
     sees, steps = name not in BLIND_BASELINES, []
