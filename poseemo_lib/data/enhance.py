@@ -20,6 +20,7 @@ from pydantic import Field
 from poseemo_lib.clips import SPLITS, PoseClip
 from poseemo_lib.data.copies import KINDS, change_clip, draw_change, keeps_enough
 from poseemo_lib.data.dataset import Dataset, DatasetInfo, DatasetWriter
+from poseemo_lib.data.dataset.ratings import RATINGS_FILE, read_ratings
 from poseemo_lib.data.formats.shared import with_options
 from poseemo_lib.data.splits import default_method, make_split, split_hash
 from poseemo_lib.errors import DatasetError, UsageError
@@ -55,7 +56,8 @@ def enhance_dataset(
 ) -> EnhanceReport:
     """Write a dataset again, with copies of the training clips of rare classes.
 
-    An interrupted call is continued by the same call. Memory holds the table and a few hundred clips.
+    People's ratings are copied too: a copy keeps the label of its source, and so its ratings. An interrupted call is
+    continued by the same call. Memory holds the table and a few hundred clips.
 
     Parameters
     ----------
@@ -78,9 +80,9 @@ def enhance_dataset(
     UsageError
         An argument is out of range, the dataset has copies already, or `out` holds another one. Nothing was written.
     DatasetError
-        The dataset cannot be split this way, or a class has no training clips.
+        The dataset cannot be split this way, its ratings are faulty, or a class has no training clips.
     """
-    kinds = tuple(kind for kind in KINDS if kind in kinds) or KINDS
+    kinds, ratings = tuple(kind for kind in KINDS if kind in kinds) or KINDS, read_ratings(dataset)
     table = dataset.table()
     n_copies = int((table["origin"] == "augmented").sum())
     if n_copies:
@@ -100,6 +102,9 @@ def enhance_dataset(
     info = DatasetInfo(name=name, recipe=recipe, **kept)
     with DatasetWriter(out, info, shard_clips=_SHARD_CLIPS, resume=True) as writer:
         copies = _write(dataset, writer, split_of, partners, settings, progress)
+        if ratings is not None:
+            with writer.fs.open(f"{writer.root}/{RATINGS_FILE}", "w", encoding="utf-8", newline="") as file:
+                ratings.to_csv(file, index=False)
     counts = pd.DataFrame({"before": before, "copies": copies, "wanted": wanted}).fillna(0).astype(int)
     counts.insert(2, "after", counts["before"] + counts["copies"])
     return EnhanceReport(writer.info, method, counts.reindex([c for c in dataset.classes if c in counts.index]))

@@ -87,9 +87,13 @@ def data_hash(dataset: Dataset, parameters: RunParameters) -> str:
 
 
 def soft_targets(ratings: pd.DataFrame, table: pd.DataFrame, classes: tuple[str, ...]) -> np.ndarray:
-    """Share of each class among a clip's ratings, or 1 for the label of a clip without: (N, n_classes), float32."""
+    """Share of each class among a clip's ratings, or 1 for the label of a clip without: (N, n_classes), float32.
+
+    A copy has the ratings of its source, as it has its label.
+    """
     counts = rating_counts(ratings, classes)
-    shares = counts.div(counts.sum(axis=1), axis=0).reindex(table[counts.index.name]).to_numpy()
+    rated = table["augmented_from"].fillna(table["clip_id"]) if counts.index.name == "clip_id" else table["source_id"]
+    shares = counts.div(counts.sum(axis=1), axis=0).reindex(rated).to_numpy()
     own = np.eye(len(classes))[pd.Index(classes).get_indexer(table["label"])]
     return np.where(np.isnan(shares), own, shares).astype(np.float32)
 

@@ -8,6 +8,7 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
+from made_ratings import rated_copy
 from typer.testing import CliRunner
 
 from poseemo_lib.cli.data import app
@@ -15,9 +16,11 @@ from poseemo_lib.data import enhance
 from poseemo_lib.data.audit import audit
 from poseemo_lib.data.copies import KINDS, LEAST_KEPT
 from poseemo_lib.data.dataset import Dataset, DatasetWriter
+from poseemo_lib.data.dataset.ratings import read_ratings
 from poseemo_lib.data.enhance import enhance_dataset
 from poseemo_lib.data.splits import make_split
 from poseemo_lib.errors import DatasetError, UsageError
+from poseemo_lib.training.inputs import soft_targets
 
 
 def rewrite(dataset, folder, order=None, info=None, change=lambda clip: clip):
@@ -158,6 +161,22 @@ def test_copies_keep_the_datasets_own_split(made, tmp_path):
     assert report.split == "official"
     own = Dataset(tmp_path / "out").table().set_index("clip_id")["split"]
     assert all(own[clip.clip_id] == clip.split for clip in plain)
+
+
+def test_copies_are_trained_on_the_ratings_of_their_sources(tiny, tmp_path):
+    rated = Dataset(tiny).table()["clip_id"][::2]
+    rows = [(name, *one) for name in rated for one in (("A", "sad"), ("B", "sad"), ("C", "fear"))]
+    source = Dataset(rated_copy(tiny, tmp_path / "rated", pd.DataFrame(rows, columns=["clip_id", "rater", "label"])))
+    enhance_dataset(source, tmp_path / "more", name="more", target=0.6, progress=False)
+    dataset = Dataset(tmp_path / "more")
+    pd.testing.assert_frame_equal(read_ratings(dataset), read_ratings(source))
+    table = dataset.table()
+    targets = soft_targets(read_ratings(dataset), table, dataset.classes)
+    by_clip = dict(zip(table["clip_id"], targets, strict=True))
+    copies = table[table["origin"] == "augmented"]
+    assert all((by_clip[copy.clip_id] == by_clip[copy.augmented_from]).all() for copy in copies.itertuples())
+    soft = copies["augmented_from"].isin(rated)
+    assert soft.any() and not soft.all() and [by_clip[name].max() < 1 for name in copies["clip_id"]] == soft.tolist()
 
 
 @pytest.mark.parametrize(
