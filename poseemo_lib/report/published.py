@@ -5,7 +5,6 @@ number only counts are known, so its interval and test take the clips as indepen
 true intervals are wider.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -29,9 +28,10 @@ from poseemo_lib.training.metrics import scores_from_confusion
 FILE = Path(__file__).with_name("published.yaml")
 RECIPE = PARAMETERS / "studies" / "as_published.yaml"
 RARE = "rare classes"
-OURS = ["config", "study", "accuracy", "low", "high", "unit", "majority_share", "dataset", "synthetic", "differs_in"]
-NEEDS_DATA = "no: needs CAER"
-OVERLAP, APART, NOT_RUN = "yes: the intervals overlap", "no: the intervals do not overlap", "no: not run on CAER"
+OURS = ["config", "study", "accuracy", "low", "high", "unit", "majority_share", "dataset", "synthetic", "same_clips"]
+OURS += ["differs_in"]
+OVERLAP, APART = "yes: the intervals overlap", "no: the intervals do not overlap"
+NEEDS_DATA, NOT_RUN = "no: needs the published clips", "no: not run on the published clips"
 
 
 @cache
@@ -58,6 +58,19 @@ def correct_count(percent: str, n: int) -> int:
 def class_counts() -> pd.DataFrame:
     """Count the published study's clips: index class; columns train, test."""
     return pd.DataFrame(published()["clips"], index=["train", "test"]).T.rename_axis("class")
+
+
+def has_published_clips(config: ConfigRuns) -> bool:
+    """Whether each of its runs has, in each split, as many clips of each class as the published study, and no other.
+
+    Names tell nothing; of the published clips only these numbers are known, and of validation only their sum.
+    """
+    wanted = class_counts().sort_index()
+    n = wanted.sum().to_dict() | {"val": published()["validation_clips"]}
+    if any(run.record["dataset"]["synthetic"] or run.record["clips"] != n for run in config.runs):
+        return False
+    splits = (run.split() for run in config.runs)
+    return all(pd.crosstab(one["label"], one["part"])[wanted.columns].equals(wanted) for one in splits)
 
 
 def published_numbers() -> pd.DataFrame:
@@ -91,15 +104,16 @@ def side_by_side(studies: Sequence[Results]) -> pd.DataFrame:
     """Find our config of the same network and setting for every published accuracy.
 
     That is a config with the architecture, the hyper-parameters and the handling of rare classes of the network in
-    :data:`RECIPE`; of several, the one that differs least besides. Configs with leaks are left out.
+    :data:`RECIPE`; of several, the one that differs least besides. Configs with leaks are left
+    out, except on the published clips, since the published split has leaks.
 
     Returns
     -------
     DataFrame
         The columns of :func:`published_numbers`, and of our config: config, study, accuracy, low, high (0 to 1, 95 %
         interval), unit, majority_share (share of the largest class in our test split), dataset, synthetic, differs_in
-        (names of what else differs from the recipe, but the split, which was random by clip); empty or NaN if there is
-        no such config. And reproduced: yes or no, and why.
+        (names of what else differs from the recipe, but the split, which was random by clip), same_clips (see
+        :func:`has_published_clips`); empty or NaN if there is no such config. And reproduced: yes or no, and why.
     """
     # Regimes for rare classes are only comparable within one study.
     rare = next((study for study in studies if imbalance_configs(study)), None)
@@ -107,7 +121,7 @@ def side_by_side(studies: Sequence[Results]) -> pd.DataFrame:
         (study, config, settings(config))
         for study in studies
         for config in study.configs
-        if config.is_network and not config.leaks
+        if config.is_network and (not config.leaks or has_published_clips(config))
     ]
     ours = []
     for kind, entries in published()["accuracies"].items():
@@ -115,8 +129,8 @@ def side_by_side(studies: Sequence[Results]) -> pd.DataFrame:
         ours += [_our_row(_same_network(entry, first) or _same_network(entry, configs)) for entry in entries]
     ours = pd.DataFrame(ours, columns=OURS)
     table = published_numbers().join(ours)
-    has_caer = any(_is_caer(study.runs[0].record["dataset"]) for study in studies)
-    return table.assign(reproduced=[_reproduced(row, has_caer) for row in table.to_dict("records")])
+    known = any(has_published_clips(config) for _, config, _ in configs)
+    return table.assign(reproduced=[_reproduced(row, known) for row in table.to_dict("records")])
 
 
 def _same_network(entry: Mapping, configs: list[tuple[Results, ConfigRuns, dict]]) -> tuple | None:
@@ -148,25 +162,19 @@ def _filled_in(wanted: dict, own: dict, not_stated: list[str]) -> dict:
 def _our_row(found: tuple | None) -> dict:
     if found is None:
         numbers = dict.fromkeys(("accuracy", "low", "high", "majority_share"), np.nan)
-        return dict.fromkeys(OURS, "") | numbers | {"synthetic": False}
+        return dict.fromkeys(OURS, "") | numbers | {"synthetic": False, "same_clips": False}
     study, config, differing = found
     score, data = config.scores.score("accuracy"), config.runs[0].record["dataset"]
     row = {"config": config.name, "study": study.root.name, "accuracy": score["mean"], "low": score["low"]}
     row |= {"high": score["high"], "unit": config.unit, "majority_share": float(config.predicted_shares["true"].max())}
-    return row | {"dataset": data["name"], "synthetic": data["synthetic"], "differs_in": ", ".join(sorted(differing))}
+    row |= {"dataset": data["name"], "synthetic": data["synthetic"], "same_clips": has_published_clips(config)}
+    return row | {"differs_in": ", ".join(sorted(differing))}
 
 
-def _is_caer(data: Mapping) -> bool:
-    """Whether a run's dataset is named CAER and is real; CAER-S, of images, is another dataset."""
-    words = re.findall(r"[a-z0-9]+", data["name"].lower())
-    return not data["synthetic"] and words[:1] == ["caer"] and words[1:2] != ["s"]
-
-
-def _reproduced(row: Mapping, has_caer: bool) -> str:
-    if not has_caer:
-        return NEEDS_DATA
-    if not row["config"] or not _is_caer({"name": row["dataset"], "synthetic": row["synthetic"]}):
-        return NOT_RUN
+def _reproduced(row: Mapping, known: bool) -> str:
+    """Say whether a number was reproduced; `known`: some config has the published clips."""
+    if not row["same_clips"]:
+        return NOT_RUN if known else NEEDS_DATA
     overlap = row["low"] <= row["published_high"] and row["published_low"] <= row["high"]
     return OVERLAP if overlap else APART
 
@@ -208,6 +216,9 @@ def summary(table: pd.DataFrame) -> str:
         majority=majority,
         floor=clips[majority],
         n=clips.sum(),
+        n_classes=len(clips),
+        train=class_counts()["train"].sum(),
+        validation=published()["validation_clips"],
         highest=highest,
         interval=Markup(_interval(highest, "published", "published_low", "published_high")),
         counts=table["reproduced"]

@@ -1,4 +1,5 @@
 import dataclasses
+import json
 
 import made_studies
 import numpy as np
@@ -6,6 +7,7 @@ import pandas as pd
 import pytest
 from statsmodels.stats.multitest import multipletests
 
+from poseemo_lib.analysis.results import load_results
 from poseemo_lib.errors import PoseemoError
 from poseemo_lib.paths import PROJECT
 from poseemo_lib.report import published
@@ -125,20 +127,50 @@ def test_our_numbers_are_those_of_the_predictions(studied, table):
 
 
 def test_without_caer_nothing_is_reproduced(studied, table, tmp_path):
-    assert set(table["reproduced"]) == {"no: needs CAER"}
+    assert set(table["reproduced"]) == {"no: needs the published clips"}
     text = published.summary(table)
     assert "0 of 26 published accuracies are significantly above" in text and "(284/889 = 31.9 %)" in text
     assert "34.0 [30.9, 37.1] %" in text and "p = 0.10 before" in text and "None could be reproduced" in text
-    drawn = copied(studied, tmp_path, '"name": "made"', '"name": "caer"')  # still synthetic
-    assert set(published.side_by_side(drawn.studies)["reproduced"]) == {"no: needs CAER"}
-
-
-def test_on_caer_the_intervals_decide(studied, tmp_path):
+    # A name decides nothing.
     real = copied(studied, tmp_path, '"name": "made", "content_hash": "h", "synthetic": true',
-                  '"name": "CAER openpose", "content_hash": "h", "synthetic": false')  # fmt: skip
-    table = published.side_by_side(real.studies)
-    assert row_of(table, "transformer")["reproduced"] == "no: not run on CAER"
-    for row in table[table["config"] != ""].to_dict("records"):
+                  '"name": "CAER", "content_hash": "h", "synthetic": false')  # fmt: skip
+    assert set(published.side_by_side(real.studies)["reproduced"]) == {"no: needs the published clips"}
+
+
+def published_clips(counts):
+    """Make clips of a split, in groups of 12, with these numbers of clips for each class."""
+
+    def clips(part, split, n_groups, per_group):
+        labels = counts[part].index.repeat(counts[part])
+        names = [f"{part}-{i}" for i in range(len(labels))]
+        groups = [f"{part}-{i // 12}" for i in range(len(labels))]
+        return pd.DataFrame({"clip_id": names, "part": part, "label": labels, "group_id": groups, "source_id": names})
+
+    return clips
+
+
+def test_on_the_published_clips_the_intervals_decide(studied, tmp_path, monkeypatch):
+    counts = published.class_counts().assign(val=lambda table: table["test"])
+    moved = counts.copy()
+    moved.loc["angry", "test"], moved.loc["sad", "test"] = counts.loc["sad", "test"], counts.loc["angry", "test"]
+    nets = {name: CONFIGS[name] for name in ("floor", "recurrent", "leaky")}
+    for name, clips, synthetic in (("nets", counts, False), ("other", moved, False), ("drawn", counts, True)):
+        monkeypatch.setattr(made_studies, "_clips", published_clips(clips))
+        made_studies.made_study(tmp_path / name, nets, seeds=[0], leaks=made_studies.LEAKS)
+        for path in (tmp_path / name).rglob("run.json"):
+            record = json.loads(path.read_text())
+            record["dataset"] |= {"name": "mine", "synthetic": synthetic}
+            path.write_text(json.dumps(record))
+    studies = {name: load_results(tmp_path / name) for name in ("nets", "other", "drawn")}
+    for name in ("other", "drawn"):
+        row = row_of(published.side_by_side([studies[name]]), "gru")
+        assert row["config"] == "recurrent" and row["reproduced"] == published.NEEDS_DATA
+    table = published.side_by_side([studies["nets"], *studied.studies])
+    assert row_of(table, "transformer")["reproduced"] == "no: not run on the published clips"
+    assert row_of(table, "focal loss")["reproduced"] == published.NOT_RUN and row_of(table, "focal loss")["config"]
+    # The published split leaked, so here a leak is no reason to leave a config out.
+    assert set(table.loc[table["same_clips"], "config"]) == {"recurrent", "leaky"}
+    for row in table[table["same_clips"]].to_dict("records"):
         apart = row["low"] > row["published_high"] or row["high"] < row["published_low"]
         assert row["reproduced"] == (published.APART if apart else published.OVERLAP)
     counts = table["reproduced"].value_counts()
