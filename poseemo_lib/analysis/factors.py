@@ -17,8 +17,8 @@ from poseemo_lib.training.run_folder import PLACE_PARAMETERS, Run
 IMBALANCE, SPLIT, AUGMENTATION = "imbalance", "split", "augmentation"
 _IMBALANCE_PARAMETERS = ("sampler", "class_weights", "loss", "focal_gamma", "allow_double_balancing")
 _SPLIT_PARAMETERS = ("split", "split_seed", "allow_leak")
-_BOTH = "both (the published bug)"
-_REGIMES = ("none", "class weights", "balanced sampler", _BOTH, "focal loss", "logit adjustment")
+BUG, FIX = "both (the published bug)", "balanced sampler"
+_REGIMES = ("none", "class weights", FIX, BUG, "focal loss", "logit adjustment")
 _NOT_COMPARED = ("seed", "fold", *PLACE_PARAMETERS)
 # A parameter that follows from another one is part of that one's factor.
 _FOLLOWS_FROM = {"noise": "normalisation", "positions": "normalisation", "slot_swap": "people"}
@@ -87,8 +87,8 @@ def ablation_table(results: Results, tests: pd.DataFrame | None = None) -> pd.Da
     """Macro-F1 of the base and of every config that changes one factor of it, by factor.
 
     Columns: factor, value, is_base, config, mean, low, high, sd, n_seeds and, where `tests` (from
-    :func:`poseemo_lib.report.comparisons.comparisons`) compare the configs with the base, `significant`. The base comes
-    once in each factor. Empty where there is no base.
+    :func:`poseemo_lib.report.comparisons.comparisons`) compare the configs with the base, `significant` and `limit`.
+    The base comes once in each factor. Empty where there is no base.
     """
     base, networks, rows = base_config(results), _networks(results), []
     factors = _variations(networks, base.name) if base else {}
@@ -105,7 +105,10 @@ def ablation_table(results: Results, tests: pd.DataFrame | None = None) -> pd.Da
     if base is None or tests is None:
         return table
     tests = tests[(tests["family"] == "base") & (tests["b"] == base.name)]
-    return table.assign(significant=table["config"].isin(tests["a"][tests["significant"]])) if len(tests) else table
+    if tests.empty:
+        return table
+    limit = table["config"].map(tests.set_index("a")["limit"]).fillna("")
+    return table.assign(significant=table["config"].isin(tests["a"][tests["significant"]]), limit=limit)
 
 
 def _rank(factor: str, values: dict, is_base: bool) -> tuple:
@@ -154,8 +157,8 @@ def imbalance_regime(config: ConfigRuns) -> str:
     loss = {"focal": "focal loss", "logit_adjustment": "logit adjustment"}.get(values["loss"])
     sampled, weighted = values["sampler"] == "balanced", values["class_weights"] != "none"
     if sampled and weighted and loss is None:
-        return _BOTH
-    used = [name for name, on in (("balanced sampler", sampled), ("class weights", weighted), (loss, loss)) if on]
+        return BUG
+    used = [name for name, on in ((FIX, sampled), ("class weights", weighted), (loss, loss)) if on]
     return " + ".join(used) or "none"
 
 

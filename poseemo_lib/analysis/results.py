@@ -9,6 +9,7 @@ import pandas as pd
 
 from poseemo_lib.analysis.configs import ENSEMBLE, ConfigRuns, largest_counts, selected
 from poseemo_lib.analysis.ranking import rank_table
+from poseemo_lib.analysis.statistics import not_tested
 from poseemo_lib.errors import PoseemoError, UsageError
 from poseemo_lib.text import format_p
 from poseemo_lib.training.evaluation import config_scores
@@ -98,6 +99,7 @@ class Results:
         """
         scores = self.size_table().query("~is_baseline").set_index("config")["mean"]
         pairs = tests[tests["a"].isin(scores.index) & tests["b"].isin(scores.index) & (tests["family"] == "networks")]
+        pairs = pairs[pairs["limit"] == ""]
         n = len(scores)
         if n < 2 or len(pairs) < n * (n - 1) // 2:
             return pd.DataFrame(columns=["config", "score", "letters", "rank_low", "rank_high"])
@@ -230,14 +232,15 @@ def format_comparisons(tests: pd.DataFrame) -> pd.DataFrame:
     """
     tests = tests.iloc[tests["difference"].abs().argsort(kind="stable")[::-1]]
     ends = (100 * tests[["difference", "low", "high"]]).itertuples(index=False)
+    tested, why = tests["limit"] == "", tests["limit"].map(lambda limit: not_tested([limit]))
     columns = {
         "compared in": tests["family"],
         "a": tests["a"],
         "b": tests["b"],
         "score": tests["metric"].map(_metric_text),
         "a - b, points": [f"{mean:+.1f} [{low:+.1f}, {high:+.1f}]" for mean, low, high in ends],
-        "p": tests["p_holm"].map(format_p),
-        "significant": tests["significant"].map({True: "yes", False: "no"}),
+        "p": tests["p_holm"].map(format_p).where(tested, "-"),
+        "significant": tests["significant"].map({True: "yes", False: "no"}).where(tested, why),
         "detectable (power 0.8), points": (100 * tests["detectable"]).map("{:.1f}".format),
         "p, McNemar": tests["p_mcnemar_holm"].map(format_p),
     }

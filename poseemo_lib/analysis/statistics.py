@@ -5,6 +5,8 @@ with the same group left out for both configs, and G - 1 degrees of freedom (Cam
 guide to cluster-robust inference", Journal of Human Resources 50). The second is the variance between trainings,
 without what it has from the clips, which the first part holds already. It is pooled over the networks of a study, since
 two or three seeds of one config say little about it. They are combined as by Welch (1947) and Satterthwaite (1946).
+With few seeds that variance can by chance be far too small. The standard error is therefore at least so large that the
+interval is as long as that of a t-test of the seeds' scores alone.
 
 McNemar's exact test is reported beside it and decides nothing: it tests accuracy, and takes the clips as independent.
 """
@@ -21,12 +23,15 @@ from scipy.stats import t as student
 from poseemo_lib.analysis.predictions import Predictions, check_same_clips, mean_over_seeds
 from poseemo_lib.training.evaluation import probability_columns
 from poseemo_lib.training.jackknife import Groups, find_groups, leave_out, mean_interval, resampled_by, variance
-from poseemo_lib.training.metrics import scores_from_confusion
+from poseemo_lib.training.metrics import per_class_scores, scores_from_confusion
 
 ALPHA = 0.05
 POWER = 0.8
 # No difference is claimed with fewer groups: between equal configs, 6 groups gave 7.5 % false claims, 8 gave 4 %.
 MIN_GROUPS = 8
+# Why a difference is not tested; the first that holds.
+FEW_GROUPS, UNKNOWN_GROUPS, ONE_SEED = LIMITS = f"fewer than {MIN_GROUPS} groups", "unknown groups", "one seed"
+RECALL = "recall of "
 # Whom a model's score is compared with, who sees no pose.
 GUESSERS = {"balanced_accuracy": "chance", "macro_f1": "stratified", "accuracy": "majority"}
 
@@ -52,21 +57,25 @@ class Resampled:
 
     @property
     def limit(self) -> str:
-        """Why no difference may be claimed of it: "groups", "seeds", or "" where it may."""
-        if self.n_groups < MIN_GROUPS or not self.groups_known:
-            return "groups"
-        return "seeds" if len(self.by_seed) < 2 and not self.fixed else ""
+        """Why no difference may be claimed of it: one of `LIMITS`, or "" where it may."""
+        if self.n_groups < MIN_GROUPS:
+            return FEW_GROUPS
+        if not self.groups_known:
+            return UNKNOWN_GROUPS
+        return ONE_SEED if len(self.by_seed) < 2 and not self.fixed else ""
 
 
 def resample(
     predictions: Predictions, classes: tuple[str, ...], metric: str, groups: Groups, fixed: bool = False, shares=None
 ) -> Resampled:
     """Score a config's predictions on its clips, and without each group; with `shares`, above a guesser's score."""
-    n = len(classes)
+    n, of = len(classes), metric.removeprefix(RECALL)
     tables = [table for _, table in sorted(predictions.items())]
 
     def score(confusion: np.ndarray) -> np.ndarray:
         confusion = confusion.reshape(-1, n, n)
+        if of != metric:
+            return per_class_scores(confusion)["recall"][:, classes.index(of)]
         guessed = 0.0 if shares is None else scores_from_confusion(confusion.sum(-1, keepdims=True) * shares)[metric]
         return scores_from_confusion(confusion)[metric] - guessed
 
@@ -114,7 +123,7 @@ def compare_configs(
     predictions : dict
         Config -> seed -> predictions table.
     classes : tuple of str
-    metric : {"macro_f1", "balanced_accuracy", "accuracy"}
+    metric : {"macro_f1", "balanced_accuracy", "accuracy"} or "recall of <class>"
     pairs : iterable of (str, str), optional
         What to compare, chosen before the scores were seen. Default: all pairs.
     fixed : collection of str
@@ -133,8 +142,7 @@ def compare_configs(
         - p, p_holm: of the difference, and adjusted for all rows
         - n_a_only, n_b_only, p_mcnemar, p_mcnemar_holm: accuracy of the probabilities averaged over seeds
         - significant: p_holm < 0.05, and no `limit`
-        - limit: "groups" where there are fewer than 8 or they are not known, "seeds" where a config that is not `fixed`
-          has one, else ""
+        - limit: why the difference counts as not tested, one of :data:`LIMITS`; else ""
         - detectable: see :func:`smallest_detectable_difference`, at Holm's strictest level
         - n_clips, n_groups, n_seeds_a, n_seeds_b, n_comparisons, paired
 
@@ -221,11 +229,17 @@ def compare_with_guess(
         shares = np.eye(len(classes))[shares.argmax()]
     _, scores = _resample_paired(predictions, classes, metric, (), shares)
     config = scores[name]
-    parts = [_group_part(config.left.mean(0)), *_seed_parts([config], scores.values())]
-    row = _t_test(float(config.by_seed.mean()), config.n_groups, parts)
+    row = _t_test(float(config.by_seed.mean()), [config], [config.left.mean(0)], scores.values())
     row |= {"limit": config.limit, "n_clips": config.n_clips, "n_groups": config.n_groups, "paired": True}
     row |= {"n_seeds_a": len(config.by_seed), "n_seeds_b": 1, "n_a_only": None, "n_b_only": None, "p_mcnemar": np.nan}
     return {"a": name, "b": GUESSERS.get(metric, "stratified"), "metric": metric, **row}
+
+
+def not_tested(limits: Iterable[str]) -> str:
+    """Say why differences with these limits are not tested, as every text does; empty where they are."""
+    given = set(limits)
+    found = [limit for limit in LIMITS if limit in given]
+    return f"not tested: {', '.join(found)}" if found else ""
 
 
 def is_skilled(rows: list[dict]) -> bool:
@@ -252,12 +266,11 @@ _COLUMNS = (
 )
 
 
-def _compare(one: Resampled, other: Resampled, left: list[np.ndarray], pool: Iterable[Resampled]) -> dict:
+def _compare(one: Resampled, other: Resampled, left: list[np.ndarray], pool: Collection[Resampled]) -> dict:
     """Test a difference, whose variance over groups is that of all of `left` together."""
-    parts = [*map(_group_part, left), *_seed_parts([one, other], pool)]
-    row = _t_test(float(one.by_seed.mean() - other.by_seed.mean()), min(one.n_groups, other.n_groups), parts)
+    row = _t_test(float(one.by_seed.mean() - other.by_seed.mean()), [one, other], left, pool)
     limits = {one.limit, other.limit}
-    row["limit"] = next(limit for limit in ("groups", "seeds", "") if limit in limits)
+    row["limit"] = next((limit for limit in LIMITS if limit in limits), "")
     row |= {"n_clips": min(one.n_clips, other.n_clips), "n_groups": min(one.n_groups, other.n_groups)}
     return row | {"n_seeds_a": len(one.by_seed), "n_seeds_b": len(other.by_seed)}
 
@@ -267,7 +280,7 @@ def _group_part(left: np.ndarray) -> tuple[float, int]:
     return float(variance(left)), max(len(left) - 1, 1)
 
 
-def _seed_parts(compared: list[Resampled], pool: Iterable[Resampled]) -> list[tuple[float, int]]:
+def _seed_parts(compared: list[Resampled], pool: Collection[Resampled]) -> list[tuple[float, int]]:
     """Variances that seeds add to a difference of means, each with its degrees of freedom.
 
     A config that is not fixed has the pooled variance, or its own if that is larger.
@@ -282,20 +295,36 @@ def _seed_parts(compared: list[Resampled], pool: Iterable[Resampled]) -> list[tu
     return [*parts, (sum(own), df)] if own and df else parts
 
 
-def pooled_variance(configs: Iterable[Resampled]) -> tuple[float, int]:
-    """Pool the variances over seeds of configs that are not fixed, as in an ANOVA, with their degrees of freedom."""
-    weighted = [(config.seed_variance, len(config.by_seed) - 1) for config in configs if not config.fixed]
+def pooled_variance(configs: Iterable[Resampled], *, with_clips: bool = False) -> tuple[float, int]:
+    """Pool the variances over seeds of configs that are not fixed, as in an ANOVA, with their degrees of freedom.
+
+    Parameters
+    ----------
+    configs : iterable of Resampled
+    with_clips : bool
+        Keep what comes from the clips.
+    """
+    weighted = [
+        (config.by_seed.var(ddof=1) if with_clips else config.seed_variance, len(config.by_seed) - 1)
+        for config in configs
+        if not config.fixed and len(config.by_seed) > 1
+    ]
     df = sum(n for _, n in weighted)
-    return (max(sum(one * n for one, n in weighted) / df, 0.0), df) if df else (0.0, 0)
+    return (float(max(sum(one * n for one, n in weighted) / df, 0.0)), df) if df else (0.0, 0)
 
 
-def _t_test(difference: float, n_groups: int, parts: list[tuple[float, int]]) -> dict:
-    """Welch's t-test of a difference, from the parts of its variance with their degrees of freedom."""
-    total = sum(part for part, _ in parts)
+def _t_test(difference: float, compared: list[Resampled], left: list[np.ndarray], pool: Collection[Resampled]) -> dict:
+    """Test a difference, whose variance over groups is that of all of `left` together."""
+    parts = [*map(_group_part, left), *_seed_parts(compared, pool)]
+    total, n_groups = sum(part for part, _ in parts), min(config.n_groups for config in compared)
     if total < 1e-24:  # all groups agree: p is the chance that all of them have one sign
         total, df, p = 0.0, float(n_groups - 1), 1.0 if abs(difference) < 1e-12 else 2.0 ** (1 - n_groups)
     else:
         df = total**2 / sum(part**2 / freedom for part, freedom in parts)
+        alone, n = pooled_variance(pool, with_clips=True)
+        alone *= sum(1 / len(config.by_seed) for config in compared if not config.fixed)
+        if alone:
+            total = max(total, alone * (student.ppf(1 - ALPHA / 2, n) / student.ppf(1 - ALPHA / 2, df)) ** 2)
         p = float(2 * student.sf(abs(difference) / math.sqrt(total), df))
     low, high = mean_interval(difference, total, df, -1.0, 1.0)
     return {"difference": difference, "low": low, "high": high, "se": math.sqrt(total), "df": df, "p": p}

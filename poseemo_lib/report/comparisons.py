@@ -9,9 +9,16 @@ from itertools import combinations
 import pandas as pd
 
 from poseemo_lib.analysis.configs import ENSEMBLE, ConfigRuns, selected
-from poseemo_lib.analysis.factors import split_groups, split_name
+from poseemo_lib.analysis.factors import BUG, FIX, imbalance_configs, imbalance_regime, split_groups, split_name
 from poseemo_lib.analysis.results import Results
-from poseemo_lib.analysis.statistics import GUESSERS, adjusted, compare_apart, compare_configs, compare_with_guess
+from poseemo_lib.analysis.statistics import (
+    GUESSERS,
+    RECALL,
+    adjusted,
+    compare_apart,
+    compare_configs,
+    compare_with_guess,
+)
 
 
 def comparisons(results: Results, base: str | None = None) -> pd.DataFrame:
@@ -62,11 +69,27 @@ def skill(split: Results) -> pd.DataFrame:
     return adjusted(compare_with_guess(best.name, predictions, split.classes, metric=metric) for metric in GUESSERS)
 
 
-def _compare(configs: list[ConfigRuns], pairs: list[tuple[str, str]]) -> pd.DataFrame:
+def bug_tests(study: Results) -> pd.DataFrame:
+    """Compare double correction for rare classes, the published bug, with the balanced sampler alone, its fix.
+
+    By what the bug does, as one family: the recall of the class with most test clips, and accuracy. Columns as in
+    :func:`comparisons`; empty if the study lacks either config.
+    """
+    configs = {imbalance_regime(config): config for config in reversed(imbalance_configs(study))}
+    if not {BUG, FIX} <= configs.keys():
+        return adjusted([])
+    pair, largest = [configs[BUG].name, configs[FIX].name], configs[FIX].predicted_shares["true"].idxmax()
+    same = [config for config in study.configs if config.tested_on == configs[BUG].tested_on]
+    tables = [_compare(same, [tuple(pair)], metric) for metric in (f"{RECALL}{largest}", "accuracy")]
+    return adjusted(row for table in tables for row in table.to_dict("records"))
+
+
+def _compare(configs: list[ConfigRuns], pairs: list[tuple[str, str]], metric: str = "macro_f1") -> pd.DataFrame:
     """Compare pairs of configs that were tested on the same clips; all networks tell how much seeds differ."""
     return compare_configs(
         {config.name: config.predictions("test") for config in configs},
         configs[0].classes,
+        metric=metric,
         pairs=pairs,
         fixed={config.name for config in configs if has_no_seeds(config)},
         pool=[config.name for config in configs if config.is_network],

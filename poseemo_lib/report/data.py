@@ -20,7 +20,7 @@ from poseemo_lib.data.dataset import Dataset
 from poseemo_lib.data.recipes import find_dataset
 from poseemo_lib.errors import PoseemoError, UsageError
 from poseemo_lib.paths import resolve
-from poseemo_lib.report.comparisons import comparisons, with_baselines
+from poseemo_lib.report.comparisons import bug_tests, comparisons, with_baselines
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,11 @@ class ReportData:
     def imbalance(self) -> tuple[Results, pd.DataFrame]:
         """The first study with regimes against class imbalance, and its table, which may be empty."""
         return self._first(factors.imbalance_table)
+
+    @cached_property
+    def bug_tests(self) -> pd.DataFrame:
+        """The published bug against its fix: see :func:`poseemo_lib.report.comparisons.bug_tests`."""
+        return bug_tests(self.imbalance[0])
 
     @cached_property
     def leakage(self) -> tuple[Results, pd.DataFrame]:

@@ -3,6 +3,7 @@
 A difference is claimed only where a test supports it.
 """
 
+import html
 from collections import Counter
 
 import numpy as np
@@ -113,6 +114,7 @@ def _of_split(results: Results, tests: pd.DataFrame) -> dict:
         for family in ("guess", "baselines", "base", "networks")
     }
     baselines, networks = rows["baselines"], rows["networks"]
+    tested = [row for row in networks if not row["limit"]]
     found = sorted((row for row in networks if row["significant"]), key=lambda row: -abs(row["difference"]))
     return {
         "unit": results[tests["a"].iloc[0]].unit,
@@ -124,8 +126,9 @@ def _of_split(results: Results, tests: pd.DataFrame) -> dict:
         "folds": any(run.fold for row in rows["guess"][:1] for run in results[row["a"]].runs),
         "networks": networks,
         "found": found,
-        "widest": max(networks, key=lambda row: abs(row["difference"]), default=None),
-        "letters": _letters(results, networks) if found and len(networks) > 1 else {},
+        "tested": tested,
+        "widest": max(tested, key=lambda row: abs(row["difference"]), default=None),
+        "letters": _letters(results, networks) if found and tested == networks else {},
     }
 
 
@@ -157,12 +160,20 @@ def shared_by_splits(config: ConfigRuns) -> str:
     return sentence("shared", config.leaks, groups_known(config))
 
 
-def regimes(table: pd.DataFrame) -> str:
-    """Say how each regime treats the most frequent class: of :func:`poseemo_lib.analysis.factors.imbalance_table`."""
+def regimes(data: ReportData) -> str:
+    """Say how each regime against class imbalance treats the most frequent class, and what the published bug does."""
+    study, table = data.imbalance
     if table.empty:
         return ""
     largest, share = table.loc[table["true"].idxmax(), "class"], table["true"].max()
-    return sentence("regimes", largest, share, table[table["class"] == largest].to_dict("records"))
+    rows, unit = table[table["class"] == largest].to_dict("records"), study.best().unit
+    return sentence("regimes", largest, share, rows, data.bug_tests.to_dict("records"), unit)
+
+
+def bug_text(data: ReportData) -> str:
+    """Say what the published bug does, for a figure; empty where its configs were not run."""
+    said = sentence("bug", data.bug_tests.to_dict("records"), data.imbalance[0].best().unit)
+    return html.unescape(said).replace("**", "")
 
 
 def calibration(data: ReportData) -> str:

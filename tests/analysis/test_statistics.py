@@ -9,6 +9,7 @@ from statsmodels.stats.multitest import multipletests
 
 from poseemo_lib.analysis import statistics
 from poseemo_lib.analysis.predictions import mean_over_seeds
+from poseemo_lib.analysis.statistics import FEW_GROUPS, ONE_SEED, UNKNOWN_GROUPS
 from poseemo_lib.errors import PoseemoError
 from poseemo_lib.training.evaluation import config_scores, probability_columns
 
@@ -45,7 +46,10 @@ def test_the_standard_error_equals_a_naive_loop_with_scikit_learn(configs, metri
     own = np.var(single, axis=1, ddof=1) - 7 * (left - left.mean(2, keepdims=True)).var(0).sum(1)
     parts = [7 * np.var(left.mean(2)[:, 0] - left.mean(2)[:, 1]), sum(max(one, np.mean(own), 0) / 2 for one in own)]
     df = sum(parts) ** 2 / (parts[0] ** 2 / 7 + parts[1] ** 2 / 2)
-    assert (row["se"], row["df"]) == (pytest.approx(np.sqrt(sum(parts))), pytest.approx(df))
+    # the interval is at least as long as that of the scores of the seeds alone, which have two degrees of freedom
+    alone = np.sqrt(np.var(single, axis=1, ddof=1).mean()) * student.ppf(0.975, 2) / student.ppf(0.975, df)
+    se = max(np.sqrt(sum(parts)), alone)
+    assert (row["se"], row["df"]) == (pytest.approx(se), pytest.approx(df))
     assert row["difference"] == pytest.approx(np.mean(single[0]) - np.mean(single[1]))
     assert row["p"] == pytest.approx(2 * student.sf(abs(row["difference"]) / row["se"], df))
     half = student.ppf(0.975, df) * row["se"]
@@ -110,7 +114,7 @@ def test_without_any_spread_p_is_the_chance_of_equal_signs(configs):
 
 def test_few_groups_or_one_seed_support_no_claim():
     rng = np.random.default_rng(0)
-    for n_groups, seeds, limit in ((5, 2, "groups"), (1, 2, "groups"), (8, 1, "seeds"), (8, 2, "")):
+    for n_groups, seeds, limit in ((5, 2, FEW_GROUPS), (1, 2, FEW_GROUPS), (8, 1, ONE_SEED), (8, 2, "")):
         labels = rng.integers(0, 3, n_groups * 40)
         pair = {
             "good": make_config(rng, labels, n_groups, skill=0.95, seeds=seeds, group_sd=0.01, seed_sd=0),
@@ -118,7 +122,7 @@ def test_few_groups_or_one_seed_support_no_claim():
         }
         row = statistics.compare_configs(pair, CLASSES).iloc[0]
         assert row["limit"] == limit and row["significant"] == (limit == "")
-        if limit == "seeds":  # both speak for themselves only
+        if limit == ONE_SEED:  # both speak for themselves only
             assert statistics.compare_configs(pair, CLASSES, fixed=pair).iloc[0]["significant"]
             assert not statistics.compare_configs(pair, CLASSES, fixed=["bad"]).iloc[0]["significant"]
 
@@ -239,14 +243,14 @@ def test_where_every_clip_is_its_own_group_nothing_is_claimed():
         {name: {k: t.assign(**{to: t[of]}) for k, t in config.items()} for name, config in known.items()}
         for to, of in (("group_id", "clip_id"), ("source_id", "group_id"))
     )
-    for configs, limit in ((known, ""), (unknown, "groups")):
+    for configs, limit in ((known, ""), (unknown, UNKNOWN_GROUPS)):
         row = statistics.compare_configs(configs, CLASSES).iloc[0]
         apart = statistics.compare_apart(("a", configs["good"]), ("b", configs["bad"]), CLASSES)
         guess = statistics.compare_with_guess("good", configs, CLASSES, metric="macro_f1")
         assert row["limit"] == apart["limit"] == guess["limit"] == limit
         assert row["significant"] == statistics.adjusted([guess])["significant"].item() == (limit == "")
     # windows of one recording, and no group above it
-    assert statistics.compare_configs(windows, CLASSES)["limit"].tolist() == ["groups"]
+    assert statistics.compare_configs(windows, CLASSES)["limit"].tolist() == [UNKNOWN_GROUPS]
 
 
 def test_guessers_are_the_majority_and_the_expected_predictions_of_a_stratified_one():

@@ -71,7 +71,7 @@ class TestDifferences:
         root = some(runs, tmp_path / "seed", "majority", "net")
         shutil.rmtree(root / "net" / "seed-1")
         made_studies.made_study(tmp_path / "few", {name: MAIN[name] for name in ("majority", "net")}, n_groups=4)
-        for folder, why in ((root, "one seed only"), (tmp_path / "few", "fewer than 8 test groups")):
+        for folder, why in ((root, "not tested: one seed"), (tmp_path / "few", "not tested: fewer than 8 groups")):
             drawn = FIGURES["architecture_comparison"](load_report_data(folder))
             assert not drawn.data["differences"]["significant"].any() and why in draw.title(drawn.figure)
 

@@ -9,7 +9,8 @@ from made_runs import write_config
 
 from poseemo_lib.analysis import factors
 from poseemo_lib.analysis.ensembles import with_ensemble
-from poseemo_lib.analysis.results import load_results
+from poseemo_lib.analysis.results import format_comparisons, load_results
+from poseemo_lib.analysis.statistics import LIMITS, ONE_SEED, UNKNOWN_GROUPS
 from poseemo_lib.errors import UsageError
 from poseemo_lib.report import findings
 from poseemo_lib.report.comparisons import comparisons
@@ -27,7 +28,7 @@ WORDS = re.compile(
 TESTED = (
     r"\*\*\S+\*\* is (not significantly )?better than guessing: balanced accuracy [+-]",
     r"Its accuracy is significantly (above|below) that of always predicting",
-    r"\*\*\S+\*\* has a significantly (higher|lower) [\w-]+ than \*\*\S+\*\*",
+    r"\*\*\S+\*\* has a significantly (higher|lower) (recall of )?[\w-]+ than \*\*\S+\*\*",
     r"[Aa] lower mean than",
 )
 
@@ -35,7 +36,7 @@ TESTED = (
 def random_row(rng, a="<a>", b="b&b"):
     difference = rng.normal(0, 0.2)
     half = abs(rng.normal(0, 0.2))
-    limit = str(rng.choice(["", "", "groups", "seeds"]))
+    limit = str(rng.choice(["", "", *LIMITS]))
     return {
         "a": a, "b": b, "metric": str(rng.choice(list(METRIC_NAMES))), "difference": difference,
         "low": difference - half, "high": difference + half, "p_holm": rng.random(),
@@ -65,7 +66,11 @@ def test_words_of_difference_stand_only_where_a_test_supports_them(seed):
         assert words == ["higher" if row["difference"] > 0 else "lower"]
         assert text.index("&lt;a&gt;") < text.index(words[0]) < text.index("b&amp;b")
     else:
-        assert not words and ("No difference in" in text if row["limit"] else "do not differ significantly" in text)
+        assert not words and ("do not differ significantly" in text) == (row["limit"] == "")
+        assert ("significant" in text) == (row["limit"] == "")
+        if row["limit"]:
+            assert f" is not tested: {row['limit']}" in text
+        assert ("optimistic, as if clips were independent: p" in text) == (row["limit"] == UNKNOWN_GROUPS)
         missed = f"a true difference under {100 * row['detectable']:.1f} points would often be missed"
         assert (missed in text) == (row["limit"] == "")
 
@@ -109,6 +114,23 @@ def test_a_study_is_reported_pair_by_pair(study):
     assert "2 of 3 pairs of networks differ significantly in macro-F1" in text
     assert "(a) good; (b)" in text and "Against the strongest baseline: **good**" in text
     assert all("120 clips in 10 groups" in sentence for sentence in sentences[1:])
+
+
+def test_pairs_that_are_not_tested_are_counted_apart(study):
+    short = replace(study["alike"], runs=study["alike"].runs[:1])
+    mixed = replace(study, configs=[short if config.name == "alike" else config for config in study.configs])
+    table = comparisons(mixed)
+    sentences = sentences_of(mixed, table)
+    assert "2 pairs of networks are not tested: one seed." in sentences
+    assert "1 of 1 pairs of networks differs significantly" in " ".join(sentences)
+    assert mixed.ranks(table).empty and claims(" ".join(sentences)) == {("good", "trees"), ("good", "fair")}
+    shown = format_comparisons(table).query("a == 'alike' or b == 'alike'")
+    assert shown["significant"].tolist() == ["not tested: one seed"] * 2 and shown["p"].tolist() == ["-"] * 2
+    text = " ".join(sentences_of(mixed, base="fair"))
+    assert (
+        "The difference between **alike** and **fair** in macro-F1 (" in text and ") is not tested: one seed." in text
+    )
+    assert "No significant difference in macro-F1 from" not in text
 
 
 def test_with_a_base_every_other_config_is_held_against_it(study):
@@ -155,8 +177,7 @@ def test_what_no_test_supports_is_said_by_no_text_of_a_report(study, tmp_path):
     kinds = {"IMBALANCE": {}, "LEAKAGE": {"leaks": made_studies.LEAKS}}
     made = {kind: load_results(made_studies.made_study(tmp_path / kind, getattr(made_studies, kind), **more))
             for kind, more in kinds.items()}  # fmt: skip
-    regimes = factors.imbalance_table(made["IMBALANCE"])
-    texts.append(findings.regimes(regimes))
+    texts.append(findings.regimes(ReportData((made["IMBALANCE"],))))
     texts.append(describe_leak(*factors.leakage_table(made["LEAKAGE"])))
     for results in (study, *made.values()):
         data = ReportData((results,))
@@ -177,7 +198,7 @@ def test_an_ensemble_is_compared_with_a_base_and_never_selected(study):
     # One seed of an ensemble could have been another.
     single = replace(study, configs=[replace(config, runs=config.runs[:1]) for config in study.configs])
     table = comparisons(with_ensemble(single, "trees"), base="trees").set_index("a")
-    assert table.loc["ensemble of 3", "limit"] == "seeds"
+    assert table.loc["ensemble of 3", "limit"] == ONE_SEED
 
 
 def test_a_study_with_missing_runs_is_compared_with_a_base(tmp_path):

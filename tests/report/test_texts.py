@@ -184,7 +184,7 @@ def test_a_higher_score_of_one_seed_is_no_claim_and_a_baseline_counts(tmp_path):
     write_config(tmp_path / "one", "<b>", 0.95, val_share=0.4, seeds=[0])
     results = load_results(tmp_path / "one")
     text = findings.higher_on_test(results, comparisons(results))
-    assert "**&lt;b&gt;** scores higher" in text and "no claim: a claim needs several seeds)" in text
+    assert "**&lt;b&gt;** scores higher" in text and "not tested: one seed)" in text
     configs = {"trees": {"architecture": "extra_trees", "skill": 0.9}, "net": {"skill": 0.4}}
     results = load_results(made_studies.made_study(tmp_path / "study", configs))
     text = findings.higher_on_test(results, comparisons(results))
@@ -197,9 +197,17 @@ def test_a_higher_score_of_one_seed_is_no_claim_and_a_baseline_counts(tmp_path):
         (0.9, {}, "**a** is better than guessing: balanced accuracy +"),
         (0.0, {}, "**a** is not significantly better than guessing: balanced accuracy -"),
         (1 / 3, {}, "**a** is not significantly better than guessing"),
-        (0.9, {"n_groups": 7}, "No skill is claimed for **a**: a claim needs at least 8 groups"),
-        (0.9, {"seeds": [0]}, "a claim needs several seeds"),
-        (0.9, {"n_groups": 90, "n_each": 1}, "a claim needs known groups"),
+        (
+            0.9,
+            {"n_groups": 7},
+            "The skill of **a** (84 clips in 7 groups) is not tested: fewer than 8 groups. Measured: balanced",
+        ),
+        (0.9, {"seeds": [0]}, "The skill of **a** (120 clips in 10 groups) is not tested: one seed. Measured"),
+        (
+            0.9,
+            {"n_groups": 90, "n_each": 1},
+            "not tested: unknown groups; optimistic, as if clips were independent: p < 0.001",
+        ),
     ],
 )
 def test_skill_takes_a_test_and_groups_and_seeds(tmp_path, share, more, words):

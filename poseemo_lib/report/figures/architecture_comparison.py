@@ -10,7 +10,7 @@ from poseemo_lib.analysis.configs import ConfigRuns
 from poseemo_lib.analysis.observers import Observers
 from poseemo_lib.analysis.ranking import pareto_front
 from poseemo_lib.analysis.results import SHOWN_METRICS, Results
-from poseemo_lib.analysis.statistics import ALPHA, MIN_GROUPS, adjusted, compare_configs, compare_with_guess
+from poseemo_lib.analysis.statistics import ALPHA, adjusted, compare_configs, compare_with_guess, not_tested
 from poseemo_lib.plots import marks, style
 from poseemo_lib.plots.labels import label_points
 from poseemo_lib.report.data import ReportData
@@ -128,7 +128,8 @@ def _apart(data: ReportData) -> str:
 
 def _title(data: ReportData) -> str:
     """Say which config was selected, its score, and which networks differ significantly."""
-    best, tests = data.best, data.tests[data.tests["family"] == "networks"]
+    best, pairs = data.best, data.tests[data.tests["family"] == "networks"]
+    tests = pairs[pairs["limit"] == ""]
     kind = "selected on validation" if best.is_network else "the baseline with the highest validation score"
     text = f"{style.name_text(best.name)}, {kind}, reaches {percent(best.scores.score('macro_f1')['mean'])} macro-F1"
     if len(tests) == 1:
@@ -136,7 +137,7 @@ def _title(data: ReportData) -> str:
         verb = "differ" if row["significant"] else "do not differ"
         return f"{text}; {style.name_text(row['a'])} and {style.name_text(row['b'])} {verb} significantly"
     if tests.empty:
-        return text
+        return text if pairs.empty else f"{text}; pairs of networks {not_tested(pairs['limit'])}"
     found = int(tests["significant"].sum())
     return f"{text}; {found or 'none'} of {len(tests)} pairs of networks differ significantly"
 
@@ -220,7 +221,7 @@ def _differences(table, title: str, main: Results):
 def _differences_title(table: pd.DataFrame) -> str:
     """Say what the tests support: how many networks score above which baseline, or why nothing can be claimed."""
     if (table["limit"] != "").all():
-        return f"No difference can be claimed: {_limits(table)}"
+        return f"Differences from guessing and the strongest baseline: {not_tested(table['limit'])}"
     n = table["a"].nunique()
     found = [_counted(rows, style.name_text(name, 24)) for name, rows in table.groupby("b", sort=False)]
     return f"Of {count(n, 'network')}, {'; '.join(found)}"
@@ -234,29 +235,18 @@ def _counted(rows: pd.DataFrame, name: str) -> str:
     return f"{higher or 'none'} {verb} significantly above {name}{below}"
 
 
-def _limits(table: pd.DataFrame) -> str:
-    """Say which limits forbid a claim."""
-    limits, texts = set(table["limit"]), []
-    if "groups" in limits:
-        few = table["n_groups"].min() < MIN_GROUPS
-        texts.append(f"there are fewer than {MIN_GROUPS} test groups" if few else "the groups are not known")
-    if "seeds" in limits:
-        texts.append("a network was trained with one seed only")
-    return ", and ".join(texts)
-
-
 def _differences_note(table: pd.DataFrame, best: ConfigRuns) -> str:
     tested = table[table["limit"] == ""]
     sizes = [f"{100 * size:.0f}" for size in tested["detectable"].agg(["min", "max"]).dropna()]
     return drawn.note_text(
         "differences", n_clips=best.scores.n_clips, unit=best.unit, n_groups=best.scores.n_groups, alpha=ALPHA,
         seeds=style.seeds_text(table["n_seeds_a"]), n=len(table), n_limited=len(table) - len(tested),
-        limits=_limits(table), detectable=" to ".join(dict.fromkeys(sizes)),
+        limits=not_tested(table["limit"]), detectable=" to ".join(dict.fromkeys(sizes)),
     )  # fmt: skip
 
 
 def _describe_differences(table: pd.DataFrame, title: str) -> str:
-    found = table["significant"].map({True: "significant", False: "not significant"})
+    found = [not_tested([row.limit]) or f"{'' if row.significant else 'not '}significant" for row in table.itertuples()]
     each = "; ".join(f"{row['a']} from {row['b']} {drawn.points_text(row)}, {text}"
                      for row, text in zip(table.to_dict("records"), found, strict=True))  # fmt: skip
     return f"{title}. Differences in macro-F1 in points, with 95 % interval: {each}"

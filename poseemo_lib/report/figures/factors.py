@@ -9,7 +9,9 @@ from poseemo_lib.analysis import factors
 from poseemo_lib.analysis.predictions import predictions_table
 from poseemo_lib.analysis.reliability import predicted_share
 from poseemo_lib.analysis.results import Results
+from poseemo_lib.analysis.statistics import not_tested
 from poseemo_lib.plots import marks, style
+from poseemo_lib.report import findings
 from poseemo_lib.report.data import ReportData
 from poseemo_lib.report.figures.drawn import Drawn, finish_study, interval_text, not_run, note_text
 from poseemo_lib.report.templates import METRIC_NAMES, sentence
@@ -38,8 +40,13 @@ def draw_ablation(data: ReportData) -> Drawn:
     title = f"{count(len(changes), 'change')} to {name}"
     if "significant" in table:
         told = [f"{row['factor']} {row['value']}" for _, row in changes[changes["significant"]].iterrows()]
-        title += f", one at a time: {len(told) or 'none'} with a significant effect on macro-F1"
-        text += f". Significantly different from the base: {', '.join(told) or 'none'}"
+        limits = not_tested(changes["limit"])
+        if all(changes["limit"]):
+            title, text = f"{title}, one at a time: {limits}", f"{text}. Differences from the base: {limits}"
+        else:
+            title += f", one at a time: {len(told) or 'none'} with a significant effect on macro-F1"
+            text += f". Significantly different from the base: {', '.join(told) or 'none'}"
+            text += f"; some {limits}" if limits else ""
     return Drawn(_ablation_figure(table, title, own), text, {"ablation": table})
 
 
@@ -61,7 +68,7 @@ def _ablation_figure(table, title: str, study: Results):
     grid[0, 0].set_ylim(max(low - margin, 0), high + 3 * margin)
     for ax in grid[:, 0]:
         ax.set_ylabel("macro-F1, %")
-    filled = "Filled: significantly different from the base (Holm-corrected); open: not."
+    filled = "Filled: significantly different from the base (Holm-corrected); open: not, or not tested."
     missing = ", ".join(factor.replace("_", " ") for factor in ABLATED if factor not in changed)
     note = [
         "Black diamond and dotted line: the base config.",
@@ -99,8 +106,9 @@ def draw_corrections(data: ReportData) -> Drawn:
     tables = {"scores": own.score_table(), "seeds": own.seed_scores(), "predicted": _predicted(own, largest)}
     tables = {kind: one.assign(regime=one["config"].map(names)) for kind, one in tables.items()}
     twice = [names[config.name] for config in own.configs if len(corrections(config)) > 1]
-    figure = _corrections_figure(tables, twice, largest, own)
-    return Drawn(figure, _describe_corrections(tables, largest), tables)
+    tested = findings.bug_text(data)
+    figure = _corrections_figure(tables, twice, largest, own, tested.replace("$", r"\$"))
+    return Drawn(figure, f"{_describe_corrections(tables, largest)}. {tested}".removesuffix(". "), tables)
 
 
 def _regimes(table: pd.DataFrame) -> pd.Series:
@@ -130,7 +138,7 @@ def _predicted(study: Results, largest: str) -> pd.DataFrame:
 
 
 @style.in_style
-def _corrections_figure(tables: dict, twice: list[str], largest: str, study: Results):
+def _corrections_figure(tables: dict, twice: list[str], largest: str, study: Results, tested: str):
     scores, seeds, predicted = (table.set_index("regime") for table in tables.values())
     means = predicted.groupby(level=0, sort=False)[["predicted", "low", "high", "true"]].mean()
     size = (2.4 + 2.6 * (len(METRIC_NAMES) + 1), 2.3 + 0.42 * len(means))
@@ -146,7 +154,7 @@ def _corrections_figure(tables: dict, twice: list[str], largest: str, study: Res
                     title=f"predicted {style.name_text(largest, 14)}, %", **looks)  # fmt: skip
     for ax in axes[1:]:
         ax.tick_params(labelleft=False)
-    note = ["Circles: single seeds.", "Orange, hatched: corrected twice." if twice else ""]
+    note = ["Circles: single seeds.", "Orange, hatched: corrected twice." if twice else "", tested]
     finish_study(fig, study, scores["n_seeds"], title=_corrections_title(means, twice, largest), note=note)
     return fig
 

@@ -6,7 +6,7 @@ import pandas as pd
 from poseemo_lib.analysis import factors
 from poseemo_lib.analysis.configs import ConfigRuns
 from poseemo_lib.analysis.reliability import predicted_share
-from poseemo_lib.analysis.statistics import MIN_GROUPS, is_skilled
+from poseemo_lib.analysis.statistics import is_skilled, not_tested
 from poseemo_lib.clips import EMOTIONS
 from poseemo_lib.plots import style
 from poseemo_lib.plots.style import name_text
@@ -113,10 +113,10 @@ def leak_panel(data: ReportData) -> Panel:
     n_leaks = sum(factors.leakage_table(study)[1][leaky["split"]].values())
     tests = comparisons(study)
     row = tests.query("family == 'splits' and a == @leaky['config'] and b == @clean['config']").iloc[0]
+    found = "" if row["significant"] else f", {not_tested([row['limit']]) or 'not significant'}"
     note = (
         f"Balanced accuracy, {name_text(leaky['model'], 20)}, study {name_text(study.root.name, 20)}: "
-        f"{points_text(row)} points"
-        f"{'' if row['significant'] else ', not significant'}. The audit counts {n_leaks:,} leaks."
+        f"{points_text(row)} points{found}. The audit counts {n_leaks:,} leaks."
     )
     return Panel(leak_title(pair), bars, note)
 
@@ -197,6 +197,8 @@ def _answer(data: ReportData, tests: pd.DataFrame) -> str:
     if data.best.is_baseline:
         return f"No network was run. {name} is the baseline with the highest validation score"
     guessing = f"{name} is {'' if is_skilled(data.skill) else 'not shown to be '}better than guessing"
+    if limit := not_tested(row["limit"] for row in data.skill):
+        return f"The skill of {name} is {limit}"
     if tests.empty:
         return guessing
     sure, up = tests["significant"], tests["difference"] > 0
@@ -227,8 +229,7 @@ def _detail(data: ReportData, tests: pd.DataFrame) -> str:
 def _test(row: dict) -> str:
     points = f"{points_text(row)} points"
     if row["limit"]:
-        known = row["limit"] != "groups" or row["n_groups"] < MIN_GROUPS
-        return f"{points}; nothing is claimed " + (f"from so few {row['limit']}" if known else "without known groups")
+        return f"{points}; {not_tested([row['limit']])}"
     return f"{points}, {p_text(row['p_holm'])} (Holm, {count(row['n_comparisons'], 'test')})"
 
 

@@ -13,7 +13,7 @@ import jinja2
 from markupsafe import Markup
 
 from poseemo_lib import text
-from poseemo_lib.analysis.statistics import MIN_GROUPS, is_skilled
+from poseemo_lib.analysis.statistics import UNKNOWN_GROUPS, is_skilled, not_tested
 
 FOLDER = Path(__file__).parent
 METRIC_NAMES = {"macro_f1": "macro-F1", "balanced_accuracy": "balanced accuracy", "accuracy": "accuracy"}
@@ -58,11 +58,12 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals |= {"metric_names": METRIC_NAMES, "min_groups": MIN_GROUPS}
+    environment.globals |= {"metric_names": METRIC_NAMES, "unknown_groups": UNKNOWN_GROUPS}
     filters = {
         "count": text.count,
         "percent": text.percent,
         "p": text.p_text,
+        "not_tested": not_tested,
         "points": lambda share: f"{100 * share:+.1f}",
         "interval": lambda row, key="mean": text.with_interval(row[key], row["low"], row["high"]),
     }
