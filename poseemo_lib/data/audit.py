@@ -14,8 +14,8 @@ Five kinds of leak between train, val and test are looked for:
 legs, noise or another estimator's filter, or that are parts of a clip; docs/method.md says how many of each. What it
 does not find is in :data:`LIMITS`. Of a movement that occurs many times, not every pair is listed.
 
-Candidates for `near` have similar windows (:mod:`poseemo_lib.data.near_duplicates`); only they, and at most 10,000
-pairs of them, are measured. The audit streams: it keeps about 1.5 kB a clip and, while candidates are measured, their
+Candidates for `near` have similar windows (:mod:`poseemo_lib.data.near_duplicates`); only they, and at most 20,000
+of them, are measured. The audit streams: it keeps about 1.5 kB a clip and, while candidates are measured, their
 tracks.
 """
 
@@ -42,7 +42,10 @@ from poseemo_lib.data.near_duplicates import (
 from poseemo_lib.errors import DatasetError, UsageError
 
 KINDS = ("source", "group", "exact", "augmented", "near")
-LIMITS = "most movements seen by another camera, less than 1 s in common, simple movements or still bodies with noise"
+LIMITS = (
+    "more than half of the movements seen by another camera, all that begin later there, less than 1 s in common, "
+    "simple movements or still bodies with noise"
+)
 _EXAMPLES = 5
 _NOTES = {"exact": " with equal keypoints", "augmented": " in one family of copies"}
 

@@ -12,12 +12,17 @@ RATE = 25.0
 MAX_SECONDS = 10
 MIN_FRAMES = 20  # at 25 a second: the shorter window
 LEAST_SEEN = 0.5  # share of the frames in which a joint is seen, else its limbs are missing
-N_UPPER = 6  # the first limbs; of the others, legs are often hidden
-_SMOOTH_FRAMES = 7
+N_UPPER, _N_TRUNK = 6, 8  # the first limbs; of the others, legs are often hidden
+SMOOTH_FRAMES = 7  # reduces the estimator's noise
 _STEPS = 8  # of the alignment in time
 _LOWEST, _HIGHEST = (-np.inf, 0.65, -0.3), (np.inf, 1.5, 0.3)  # shift in seconds, speed, change of speed a second
 _PERIOD = 10, 62  # frames
 _WORTH_A_LOOK = 8.0  # evidence
+_TILTS = (-0.26, 0.0, 0.26)  # of a camera, in radians
+_COSINES = np.array([-0.9, -0.5, 0.0, 0.5, 0.9])  # of the angle between two cameras
+_SHARES = np.array([0.0, 0.4, 0.7, 0.9, 0.97])  # of a limb's movement that two cameras agree on
+_HERTZ = 3.5, 5.0, 7.5  # movement is below the first, the estimator's noise between the others
+_NOISE_SHARE = 0.1  # smoothed noise between them, as a share of that below
 LIMBS = [
     ("head", "neck"), ("right_shoulder", "left_shoulder"), ("left_elbow", "left_shoulder"),
     ("right_elbow", "right_shoulder"), ("left_wrist", "left_elbow"), ("right_wrist", "right_elbow"),
@@ -30,15 +35,15 @@ OTHER_SIDE = np.array([0, 1, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10])
 MIRROR = np.where(np.arange(len(LIMBS)) == 1, 1, -1)  # the line of the shoulders is reversed as well
 
 
-def track_limbs(keypoints: np.ndarray, fps: float) -> np.ndarray | None:
+def track_limbs(keypoints: np.ndarray, fps: float, smooth: int = SMOOTH_FRAMES) -> np.ndarray | None:
     """Describe a person's track (T, 17, 3) by its limbs at 25 frames a second.
 
     Returns
     -------
     array (T', 12), complex64, or None
-        x + iy of each limb, at most 10 seconds, gaps filled, averaged over seven frames to reduce the estimator's
-        noise, in units of the mean upper limb; NaN for limbs whose joints are seen in fewer than half of the frames.
-        None for less than 0.8 seconds or fewer than two upper limbs.
+        x + iy of each limb, at most 10 seconds, gaps filled, averaged over `smooth` frames, in units of the mean upper
+        limb; NaN for limbs whose joints are seen in fewer than half of the frames. None for less than 0.8 seconds or
+        fewer than two upper limbs.
     """
     from scipy.ndimage import uniform_filter1d
 
@@ -61,9 +66,9 @@ def track_limbs(keypoints: np.ndarray, fps: float) -> np.ndarray | None:
         return None
     pairs = limbs.view(np.float64) / np.nanmean(size)
     # Reflected at its ends so that a steady movement stays as it is.
-    reach = _SMOOTH_FRAMES // 2
+    reach = smooth // 2
     pairs = np.concatenate([2 * pairs[:1] - pairs[reach:0:-1], pairs, 2 * pairs[-1:] - pairs[-2 : -reach - 2 : -1]])
-    return uniform_filter1d(pairs, _SMOOTH_FRAMES, axis=0)[reach:-reach].astype(np.float32).view(np.complex64)
+    return uniform_filter1d(pairs, smooth, axis=0)[reach:-reach].astype(np.float32).view(np.complex64)
 
 
 def mirror_limbs(limbs: np.ndarray) -> np.ndarray:
@@ -195,3 +200,62 @@ def _observations(x: np.ndarray, y: np.ndarray) -> float:
         total = np.sum(a) * np.sum(b) if a.ndim == 1 else np.trace(a) * np.trace(b)
         number *= total / max(np.sum(a * b), 1e-12)
     return float(number)
+
+
+def same_moment_evidence(a: np.ndarray, b: np.ndarray) -> tuple[float, float, float]:
+    """Tell how much likelier two tracks (T, 12) that begin together are as two views of one movement than as two.
+
+    Cameras see the same vertical movement, but for a tilt; how much of the horizontal movement they share depends on
+    the angle between them. Returns the natural logarithm of the Bayes factor, less the largest with one of the tracks
+    0.4 to 2.5 s late, because people who walk resemble each other once in every step; and the correlations as
+    :func:`movement_evidence` does.
+    """
+    both = np.flatnonzero(np.isfinite(a[0]) & np.isfinite(b[0]))
+    both, n = both[both < _N_TRUNK], min(len(a), len(b))
+    if len(both) < 2 or n < 2 * MIN_FRAMES:
+        return 0.0, 0.0, 0.0
+    a, b = a[:n, both], b[:n, both]
+    evidence, tilts = _bayes_factor(a, b, [(i, j) for i in _TILTS for j in _TILTS])
+    if evidence > _WORTH_A_LOOK:
+        late = range(_PERIOD[0], min(_PERIOD[1], n // 2), 2)
+        pairs = [pair for lag in late for pair in ((a[lag:], b[:-lag]), (a[:-lag], b[lag:]))]
+        evidence -= max([0.0, *(_bayes_factor(*pair, [tilts])[0] * n / len(pair[0]) for pair in pairs)])
+        # Limbs that move together, as in a gait, are no independent observations.
+        for part in (a.imag, b.imag):
+            part = (part - part.mean(0)) / (part.std(0) + 1e-9)
+            evidence *= np.sqrt(len(both) / np.square(part.T @ part / n).sum())
+    return float(evidence), *map(float, _canonical(a - a.mean(0), b - b.mean(0))[0])
+
+
+def _bayes_factor(one: np.ndarray, other: np.ndarray, tilts: list[tuple]) -> tuple[float, tuple]:
+    """Weigh two movements (T, K); return the factor's logarithm and, of the given tilts of both, the best."""
+    from scipy.fft import dct
+    from scipy.ndimage import uniform_filter1d
+
+    hertz = np.arange(1, len(one)) * RATE / 2 / len(one)
+    low, high = hertz < _HERTZ[0], (hertz > _HERTZ[1]) & (hertz < _HERTZ[2])
+    parts = []
+    for part, angles in zip((one, other), zip(*tilts, strict=True), strict=True):
+        angles = np.array(list(dict.fromkeys(angles)))
+        turned = part * np.exp(1j * angles)[:, None, None]
+        # (tilts, vertical or horizontal, frequencies, K)
+        series = dct(np.stack([turned.imag, turned.real], 1), axis=2, norm="ortho")[:, :, 1:]
+        noise = np.square(series[:, :, high]).mean(2, keepdims=True) / _NOISE_SHARE
+        power = np.maximum(uniform_filter1d(np.square(series[:, :, low]), 5, axis=2, mode="nearest"), 1e-9)
+        scaled = series[:, :, low] / np.sqrt(power), np.sqrt(np.clip(1 - noise / power, 0, 1))
+        parts.append({angle: [values[i] for values in scaled] for i, angle in enumerate(angles)})
+    best = -np.inf, tilts[0]
+    for i, j in tilts:
+        (x, sure), (y, too) = parts[0][i], parts[1][j]
+        best = max(best, (_limbs_factor(x[0], y[0], sure[0] * too[0], np.ones(1))[0], (i, j)))
+    (x, sure), (y, too) = parts[0][best[1][0]], parts[1][best[1][1]]
+    beside = _limbs_factor(x[1], y[1], sure[1] * too[1], _COSINES)
+    return float(best[0] + np.logaddexp.reduce(beside) - np.log(len(_COSINES))), best[1]
+
+
+def _limbs_factor(x: np.ndarray, y: np.ndarray, most: np.ndarray, cosines: np.ndarray) -> np.ndarray:
+    """Add up the factors' logarithms over limbs, each limb's a mean over how much of it agrees: one for each cosine."""
+    correlation = (cosines[:, None] * _SHARES)[:, :, None, None] * most
+    unlike = 1 - correlation**2
+    factor = correlation * (x * y) / unlike - correlation**2 * (x**2 + y**2) / (2 * unlike) - np.log(unlike) / 2
+    return (np.logaddexp.reduce(factor.sum(2), axis=1) - np.log(len(_SHARES))).sum(1)

@@ -2,8 +2,9 @@
 
 Windows of the six upper limbs (:mod:`poseemo_lib.data.movements`) are sketched by a few numbers each: windows of 0.8 s
 in both coordinates, and of 1.6 s in the vertical one, which another camera sees too. Where windows of two tracks are
-among the most alike, the tracks are aligned in time and measured with
-:func:`~poseemo_lib.data.movements.movement_evidence`.
+among the most alike, the tracks are aligned in time, at up to three shifts, and measured with
+:func:`~poseemo_lib.data.movements.movement_evidence`. Tracks whose beginnings are vertically alike may be
+one movement before two cameras: :func:`~poseemo_lib.data.movements.same_moment_evidence` compares them frame by frame.
 """
 
 from collections.abc import Iterator
@@ -22,16 +23,19 @@ from poseemo_lib.data.movements import (
     OTHER_SIDE,
     mirror_limbs,
     movement_evidence,
+    same_moment_evidence,
     track_limbs,
 )
 
-MAX_CANDIDATES = 10_000
+MAX_CANDIDATES = 20_000  # half of them by windows, half by beginnings
 SKETCH_SIZE = 32
 _SAMPLE_ROW_GROUPS = 32
 _SCALES = ((20, False), (40, True))  # frames of a window, and whether only the vertical coordinate counts
 _HOPS = (4, 3, 3)  # frames between windows in train, val and test; 4 and 3 together meet every shift
 _CELL, _PROBES = 400, 8  # windows in a cell of the index, and cells that a window is looked for in
 _LEAST_SIMILARITY = 0.7
+_OPENINGS, _LEAST_ALIKE_OPENINGS = (0, 12, 24), 0.3  # vertical windows, in train, val and test, of a track's beginning
+_SHIFTS, _SHIFT = 3, 8  # shifts in time that a pair of tracks is tried with, and how many frames make another shift
 _QUERY_ROWS = 65_536
 
 
@@ -180,47 +184,73 @@ def candidate_pairs(tracks: Tracks, sketches: list[Sketch], splits: np.ndarray) 
     -------
     pairs : DataFrame
         a, b (tracks, the earlier split first), mirrored, likeness, and start_a, start_b and length of the most similar
-        windows; the 10,000 likeliest pairs.
+        windows; the 10,000 likeliest rows, and the 10,000 likeliest pairs of beginnings, whose length is 0.
     n_found : int
         How many pairs there were.
     """
-    pairs, n_found = [], 0
-    for scale, sketch in enumerate(sketches):
-        of_window = splits[tracks.track[scale]]
+    found, n_left = [], 0
+    for track, start, sketch, signs, length, least in _window_sets(tracks, sketches):
+        pairs = []
         for earlier, later in ((0, 1), (0, 2), (1, 2)):
-            inside, asked = np.flatnonzero(of_window == earlier), np.flatnonzero(of_window == later)
+            inside, asked = (np.flatnonzero(splits[track] == part) for part in (earlier, later))
             if not (inside.size and asked.size):
                 continue
-            index = Index(tracks.sketch[scale][inside].astype(np.float32))
+            index = Index(sketch[inside].astype(np.float32))
             for begin in range(0, asked.size, _QUERY_ROWS):
                 some = asked[begin : begin + _QUERY_ROWS]
                 for flip in (False, True):
-                    wanted = tracks.sketch[scale][some].astype(np.float32) * (sketch.signs if flip else 1)
-                    query, position, similarity = index.search(wanted)
+                    query, position, similarity = index.search(
+                        sketch[some].astype(np.float32) * (signs if flip else 1), least
+                    )
                     likeness = -np.log(1 - 0.9999 * np.minimum(similarity, 1) ** 2)
                     a, b = inside[position], some[query]
                     hits = pd.DataFrame(
-                        {"a": tracks.track[scale][a], "b": tracks.track[scale][b], "mirrored": flip}
-                        | {"start_a": tracks.start[scale][a], "start_b": tracks.start[scale][b]}
-                        | {"length": _SCALES[scale][0], "window": query, "likeness": likeness}
+                        {"a": track[a], "b": track[b], "mirrored": flip, "start_a": start[a], "start_b": start[b]}
+                        | {"length": length, "window": query, "likeness": likeness}
                     )
-                    found = _sum_up(hits)
-                    n_found += len(found)
-                    pairs.append(found.nlargest(MAX_CANDIDATES, "likeness"))
-        pairs = [pd.concat(pairs).nlargest(2 * MAX_CANDIDATES, "likeness")] if pairs else []
-    if not pairs:
+                    pairs.append(_sum_up(hits))
+                # What is cut here is not among the likeliest.
+                kept = pd.concat(pairs).nlargest(MAX_CANDIDATES, "likeness")
+                n_left += sum(map(len, pairs)) - len(kept)
+                pairs = [kept]
+        found += pairs
+    if not found:
         return pd.DataFrame(columns=["a", "b", "mirrored", "start_a", "start_b", "length", "likeness"]), 0
-    found = pairs[0].sort_values("likeness", ascending=False, kind="stable", ignore_index=True)
-    found = found.drop_duplicates(["a", "b", "mirrored"], ignore_index=True)
-    return found.head(MAX_CANDIDATES), n_found
+    found = pd.concat(found).sort_values("likeness", ascending=False, kind="stable", ignore_index=True)
+    opening = found["length"] == 0
+    found = found[~found.duplicated(["a", "b", "mirrored", "shift"]) | opening].drop(columns="shift")
+    # Every pair once, before a pair has a second shift.
+    found = found.assign(again=found.groupby(["a", "b", "mirrored", opening[found.index]]).cumcount())
+    found = found.sort_values(["again", "likeness"], ascending=[True, False], kind="stable").drop(columns="again")
+    chosen = found.groupby(found["length"] == 0).head(MAX_CANDIDATES // 2)
+    return chosen.reset_index(drop=True), n_left + len(found)
+
+
+def _window_sets(tracks: Tracks, sketches: list[Sketch]) -> Iterator[tuple]:
+    """Yield what is searched: track, first frame and sketch of windows, mirror signs, length, least similarity.
+
+    First the windows of each scale, then each track's beginning, with a length of 0.
+    """
+    for scale, sketch in enumerate(sketches):
+        windows = tracks.track[scale], tracks.start[scale], tracks.sketch[scale]
+        yield *windows, sketch.signs, _SCALES[scale][0], _LEAST_SIMILARITY
+    openings = np.zeros((len(tracks.row), len(_OPENINGS), len(sketches[1].signs)), np.float16)
+    for i, begin in enumerate(_OPENINGS):
+        first = tracks.start[1] == begin
+        openings[tracks.track[1][first], i] = tracks.sketch[1][first]
+    openings /= np.sqrt(np.maximum(openings.any(2).sum(1), 1))[:, None, None]
+    every = np.arange(len(openings))
+    signs = np.tile(sketches[1].signs, len(_OPENINGS))
+    yield every, np.zeros_like(every), openings.reshape(len(every), len(signs)), signs, 0, _LEAST_ALIKE_OPENINGS
 
 
 def _sum_up(hits: pd.DataFrame) -> pd.DataFrame:
-    """Add up the likeness of a pair of tracks over the windows of the later one; keep the best pair of windows."""
+    """Add up the likeness of a pair of tracks over the windows of the later one; keep the best shifts in time."""
     hits = hits.sort_values("likeness", ascending=False, kind="stable")
-    hits = hits.drop_duplicates(["a", "b", "window"])
-    total = hits.groupby(["a", "b"])["likeness"].transform("sum")
-    return hits.assign(likeness=total).drop_duplicates(["a", "b"]).drop(columns="window")
+    total = hits.drop_duplicates(["a", "b", "window"]).groupby(["a", "b"])["likeness"].sum().rename("total")
+    hits = hits.assign(shift=(hits["start_b"] - hits["start_a"]) // _SHIFT).drop_duplicates(["a", "b", "shift"])
+    hits = hits[hits.groupby(["a", "b"]).cumcount() < _SHIFTS].join(total, on=["a", "b"])
+    return hits.assign(likeness=hits["total"]).drop(columns=["window", "total"])
 
 
 class Index:
@@ -236,8 +266,8 @@ class Index:
         self.order = np.argsort(home, kind="stable")
         self.sketches, self.bounds = sketches[self.order], np.searchsorted(home[self.order], np.arange(n_cells + 1))
 
-    def search(self, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """For windows (W, 32) find the most similar one in each of the nearest cells: query, position, similarity."""
+    def search(self, wanted: np.ndarray, least: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """For windows (W, D) find the most similar one in each of the nearest cells: query, position, similarity."""
         n_probes = min(_PROBES, self.centres.shape[1])
         cells = np.argpartition(wanted @ self.centres, -n_probes, axis=1)[:, -n_probes:]
         query = np.repeat(np.arange(len(wanted)), n_probes)
@@ -251,26 +281,45 @@ class Index:
                 best = scores.argmax(1)
                 position[order[first:last]] = self.order[begin + best]
                 similarity[order[first:last]] = scores[np.arange(len(best)), best]
-        alike = np.flatnonzero(similarity > _LEAST_SIMILARITY)
+        alike = np.flatnonzero(similarity > least)
         return query[alike], position[alike], similarity[alike]
 
 
 def measure_pairs(dataset: Dataset, tracks: Tracks, pairs: pd.DataFrame) -> pd.DataFrame:
-    """Read the tracks of candidate pairs again and measure each: evidence, one and both, as `movement_evidence`."""
+    """Read the tracks of candidate pairs again and measure each: evidence, one and both, as `movement_evidence`.
+
+    Every pair is compared as if it began at the same moment, together with the other people of the two clips.
+    """
     # In one pass: candidates lie all over the dataset, so a second pass would read about as much again.
-    wanted = np.unique(pairs[["a", "b"]].to_numpy(int))
-    entries = {(int(tracks.row[i]), int(tracks.person[i])): int(i) for i in wanted}
-    limbs = {
-        entries[row, person]: track_limbs(clip.keypoints[:, person], clip.fps)
-        for row, clip in dataset.take(tracks.row[wanted])
-        for person in range(clip.n_people)
-        if (row, person) in entries
-    }
-    results = [
-        movement_evidence(
-            limbs[pair.a], mirror_limbs(limbs[pair.b]) if pair.mirrored else limbs[pair.b],
-            (pair.start_a, pair.start_b), pair.length,
-        )
-        for pair in pairs.itertuples()
-    ]  # fmt: skip
+    rows = np.unique(tracks.row[np.unique(pairs[["a", "b"]].to_numpy(int))])
+    people = {row: {} for row in rows.tolist()}
+    for i in np.flatnonzero(np.isin(tracks.row, rows)).tolist():
+        people[int(tracks.row[i])][i] = int(tracks.person[i])
+    limbs, sharp = {}, {}
+    for row, clip in dataset.take(rows):
+        for i, person in people[row].items():
+            limbs[i] = track_limbs(clip.keypoints[:, person], clip.fps)
+            sharp[i] = track_limbs(clip.keypoints[:, person], clip.fps, smooth=3)
+
+    def seen(of: dict, i: int, mirrored: bool) -> np.ndarray:
+        return mirror_limbs(of[i]) if mirrored else of[i]
+
+    @lru_cache(None)
+    def together(a: int, b: int, mirrored: bool) -> tuple[float, float, float]:
+        return same_moment_evidence(sharp[a], seen(sharp, b, mirrored))
+
+    results = []
+    for a, b, mirrored, start_a, start_b, length in pairs[
+        ["a", "b", "mirrored", "start_a", "start_b", "length"]
+    ].itertuples(index=False):
+        others = [
+            together(i, j, mirrored)[0]
+            for i in people[int(tracks.row[a])].keys() - {a}
+            for j in people[int(tracks.row[b])].keys() - {b}
+        ]
+        evidence, *correlations = together(a, b, mirrored)
+        found = [(evidence + max([0, *others]), *correlations)]
+        if length:
+            found.append(movement_evidence(limbs[a], seen(limbs, b, mirrored), (start_a, start_b), length))
+        results.append(max(found))
     return pd.DataFrame(results, columns=["evidence", "one", "both"], index=pairs.index)

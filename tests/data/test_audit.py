@@ -9,7 +9,7 @@ from test_dataset import write
 from poseemo_lib.clips import EMOTIONS, PoseClip, mark_missing
 from poseemo_lib.data.audit import KINDS, audit
 from poseemo_lib.data.inspecting import audit_text
-from poseemo_lib.data.movements import mirror_limbs, movement_evidence, track_limbs
+from poseemo_lib.data.movements import mirror_limbs, movement_evidence, same_moment_evidence, track_limbs
 from poseemo_lib.data.splits import make_split
 from poseemo_lib.errors import UsageError
 from poseemo_lib.skeleton import FLIP_ORDER, torso_length
@@ -241,6 +241,24 @@ def test_the_evidence_ignores_place_size_turn_and_half_of_another_view():
     upper, lower = (np.where((np.arange(12) < 6) == one, track, np.nan) for one in (True, False))
     assert movement_evidence(upper, lower, (40, 40), 20) == (0, 0, 0)
     assert mirror_limbs(mirror_limbs(track)) == pytest.approx(track)
+
+
+def test_another_camera_sees_the_same_moments_and_another_walker_does_not():
+    rng = np.random.default_rng(0)
+    people = [np.stack([walk(rng, 80) for _ in range(3)]) for _ in range(8)]  # x, y and depth
+
+    def seen(space, angle, tilt=0.0):
+        noise = rng.normal(0, 0.1, space[0].shape)
+        return (space[0] * np.cos(angle) + space[2] * np.sin(angle) + 1j * space[1] + noise) * np.exp(1j * tilt)
+
+    same = [same_moment_evidence(seen(one, 0), seen(one, 1.2, 0.2))[0] for one in people]
+    others = [same_moment_evidence(seen(a, 0), seen(b, 1.2))[0] for a in people for b in people if a is not b]
+    assert min(same) > 40 and max(others) < 10
+    # A second late, and in one step of a gait as in the next.
+    assert max(same_moment_evidence(seen(one, 0), seen(one, 1.2)[25:])[0] for one in people) < 10
+    gait = np.linspace(0.2, 1, 12) * np.sin(2 * np.pi * np.arange(75)[:, None] / 25 + np.pi * (np.arange(12) % 2))
+    assert same_moment_evidence(gait * 1j, gait * np.exp(1.3j))[0] < 10
+    assert same_moment_evidence(gait[:30] * 1j, gait[:30] * 1j) == (0, 0, 0)
 
 
 def walk(rng, frames):
