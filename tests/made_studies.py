@@ -1,12 +1,14 @@
 """Whole studies whose run folders are written by hand: real parameters and layout, made-up predictions."""
 
 import json
+from itertools import product
 from zlib import crc32
 
 import numpy as np
 import pandas as pd
 
 from poseemo_lib.clips import EMOTIONS
+from poseemo_lib.data.splits import make_split, repeated_folds
 from poseemo_lib.models import build_model
 from poseemo_lib.training.calibration import calibration_of, prior_factors
 from poseemo_lib.training.evaluation import scored_units
@@ -21,14 +23,16 @@ def made_study(root, configs, *, seeds=(0, 1), n_groups=12, per_group=12, skill=
     """Write the runs of a study.
 
     `configs` has the parameters that differ from the defaults, and `skill`, the share of predictions that are no guess;
-    `leaks` has what the audit found in each split.
+    `leaks` has what the audit found in each split. With `folds` there are runs of every fold of every repeat.
     """
     for name, values in configs.items():
         values = dict(values)
         right = values.pop("skill", skill)
-        for seed in seeds:
-            parameters = check_parameters({"seed": seed, **values}).model_dump()
-            folder = root / name / f"seed-{seed}"
+        folds = repeated_folds(values["folds"], values.get("repeats", 1)) if "folds" in values else [None]
+        for seed, fold in product(seeds, folds):
+            own = values | ({"fold": fold} if fold else {})
+            parameters = check_parameters({"seed": seed, **own}).model_dump()
+            folder = root / name / (f"fold-{fold}" if fold else "") / f"seed-{seed}"
             folder.mkdir(parents=True)
             found = (leaks or {}).get(parameters["split"], {})
             _write(folder, name, parameters, right, n_groups, per_group, found)
@@ -36,7 +40,7 @@ def made_study(root, configs, *, seeds=(0, 1), n_groups=12, per_group=12, skill=
 
 
 def _write(folder, config, parameters, skill, n_groups, per_group, leaks):
-    split = pd.concat([_clips(part, parameters["split"], n_groups, per_group) for part in SPLITS], ignore_index=True)
+    split = _split(parameters, n_groups, per_group)
     split.to_parquet(folder / "split.parquet")
     held_out = split[split["part"] != "train"].rename(columns={"part": "split"})
     predictions = _predict(held_out, config, parameters, skill)
@@ -63,6 +67,16 @@ def _write(folder, config, parameters, skill, n_groups, per_group, leaks):
     (folder / "run.json").write_text(json.dumps(record))
 
 
+def _split(parameters, n_groups, per_group):
+    if not parameters["folds"]:
+        parts = [_clips(part, parameters["split"], n_groups, per_group) for part in SPLITS]
+        return pd.concat(parts, ignore_index=True)
+    clips = _clips("all", parameters["split"], n_groups, per_group)
+    whole = clips.assign(split=None, origin="synthetic", augmented_from=None)
+    parts = make_split(whole, "grouped", fold=parameters["fold"], folds=parameters["folds"])
+    return clips.assign(part=parts.to_numpy())
+
+
 def _clips(part, split, n_groups, per_group):
     rng = np.random.default_rng(crc32(f"{part}{split}".encode()))
     n = n_groups * per_group
@@ -74,7 +88,8 @@ def _clips(part, split, n_groups, per_group):
 
 def _predict(table, config, parameters, skill):
     """Predict the label with the probability `skill`, otherwise a class by the classes' frequencies."""
-    rng = np.random.default_rng(crc32(f"{config}{parameters['seed']}".encode()))
+    fold = parameters["fold"] if parameters["folds"] else ""
+    rng = np.random.default_rng(crc32(f"{config}{parameters['seed']}{fold}".encode()))
     table = table.reset_index(drop=True)
     truth = pd.Index(EMOTIONS).get_indexer(table["label"])
     if parameters["architecture"] == "majority":

@@ -9,7 +9,7 @@ from operator import or_
 import pandas as pd
 
 from poseemo_lib.training.calibration import calibrated, calibration_of, check_calibration
-from poseemo_lib.training.evaluation import ConfigScores, average_by_source, config_scores
+from poseemo_lib.training.evaluation import ConfigScores, Training, average_by_source, config_scores
 from poseemo_lib.training.parameters import RunParameters, is_baseline
 from poseemo_lib.training.run_folder import Run
 
@@ -81,11 +81,11 @@ class ConfigRuns:
 
         return count_multiply_adds(self.untrained(), n_frames=self.parameters["n_frames"]) if self.is_network else None
 
-    @property
+    @cached_property
     def seeds(self) -> list[int]:
         """Seeds that count, sorted: those with the most folds. A deterministic baseline has one."""
         folds: dict[int, set[str]] = {}
-        for run in self.runs:
+        for run in self._whole:
             folds.setdefault(run.seed, set()).add(run.fold)
         fullest = max((folds[seed] for seed in sorted(folds)), key=len)
         seeds = sorted(seed for seed in folds if folds[seed] == fullest)
@@ -94,7 +94,25 @@ class ConfigRuns:
     @property
     def counted_runs(self) -> list[Run]:
         """Runs of the seeds that count."""
-        return [run for run in self.runs if run.seed in self.seeds]
+        return [run for run in self._whole if run.seed in self.seeds]
+
+    @cached_property
+    def n_repeats(self) -> int:
+        """Repeats of its cross-validation, or 1."""
+        return len({run.repeat for run in self.counted_runs})
+
+    def training_of(self, run: Run) -> int | Training:
+        """Return the key of a run in :meth:`predictions`."""
+        return Training(run.seed, run.repeat) if self.n_repeats > 1 else run.seed
+
+    @cached_property
+    def _whole(self) -> list[Run]:
+        """All runs but those of repeats that lack a fold; where all do, those of the first repeat with most folds."""
+        sizes = Counter((run.seed, run.repeat) for run in self.runs)
+        most = max(sizes.values())
+        first = min(repeat for (_, repeat), n in sizes.items() if n == most)
+        kept = {one for one, n in sizes.items() if n == most and (n == self.parameters["folds"] or one[1] == first)}
+        return [run for run in self.runs if (run.seed, run.repeat) in kept]
 
     @property
     def unit(self) -> str:
@@ -106,14 +124,17 @@ class ConfigRuns:
         """Largest number of leaks of each kind that the audit found in its splits; empty: none."""
         return largest_counts(run.record["leaks"] for run in self.runs)
 
-    def predictions(self, split: str = "test") -> dict[int, pd.DataFrame]:
-        """Pool the predictions of a split over the folds: seed -> table, one row a clip (or recording, as scored)."""
-        return self._pooled(lambda run: self._units(run, split))
+    def predictions(self, split: str = "test") -> dict[int | Training, pd.DataFrame]:
+        """Pool the predictions of a split over the folds: seed -> table, one row a clip (or recording, as scored).
 
-    def calibrated(self, split: str = "test", *, prior: bool = True) -> dict[int, pd.DataFrame]:
+        A cross-validation that is repeated has a table for each seed of each repeat.
+        """
+        return self._pooled(split, lambda run: self._units(run, split))
+
+    def calibrated(self, split: str = "test", *, prior: bool = True) -> dict[int | Training, pd.DataFrame]:
         """As :meth:`predictions`, with the probabilities of each run calibrated; or by its temperature alone."""
         return self._pooled(
-            lambda run: calibrated(self._units(run, split), self.classes, self.calibration(run), prior=prior)
+            split, lambda run: calibrated(self._units(run, split), self.classes, self.calibration(run), prior=prior)
         )
 
     def calibration(self, run: Run) -> dict:
@@ -128,13 +149,13 @@ class ConfigRuns:
         table = run.predictions(split)
         return average_by_source(table, self.classes) if self.unit == "recording" else table
 
-    def _pooled(self, read: Callable[[Run], pd.DataFrame]) -> dict[int, pd.DataFrame]:
+    def _pooled(self, split: str, read: Callable[[Run], pd.DataFrame]) -> dict[int, pd.DataFrame]:
         """Read a table of every run that counts, and pool the folds."""
-        by_seed: dict[int, list[pd.DataFrame]] = {}
+        by_seed: dict[int | Training, list[pd.DataFrame]] = {}
         for run in self.counted_runs:
             table = read(run)
-            # In validation a clip is predicted in several folds.
-            by_seed.setdefault(run.seed, []).append(table.assign(clip_id=run.fold + "/" + table["clip_id"]))
+            named = table.assign(clip_id=pooled_names(table["clip_id"], run, split))
+            by_seed.setdefault(self.training_of(run), []).append(named)
         return {seed: pd.concat(tables, ignore_index=True) for seed, tables in sorted(by_seed.items())}
 
     @cached_property
@@ -154,8 +175,9 @@ class ConfigRuns:
 
     @cached_property
     def tested_on(self) -> frozenset[str]:
-        """Clips (or recordings) that it was tested on, over all folds."""
-        return frozenset(clip for table in self.predictions("test").values() for clip in table["clip_id"])
+        """Clips (or recordings) that it was tested on, each with its fold."""
+        key = "source_id" if self.unit == "recording" else "clip_id"
+        return frozenset(f"{run.fold}/{clip}" for run in self.counted_runs for clip in run.predictions("test")[key])
 
     @property
     def chance(self) -> float:
@@ -173,6 +195,14 @@ class ConfigRuns:
     def validation_macro_f1(self) -> float:
         """Mean macro-F1 on validation, over seeds: what a choice between configs may use."""
         return float(config_scores(self.predictions("val"), self.classes).score("macro_f1")["mean"])
+
+
+def pooled_names(clips: pd.Series, run: Run, split: str) -> pd.Series:
+    """Name clips so that folds can be pooled: in validation a clip is predicted in several folds.
+
+    A cross-validation tests a clip in one fold of each repeat, under the same name.
+    """
+    return clips if run.repeat and split == "test" else run.fold + "/" + clips
 
 
 def largest_counts(found: Iterable[dict[str, int]]) -> dict[str, int]:

@@ -14,6 +14,7 @@ from poseemo_lib.analysis.configs import ENSEMBLE, ConfigRuns
 from poseemo_lib.analysis.predictions import Predictions, mean_probabilities
 from poseemo_lib.analysis.results import Results
 from poseemo_lib.errors import PoseemoError, UsageError
+from poseemo_lib.training.evaluation import Training
 
 
 def ensemble_predictions(configs: dict[str, Predictions], classes: tuple[str, ...]) -> Predictions:
@@ -91,7 +92,7 @@ class Ensemble(ConfigRuns):
     @cached_property
     def seeds(self) -> list[int]:
         """Seeds, sorted."""
-        return sorted(self.predictions("test"))
+        return sorted({getattr(key, "seed", key) for key in self.predictions("test")})
 
     def predictions(self, split: str = "test") -> Predictions:
         """Average the members' predictions of a split in each fold, and pool the folds: seed -> table."""
@@ -102,12 +103,19 @@ class Ensemble(ConfigRuns):
         return self._averaged(lambda config: config.calibrated(split, prior=prior))
 
     def _averaged(self, read: Callable[[ConfigRuns], Predictions]) -> Predictions:
+        within = {fold: [_within(config, fold) for config in configs] for fold, configs in self.members.items()}
         folds = [
-            ensemble_predictions({config.name: read(_within(config, fold)) for config in configs}, self.classes)
-            for fold, configs in self.members.items()
+            (ones[0].runs[0].repeat, ensemble_predictions({one.name: read(one) for one in ones}, self.classes))
+            for ones in within.values()
         ]
-        seeds = sorted(set.intersection(*(set(by_seed) for by_seed in folds)))
-        return {seed: pd.concat([by_seed[seed] for by_seed in folds], ignore_index=True) for seed in seeds}
+        repeats = sorted({repeat for repeat, _ in folds})
+        pooled = {}
+        for seed in sorted(set.intersection(*(set(by_seed) for _, by_seed in folds))):
+            for repeat in repeats:
+                tables = [by_seed[seed] for one, by_seed in folds if one == repeat]
+                key = Training(seed, repeat) if len(repeats) > 1 else seed
+                pooled[key] = pd.concat(tables, ignore_index=True)
+        return pooled
 
 
 def ensemble_config(results: Results, n: int = 3) -> Ensemble:
@@ -116,6 +124,17 @@ def ensemble_config(results: Results, n: int = 3) -> Ensemble:
     members = {fold: [results[name] for name in names] for fold, names in best.items()}
     runs = [run for fold, configs in members.items() for config in configs for run in _within(config, fold).runs]
     return Ensemble(f"ensemble of {max(map(len, members.values()))}", runs, members)
+
+
+def nested_selection(results: Results) -> Ensemble | None:
+    """Make one config of the network that each fold selects by its own validation: the honest score of selecting so.
+
+    None without folds, or without two networks that have a seed in common. All configs have the same folds.
+    """
+    networks = [config for config in results.configs if config.is_network]
+    if len(networks) < 2 or not networks[0].runs[0].fold or not set.intersection(*(set(one.seeds) for one in networks)):
+        return None
+    return replace(ensemble_config(results, 1), name="selected in each fold")
 
 
 def with_ensemble(results: Results, name: str) -> Results:

@@ -16,7 +16,7 @@ from poseemo_lib.training.run_folder import PLACE_PARAMETERS, Run
 
 IMBALANCE, SPLIT, AUGMENTATION = "imbalance", "split", "augmentation"
 _IMBALANCE_PARAMETERS = ("sampler", "class_weights", "loss", "focal_gamma", "allow_double_balancing")
-_SPLIT_PARAMETERS = ("split", "split_seed", "allow_leak")
+_SPLIT_PARAMETERS = ("split", "split_seed", "folds", "allow_leak")
 BUG, FIX = "both (the published bug)", "balanced sampler"
 _REGIMES = ("none", "class weights", FIX, BUG, "focal loss", "logit adjustment")
 _NOT_COMPARED = ("seed", "fold", *PLACE_PARAMETERS)
@@ -190,9 +190,10 @@ def split_groups(results: Results) -> list[list[ConfigRuns]]:
 
 
 def split_name(config: ConfigRuns) -> str:
-    """Name a config's split, with its seed where that is not 0."""
+    """Name a config's split, with its folds, and its seed where that is not 0."""
     values = config.parameters
-    return values["split"] + (f", seed {values['split_seed']}" if values["split_seed"] else "")
+    folds = f", {values['folds']} folds" if values["folds"] else ""
+    return values["split"] + folds + (f", seed {values['split_seed']}" if values["split_seed"] else "")
 
 
 def leakage_table(results: Results) -> tuple[pd.DataFrame, dict[str, dict[str, int]]]:

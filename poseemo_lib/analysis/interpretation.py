@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from poseemo_lib.analysis import attribution, recovery
-from poseemo_lib.analysis.configs import ConfigRuns
+from poseemo_lib.analysis.configs import ConfigRuns, pooled_names
 from poseemo_lib.data.dataset import Dataset
 from poseemo_lib.data.synthetic import read_planted
 from poseemo_lib.errors import DatasetError
@@ -110,7 +110,7 @@ def interpret(config: ConfigRuns, dataset: Dataset | None) -> Interpretation | N
         "n_repeats": N_REPEATS,
         "n_steps": N_STEPS,
         "n_random": sum(len(one.random) for one in found),
-        "n_attributed": len({f"{one.run.fold}/{name}" for one in found for name in one.windows.clip_ids[one.rows]}),
+        "n_attributed": len({name for one in found for name in one.windows.clip_ids[one.rows]}),
         "unit": config.unit,
         "resampled_by": resampled_by(units),
         "completeness": float(np.mean(errors) / np.mean(sizes)),
@@ -131,7 +131,7 @@ def planted_table(dataset: Dataset) -> pd.DataFrame | None:
 def _attribute_run(run: Run, dataset: Dataset, unit_name: str, planted, most: int, n_runs: int) -> _RunAttributions:
     windows = test_windows(run, dataset).at_most(most, unit_name)
     unit, units = windows.units(unit_name)
-    units["clip_id"] = run.fold + "/" + units["clip_id"]
+    units["clip_id"] = pooled_names(units["clip_id"], run, "test")
     where = None if planted is None else recovery.true_locations(planted, windows)
     where = where and where.at_most(MOST_LOCATED)
     rows = recovery.evenly(len(windows), MOST_ATTRIBUTED) if where is None else where.rows

@@ -3,12 +3,12 @@
 import numpy as np
 import pandas as pd
 
-from poseemo_lib.analysis.configs import ConfigRuns
+from poseemo_lib.analysis.configs import ConfigRuns, pooled_names
 from poseemo_lib.errors import PoseemoError
-from poseemo_lib.training.evaluation import check_predictions, probability_columns
+from poseemo_lib.training.evaluation import Training, check_predictions, probability_columns
 
 # Seed -> predictions table of one split, as `ConfigRuns.predictions()` returns it.
-Predictions = dict[int, pd.DataFrame]
+Predictions = dict[int | Training, pd.DataFrame]
 
 
 def predictions_table(predictions: Predictions, classes: tuple[str, ...]) -> pd.DataFrame:
@@ -83,7 +83,7 @@ def mean_predictions(config: ConfigRuns) -> pd.DataFrame:
     key, clips = "source_id" if config.unit == "recording" else "clip_id", {}
     for run in config.runs:
         first = run.predictions("test").drop_duplicates(key)
-        clips |= dict(zip(run.fold + "/" + first[key], first["clip_id"], strict=True))
+        clips |= dict(zip(pooled_names(first[key], run, "test"), first["clip_id"], strict=True))
     return table.assign(dataset_clip=table.index.map(clips)).reset_index()
 
 

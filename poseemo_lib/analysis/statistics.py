@@ -7,6 +7,7 @@ without what it has from the clips, which the first part holds already. It is po
 two or three seeds of one config say little about it. They are combined as by Welch (1947) and Satterthwaite (1946).
 With few seeds that variance can by chance be far too small. The standard error is therefore at least so large that the
 interval is as long as that of a t-test of the seeds' scores alone.
+Where a cross-validation is repeated, the trainings of a repeat share its folds, so a training here is the mean of them.
 
 McNemar's exact test is reported beside it and decides nothing: it tests accuracy, and takes the clips as independent.
 """
@@ -21,8 +22,16 @@ import pandas as pd
 from scipy.stats import t as student
 
 from poseemo_lib.analysis.predictions import Predictions, check_same_clips, mean_over_seeds
-from poseemo_lib.training.evaluation import probability_columns
-from poseemo_lib.training.jackknife import Groups, find_groups, leave_out, mean_interval, resampled_by, variance
+from poseemo_lib.training.evaluation import mean_within_repeats, n_seeds, probability_columns
+from poseemo_lib.training.jackknife import (
+    Groups,
+    between,
+    find_groups,
+    leave_out,
+    mean_interval,
+    resampled_by,
+    variance,
+)
 from poseemo_lib.training.metrics import per_class_scores, scores_from_confusion
 
 ALPHA = 0.05
@@ -32,13 +41,15 @@ MIN_GROUPS = 8
 # Why a difference is not tested; the first that holds.
 FEW_GROUPS, UNKNOWN_GROUPS, ONE_SEED = LIMITS = f"fewer than {MIN_GROUPS} groups", "unknown groups", "one seed"
 RECALL = "recall of "
+# With fewer, intervals come with a caution (Cameron and Miller: few is less than about 20 to 50).
+CAUTION_GROUPS = 30
 # Whom a model's score is compared with, who sees no pose.
 GUESSERS = {"balanced_accuracy": "chance", "macro_f1": "stratified", "accuracy": "majority"}
 
 
 @dataclass(frozen=True)
 class Resampled:
-    """A config's score on its clips, and without each group, by seed."""
+    """A config's score on its clips, and without each group, by seed, or by repeat as the mean of its seeds."""
 
     by_seed: np.ndarray  # (seeds,)
     left: np.ndarray  # (seeds, groups)
@@ -46,14 +57,15 @@ class Resampled:
     n_groups: int
     groups_known: bool = True  # see `jackknife.resampled_by`
     fixed: bool = False  # one seed is enough: see `compare_configs`
+    n_seeds: int = 1
+    n_repeats: int = 1
 
     @property
     def seed_variance(self) -> float:
         """Variance of the score over trainings, without what comes from the clips: can be negative; 0 with one seed."""
         if len(self.by_seed) == 1:
             return 0.0
-        from_clips = variance((self.left - self.left.mean(0)).T).sum() / (len(self.by_seed) - 1)
-        return float(self.by_seed.var(ddof=1) - from_clips)
+        return float(between(self.by_seed, self.left))
 
     @property
     def limit(self) -> str:
@@ -70,7 +82,7 @@ def resample(
 ) -> Resampled:
     """Score a config's predictions on its clips, and without each group; with `shares`, above a guesser's score."""
     n, of = len(classes), metric.removeprefix(RECALL)
-    tables = [table for _, table in sorted(predictions.items())]
+    keys, tables = zip(*sorted(predictions.items()), strict=True)
 
     def score(confusion: np.ndarray) -> np.ndarray:
         confusion = confusion.reshape(-1, n, n)
@@ -84,10 +96,11 @@ def resample(
         labels = pd.Index(classes).get_indexer(table["label"])
         predicted = table[probability_columns(classes)].to_numpy().argmax(1)
         scores.append(leave_out(score, groups.sums(table, 1.0, labels * n + predicted, n * n)))
-    observed, left = zip(*scores, strict=True)
+    observed, left = (mean_within_repeats(keys, np.stack(one)) for one in zip(*scores, strict=True))
     first = tables[0]
     n_groups, known = first["group_id"].nunique(dropna=False), resampled_by(first) == "group"
-    return Resampled(np.concatenate(observed), np.stack(left), len(first), n_groups, known, fixed)
+    repeats = len(keys) // n_seeds(keys)
+    return Resampled(observed[:, 0], left, len(first), n_groups, known, fixed, n_seeds(keys), repeats)
 
 
 def mcnemar(a_right: np.ndarray, b_right: np.ndarray) -> tuple[int, int, float]:
@@ -144,7 +157,7 @@ def compare_configs(
         - significant: p_holm < 0.05, and no `limit`
         - limit: why the difference counts as not tested, one of :data:`LIMITS`; else ""
         - detectable: see :func:`smallest_detectable_difference`, at Holm's strictest level
-        - n_clips, n_groups, n_seeds_a, n_seeds_b, n_comparisons, paired
+        - n_clips, n_groups, n_seeds_a, n_seeds_b, n_repeats, n_comparisons, paired
 
     Raises
     ------
@@ -231,7 +244,8 @@ def compare_with_guess(
     config = scores[name]
     row = _t_test(float(config.by_seed.mean()), [config], [config.left.mean(0)], scores.values())
     row |= {"limit": config.limit, "n_clips": config.n_clips, "n_groups": config.n_groups, "paired": True}
-    row |= {"n_seeds_a": len(config.by_seed), "n_seeds_b": 1, "n_a_only": None, "n_b_only": None, "p_mcnemar": np.nan}
+    row |= {"n_repeats": config.n_repeats}
+    row |= {"n_seeds_a": config.n_seeds, "n_seeds_b": 1, "n_a_only": None, "n_b_only": None, "p_mcnemar": np.nan}
     return {"a": name, "b": GUESSERS.get(metric, "stratified"), "metric": metric, **row}
 
 
@@ -262,7 +276,7 @@ def adjusted(rows: Iterable[dict]) -> pd.DataFrame:
 _COLUMNS = (
     *("a", "b", "metric", "difference", "low", "high", "se", "df", "p", "p_holm"),
     *("n_a_only", "n_b_only", "p_mcnemar", "p_mcnemar_holm", "significant", "limit", "detectable"),
-    *("n_clips", "n_groups", "n_seeds_a", "n_seeds_b", "n_comparisons", "paired"),
+    *("n_clips", "n_groups", "n_seeds_a", "n_seeds_b", "n_repeats", "n_comparisons", "paired"),
 )
 
 
@@ -272,7 +286,8 @@ def _compare(one: Resampled, other: Resampled, left: list[np.ndarray], pool: Col
     limits = {one.limit, other.limit}
     row["limit"] = next((limit for limit in LIMITS if limit in limits), "")
     row |= {"n_clips": min(one.n_clips, other.n_clips), "n_groups": min(one.n_groups, other.n_groups)}
-    return row | {"n_seeds_a": len(one.by_seed), "n_seeds_b": len(other.by_seed)}
+    row |= {"n_repeats": min(one.n_repeats, other.n_repeats)}
+    return row | {"n_seeds_a": one.n_seeds, "n_seeds_b": other.n_seeds}
 
 
 def _group_part(left: np.ndarray) -> tuple[float, int]:

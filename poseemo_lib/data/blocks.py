@@ -5,7 +5,7 @@ clip that they were made from.
 """
 
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import pandas as pd
@@ -60,7 +60,7 @@ def family_roots(clip_ids, augmented_from, copied) -> np.ndarray:
 
 
 def deal_blocks(labels: np.ndarray, blocks: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Deal whole blocks to the splits, close to the fractions and, where possible, with every class in each.
+    """Deal whole blocks to the splits, close to `FRACTIONS` and, where possible, with every class in each.
 
     From labels and blocks (N,), int; returns 0 train, 1 validation, 2 test (N,). Fewer than three blocks raise a
     DatasetError.
@@ -72,15 +72,47 @@ def deal_blocks(labels: np.ndarray, blocks: np.ndarray, rng: np.random.Generator
             "smaller groups (group_id), or add recordings"
         )
     counts = class_counts(labels, blocks)
+    best = _best_deal(lambda: _assign_folds(labels, blocks, counts, rng), counts, FRACTIONS, good_enough=0.05)
+    return require_all_splits(best[blocks], "groups")
+
+
+def deal_parts(labels: np.ndarray, blocks: np.ndarray, fractions: tuple[float, ...], rng: np.random.Generator):
+    """Deal whole blocks at random to parts of these fractions; where possible, every class is in each part.
+
+    From labels and blocks (N,), int; returns the part of each clip, 0 to `len(fractions)` - 1 (N,). Fewer blocks than
+    parts raise a DatasetError.
+    """
+    blocks = pd.factorize(blocks)[0]
+    if blocks.max() + 1 < len(fractions):
+        raise DatasetError(
+            f"grouped split: wanted at least {len(fractions)} groups that share no source to deal to {len(fractions)} "
+            f"parts, got {blocks.max() + 1}; take fewer folds, or add recordings"
+        )
+    counts = class_counts(labels, blocks)
+    shares = np.column_stack([counts / counts.sum(0), counts.sum(1) / counts.sum()])
+
+    def assign() -> np.ndarray:
+        """Give each block, in a random order, to the part that has least of its classes; no part stays empty."""
+        inside, part_of = np.zeros((len(fractions), shares.shape[1])), np.empty(len(counts), dtype=int)
+        for block in rng.permutation(len(counts)):
+            part_of[block] = (inside @ shares[block] / fractions).argmin()
+            inside[part_of[block]] += shares[block]
+        return part_of
+
+    return _best_deal(assign, counts, fractions)[blocks]
+
+
+def _best_deal(assign: Callable, counts: np.ndarray, fractions: tuple[float, ...], good_enough=0.0) -> np.ndarray:
+    """Return the best of some assignments of blocks, each repaired."""
     best, best_score = None, None
     for _ in range(_RESTARTS):
-        splits = _repair(_assign_folds(labels, blocks, counts, rng), counts)
-        score = _score(splits, counts)
+        splits = _repair(assign(), counts, fractions)
+        score = _score(splits, counts, fractions)
         if best_score is None or score < best_score:
             best, best_score = splits, score
-        if not any(best_score[:3]) and best_score[3] < 0.05:
+        if not any(best_score[:3]) and best_score[3] < good_enough:
             break
-    return require_all_splits(best[blocks], "groups")
+    return best
 
 
 def _assign_folds(labels, blocks, counts: np.ndarray, rng) -> np.ndarray:
@@ -112,24 +144,24 @@ def _fold_numbers(n_blocks: int) -> tuple[int, int, int]:
     return min(options)[1:]
 
 
-def _score(splits: np.ndarray, counts: np.ndarray) -> tuple[int, int, int, float]:
-    """Return what is wrong: empty splits, classes missing in train, in the others, and the worst fraction."""
-    inside = _split_counts(splits, counts)
+def _score(splits: np.ndarray, counts: np.ndarray, fractions: tuple[float, ...]) -> tuple[int, int, int, float]:
+    """Return what is wrong: empty splits, classes missing in the first, in the others, and the worst fraction."""
+    inside = _split_counts(splits, counts, len(fractions))
     missing = (inside == 0).sum(1)
-    off = np.abs(inside.sum(1) / counts.sum() - FRACTIONS).max()
-    return int((inside.sum(1) == 0).sum()), int(missing[0]), int(missing[1] + missing[2]), float(off)
+    off = np.abs(inside.sum(1) / counts.sum() - fractions).max()
+    return int((inside.sum(1) == 0).sum()), int(missing[0]), int(missing[1:].sum()), float(off)
 
 
-def _split_counts(splits: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Count clips: (3 splits, number of classes)."""
-    return np.stack([counts[splits == split].sum(0) for split in (TRAIN, VAL, TEST)])
+def _split_counts(splits: np.ndarray, counts: np.ndarray, n_splits: int) -> np.ndarray:
+    """Count clips: (n_splits, number of classes)."""
+    return np.stack([counts[splits == split].sum(0) for split in range(n_splits)])
 
 
-def _repair(splits: np.ndarray, counts: np.ndarray) -> np.ndarray:
+def _repair(splits: np.ndarray, counts: np.ndarray, fractions: tuple[float, ...]) -> np.ndarray:
     """Move or swap single blocks as long as that brings a missing class into a split."""
-    score = _score(splits, counts)
+    score = _score(splits, counts, fractions)
     while any(score[:3]):
-        trials = ((_score(trial, counts), trial) for trial in _exchanges(splits, counts))
+        trials = ((_score(trial, counts, fractions), trial) for trial in _exchanges(splits, counts, len(fractions)))
         best = min(trials, key=lambda one: one[0], default=(score, splits))
         if best[0][:3] >= score[:3]:
             break
@@ -137,9 +169,9 @@ def _repair(splits: np.ndarray, counts: np.ndarray) -> np.ndarray:
     return splits
 
 
-def _exchanges(splits: np.ndarray, counts: np.ndarray) -> Iterator[np.ndarray]:
+def _exchanges(splits: np.ndarray, counts: np.ndarray, n_splits: int) -> Iterator[np.ndarray]:
     """Yield assignments in which one more block brings a class to a split that lacks it, alone or in exchange."""
-    for split, label in np.argwhere(_split_counts(splits, counts) == 0):
+    for split, label in np.argwhere(_split_counts(splits, counts, n_splits) == 0):
         for block in np.flatnonzero((counts[:, label] > 0) & (splits != split))[:64]:
             for other in (None, *np.flatnonzero(splits == split)[:8]):
                 trial = splits.copy()

@@ -1,7 +1,8 @@
 """Splits: which clips train, validate and test.
 
 - `official`: the dataset's own. Where it has no validation clips, whole blocks of its training clips validate.
-- `grouped`: whole blocks, assigned by scikit-learn's StratifiedGroupKFold.
+- `grouped`: whole blocks, assigned by scikit-learn's StratifiedGroupKFold; or, with `folds`, a cross-validation. Every
+  repeat deals all blocks to the folds anew. One fold tests, and whole blocks of the others validate.
 - `leave_one_group_out`: one group tests; whole blocks of the others validate.
 - `neighbours`: for datasets that do not name their shows, such as CAER. Clips with neighbouring numbers stay together.
 - `random`: by clip, copies included, as in the published study. It leaks.
@@ -18,6 +19,8 @@ follow the shows, this split leaks as much as one by clip. docs/caer.md shows si
 
 import hashlib
 import json
+import re
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -31,6 +34,7 @@ from poseemo_lib.data.blocks import (
     VAL,
     connected_blocks,
     deal_blocks,
+    deal_parts,
     family_roots,
     require_all_splits,
     take_validation,
@@ -41,7 +45,7 @@ METHODS = ("official", "grouped", "leave_one_group_out", "neighbours", "random")
 NEIGHBOUR_BLOCKS = 5
 GUARD = 0.1  # of all places: clips this close to a block of another split are not used
 _COLUMNS = ["clip_id", "label", "split", "source_id", "group_id", "origin", "augmented_from"]
-_LEAVE_OUT_VALIDATION = 1 / 8
+_LEAVE_OUT_VALIDATION = 1 / 8  # of the clips that do not test
 _DRAWS = 256
 
 
@@ -51,6 +55,7 @@ def make_split(
     *,
     seed: int = 0,
     fold: str | None = None,
+    folds: int = 0,
 ) -> pd.Series:
     """Assign every clip to train, val or test, about 8 to 1 to 1. The order of the rows does not matter.
 
@@ -61,7 +66,9 @@ def make_split(
     method : str
         One of :data:`METHODS`.
     fold : str, optional
-        For `leave_one_group_out`: the group_id to test.
+        For `leave_one_group_out`: the group_id to test; for `grouped` with `folds`: see :func:`repeated_folds`.
+    folds : int
+        For `grouped`: how many folds a cross-validation has; 0: none.
 
     Returns
     -------
@@ -77,8 +84,16 @@ def make_split(
     """
     if method not in METHODS:
         raise UsageError(f"split method: wanted one of {', '.join(METHODS)}, got {method!r}")
-    if (fold is not None) != (method == "leave_one_group_out"):
+    if method == "grouped" and folds:
+        wanted = re.fullmatch(r"([1-9]\d*)-([1-9]\d*)", fold or "")
+        if wanted is None or int(wanted[2]) > folds:
+            raise UsageError(f"fold: wanted the repeat and the fold (1 to {folds}), as 1-2, got {fold!r}")
+        repeat, number = map(int, wanted.groups())
+        rng, deal = np.random.default_rng([seed, repeat]), partial(_one_fold, number - 1, folds)
+    elif (fold is not None) != (method == "leave_one_group_out"):
         raise UsageError(f"fold: wanted a group_id with leave_one_group_out and none otherwise, got {fold!r}")
+    else:
+        rng, deal = np.random.default_rng(seed), deal_blocks
     if table.empty:
         raise DatasetError("wanted clips to split, got an empty dataset")
     order = table["clip_id"].reset_index(drop=True).sort_values().index.to_numpy()
@@ -87,8 +102,7 @@ def make_split(
     if len(twice):
         raise DatasetError(f"wanted each clip_id once, got {twice.iloc[0]!r} twice")
     rows["label"] = pd.factorize(rows["label"], sort=True)[0]
-    rng = np.random.default_rng(seed)
-    splits = _random(rows, rng) if method == "random" else _by_block(rows, method, fold, rng)
+    splits = _random(rows, rng) if method == "random" else _by_block(rows, method, fold, rng, deal)
     in_table_order = np.empty_like(splits)
     in_table_order[order] = splits
     names = np.array([*SPLITS, None], dtype=object)
@@ -103,6 +117,11 @@ def default_method(table: pd.DataFrame) -> str:
 def fold_names(table: pd.DataFrame) -> list[str]:
     """List the folds of `leave_one_group_out`: the groups of all clips but augmented copies, sorted."""
     return sorted(table.loc[table["origin"] != "augmented", "group_id"].unique())
+
+
+def repeated_folds(folds: int, repeats: int) -> list[str]:
+    """List the folds of a repeated cross-validation: `1-2` is the second fold of the first repeat."""
+    return [f"{repeat}-{fold}" for repeat in range(1, repeats + 1) for fold in range(1, folds + 1)]
 
 
 def split_hash(split: pd.Series) -> str:
@@ -125,7 +144,7 @@ def _random(rows: pd.DataFrame, rng: np.random.Generator) -> np.ndarray:
     return require_all_splits(splits, "clips")
 
 
-def _by_block(rows: pd.DataFrame, method: str, fold: str | None, rng) -> np.ndarray:
+def _by_block(rows: pd.DataFrame, method: str, fold: str | None, rng, deal) -> np.ndarray:
     """Split the original clips, then let the copies follow."""
     original = (rows["origin"] != "augmented").to_numpy()
     if not original.any():
@@ -135,7 +154,7 @@ def _by_block(rows: pd.DataFrame, method: str, fold: str | None, rng) -> np.ndar
     if method == "official":
         splits[original] = _official(some, blocks, rng)
     elif method == "grouped":
-        splits[original] = deal_blocks(some["label"].to_numpy(), blocks, rng)
+        splits[original] = deal(some["label"].to_numpy(), blocks, rng)
     elif method == "neighbours":
         splits[original] = split_neighbours(some, blocks, rng)
     else:
@@ -160,6 +179,15 @@ def _official(rows: pd.DataFrame, blocks: np.ndarray, rng) -> np.ndarray:
         fraction = FRACTIONS[1] / (FRACTIONS[0] + FRACTIONS[1])
         draws = (rng.permutation(blocks.max() + 1) for _ in range(_DRAWS))
         take_validation(splits, rows["label"].to_numpy(), blocks, fraction, draws)
+    return splits
+
+
+def _one_fold(number: int, folds: int, labels: np.ndarray, blocks: np.ndarray, rng) -> np.ndarray:
+    """Deal all blocks to folds and test one of them; whole blocks of the others validate."""
+    tested = deal_parts(labels, blocks, (1 / folds,) * folds, rng) == number
+    splits = np.full(len(labels), TEST)
+    inner = (1 - _LEAVE_OUT_VALIDATION, _LEAVE_OUT_VALIDATION)  # TRAIN, VAL
+    splits[~tested] = deal_parts(labels[~tested], blocks[~tested], inner, rng)
     return splits
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 
 from poseemo_lib.analysis import factors
 from poseemo_lib.analysis.configs import ConfigRuns
-from poseemo_lib.analysis.ensembles import with_ensemble
+from poseemo_lib.analysis.ensembles import Ensemble, nested_selection, with_ensemble
 from poseemo_lib.analysis.observers import Observers, observers_of
 from poseemo_lib.analysis.results import Results, load_results
 from poseemo_lib.data.dataset import Dataset
@@ -53,6 +53,11 @@ class ReportData:
     def main(self) -> Results:
         """The configs that were tested on the same clips as the best one."""
         return next(split for split in self.results.by_split() if self.best in split.configs)
+
+    @cached_property
+    def nested(self) -> Ensemble | None:
+        """The network that each fold selects: see :func:`poseemo_lib.analysis.ensembles.nested_selection`."""
+        return nested_selection(self.main)
 
     @property
     def majority(self) -> ConfigRuns | None:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from poseemo_lib.analysis.configs import ConfigRuns
+from poseemo_lib.analysis.ensembles import nested_selection
 from poseemo_lib.analysis.predictions import predictions_table
 from poseemo_lib.analysis.ranking import rank_table
 from poseemo_lib.analysis.reliability import (
@@ -41,6 +42,7 @@ def opening(data: ReportData) -> str:
     return render(
         "opening",
         best=best,
+        nested=data.nested,
         results=data.results,
         groups_known=groups_known(best),
         main=main,
@@ -88,7 +90,7 @@ def pair_sentence(row, unit: str = "clip") -> str:
 
 def findings(data: ReportData) -> str:
     """List what the tests of the study found; synthetic data and leaks come first."""
-    results, tests = data.results, data.tests
+    results, tests, splits = data.results, data.tests, data.results.by_split()
     pairs = tests[tests["family"] != "guess"]
     split_pairs = []
     for row in tests[tests["family"] == "splits"].to_dict("records"):
@@ -101,7 +103,11 @@ def findings(data: ReportData) -> str:
         best=data.best,
         observers=data.observers,
         alone=[one.name for one in results.configs if one.name not in {*pairs["a"], *pairs["b"]} and not one.is_blind],
-        by_split=[_of_split(results, own) for number, own in tests.groupby("clips") if number >= 0],
+        by_split=[
+            _of_split(results, own) | {"nested": nested_selection(splits[number])}
+            for number, own in tests.groupby("clips")
+            if number >= 0
+        ],
         split_pairs=split_pairs,
         most_pairs=MOST_PAIRS,
     )

@@ -92,7 +92,7 @@ def _fits(plan: Study, config: ConfigRuns) -> bool:
     """Whether a config's seeds and parameters are among those of the file; what it does not name counts as equal."""
     planned = plan.configs[config.name]
     named = config_values(plan, config.name, PARAMETERS)
-    fold = {"fold": config.parameters["fold"]} if named.get("split") == "leave_one_group_out" else {}
+    fold = {"fold": config.parameters["fold"]} if config.parameters["fold"] else {}
     wanted = RunParameters.model_validate(named | fold).model_dump()
     alike = all(config.parameters.get(name) == wanted[name] for name in named)
     return alike and {run.seed for run in config.runs} <= set(planned.seeds or plan.seeds)

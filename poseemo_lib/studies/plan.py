@@ -17,7 +17,7 @@ from poseemo_lib.files import read_yaml
 from poseemo_lib.paths import PARAMETERS, PROJECT
 from poseemo_lib.text import nearest
 from poseemo_lib.training.parameters import BASELINE_PREPARATION, RunParameters, check_parameters, is_baseline
-from poseemo_lib.training.run_folder import is_complete, run_identity
+from poseemo_lib.training.run_folder import is_complete, repeat_of, run_identity
 
 KEPT_NOTEBOOK = "notebook.ipynb"
 FOLD_SPLIT = "leave_one_group_out"
@@ -115,7 +115,7 @@ def plan_runs(study: Study, where: str | Path, out: str | Path, *, progress: boo
     """List the runs of a study, each with its folder and identity; makes the dataset where it has a recipe.
 
     `where` is the study's file, for messages and for the files that `from` names; `out` is the folder of its runs.
-    Seeds are outermost, so that a study that is stopped has whole comparisons.
+    Seeds are outermost, then repeats, so that a study that is stopped has whole comparisons.
 
     Raises
     ------
@@ -145,7 +145,7 @@ def _plan(
     for name, values in configs.items():
         for seed in study.configs[name].seeds or study.seeds:
             for fold in _folds(table, values):
-                here = _with_fold(values, fold or "?") | {"seed": seed, "dataset": study.dataset}
+                here = _with_fold(values, fold) | {"seed": seed, "dataset": study.dataset}
                 parameters = check_parameters(here, f"{where}: configs.{name}")
                 try:
                     identity = _identity(parameters, dataset, table, splits) if dataset is not None else ""
@@ -153,7 +153,7 @@ def _plan(
                     raise type(error)(f"{where}: configs.{name}: {error}") from None
                 folder = out / name / (f"fold-{quote(fold, safe='')}" if fold else "") / f"seed-{seed}"
                 runs.append(PlannedRun(name, parameters, folder, identity, place))
-    return sorted(runs, key=lambda run: run.parameters.seed)
+    return sorted(runs, key=lambda run: (run.parameters.seed, repeat_of(run.parameters.model_dump())))
 
 
 def _dataset_fault(name: str) -> str:
@@ -172,7 +172,7 @@ def _dataset_fault(name: str) -> str:
 def _checked_configs(study: Study, where: str | Path) -> dict[str, dict]:
     configs = {name: config_values(study, name, where) for name in study.configs}
     for name, values in configs.items():
-        check_parameters(_with_fold(values, "?"), f"{where}: configs.{name}")
+        check_parameters(_with_fold(values), f"{where}: configs.{name}")
     return configs
 
 
@@ -195,22 +195,28 @@ def _over_base(base: dict, own: dict) -> dict:
 
 
 def _folds(table, values: dict) -> list[str]:
-    from poseemo_lib.data.splits import fold_names
+    """List the folds that a config has runs for; without a cross-validation it is one without a name."""
+    from poseemo_lib.data.splits import fold_names, repeated_folds
 
-    if table is None or values.get("split") != FOLD_SPLIT or values.get("fold"):
-        return [values.get("fold", "")]
-    return fold_names(table)
+    if values.get("fold"):
+        return [values["fold"]]
+    if values.get("folds"):
+        return repeated_folds(values["folds"], values.get("repeats", 1))
+    return fold_names(table) if table is not None and values.get("split") == FOLD_SPLIT else [""]
 
 
-def _with_fold(values: dict, fold: str) -> dict:
-    return values | {"fold": fold} if values.get("split") == FOLD_SPLIT else values
+def _with_fold(values: dict, fold: str = "") -> dict:
+    """Add a fold where a config needs one; without a name any that can be checked."""
+    if values.get("split") == FOLD_SPLIT:
+        return values | {"fold": fold or "?"}
+    return values | {"fold": fold or "1-1"} if values.get("folds") else values
 
 
 def _identity(parameters: RunParameters, dataset: Dataset, table, splits: dict) -> str:
     from poseemo_lib.data.splits import split_hash
     from poseemo_lib.training.inputs import data_hash, split_table
 
-    key = (parameters.split, parameters.split_seed, parameters.fold)
+    key = (parameters.split, parameters.split_seed, parameters.folds, parameters.fold)
     if key not in splits:
         splits[key] = split_hash(split_table(table, parameters))
     if (labels := parameters.labels) not in splits:

@@ -4,6 +4,7 @@ A predictions table has one row a clip: clip_id, split, label, group_id, source_
 columns `p_<class>`.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,8 @@ from poseemo_lib.errors import PoseemoError
 from poseemo_lib.training import metrics
 from poseemo_lib.training.jackknife import (
     Groups,
+    add_variances,
+    between,
     find_groups,
     leave_out,
     mean_interval,
@@ -29,21 +32,45 @@ SHARES_OF_CLIPS = ("accuracy", "top_2_accuracy")
 AVERAGES = ("balanced_accuracy", "macro_precision", "macro_recall", "macro_f1")
 
 
+@dataclass(frozen=True, order=True)
+class Training:
+    """One seed in one repeat of a cross-validation: what a table of predictions is of where there are repeats."""
+
+    seed: int
+    repeat: int
+
+    def __str__(self) -> str:
+        """Write it after "seed"."""
+        return f"{self.seed}, repeat {self.repeat}"
+
+
+def mean_within_repeats(keys: Iterable[int | Training], values: np.ndarray) -> np.ndarray:
+    """Average values (keys, ...) over the seeds of each repeat, since they share its folds; seeds alone stay."""
+    repeats = np.array([getattr(key, "repeat", 0) for key in keys])
+    several = np.unique(repeats)
+    return np.stack([values[repeats == one].mean(0) for one in several]) if len(several) > 1 else values
+
+
+def n_seeds(keys: Iterable[int | Training]) -> int:
+    """Count seeds."""
+    return len({getattr(key, "seed", key) for key in keys})
+
+
 @dataclass(frozen=True)
 class ConfigScores:
-    """Scores of one config over its seeds, with 95 % intervals.
+    """Scores of one config over its seeds and repeats, with 95 % intervals.
 
     Parameters
     ----------
     scores : DataFrame
-        One row a metric: metric, mean and sd over seeds (NaN with one seed), low, high, n_seeds.
+        One row a metric: metric, mean and sd over seeds and repeats (NaN with one of each), low, high, n_seeds.
     per_class : DataFrame
         One row a class and score: class, metric (precision, recall, f1), mean, sd, low, high, support (mean number of
         clips over seeds).
     confusion : array (C, C), int64
-        Sum over seeds; rows are the true class.
-    n_clips, n_groups, n_seeds : int
-        Clips and groups are counted once, even if several seeds predict them.
+        Sum over seeds and repeats; rows are the true class.
+    n_clips, n_groups, n_seeds, n_repeats : int
+        Clips and groups are counted once, even if several seeds predict them. Without a cross-validation, one repeat.
     resampled_by : {"group", "recording", "clip"}
         See :func:`poseemo_lib.training.jackknife.resampled_by`.
     """
@@ -54,6 +81,7 @@ class ConfigScores:
     n_clips: int
     n_groups: int
     n_seeds: int
+    n_repeats: int
     resampled_by: str
 
     def score(self, metric: str) -> pd.Series:
@@ -123,12 +151,14 @@ def scored_units(predictions: pd.DataFrame, split: str, classes: tuple[str, ...]
 
 
 def config_scores(
-    predictions_by_seed: dict[int, pd.DataFrame], classes: tuple[str, ...], *, shared: bool = False
+    predictions_by_seed: dict[int | Training, pd.DataFrame], classes: tuple[str, ...], *, shared: bool = False
 ) -> ConfigScores:
     """Score one config: mean and sd over seeds, and a 95 % interval of the mean over groups of clips.
 
     Each group is left out once, for all seeds at the same time. An average over classes is then over those that are
     left. The interval is that of these trained networks on other clips; it does not hold how much trainings differ.
+    Where a cross-validation is repeated it also holds how much the repeats differ, divided by their number. A repeat
+    has the same groups, so it does not lower the part of the groups.
 
     Parameters
     ----------
@@ -164,8 +194,7 @@ def config_scores(
         "f1": (support + predicted) / 2,
     }
     summary = {
-        name: _summarise(name, observed[name][:, 0], left[name].mean(0), n.get(name), len(groups.values) - 1)
-        for name in observed
+        name: _summarise(name, observed[name][:, 0], left[name], n.get(name), predictions_by_seed) for name in observed
     }
     per_class = [
         pd.DataFrame({"class": classes, "metric": name, **summary.pop(name), "support": support})
@@ -173,12 +202,13 @@ def config_scores(
     ]
     scores = pd.DataFrame(summary).T.astype(float).rename_axis("metric").reset_index()
     return ConfigScores(
-        scores=scores.assign(n_seeds=len(tables)),
+        scores=scores.assign(n_seeds=n_seeds(predictions_by_seed)),
         per_class=pd.concat(per_class, ignore_index=True),
         confusion=np.rint(confusion * len(tables)).astype(np.int64),
         n_clips=every["clip_id"].nunique(),
         n_groups=every["group_id"].nunique(dropna=False),
-        n_seeds=len(tables),
+        n_seeds=n_seeds(predictions_by_seed),
+        n_repeats=len(tables) // n_seeds(predictions_by_seed),
         resampled_by=resampled_by(every),
     )
 
@@ -215,9 +245,13 @@ def _scores(confusion: np.ndarray, moments: np.ndarray, hits, losses, briers) ->
     }
 
 
-def _summarise(name: str, observed: np.ndarray, left: np.ndarray, n, df: int) -> dict[str, np.ndarray]:
-    """Mean and sd over seeds (seeds, ...), and the interval from the values without each group (G, ...)."""
-    mean, spread = observed.mean(0), variance(left)
+def _summarise(name: str, observed: np.ndarray, left: np.ndarray, n, keys) -> dict[str, np.ndarray]:
+    """Mean and sd over trainings (trainings, ...), and the interval, from the values without each group too."""
+    mean, spread, df = observed.mean(0), variance(left.mean(0)), left.shape[1] - 1
+    repeats = mean_within_repeats(keys, observed)
+    if n_seeds(keys) < len(observed):
+        of_repeats = np.fmax(between(repeats, mean_within_repeats(keys, left)), 0) / len(repeats)  # NaN: not defined
+        spread, df = add_variances(spread, df, of_repeats, len(repeats) - 1)
     if n is not None:
         low, high = share_interval(mean, n, spread, df)
     elif name in AVERAGES:

@@ -61,7 +61,8 @@ def choose_device(name: str) -> torch.device:
 
 def split_table(table: pd.DataFrame, parameters: RunParameters) -> pd.Series:
     """Split the clips of a dataset's table as the parameters say: clip_id -> train, val, test or missing."""
-    return make_split(table, parameters.split, seed=parameters.split_seed, fold=parameters.fold or None)
+    fold, folds = parameters.fold or None, parameters.folds
+    return make_split(table, parameters.split, seed=parameters.split_seed, fold=fold, folds=folds)
 
 
 def audit_split(dataset: Dataset, split: pd.Series) -> dict[str, int]:

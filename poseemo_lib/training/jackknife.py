@@ -57,6 +57,25 @@ def variance(left: np.ndarray) -> np.ndarray:
     return np.where(n > 1, np.nansum((left - mean) ** 2, 0) * (n - 1) / np.maximum(n, 1), np.nan)
 
 
+def between(values: np.ndarray, left: np.ndarray) -> np.ndarray:
+    """Variance between trainings, without what it has from the clips: can be negative; NaN for one training.
+
+    From the statistic of each training (n, ...), and without each group (n, G, ...).
+    """
+    if len(values) == 1:
+        return np.full(values.shape[1:], np.nan)
+    from_clips = variance(np.moveaxis(left - left.mean(0), 1, 0)).sum(0) / (len(values) - 1)
+    return values.var(0, ddof=1) - from_clips
+
+
+def add_variances(one, df_one, other, df_other) -> tuple[np.ndarray, np.ndarray]:
+    """Add two parts of a variance; the degrees of freedom are Satterthwaite's (1946). A part may be 0."""
+    total = np.asarray(one + other)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        df = total**2 / (one**2 / df_one + other**2 / df_other)
+    return total, np.where(other > 0, df, df_one)
+
+
 def mean_interval(value, variance, df, low: float = -np.inf, high: float = np.inf) -> tuple[np.ndarray, np.ndarray]:
     """Give the t-interval of a mean or difference, cut at the ends of its range."""
     half = _quantile(df) * np.sqrt(variance)

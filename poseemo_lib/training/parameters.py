@@ -8,6 +8,7 @@ from typing import Annotated, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, field_validator, model_validator
 
+from poseemo_lib.data.splits import repeated_folds
 from poseemo_lib.errors import UsageError
 from poseemo_lib.text import nearest
 
@@ -35,7 +36,9 @@ class RunParameters(BaseModel):
     split: Literal["grouped", "official", "leave_one_group_out", "neighbours", "random"] = Field(
         "grouped", description="how to split"
     )
-    fold: str = Field("", description="the test group, for leave_one_group_out")
+    fold: str = Field("", description="the test group, for leave_one_group_out; repeat and fold, as 1-2, with folds")
+    folds: int = Field(0, ge=0, le=1000, description="of a cross-validation, with split: grouped; 0: none")
+    repeats: int = Field(1, ge=1, le=1000, description="of the cross-validation, each with new folds")
     split_seed: int = Field(0, ge=0, lt=2**32, description="seed of the split, the same for all seeds of a study")
     allow_leak: bool = Field(False, description="train although the audit found a leak; the run then says so")
     # cleaning
@@ -132,7 +135,16 @@ class RunParameters(BaseModel):
                 f"{' with '.join(used)} corrects the imbalance {'twice' if len(used) == 2 else 'three times'} (the "
                 "published bug); choose one, or say allow_double_balancing: true"
             )
-        if (self.split == "leave_one_group_out") != bool(self.fold):
+        if self.folds == 1 or (self.folds and self.split != "grouped") or (self.repeats > 1 and not self.folds):
+            raise ValueError(
+                "folds: wanted 2 or more with split: grouped, or none without repeats, "
+                f"got {self.folds} with split: {self.split} and repeats: {self.repeats}"
+            )
+        if self.folds and self.fold not in repeated_folds(self.folds, self.repeats):
+            raise ValueError(
+                f"fold: wanted the repeat and the fold, from 1-1 to {self.repeats}-{self.folds}, got {self.fold!r}"
+            )
+        if not self.folds and (self.split == "leave_one_group_out") != bool(self.fold):
             raise ValueError("fold: wanted the test group's name with split: leave_one_group_out, and none otherwise")
         if self.labels == "soft" and (is_baseline(self.architecture) or self.loss == "focal"):
             raise ValueError(

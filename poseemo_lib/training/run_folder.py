@@ -1,6 +1,6 @@
 """The run folder: everything that one training writes, readable without this code.
 
-`runs/<study>/<config>/seed-<k>/`, or `runs/<study>/<config>/fold-<group>/seed-<k>/` where a config has folds, holds
+`runs/<study>/<config>/seed-<k>/`, or `runs/<study>/<config>/fold-<fold>/seed-<k>/` where a config has folds, holds
 `run.json`, `split.parquet`, `history.csv`, `predictions.parquet`, `metrics.json`, `calibration.json`,
 `training_statistics.json`, `weights.safetensors` (models) or `baseline.skops` (baselines), and `notebook.ipynb`;
 `checkpoint.pt` is there while it runs.
@@ -35,8 +35,8 @@ RUN_FILE = "run.json"
 STUDY_FILE = "study.json"
 # Environment variable of a kernel: the run folder that the process that started it has locked for it.
 HELD = "POSEEMO_LOCKED_FOLDER"
-# Parameters that say where a run works, not what it computes.
-PLACE_PARAMETERS = ("dataset", "device", "threads")
+# Parameters that say where a run works and how many others there are, not what it computes.
+PLACE_PARAMETERS = ("dataset", "device", "threads", "repeats")
 
 
 def now() -> str:
@@ -207,8 +207,13 @@ class Run:
 
     @property
     def fold(self) -> str:
-        """The test group of a run with folds, otherwise empty."""
+        """The test group of a run with folds, or its repeat and fold, as `1-2`; otherwise empty."""
         return self.record["parameters"]["fold"]
+
+    @property
+    def repeat(self) -> int:
+        """The number of its repeat of a cross-validation; 0 where there is none."""
+        return repeat_of(self.record["parameters"])
 
     def predictions(self, split: str = "test") -> pd.DataFrame:
         """Read the predictions of `val` or `test`: one row a clip, one probability a class (`p_<class>`)."""
@@ -253,6 +258,11 @@ def _check_complete(path: Path, record: dict) -> None:
             f"{path}: wanted the record of a completed run, missing or damaged: {', '.join(missing)}; remove the run's "
             "folder and start the study again"
         )
+
+
+def repeat_of(parameters: dict) -> int:
+    """Return the number of a run's repeat of a cross-validation; 0 where there is none."""
+    return int(parameters["fold"].partition("-")[0]) if parameters.get("folds") else 0
 
 
 def find_runs(root: str | Path) -> tuple[list[Run], list[Path]]:

@@ -1,14 +1,22 @@
 from dataclasses import replace
 
+import made_studies
 import numpy as np
 import pandas as pd
 import pytest
 from made_runs import CLASSES, make_table, predict, write_config, write_run
 
-from poseemo_lib.analysis.ensembles import best_by_validation, ensemble_config, ensemble_predictions
+from poseemo_lib.analysis.ensembles import (
+    best_by_validation,
+    ensemble_config,
+    ensemble_predictions,
+    nested_selection,
+)
 from poseemo_lib.analysis.results import load_results
+from poseemo_lib.clips import EMOTIONS
 from poseemo_lib.errors import PoseemoError, UsageError
 from poseemo_lib.training.evaluation import check_predictions, config_scores, probability_columns
+from poseemo_lib.training.metrics import score_predictions
 
 COLUMNS = probability_columns(CLASSES)
 
@@ -117,3 +125,50 @@ def test_networks_with_other_folds_are_refused(folded):
     less = replace(second, runs=[run for run in second.runs if run.fold == "x"])
     with pytest.raises(PoseemoError, match=r"same folds, got \['x', 'y'\] of first and \['x'\] of second"):
         best_by_validation(replace(folded, configs=[first, less]))
+
+
+NETWORKS = {name: {"folds": 3, "repeats": 2, "lr": lr} for name, lr in (("a", 0.1), ("b", 0.2), ("c", 0.3))}
+
+
+def macro_f1(tables):
+    table = pd.concat(tables)
+    labels = pd.Index(EMOTIONS).get_indexer(table["label"])
+    return score_predictions(labels, table[probability_columns(EMOTIONS)].to_numpy(), EMOTIONS)["macro_f1"]
+
+
+def test_the_nested_score_is_that_of_each_fold_s_own_selection_computed_by_hand(tmp_path):
+    made_studies.made_study(tmp_path, NETWORKS | {"trees": {"folds": 3, "repeats": 2, "architecture": "extra_trees"}})
+    results = load_results(tmp_path)
+    nested = nested_selection(results)
+
+    def predictions(name, fold, seed, split):
+        table = pd.read_parquet(tmp_path / name / f"fold-{fold}" / f"seed-{seed}" / "predictions.parquet")
+        return table[table["split"] == split]
+
+    chosen, scores = {}, []
+    for repeat in (1, 2):
+        for fold in (f"{repeat}-{k}" for k in (1, 2, 3)):
+            inside = {
+                name: np.mean([macro_f1([predictions(name, fold, seed, "val")]) for seed in (0, 1)])
+                for name in NETWORKS
+            }
+            chosen[fold] = max(inside, key=inside.get)
+        for seed in (0, 1):
+            folds = [one for one in chosen if one.startswith(f"{repeat}-")]
+            scores.append(macro_f1([predictions(chosen[fold], fold, seed, "test") for fold in folds]))
+    assert {fold: configs[0].name for fold, configs in nested.members.items()} == chosen and len(
+        set(chosen.values())
+    ) > 1
+    assert nested.scores.score("macro_f1")["mean"] == pytest.approx(np.mean(scores))
+    assert (nested.seeds, nested.scores.n_seeds, nested.scores.n_repeats) == ([0, 1], 2, 2)
+    assert nested.scores.n_clips == 144 and nested.scores.n_groups == 12
+    # The same clips, one table for each seed of each repeat, as any config has them.
+    assert sorted(nested.predictions()) == sorted(results["a"].predictions())
+    assert all(len(table) == 144 == table["clip_id"].nunique() for table in nested.predictions().values())
+
+
+def test_without_folds_or_with_one_network_nothing_is_nested(tmp_path):
+    made_studies.made_study(tmp_path / "plain", {"a": {"lr": 0.1}, "b": {"lr": 0.2}})
+    assert nested_selection(load_results(tmp_path / "plain")) is None
+    made_studies.made_study(tmp_path / "one", {"a": NETWORKS["a"]})
+    assert nested_selection(load_results(tmp_path / "one")) is None

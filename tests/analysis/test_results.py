@@ -12,6 +12,7 @@ from sklearn.metrics import balanced_accuracy_score, f1_score
 from poseemo_lib.analysis.results import format_comparisons, format_ranks, load_results, run_table
 from poseemo_lib.errors import PoseemoError
 from poseemo_lib.report.comparisons import comparisons
+from poseemo_lib.training.evaluation import Training
 from poseemo_lib.training.run_folder import STUDY_FILE
 
 LABELS = np.tile([0, 1, 2], 8)
@@ -102,6 +103,35 @@ def test_a_seed_that_lacks_a_fold_does_not_count(tmp_path):
         write_run(tmp_path / f"{fold}{seed}", "a", LABELS, LABELS, fold=fold, seed=seed)
     config = load_results(tmp_path)["a"]
     assert config.seeds == [0] and set(config.predictions()) == {0} and len(config.tested_on) == 48
+
+
+def test_the_folds_of_a_repeat_are_pooled_to_one_score_and_the_repeats_averaged(tmp_path):
+    values = {"folds": 3, "repeats": 2}
+    made_studies.made_study(tmp_path, {"net": values, "trees": {"architecture": "extra_trees", **values}})
+    results = load_results(tmp_path)
+    net = results["net"]
+    tables = net.predictions()
+    assert list(tables) == [Training(seed, repeat) for seed in (0, 1) for repeat in (1, 2)]
+    for key, table in tables.items():
+        assert sorted(table["clip_id"]) == sorted(f"grouped-all-{i}" for i in range(144))
+        own = [run for run in net.runs if (run.seed, run.repeat) == (key.seed, key.repeat)]
+        pd.testing.assert_frame_equal(table, pd.concat([run.predictions() for run in own], ignore_index=True))
+    single = results.seed_scores().query("config == 'net' and metric == 'accuracy'")["value"]
+    assert len(single) == 4 and net.scores.score("accuracy")["mean"] == pytest.approx(single.mean())
+    assert (net.scores.n_seeds, net.scores.n_repeats, net.scores.n_clips, net.scores.n_groups) == (2, 2, 144, 12)
+    assert [len(split.configs) for split in results.by_split()] == [2]
+
+
+def test_a_repeat_that_lacks_a_fold_does_not_count(tmp_path):
+    made_studies.made_study(tmp_path, {"net": {"folds": 3, "repeats": 3}}, seeds=(0,))
+    shutil.rmtree(tmp_path / "net" / "fold-2-3")
+    shutil.rmtree(tmp_path / "net" / "fold-3-1")
+    config = load_results(tmp_path)["net"]
+    assert list(config.predictions()) == [0] and len(config.predictions()[0]) == 144 and config.n_repeats == 1
+    for place in ("1-1", "2-1", "3-2"):
+        shutil.rmtree(tmp_path / "net" / f"fold-{place}")
+    config = load_results(tmp_path)["net"]  # no repeat is whole: the first of those with most folds
+    assert [run.fold for run in config.counted_runs] == ["1-2", "1-3"]
 
 
 def test_two_splits_are_two_parts_and_the_clean_one_decides(tmp_path):

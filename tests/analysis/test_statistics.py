@@ -11,7 +11,7 @@ from poseemo_lib.analysis import statistics
 from poseemo_lib.analysis.predictions import mean_over_seeds
 from poseemo_lib.analysis.statistics import FEW_GROUPS, ONE_SEED, UNKNOWN_GROUPS
 from poseemo_lib.errors import PoseemoError
-from poseemo_lib.training.evaluation import config_scores, probability_columns
+from poseemo_lib.training.evaluation import Training, config_scores, probability_columns
 
 
 @pytest.fixture
@@ -176,6 +176,55 @@ def test_the_variance_over_seeds_is_pooled_by_degrees_of_freedom():
     many = statistics.pooled_variance([*[steady] * 9, unsteady, fixed])
     assert many == (pytest.approx((9 * 0.0002 + 0.045) / 10), 10)
     assert statistics.pooled_variance([single]) == (0, 0)
+
+
+def test_where_folds_are_repeated_a_training_is_the_mean_of_the_seeds_of_a_repeat():
+    rng = np.random.default_rng(4)
+    labels = rng.integers(0, 3, 120)
+    keys = [Training(seed, repeat) for seed in (0, 1, 2) for repeat in (1, 2)]
+    made = {name: make_config(rng, labels, 8, seeds=6, seed_sd=0.1).values() for name in "xy"}
+    configs = {name: dict(zip(keys, tables, strict=True)) for name, tables in made.items()}
+    row = statistics.compare_configs(configs, CLASSES, metric="accuracy").iloc[0]
+    left = []
+    for group in [None, *sorted(configs["x"][keys[0]]["group_id"].unique())]:
+        tables = [[configs[name][key] for key in keys] for name in "xy"]
+        kept = [[table[table["group_id"] != group] for table in own] for own in tables]
+        scores = np.array([[sklearn_score("accuracy", table) for table in tables] for tables in kept])
+        left.append(scores.reshape(2, 3, 2).mean(1))  # config, repeat
+    single, left = left[0], np.array(left[1:])
+    own = np.var(single, axis=1, ddof=1) - 7 * (left - left.mean(2, keepdims=True)).var(0).sum(1)
+    parts = [7 * np.var(left.mean(2)[:, 0] - left.mean(2)[:, 1]), sum(max(one, np.mean(own), 0) / 2 for one in own)]
+    df = sum(parts) ** 2 / (parts[0] ** 2 / 7 + parts[1] ** 2 / 2)
+    alone = np.sqrt(np.var(single, axis=1, ddof=1).mean()) * student.ppf(0.975, 2) / student.ppf(0.975, df)
+    assert (row["se"], row["df"]) == (pytest.approx(max(np.sqrt(sum(parts)), alone)), pytest.approx(df))
+    assert row["difference"] == pytest.approx(single[0].mean() - single[1].mean())
+    assert (row["n_seeds_a"], row["n_seeds_b"], row["n_repeats"], row["limit"]) == (3, 3, 2, "")
+    # One seed in two repeats is more than one training.
+    once = {name: {key: table for key, table in tables.items() if key.seed == 0} for name, tables in configs.items()}
+    row = statistics.compare_configs(once, CLASSES).iloc[0]
+    assert (row["n_seeds_a"], row["n_repeats"], row["limit"]) == (1, 2, "")
+
+
+@pytest.mark.slow
+def test_equal_configs_differ_more_rarely_by_repeats_than_by_seeds_that_share_a_split():
+    """Two repeats of three seeds, 12 groups, and a deviation of 8 points between splits."""
+    claimed = []
+    for number in range(60):
+        rng = np.random.default_rng(number)
+        labels = rng.integers(0, 3, 240)
+        by_repeat, by_seed = {}, {}
+        for name in "abcd":
+            shift, tables = rng.normal(0, 0.08, 2), {}
+            for seed, table in make_config(rng, labels, 12, group_sd=0, seeds=6, seed_sd=0).items():
+                repeat = seed % 2
+                right = rng.random(240) < 0.5 + shift[repeat]
+                predicted = np.where(right, labels, (labels + rng.integers(1, 3, 240)) % 3)
+                tables[Training(seed // 2, repeat + 1)] = make_table(labels, predicted, table["group_id"])
+            by_repeat[name], by_seed[name] = tables, dict(enumerate(tables.values()))
+        how = {"metric": "accuracy", "pairs": [("a", "b")], "pool": "cd"}
+        claimed.append([statistics.compare_configs(one, CLASSES, **how)["p"][0] < 0.05 for one in (by_repeat, by_seed)])
+    by_repeat, by_seed = np.mean(claimed, axis=0)
+    assert by_repeat <= 0.12 and by_seed > 2 * by_repeat
 
 
 def test_holm_by_hand():

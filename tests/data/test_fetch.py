@@ -18,6 +18,7 @@ from made_server import nobody_there, serving
 from poseemo_lib.data import recipes
 from poseemo_lib.data.downloads import get_files, unpack, write_ratings
 from poseemo_lib.data.labelling import Entry, match_found
+from poseemo_lib.data.splits import repeated_folds
 from poseemo_lib.errors import PoseemoError, UsageError
 from poseemo_lib.files import download, read_yaml
 from poseemo_lib.paths import PARAMETERS
@@ -344,7 +345,7 @@ def test_the_study_people_runs_on_it_to_a_report_with_people(room, server):
     study.base |= {"epochs": 1, "n_frames": 8, "eval_crops": 1, "threads": 1}
     study.seeds, study.configs = [0], {name: study.configs[name] for name in ("majority", "deep_residual_soft")}
     runs = plan_runs(study, path, room / "runs")
-    assert {run.parameters.fold for run in runs} == set("123456") and len(runs) == 12
+    assert {run.parameters.fold for run in runs} == set(repeated_folds(5, 2)) and len(runs) == 20
     for run in runs:
         train_run(run.parameters.model_copy(update={"dataset": run.dataset}), run.folder, config=run.config)
     data = load_report_data(room / "runs")

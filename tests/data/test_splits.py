@@ -7,7 +7,7 @@ import pytest
 
 from poseemo_lib.clips import EMOTIONS
 from poseemo_lib.data.blocks import connected_blocks, family_roots
-from poseemo_lib.data.splits import METHODS, fold_names, make_split, split_hash
+from poseemo_lib.data.splits import METHODS, fold_names, make_split, repeated_folds, split_hash
 from poseemo_lib.errors import DatasetError, UsageError
 
 
@@ -224,6 +224,9 @@ def test_split_hash_ignores_order_only():
         ({"method": "grouped", "fold": "show-1"}, "fold"),
         ({"method": "leave_one_group_out"}, "fold"),
         ({"method": "leave_one_group_out", "fold": "show-99"}, "wanted one of show-0, show-1"),
+        ({"method": "grouped", "folds": 3}, "the repeat and the fold (1 to 3), as 1-2, got None"),
+        ({"method": "grouped", "folds": 3, "fold": "1-4"}, "the repeat and the fold (1 to 3), as 1-2, got '1-4'"),
+        ({"method": "grouped", "folds": 3, "fold": "show-1"}, "got 'show-1'"),
     ],
 )
 def test_wrong_calls_are_named(call, wanted):
@@ -237,6 +240,8 @@ def test_wrong_calls_are_named(call, wanted):
     [
         (make_table(60, groups=2), {"method": "grouped"}, "at least 3 groups"),
         (make_table(60, groups=2), {"method": "leave_one_group_out", "fold": "show-1"}, "validation"),
+        (make_table(60, groups=4), {"method": "grouped", "folds": 5, "fold": "1-1"}, "at least 5 groups"),
+        (make_table(60, groups=2), {"method": "grouped", "folds": 2, "fold": "1-1"}, "at least 2 groups"),
         (make_table(60), {"method": "official"}, "official split: wanted clips marked train"),
         (make_table(2), {"method": "random"}, "too few for val, test"),
         (make_table(60).iloc[:0], {"method": "grouped"}, "empty dataset"),
@@ -258,3 +263,63 @@ def test_over_the_folds_every_group_validates_about_equally_often():
         counts.update(set(table["group_id"][(split == "val").to_numpy()]))
     assert set(counts) >= {f"g{g}" for g in range(8)} - {"g5"}
     assert max(counts.values()) <= 2
+
+
+def cross_validation(table, folds, repeats, seed=0):
+    names = repeated_folds(folds, repeats)
+    return {name: make_split(table, "grouped", fold=name, folds=folds, seed=seed) for name in names}
+
+
+def test_a_repeat_tests_every_group_once_and_no_group_or_source_is_in_two_splits():
+    table = with_copies(make_table(600, groups=17))
+    table.loc[table["group_id"].isin(["show-0", "show-1"]), "source_id"] = "one long film"
+    original = (table["origin"] == "real").to_numpy()
+    splits = cross_validation(table, 4, 3)
+    tested = {}
+    for name, split in splits.items():
+        assert straddling(table, split, "group_id") == straddling(table, split, "source_id") == 0
+        assert split[original].notna().all() and set(split[~original].dropna()) == {"train"}
+        tested.setdefault(name[0], []).append(frozenset(table["group_id"][(split == "test").to_numpy()]))
+        assert 0.6 < (split[original] == "train").mean() < 0.75
+        rest = split[original & (split != "test").to_numpy()]
+        assert 0.06 < (rest == "val").mean() < 0.19
+    for parts in tested.values():
+        assert Counter(group for part in parts for group in part) == Counter(set(table["group_id"]))
+    assert len({frozenset(parts) for parts in tested.values()}) == 3  # no two repeats are dealt alike
+    other = cross_validation(table, 4, 1, seed=5)
+    assert all(split_hash(other[name]) != split_hash(splits[name]) for name in other)
+
+
+def test_a_fold_is_the_same_however_many_repeats_there_are_and_whatever_the_order_of_the_rows():
+    table = make_table(300, groups=12)
+    few, many = cross_validation(table, 3, 1), cross_validation(table.sample(frac=1, random_state=1), 3, 4)
+    assert all(split_hash(few[name]) == split_hash(many[name]) for name in few)
+
+
+def test_every_class_is_in_every_split_of_a_fold_where_the_groups_allow_it():
+    rng, n_folds, n_inside = np.random.default_rng(0), 0, 0
+
+    def complete(parts, labels):
+        return (pd.crosstab(labels, parts) > 0).all(axis=None)
+
+    def allowed(table, n_parts):
+        """Whether some assignment of groups to parts has every class in each."""
+        counts = pd.crosstab(table["group_id"], table["label"]).to_numpy() > 0
+        trials = map(np.array, itertools.product(range(n_parts), repeat=len(counts)))
+        return any(all(counts[one == part].any(0).all() for part in range(n_parts)) for one in trials)
+
+    for trial in range(30):
+        groups = rng.integers(4, 8)
+        rows = [(f"g{g}", label) for g in range(groups) for label in "abc" if rng.random() < 0.6]
+        table = small_table(rows + [(f"g{g}", "a") for g in range(groups)])
+        labels = table["label"].to_numpy()
+        splits = cross_validation(table, 3, 1, seed=trial).values()
+        whole = all(set(labels[(split == "test").to_numpy()]) == set(labels) for split in splits)
+        assert whole == allowed(table, 3), rows
+        n_folds += whole
+        for split in splits:
+            rest = (split != "test").to_numpy()
+            inside = complete(split[rest].to_numpy(), labels[rest])
+            assert inside == allowed(table[rest], 2), rows
+            n_inside += inside
+    assert 3 < n_folds < 27 and 20 < n_inside < 85

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from collections import Counter
 from types import SimpleNamespace
 
 import made_studies
@@ -19,6 +20,7 @@ from poseemo_lib.report.comparisons import comparisons
 from poseemo_lib.report.data import load_report_data
 from poseemo_lib.report.figures import error_analysis
 from poseemo_lib.report.templates import sentence
+from poseemo_lib.text import with_interval
 from poseemo_lib.training.calibration import factors_of, scale_probabilities
 from poseemo_lib.training.metrics import expected_calibration_error
 
@@ -138,6 +140,30 @@ def test_missing_runs_are_named_but_not_all_of_them(root, tmp_path):
     (copy / "study.json").write_text(json.dumps({"runs": planned}))
     text = findings.opening(load_report_data(copy))
     assert "left out: &lt;net&gt;/seed-0, &lt;net&gt;/seed-1, &lt;net&gt;/seed-2 and 6 more." in text
+
+
+def test_a_repeated_cross_validation_and_the_score_of_its_own_selections_are_said(tmp_path):
+    values = {"folds": 3, "repeats": 2}
+    configs = {"first": values | {"lr": 0.1}, "second": values | {"lr": 0.2}}
+    data = load_report_data(made_studies.made_study(tmp_path / "s", configs))
+    text = findings.opening(data)
+    assert "in 3 folds of whole groups, dealt anew 2 times, and tested on 144 clips in 12 groups" in text
+    assert "12 groups are few: the length of an interval is itself uncertain by about 21 %). Its accuracy" in text
+    assert "are means over 2 seeds and 2 repeats of the folds, with 95 % intervals by group" in text
+    score = data.nested.scores.score("macro_f1")
+    chosen = Counter(members[0].name for members in data.nested.members.values())
+    each = ", ".join(f"{name} in {n}" for name, n in chosen.items())
+    said = (
+        f"Selected in each fold by that fold's validation alone ({each} of 6 folds), the networks together have a "
+        f"macro-F1 of {with_interval(score['mean'], score['low'], score['high'])} and a balanced accuracy of"
+    )
+    assert len(chosen) == 2 and said in text
+    assert "this favours it. Selected in each fold" in findings.findings(data)
+    assert "2 seeds each, 2 repeats of the folds" in findings.findings(data)
+    caution = findings.caution(data)
+    assert "as far as 2 repeats show it, how groups are dealt to folds" in caution and "other seeds" not in caution
+    assert "Every group is tested in one fold of each repeat" in caution and "12 groups are few" in caution
+    assert "12 groups are few" in model_card(data)
 
 
 def test_folds_recordings_and_absent_classes_are_said(tmp_path):

@@ -1,6 +1,7 @@
 """Every file in parameters/: valid, nothing but differences, and usable with plain Papermill."""
 
 import warnings
+from collections import Counter
 
 import pytest
 import yaml
@@ -11,7 +12,7 @@ from papermill.cli import papermill as command
 
 from poseemo_lib.data.dataset import Dataset
 from poseemo_lib.data.recipes import recipe_names
-from poseemo_lib.data.splits import fold_names
+from poseemo_lib.data.splits import fold_names, repeated_folds
 from poseemo_lib.data.synthetic import write_synthetic_dataset
 from poseemo_lib.files import read_yaml
 from poseemo_lib.models import hyper_parameters
@@ -95,7 +96,7 @@ class TestStudyFiles:
         assert study.dataset in recipe_names() or study.dataset in BROUGHT
         for name in study.configs:
             values = config_values(study, name, path)
-            fold = {"fold": "?"} if values.get("split") == "leave_one_group_out" else {}
+            fold = {"fold": "1-1"} if values.get("folds") else {}
             check_parameters(values | fold, f"{path.name}: {name}")
 
     def test_it_has_a_comment_and_more_than_one_seed(self, path):
@@ -115,15 +116,18 @@ def test_every_architecture_file_is_in_the_architecture_study():
     }
 
 
-def test_people_are_held_out_one_at_a_time_and_are_in_one_split_each(tiny, tmp_path):
+def test_people_are_in_one_split_each_and_are_tested_once_a_repeat(tiny, tmp_path):
     data = rated_copy(tiny, tmp_path / "rated")
     path, table = PARAMETERS / "studies" / "people.yaml", Dataset(data).table()
     study = load_study(path)
     assert study.dataset == "hanyang" and len(study.seeds) == 5
     study.configs = {name: study.configs[name] for name in ("majority", "deep_residual_soft")}
     runs = plan_runs(study.model_copy(update={"dataset": str(data), "seeds": [0]}), path, tmp_path / "out")
-    assert sorted(run.parameters.fold for run in runs) == sorted([*fold_names(table)] * 2)
-    for run in runs[: len(runs) // 2]:
-        splits = table["group_id"].groupby(split_table(table, run.parameters).to_numpy()).unique()
-        assert list(splits["test"]) == [run.parameters.fold]
-        assert not set(splits["train"]) & set(splits["val"]) and run.parameters.fold not in splits["train"]
+    own = [run.parameters for run in runs if run.config == "majority"]
+    assert [run.fold for run in own] == repeated_folds(5, 2) and len(runs) == 20
+    tested = []
+    for parameters in own:
+        splits = table["group_id"].groupby(split_table(table, parameters).to_numpy()).unique()
+        assert sum(map(len, splits)) == len({person for people in splits for person in people}) == 12
+        tested += list(splits["test"])
+    assert Counter(tested) == dict.fromkeys(fold_names(table), 2)

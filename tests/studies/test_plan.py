@@ -1,10 +1,16 @@
+import json
+
 import pytest
 import yaml
 from conftest import SMALL
 
-from poseemo_lib.data.dataset import DatasetInfo, DatasetWriter
+from poseemo_lib.data.dataset import Dataset, DatasetInfo, DatasetWriter
 from poseemo_lib.errors import PoseemoError
+from poseemo_lib.report.data import load_report_data
+from poseemo_lib.report.findings import findings, opening
 from poseemo_lib.studies.plan import load_study, plan_runs
+from poseemo_lib.training.run import train_run
+from poseemo_lib.training.run_folder import is_complete
 
 BASE = SMALL | {"epochs": 1}
 
@@ -51,6 +57,46 @@ def test_smoothing_of_a_baseline_is_its_own(tiny, tmp_path):
     }
     study = write_study(tmp_path / "s.yaml", tiny, configs=configs, base={"smoothing": 5}, seeds=[0])
     assert [run.parameters.smoothing for run in plan(study, tmp_path / "out")] == [5, 0, 3]
+
+
+def test_a_cross_validation_has_a_run_for_every_fold_of_every_repeat_and_more_repeats_keep_them(tiny, tmp_path):
+    base = BASE | {"folds": 3}
+    one, two = (
+        plan(write_study(tmp_path / "s.yaml", tiny, base=base | {"repeats": n}), tmp_path / "out") for n in (1, 2)
+    )
+    net = [run for run in two if run.config == "net"]
+    assert [run.name for run in net[:7]] == [
+        *(f"net fold {repeat}-{fold} seed 0" for repeat in (1, 2) for fold in (1, 2, 3)),
+        "net fold 1-1 seed 1",
+    ]
+    assert len(net) == len({run.identity for run in net}) == 12
+    assert net[0].folder == tmp_path / "out" / "net" / "fold-1-1" / "seed-0"
+    assert {run.identity for run in one} < {run.identity for run in two} and 2 * len(one) == len(two)
+    (single,) = plan(
+        write_study(tmp_path / "s.yaml", tiny, base=base | {"fold": "1-2"}, configs={"net": {}}, seeds=[0]), tmp_path
+    )
+    assert single.parameters.fold == "1-2"
+    with pytest.raises(PoseemoError, match="configs.net: .* at least 13 groups .* got 12; take fewer folds"):
+        plan(write_study(tmp_path / "s.yaml", tiny, base=BASE | {"folds": 13}), tmp_path / "out")
+
+
+def test_a_cross_validation_runs_to_a_report_and_a_second_repeat_keeps_the_first(tiny, tmp_path):
+    base, configs = BASE | {"folds": 3, "eval_crops": 1}, {"net": {}, "wide": {"lr": 1e-2}}
+    for repeats in (1, 2):
+        changes = {"base": base | {"repeats": repeats}, "configs": configs, "seeds": [0]}
+        runs = plan(write_study(tmp_path / "s.yaml", tiny, **changes), tmp_path / "out")
+        todo = [run for run in runs if not is_complete(run.folder, run.identity)]
+        assert len(runs) == 6 * repeats and len(todo) == 6
+        for run in todo:
+            train_run(run.parameters.model_copy(update={"dataset": run.dataset}), run.folder, config=run.config)
+    planned = {"runs": [run.plan(tmp_path / "out") for run in runs]}
+    (tmp_path / "out" / "study.json").write_text(json.dumps(planned))
+    data = load_report_data(tmp_path / "out")
+    assert not data.results.incomplete and data.best.n_repeats == 2
+    for table in data.best.predictions().values():
+        assert sorted(table["clip_id"]) == sorted(Dataset(tiny).table()["clip_id"])
+    text = opening(data) + findings(data)
+    assert "in 3 folds of whole groups, dealt anew 2 times" in text and "Selected in each fold" in text
 
 
 def test_a_config_takes_its_file_then_its_own_values(tiny, tmp_path):

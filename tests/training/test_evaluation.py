@@ -86,6 +86,33 @@ def test_intervals_are_those_of_a_naive_jackknife():
         assert [row["low"], row["high"]] == pytest.approx(wilson)
 
 
+def test_repeats_add_what_splits_change_and_do_not_shrink_the_part_of_the_groups():
+    keys = [evaluation.Training(seed, repeat) for repeat in (1, 2, 3) for seed in (0, 1)]
+    tables = {key: random_table(10 * key.repeat + key.seed) for key in keys}
+    config = evaluation.config_scores(tables, CLASSES)
+    assert (config.n_seeds, config.n_repeats, config.n_clips, config.n_groups) == (2, 3, 60, 6)
+    left = [pd.DataFrame(naive_jackknife([tables[key] for key in keys if key.repeat == r])) for r in (1, 2, 3)]
+    for metric in ("kappa", "mcc", "nll"):
+        of_repeats = [
+            np.mean([metrics.score_predictions(*split_table(tables[key]), CLASSES)[metric] for key in keys[i : i + 2]])
+            for i in (0, 2, 4)
+        ]
+        without = np.array([one[metric] for one in left])  # repeat, group
+        own = np.var(of_repeats, ddof=1) - 5 * (without - without.mean(0)).var(axis=1).sum() / 2
+        parts = [5 * without.mean(0).var(), max(own, 0) / 3]
+        df = sum(parts) ** 2 / (parts[0] ** 2 / 5 + parts[1] ** 2 / 2)
+        half = student.ppf(0.975, df) * np.sqrt(sum(parts))
+        row = config.score(metric)
+        assert row["mean"] == pytest.approx(np.mean(of_repeats))
+        assert [row["low"], row["high"]] == pytest.approx([row["mean"] - half, row["mean"] + half]), metric
+    # Ten repeats that agree are worth one: the same mean and the same interval.
+    one = evaluation.config_scores({0: random_table(1)}, CLASSES).scores
+    alike = {evaluation.Training(0, repeat): random_table(1) for repeat in range(1, 11)}
+    pd.testing.assert_frame_equal(
+        evaluation.config_scores(alike, CLASSES).scores.drop(columns="sd"), one.drop(columns="sd")
+    )
+
+
 @pytest.mark.parametrize("share", [0.0, 1.0])
 def test_a_share_of_none_or_all_clips_has_the_interval_of_wilson(share):
     right = np.full(60, bool(share))

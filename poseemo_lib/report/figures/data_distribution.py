@@ -75,7 +75,7 @@ def _note(split: pd.DataFrame, missing, data: ReportData, fold: str) -> str:
     n_shared = int((split.groupby("group_id")["part"].nunique() > 1).sum())
     n_folds, n_seen = len({run.fold for run in data.best.runs}), 0 if missing is None else len(data.dataset)
     return note_text("distribution", n_clips=len(split), fold=style.name_text(fold), n_folds=n_folds,
-                     n_shared=n_shared, n_seen=n_seen)  # fmt: skip
+                     repeats=data.best.runs[0].repeat, n_shared=n_shared, n_seen=n_seen)  # fmt: skip
 
 
 def _title(table: pd.DataFrame) -> str:

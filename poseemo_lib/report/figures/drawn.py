@@ -77,7 +77,7 @@ def sample_of(config: ConfigRuns, interval: str, n_seeds=None) -> str:
     scores = config.scores
     seeds = style.seeds_text([scores.n_seeds] if n_seeds is None else n_seeds)
     return note_text("sample", n_clips=scores.n_clips, unit=config.unit, n_groups=scores.n_groups, seeds=seeds,
-                     interval=interval, resampled_by=scores.resampled_by)  # fmt: skip
+                     n_repeats=scores.n_repeats, interval=interval, resampled_by=scores.resampled_by)  # fmt: skip
 
 
 def finish_study(

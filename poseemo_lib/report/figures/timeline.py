@@ -49,7 +49,8 @@ def timeline(results: Results) -> pd.DataFrame:
     rows = []
     for config in results.configs:
         for seed, test in config.predictions("test").items():
-            row = {"finished": max(run.record["finished"] for run in config.runs if run.seed == seed)}
+            runs = [run for run in config.counted_runs if config.training_of(run) == seed]
+            row = {"finished": max(run.record["finished"] for run in runs)}
             row |= {"config": config.name, "seed": seed, "is_baseline": config.is_baseline}
             for split, predictions in (("val", config.predictions("val")[seed]), ("test", test)):
                 scores = config_scores({seed: predictions}, config.classes)

@@ -118,7 +118,8 @@ def _note(runs: dict[str, list[Run]], config: ConfigRuns) -> str:
     return note_text(
         "curves", seeds=style.seeds_text(map(len, runs.values())), n_clips=len(groups),
         n_groups=groups.nunique(dropna=False), n_folds=len({one.fold for one in config.runs}),
-        fold=style.name_text(run.fold), choose_after=config.parameters["choose_after"], n_networks=len(runs),
+        fold=style.name_text(run.fold), repeats=run.repeat, n_networks=len(runs),
+        choose_after=config.parameters["choose_after"],
     )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ import jinja2
 from markupsafe import Markup
 
 from poseemo_lib import text
-from poseemo_lib.analysis.statistics import UNKNOWN_GROUPS, is_skilled, not_tested
+from poseemo_lib.analysis.statistics import CAUTION_GROUPS, MIN_GROUPS, UNKNOWN_GROUPS, is_skilled, not_tested
 
 FOLDER = Path(__file__).parent
 METRIC_NAMES = {"macro_f1": "macro-F1", "balanced_accuracy": "balanced accuracy", "accuracy": "accuracy"}
@@ -59,6 +59,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.globals |= {"metric_names": METRIC_NAMES, "unknown_groups": UNKNOWN_GROUPS}
+    environment.globals |= {"min_groups": MIN_GROUPS, "few_groups": CAUTION_GROUPS}
     filters = {
         "count": text.count,
         "percent": text.percent,
