@@ -41,8 +41,6 @@ MIN_GROUPS = 8
 # Why a difference is not tested; the first that holds.
 FEW_GROUPS, UNKNOWN_GROUPS, ONE_SEED = LIMITS = f"fewer than {MIN_GROUPS} groups", "unknown groups", "one seed"
 RECALL = "recall of "
-# With fewer, intervals come with a caution (Cameron and Miller: few is less than about 20 to 50).
-CAUTION_GROUPS = 30
 # Whom a model's score is compared with, who sees no pose.
 GUESSERS = {"balanced_accuracy": "chance", "macro_f1": "stratified", "accuracy": "majority"}
 
@@ -63,8 +61,6 @@ class Resampled:
     @property
     def seed_variance(self) -> float:
         """Variance of the score over trainings, without what comes from the clips: can be negative; 0 with one seed."""
-        if len(self.by_seed) == 1:
-            return 0.0
         return float(between(self.by_seed, self.left))
 
     @property

@@ -58,12 +58,12 @@ def variance(left: np.ndarray) -> np.ndarray:
 
 
 def between(values: np.ndarray, left: np.ndarray) -> np.ndarray:
-    """Variance between trainings, without what it has from the clips: can be negative; NaN for one training.
+    """Variance between trainings, without what it has from the clips: can be negative; 0 for one training.
 
     From the statistic of each training (n, ...), and without each group (n, G, ...).
     """
     if len(values) == 1:
-        return np.full(values.shape[1:], np.nan)
+        return np.zeros(values.shape[1:])
     from_clips = variance(np.moveaxis(left - left.mean(0), 1, 0)).sum(0) / (len(values) - 1)
     return values.var(0, ddof=1) - from_clips
 

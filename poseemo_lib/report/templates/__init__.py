@@ -13,9 +13,11 @@ import jinja2
 from markupsafe import Markup
 
 from poseemo_lib import text
-from poseemo_lib.analysis.statistics import CAUTION_GROUPS, MIN_GROUPS, UNKNOWN_GROUPS, is_skilled, not_tested
+from poseemo_lib.analysis.statistics import MIN_GROUPS, UNKNOWN_GROUPS, is_skilled, not_tested
 
 FOLDER = Path(__file__).parent
+# With fewer groups a caution is beside the score (Cameron and Miller 2015: few is less than about 20 to 50).
+FEW_GROUPS = 30
 METRIC_NAMES = {"macro_f1": "macro-F1", "balanced_accuracy": "balanced accuracy", "accuracy": "accuracy"}
 _MARKS = str.maketrans({mark: f"&#{ord(mark)};" for mark in "|`*[]$\\"})
 
@@ -59,7 +61,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.globals |= {"metric_names": METRIC_NAMES, "unknown_groups": UNKNOWN_GROUPS}
-    environment.globals |= {"min_groups": MIN_GROUPS, "few_groups": CAUTION_GROUPS}
+    environment.globals |= {"min_groups": MIN_GROUPS, "few_groups": FEW_GROUPS}
     filters = {
         "count": text.count,
         "percent": text.percent,
