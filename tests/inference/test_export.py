@@ -82,7 +82,7 @@ def test_every_architecture(architecture, tiny, tmp_path):
 def test_an_export_that_differs_is_refused_and_leaves_nothing(run, tmp_path, monkeypatch):
     monkeypatch.setattr(export, "TOLERANCE", -1.0)
     with pytest.raises(PoseemoError, match="differs from the network.*nothing was written"):
-        export_run(run, tmp_path / "net.onnx", inputs="features")
+        export_run(run, tmp_path / "net.onnx")
     assert not list(tmp_path.iterdir())
 
 
