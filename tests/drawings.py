@@ -52,7 +52,8 @@ def outline(text):
 
 def overlapping(fig):
     """Pairs of texts of a figure that lie on each other, and texts that do not lie wholly on its page."""
-    FigureCanvasAgg(fig).draw()  # a figure that pyplot has closed has no canvas that draws
+    FigureCanvasAgg(fig)  # a figure that pyplot has closed has no canvas that draws
+    fig.draw_without_rendering()
     shown = [text for text in (*written(fig), *shown_ticks(fig)) if text.get_text().strip()]
     outlines = [(text.get_text(), outline(text)) for text in shown]
     page = fig.bbox.padded(2)

@@ -23,7 +23,7 @@ from poseemo_lib.training.parameters import BASELINE_NAMES, check_parameters
 from poseemo_lib.training.run import train_run
 from poseemo_lib.training.run_folder import Run, find_runs, locked, read_record
 
-LONGER = {"epochs": 8, "model": {"hidden": 64, "blocks": 2}, "n_frames": 64}
+LONGER = {"epochs": 20, "model": {"hidden": 64, "blocks": 2}, "n_frames": 64}
 
 
 def parameters(dataset, **values):
