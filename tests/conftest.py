@@ -31,6 +31,11 @@ LONG = (
     "page",
     "kernels",
     "engine",
+    "enhance",
+    "plan",
+    "texts",
+    "export",
+    "claims",
 )
 
 
@@ -39,10 +44,15 @@ def pytest_xdist_auto_num_workers():
     return os.cpu_count() + 1
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Put the long files first; `--no-loadscope-reorder` of pytest-xdist keeps the order."""
+    """Put the long files first, as `--no-loadscope-reorder` of pytest-xdist keeps them, and mark MiniRocket as slow."""
     order = {f"test_{name}": place for place, name in enumerate(LONG)}
     items.sort(key=lambda item: order.get(item.path.stem, len(order)))
+    for item in items:
+        # In a new environment numba compiles it for half a minute.
+        if "rocket" in item.nodeid and item.path.stem != "test_parameters":
+            item.add_marker("slow")
 
 
 @pytest.fixture(scope="session")
