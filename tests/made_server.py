@@ -1,10 +1,14 @@
-"""A web server on this machine: whole files, files that break off, 404; and an address where nobody listens."""
+"""A web server on this machine: whole files, files that break off, 404; where nobody listens; archives and sheets."""
 
+import io
 import socket
 import threading
+import zipfile
 from contextlib import contextmanager
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import openpyxl
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -58,3 +62,25 @@ def nobody_there():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{taken.getsockname()[1]}"
+
+
+def zipped(files, comment=""):
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.comment = comment.encode()
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return packed.getvalue()
+
+
+def workbook(
+    path, rows, sheet="Accuracy per motion", columns=("animation_index", "True answer", "P1_answer", "P2_answer")
+):
+    book = openpyxl.Workbook()
+    book.active.title = "Summary"
+    page = book.create_sheet(sheet)
+    for row in [(*columns, "Accuracy"), *rows]:
+        page.append(row)
+    book.save(path)
+    book.close()
+    return path

@@ -35,6 +35,9 @@ def main() -> None:
     except BrokenPipeError:  # the reader of a pipe has gone
         sys.stderr.close()
         sys.exit(0)
+    except OSError as error:  # a folder that cannot be written to, a full disk
+        typer.echo(f"poseemo: {error.filename}: cannot be read or written: {error.strerror or error}", err=True)
+        sys.exit(1)
 
 
 def _version(wanted: bool) -> None:

@@ -35,6 +35,11 @@ def test_every_command_is_in_the_overview_and_has_an_example():
     assert re.fullmatch(r"poseemo \d+\.\d+\.\d+\n", poseemo("--version").stdout)
 
 
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    assert "file: cannot be read or written: " in refused("fetch", "hanyang", "--data-dir", tmp_path / "file", code=1)
+
+
 def test_synth_then_inspect(tmp_path):
     done = poseemo("synth", tmp_path / "d", "--clips", 60, "--groups", 10, "--signal", 0.5, "--seed", 3)
     assert done.returncode == 0 and "60 synthetic clips" in done.stdout
