@@ -121,7 +121,8 @@ def test_people_are_not_mirrored(tmp_path):
 # Sides; head; what lies between it and the arm; shoulder, elbow, wrist, hip, knee and ankle.
 RIGS = """
 Left Right; Head; {}Shoulder; {}Arm, {}ForeArm, {}Hand, {}UpLeg, {}Leg, {}Foot
-LEFT RIGHT; mixamorig:Head; mixamorig:{}Shoulder; mixamorig:{} Arm, {} FORE ARM, {}_Hand, {}upLeg, {}Leg, {}Foot
+LEFT RIGHT; mixamorig:Head; mixamorig:{}Shoulder; mixamorig1:{} Arm, {} FORE ARM, mixamorig_{}_Hand, \
+Actor:mixamorig:{}upLeg, {}Leg, {}Foot
 Left Right; Character1_Head; Character1_{}Shoulder; Character1_{}Arm, {}ForeArm, {}Hand, {}UpLeg, {}Leg, {}Foot
 L R; spine.006; shoulder.{}; upper_arm.{}, forearm.{}, hand.{}, thigh.{}, shin.{}, foot.{}
 L R; DEF-head; DEF-shoulder.{}; DEF-upper_arm.{}, DEF-forearm.{}, DEF-hand.{}, DEF-thigh.{}, DEF-shin.{}, DEF-foot.{}

@@ -4,7 +4,6 @@ Space is right-handed with y up, in the unit of the recording. A picture has its
 right and y down. Cameras have square pixels, no lens distortion and no roll.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,8 +78,8 @@ def place_cameras(
     points: np.ndarray,
     *,
     views: int,
-    heights: float | Sequence[float],
-    fovs: float | Sequence[float],
+    heights: tuple[float, float],
+    fovs: tuple[float, float],
     jitter: float,
     width: int,
     height: int,
@@ -98,11 +97,11 @@ def place_cameras(
     ----------
     points : array (T, 17, 3)
         COCO-17 positions, y up. NaN: missing.
-    heights : float or sequence of float
-        Height of the cameras above the lowest joint, in body heights (0.95-quantile over frames of the vertical
-        extent of the joints). One number: all cameras; two: drawn uniformly between them; more: used in turn.
-    fovs : float or sequence of float
-        Vertical fields of view in degrees; given like `heights`.
+    heights : (low, high)
+        Height of the cameras above the lowest joint, drawn from this range, in body heights (0.95-quantile over frames
+        of the vertical extent of the joints).
+    fovs : (low, high)
+        Vertical fields of view, drawn from this range, in degrees.
     width, height : int
         Size of the picture in pixels.
 
@@ -121,19 +120,12 @@ def place_cameras(
         raise FormatError("follow: wanted both hips in every frame, got a missing one")
     azimuths = 2 * np.pi * (np.arange(views) / views + rng.random())
     azimuths += np.radians(jitter) * rng.uniform(-1, 1, views)
-    levels = low[1] + body * _draw(heights, views, rng)
-    angles = _draw(fovs, views, rng)
+    levels = low[1] + body * rng.uniform(min(heights), max(heights), views)
+    angles = rng.uniform(min(fovs), max(fovs), views)
     return [
         _stand_back(points, target, azimuth, level, body, (float(fov), width, height))
         for azimuth, level, fov in zip(azimuths, levels, angles, strict=True)
     ]
-
-
-def _draw(values: float | Sequence[float], count: int, rng: np.random.Generator) -> np.ndarray:
-    values = np.atleast_1d(values).astype(float)
-    if len(values) == 2:
-        return rng.uniform(min(values), max(values), count)
-    return np.resize(values, count)
 
 
 def _stand_back(points, target, azimuth, level, body, lens) -> Camera:

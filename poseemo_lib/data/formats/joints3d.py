@@ -109,9 +109,9 @@ def _plain(name: str) -> str:
     return re.sub(r"[\W_]+", "", _PREFIX.sub("", name.strip().lower(), count=1))
 
 
-def _all_within(low: float, high: float):
-    one = Annotated[float, Field(ge=low, le=high, allow_inf_nan=False)]
-    return one | Annotated[Sequence[one], Field(min_length=1)]
+def _range_within(low: float, high: float):
+    end = Annotated[float, Field(ge=low, le=high, allow_inf_nan=False)]
+    return tuple[end, end]
 
 
 def see(
@@ -121,8 +121,8 @@ def see(
     up: Literal["auto", "x", "y", "z", "-x", "-y", "-z"] = "auto",
     handed: Literal["auto", "right", "left"] = "auto",
     views: Annotated[int, Field(ge=1)] = 8,
-    heights: _all_within(0, 100) = (0.5, 1.1),
-    fovs: _all_within(1, 150) = (30.0, 60.0),
+    heights: _range_within(0, 100) = (0.5, 1.1),
+    fovs: _range_within(1, 150) = (30.0, 60.0),
     jitter: Annotated[float, Field(ge=0, le=180)] = 10.0,
     width: Annotated[int, Field(ge=1)] = 1280,
     height: Annotated[int, Field(ge=1)] = 720,
@@ -286,7 +286,7 @@ def _read_csv(path) -> tuple[list[str], np.ndarray]:
         got = ", ".join(table.columns[:8])
         raise FormatError(f"{path}: wanted rows of columns such as Head.x, Head.y, Head.z, got {len(table)} of {got}")
     if lost := [joint for joint, ours in axes.items() if len(ours) < 3]:
-        raise FormatError(f"{path}: wanted x, y and z of {lost[0]}, got {', '.join(axes[lost[0]])}")
+        raise FormatError(f"{path}: wanted x, y and z of {lost[0][:40]}, got {', '.join(axes[lost[0]])}")
     used = [axes[joint][axis] for joint in axes for axis in "xyz"]
     if words := [column for column in used if table[column].dtype.kind not in "fiu"]:
         raise FormatError(f"{path}: column {words[0]}: wanted numbers, got {table[words[0]].dtype}")
