@@ -286,11 +286,6 @@ def _compare(one: Resampled, other: Resampled, left: list[np.ndarray], pool: Col
     return row | {"n_seeds_a": one.n_seeds, "n_seeds_b": other.n_seeds}
 
 
-def _group_part(left: np.ndarray) -> tuple[float, int]:
-    """Variance over groups and its degrees of freedom."""
-    return float(variance(left)), max(len(left) - 1, 1)
-
-
 def _seed_parts(compared: list[Resampled], pool: Collection[Resampled]) -> list[tuple[float, int]]:
     """Variances that seeds add to a difference of means, each with its degrees of freedom.
 
@@ -326,7 +321,7 @@ def pooled_variance(configs: Iterable[Resampled], *, with_clips: bool = False) -
 
 def _t_test(difference: float, compared: list[Resampled], left: list[np.ndarray], pool: Collection[Resampled]) -> dict:
     """Test a difference, whose variance over groups is that of all of `left` together."""
-    parts = [*map(_group_part, left), *_seed_parts(compared, pool)]
+    parts = [(float(variance(one)), max(len(one) - 1, 1)) for one in left] + _seed_parts(compared, pool)
     total, n_groups = sum(part for part, _ in parts), min(config.n_groups for config in compared)
     if total < 1e-24:  # all groups agree: p is the chance that all of them have one sign
         total, df, p = 0.0, float(n_groups - 1), 1.0 if abs(difference) < 1e-12 else 2.0 ** (1 - n_groups)

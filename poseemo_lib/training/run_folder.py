@@ -18,11 +18,9 @@ from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from zipfile import BadZipFile
 
 import pandas as pd
 from filelock import FileLock, Timeout
-from safetensors import SafetensorError
 
 from poseemo_lib import __version__
 from poseemo_lib.errors import PoseemoError, UsageError
@@ -106,8 +104,6 @@ def read_record(folder: Path) -> dict | None:
         record = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):  # no file, no text, or no JSON
         return None
-    if isinstance(record, dict) and "cell" in record:  # what older runs call it
-        record["config"] = record.pop("cell")
     sound = isinstance(record, dict) and record.keys() >= {"status", "identity", "parameters", "config"}
     return record if sound and isinstance(record["parameters"], dict) else None
 
@@ -181,8 +177,8 @@ def read_or_explain(reader: Callable, path: Path):
     """Read a file of a run; a PoseemoError that says what to do where it cannot be read."""
     try:
         return reader(path)
-    except (OSError, ValueError, TypeError, KeyError, BadZipFile, SafetensorError) as error:
-        fault = first_line(error).rstrip(".")
+    except Exception as error:  # a damaged file fails in any part of Arrow, skops, zlib and safetensors
+        fault = (getattr(error, "strerror", None) or first_line(error)).rstrip(".")
         raise PoseemoError(
             f"{path}: cannot be read ({fault}); remove the run's folder and start the study again"
         ) from None

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from zlib import crc32
 
 import numpy as np
 import pandas as pd
 import torch
 from safetensors.torch import load_file
+from sklearn.pipeline import Pipeline
 from torch import Tensor, nn
 
 from poseemo_lib.clips import PoseClip
@@ -111,8 +113,15 @@ def load_model(run: Run, device: torch.device | str = "cpu") -> nn.Module:
 
 
 def load_baseline(run: Run) -> Baseline:
-    """Load the fitted baseline of a run; a PoseemoError if it is missing, damaged or holds a type of another kind."""
-    return read_or_explain(read_baseline, run.folder / BASELINE_FILE)
+    """Load the fitted baseline of a run; a PoseemoError if it is missing, damaged, or of another kind."""
+
+    def read(path: Path) -> Baseline:
+        found, name = read_baseline(path), run.record["parameters"]["architecture"]
+        if (found.name, found.n_classes) != (name, len(run.record["classes"])) or type(found.estimator) is not Pipeline:
+            raise ValueError(f"wanted the baseline {name} of the run's classes, got another thing")
+        return found
+
+    return read_or_explain(read, run.folder / BASELINE_FILE)
 
 
 def prepare_like(run: Run, clips: Iterable[PoseClip], device: torch.device | str = "cpu") -> PreparedClips:

@@ -32,6 +32,17 @@ def sklearn_score(metric, table):
     return {"balanced_accuracy": balanced_accuracy_score, "accuracy": accuracy_score}[metric](labels, predicted)
 
 
+def standard_error(single, left):
+    """Standard error and degrees of freedom of two trainings on 8 groups: scores (config, training), (group, ...)."""
+    # variance between two trainings, without what comes from the clips: 7 of 8 groups times the variance without one
+    own = np.var(single, axis=1, ddof=1) - 7 * (left - left.mean(2, keepdims=True)).var(0).sum(1)
+    parts = [7 * np.var(left.mean(2)[:, 0] - left.mean(2)[:, 1]), sum(max(one, np.mean(own), 0) / 2 for one in own)]
+    df = sum(parts) ** 2 / (parts[0] ** 2 / 7 + parts[1] ** 2 / 2)
+    # the interval is at least as long as that of the scores of the seeds alone, which have two degrees of freedom
+    alone = np.sqrt(np.var(single, axis=1, ddof=1).mean()) * student.ppf(0.975, 2) / student.ppf(0.975, df)
+    return max(np.sqrt(sum(parts)), alone), df
+
+
 @pytest.mark.parametrize("metric", ["macro_f1", "balanced_accuracy", "accuracy"])
 def test_the_standard_error_equals_a_naive_loop_with_scikit_learn(configs, metric):
     how = {"pairs": [("x", "y")], "metric": metric}
@@ -42,14 +53,8 @@ def test_the_standard_error_equals_a_naive_loop_with_scikit_learn(configs, metri
         left.append([[sklearn_score(metric, table) for table in tables] for tables in kept])
     left = np.array(left)  # group, config, seed
     single = [[sklearn_score(metric, table) for table in configs[name].values()] for name in "xy"]
-    # variance between two trainings, without what comes from the clips: 7 of 8 groups times the variance without one
-    own = np.var(single, axis=1, ddof=1) - 7 * (left - left.mean(2, keepdims=True)).var(0).sum(1)
-    parts = [7 * np.var(left.mean(2)[:, 0] - left.mean(2)[:, 1]), sum(max(one, np.mean(own), 0) / 2 for one in own)]
-    df = sum(parts) ** 2 / (parts[0] ** 2 / 7 + parts[1] ** 2 / 2)
-    # the interval is at least as long as that of the scores of the seeds alone, which have two degrees of freedom
-    alone = np.sqrt(np.var(single, axis=1, ddof=1).mean()) * student.ppf(0.975, 2) / student.ppf(0.975, df)
-    se = max(np.sqrt(sum(parts)), alone)
-    assert (row["se"], row["df"]) == (pytest.approx(se), pytest.approx(df))
+    se, df = standard_error(single, left)
+    assert (row["se"], row["df"]) == pytest.approx((se, df))
     assert row["difference"] == pytest.approx(np.mean(single[0]) - np.mean(single[1]))
     assert row["p"] == pytest.approx(2 * student.sf(abs(row["difference"]) / row["se"], df))
     half = student.ppf(0.975, df) * row["se"]
@@ -192,11 +197,7 @@ def test_where_folds_are_repeated_a_training_is_the_mean_of_the_seeds_of_a_repea
         scores = np.array([[sklearn_score("accuracy", table) for table in tables] for tables in kept])
         left.append(scores.reshape(2, 3, 2).mean(1))  # config, repeat
     single, left = left[0], np.array(left[1:])
-    own = np.var(single, axis=1, ddof=1) - 7 * (left - left.mean(2, keepdims=True)).var(0).sum(1)
-    parts = [7 * np.var(left.mean(2)[:, 0] - left.mean(2)[:, 1]), sum(max(one, np.mean(own), 0) / 2 for one in own)]
-    df = sum(parts) ** 2 / (parts[0] ** 2 / 7 + parts[1] ** 2 / 2)
-    alone = np.sqrt(np.var(single, axis=1, ddof=1).mean()) * student.ppf(0.975, 2) / student.ppf(0.975, df)
-    assert (row["se"], row["df"]) == (pytest.approx(max(np.sqrt(sum(parts)), alone)), pytest.approx(df))
+    assert (row["se"], row["df"]) == pytest.approx(standard_error(single, left))
     assert row["difference"] == pytest.approx(single[0].mean() - single[1].mean())
     assert (row["n_seeds_a"], row["n_seeds_b"], row["n_repeats"], row["limit"]) == (3, 3, 2, "")
     # One seed in two repeats is more than one training.

@@ -5,6 +5,7 @@ import re
 import made_studies
 import numpy as np
 import pytest
+from made_runs import write_config
 
 from poseemo_lib.data.dataset import Dataset
 from poseemo_lib.report.cards import dataset_card, missing_joints, model_card, split_counts
@@ -155,3 +156,33 @@ class TestDatasetCard:
 
     def test_numbers_of_a_card_are_no_placeholders(self, data):
         assert not re.search(r"\bnan\b|\bNone\b %|inf\b", dataset_card(data) + model_card(data))
+
+
+def test_provenance_adds_up_the_runs_of_all_studies(runs, tmp_path):
+    other = made_studies.made_study(tmp_path / "other", {"one": {}}, seeds=[0])
+    data = load_report_data([runs, other])
+    facts = provenance(data)
+    assert facts["runs"] == "main: 6 complete; other: 1 complete" and facts["dataset"] == "made (synthetic)"
+    assert facts["hours of all runs"] == f"{7 / 3600:.2f}" and facts["device"] == "cpu" and facts["split"] == "grouped"
+    assert facts["first start, last end"] == "2026-01-01T00:00:00+00:00 to 2026-01-01T00:00:01+00:00"
+    assert f"<code>poseemo report {runs.resolve()} {other.resolve()}</code>" in provenance_table(data)
+    assert facts["to repeat the runs"].count("no study file") == 2
+    write_config(tmp_path / "bare", "net", 0.9)
+    facts = provenance(load_report_data(tmp_path / "bare"))
+    assert facts["commit"] == facts["torch"] == facts["hours of all runs"] == "not recorded" and facts["dataset"] == "d"
+
+
+def test_the_command_of_a_study_is_that_of_the_file_with_its_configs(runs, tmp_path, monkeypatch):
+    folder = tmp_path / "parameters" / "studies"
+    folder.mkdir(parents=True)
+    monkeypatch.setattr("poseemo_lib.report.provenance.PARAMETERS", tmp_path / "parameters")
+    configs = {name: {key: value for key, value in own.items() if key != "skill"} for name, own in CONFIGS.items()}
+    plan = {"name": "mine", "dataset": "made", "seeds": [0, 1, 2], "configs": configs}
+
+    def command(**changes):
+        (folder / "mine.yaml").write_text(json.dumps(plan | changes))
+        return provenance(load_report_data(runs))["to repeat the runs"]
+
+    assert command() == f"poseemo study {folder / 'mine.yaml'} --out {runs.resolve()}"
+    for changes in ({"seeds": [0]}, {"dataset": "another"}, {"base": {"lr": "1e-2"}}, {"configs": {"net": {}}}):
+        assert re.match("no study file", command(**changes))

@@ -8,7 +8,6 @@ import pytest
 from statsmodels.stats.multitest import multipletests
 
 from poseemo_lib.analysis.results import load_results
-from poseemo_lib.errors import PoseemoError
 from poseemo_lib.paths import PROJECT
 from poseemo_lib.report import published
 from poseemo_lib.report.data import load_report_data
@@ -82,11 +81,11 @@ def test_intervals_and_tests_follow_from_the_counts():
     assert highest["p"] == pytest.approx(0.1045, abs=5e-4)
     np.testing.assert_allclose(table["p_holm"], multipletests(table["p"], method="holm")[1])
     assert not table["above"].any()
-
-
-def test_a_percentage_that_is_no_single_count_is_refused():
-    with pytest.raises(PoseemoError, match="wanted a percentage that one count of 889 clips rounds to"):
-        published.correct_count("30.001", 889)
+    # Each printed percentage is that of its count, and of no other.
+    printed = [entry["percent"] for group in published.published()["accuracies"].values() for entry in group]
+    for text, count in zip(printed, table["correct"], strict=True):
+        near = [f"{100 * one / 889:.{len(text.partition('.')[2])}f}" for one in (count - 1, count, count + 1)]
+        assert [one == text for one in near] == [False, True, False]
 
 
 def test_our_config_is_found_by_its_settings_and_not_by_its_name(table):

@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 from skops.io import dump
@@ -205,10 +207,33 @@ def test_a_stored_baseline_is_the_same_and_each_window_stands_alone(name, two_st
     np.testing.assert_allclose(baselines.predict_probabilities(stored, some), probabilities[5:9], atol=1e-6)
 
 
-def test_a_file_with_another_type_is_not_loaded(tmp_path):
-    dump({"name": "majority", "n_classes": 2, "estimator": Windows(1, 2, 3, 4)}, tmp_path / BASELINE_FILE)
-    with pytest.raises(PoseemoError, match="baseline.skops: cannot be read .*poseemo_lib.training.baselines.Windows"):
-        load_baseline(Run(tmp_path, {}))
+@pytest.mark.parametrize(
+    ("estimator", "fault"),
+    [
+        (Windows(1, 2, 3, 4), "poseemo_lib.training.baselines.Windows"),
+        (os.system, "posix.system"),
+        ("text", "wanted the baseline majority of the run's classes, got another thing"),
+    ],
+)
+def test_a_file_with_another_thing_is_not_loaded(estimator, fault, tmp_path):
+    dump({"name": "majority", "n_classes": 2, "estimator": estimator}, tmp_path / BASELINE_FILE)
+    with pytest.raises(PoseemoError, match=f"baseline.skops: cannot be read .*{fault}"):
+        load_baseline(Run(tmp_path, {"parameters": {"architecture": "majority"}, "classes": ["a", "b"]}))
+
+
+def test_a_damaged_file_is_named_wherever_it_is_damaged(two_styles, tmp_path):
+    baselines.save_baseline(baselines.fit_baseline("majority", *two_styles, n_classes=3, seed=0), tmp_path)
+    whole, rng, read = (tmp_path / BASELINE_FILE).read_bytes(), np.random.default_rng(0), 0
+    for _ in range(200):
+        damaged = np.frombuffer(whole, np.uint8).copy()
+        damaged[rng.integers(len(whole), size=3)] = rng.integers(256, size=3)
+        (tmp_path / BASELINE_FILE).write_bytes(damaged)
+        try:
+            load_baseline(Run(tmp_path, {"parameters": {"architecture": "majority"}, "classes": ["a", "b", "c"]}))
+            read += 1  # the bytes are in no sum and mean nothing, as a date
+        except PoseemoError as error:
+            assert "baseline.skops: cannot be read" in str(error)
+    assert read < 100
 
 
 def test_two_classes_and_one_person_make_a_rocket_too(two_styles):
