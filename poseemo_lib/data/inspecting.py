@@ -10,9 +10,11 @@ from rich.table import Table
 from poseemo_lib.clips import SPLITS
 from poseemo_lib.data.audit import KINDS, LIMITS, AuditReport, audit
 from poseemo_lib.data.dataset import Dataset, Fault
+from poseemo_lib.data.dataset.ratings import read_ratings
 from poseemo_lib.data.splits import default_method, make_split, split_hash
 from poseemo_lib.errors import DatasetError
 from poseemo_lib.skeleton import COCO_KEYPOINTS, N_KEYPOINTS
+from poseemo_lib.text import count
 
 MAX_FAULTS = 20
 _LEAKS = {
@@ -54,6 +56,13 @@ def inspect_dataset(
     leaks, ok = ("leaks\n  not checked: repair or rewrite the dataset first", False)
     if not n_faults:
         leaks, ok = _leaks(dataset, method, seed, fold)
+        try:
+            if (ratings := read_ratings(dataset)) is not None:
+                rated = count(ratings.iloc[:, 0].nunique(), "clip" if "clip_id" in ratings else "recording")
+                people = count(ratings["rater"].nunique(), "observer")
+                sections.append(f"ratings\n  {count(len(ratings), 'rating')} of {rated} by {people}")
+        except DatasetError as error:
+            sections, ok = [*sections, f"ratings\n  {error}"], False
     return "\n\n".join([*sections, leaks]) + "\n", ok
 
 

@@ -17,7 +17,6 @@ from poseemo_lib.files import read_yaml, write_text
 from poseemo_lib.paths import PARAMETERS, PROJECT, resolve
 from poseemo_lib.text import count, listed, nearest
 
-COMMANDS = ("synth", "import", "enhance")
 RECIPE_FILE = "recipe.yaml"
 
 
@@ -140,9 +139,9 @@ def make_dataset(
 
     arguments = dict(recipe)
     command, facts = arguments.pop("command", None), arguments.pop("fetch", None)
-    if command not in COMMANDS:
-        raise UsageError(f"recipe {name}: command: wanted {', '.join(COMMANDS)}, got {command!r}")
-    make = {"synth": write_synthetic_dataset, "import": import_dataset, "enhance": enhance_dataset}[command]
+    makers = {"synth": write_synthetic_dataset, "import": import_dataset, "enhance": enhance_dataset}
+    if (make := makers.get(command)) is None:
+        raise UsageError(f"recipe {name}: command: wanted {', '.join(makers)}, got {command!r}")
     known = {key: p for key, p in inspect.signature(make).parameters.items() if key not in ("out", "name", "progress")}
     if facts:
         arguments["src"] = folder.parent / "downloads" / name / "unpacked"

@@ -105,3 +105,14 @@ def test_a_dataset_that_cannot_be_split_is_no_fault(tmp_path):
 def test_synthetic_is_called_synthetic_and_nothing_is_nothing(tmp_path):
     text, _ = inspect_dataset(write(tmp_path / "data", [], synthetic=True))
     assert "SYNTHETIC" in text and "none without a fault" in text
+
+
+def test_ratings_are_counted_and_checked(tmp_path):
+    dataset = write(tmp_path / "d", [make_clip(i) for i in range(20)])
+    for clip, wanted, sound in (
+        ("clip-3", "\nratings\n  1 rating of 1 clip by 1 observer\n", True),
+        ("clip-99", "line 2: wanted a clip_id of the dataset, got 'clip-99'", False),
+    ):
+        (tmp_path / "d" / "ratings.csv").write_text(f"clip_id,rater,label\n{clip},Ann,sad\n")
+        text, ok = inspect_dataset(dataset)
+        assert wanted in text and ok == sound

@@ -28,7 +28,7 @@ def test_ratings_are_read_as_they_are_written_and_counted(tiny, table, tmp_path)
 
 def test_a_spreadsheets_file_is_read_too(tiny, table, tmp_path):
     folder = rated_copy(tiny, tmp_path / "d", rate([]))
-    text = f"rater,label,comment,clip_id\r\nÄnne,sad,,{table['clip_id'][0]}\r\n"
+    text = f"rater,label,comment,clip_id\r\nÄnne,sad,, {table['clip_id'][0]}\r\n"
     (folder / "ratings.csv").write_bytes(text.encode("utf-8-sig"))
     assert read_ratings(Dataset(folder)).to_numpy().tolist() == [[table["clip_id"][0], "Änne", "sad"]]
 

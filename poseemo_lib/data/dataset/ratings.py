@@ -22,7 +22,7 @@ def read_ratings(dataset: Dataset) -> pd.DataFrame | None:
     path = f"{dataset.root}/{RATINGS_FILE}"
     try:
         with dataset.fs.open(path, "rb") as file:
-            ratings = pd.read_csv(file, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+            ratings = pd.read_csv(file, dtype=str, keep_default_na=False, skipinitialspace=True, encoding="utf-8-sig")
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:

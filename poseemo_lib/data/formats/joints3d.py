@@ -275,13 +275,11 @@ def _places(array: np.ndarray, names: Sequence[str], path) -> np.ndarray:
 def _read_csv(path) -> tuple[list[str], np.ndarray]:
     try:
         table = pd.read_csv(io.StringIO(shared.read_text(path)), skipinitialspace=True, low_memory=False)
-    except (ValueError, pd.errors.ParserError) as error:
+    except ValueError as error:
         raise FormatError(f"{path}: not a sound CSV file: {first_line(error)}") from None
-    table.columns = [str(column).strip() for column in table.columns]
-    found = {column: match.groups() for column in table.columns if (match := _COLUMN.fullmatch(column))}
     axes: dict[str, dict[str, str]] = {}
-    for column, (joint, axis) in found.items():
-        axes.setdefault(joint, {})[axis.lower()] = column
+    for match in filter(None, map(_COLUMN.fullmatch, table.columns)):
+        axes.setdefault(match[1], {})[match[2].lower()] = match[0]
     if not axes or table.empty:
         got = ", ".join(table.columns[:8])
         raise FormatError(f"{path}: wanted rows of columns such as Head.x, Head.y, Head.z, got {len(table)} of {got}")
