@@ -67,6 +67,9 @@ def import_(
     licence: shared.Licence = "",
     option: shared.FormatOptions = None,
     views: Annotated[int | None, typer.Option(help="bvh, joints3d: number of virtual cameras.")] = None,
+    up: Annotated[
+        str | None, typer.Option(help="bvh, joints3d: axis that points up, e.g. y; default: guessed.")
+    ] = None,
 ) -> None:
     """Turn keypoint files of other tools into a dataset. docs/data_format.md describes every format.
 
@@ -82,9 +85,8 @@ def import_(
     if option == ["help"]:
         list_options(reader_options(format))
         return
-    options = read_pairs(option, "--set")
-    if views is not None:
-        options["views"] = views
+    told = {"views": views, "up": up}
+    options = read_pairs(option, "--set") | {key: value for key, value in told.items() if value is not None}
     report = import_dataset(
         format, src, out, name=name or Path(out).name, label_pattern=label_pattern,
         label_map=read_pairs(label_map, "--label-map", parse=False), split=split, options=options,

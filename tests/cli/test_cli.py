@@ -131,8 +131,9 @@ class Called(Exception):
     ("function", "call", "wanted"),
     [
         ("data.synthetic:write_synthetic_dataset", "synth o --cues local --groups 5", {"cues": "local", "n_groups": 5}),
-        ("data.importing:import_dataset", "import bvh s o --views 4 --name n --split val --licence L --set fps=30",
-         {"options": {"fps": 30, "views": 4}, "name": "n", "split": "val", "licence": "L"}),
+        ("data.importing:import_dataset", "import bvh s o --views 4 --up -z --name n --split val --licence L "
+         "--set fps=30",
+         {"options": {"fps": 30, "views": 4, "up": "-z"}, "name": "n", "split": "val", "licence": "L"}),
         ("data.recipes:fetch_dataset", "fetch hanyang --data-dir d", {"name": "hanyang", "data_dir": "d"}),
         ("studies.extraction:extract_dataset", "extract v o --estimator rtmo --model m.onnx --people 2 --device cuda "
          "--min-confidence 0.3 --fps 12 --no-cuts --label sad --jobs 3",
