@@ -193,8 +193,12 @@ def config_scores(
         "precision": predicted,
         "f1": (support + predicted) / 2,
     }
+    ends = {"kappa": (-1, 1), "mcc": (-1, 1), "ece": (0, 1), "classes_above_5_percent": (0, len(classes))}
     summary = {
-        name: _summarise(name, observed[name][:, 0], left[name], n.get(name), predictions_by_seed) for name in observed
+        name: _summarise(
+            name, observed[name][:, 0], left[name], n.get(name), ends.get(name, (0, np.inf)), predictions_by_seed
+        )
+        for name in observed
     }
     per_class = [
         pd.DataFrame({"class": classes, "metric": name, **summary.pop(name), "support": support})
@@ -245,7 +249,7 @@ def _scores(confusion: np.ndarray, moments: np.ndarray, hits, losses, briers) ->
     }
 
 
-def _summarise(name: str, observed: np.ndarray, left: np.ndarray, n, keys) -> dict[str, np.ndarray]:
+def _summarise(name: str, observed: np.ndarray, left: np.ndarray, n, ends, keys) -> dict[str, np.ndarray]:
     """Mean and sd over trainings (trainings, ...), and the interval, from the values without each group too."""
     mean, spread, df = observed.mean(0), variance(left.mean(0)), left.shape[1] - 1
     repeats = mean_within_repeats(keys, observed)
@@ -257,6 +261,6 @@ def _summarise(name: str, observed: np.ndarray, left: np.ndarray, n, keys) -> di
     elif name in AVERAGES:
         low, high = score_interval(mean, spread, df)
     else:
-        low, high = mean_interval(mean, spread, df, low=-1.0 if name in ("kappa", "mcc") else 0.0)
+        low, high = mean_interval(mean, spread, df, *ends)
     sd = observed.std(0, ddof=1) if len(observed) > 1 else np.full(observed.shape[1:], np.nan)
     return {"mean": mean, "sd": sd, "low": low, "high": high}

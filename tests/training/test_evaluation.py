@@ -57,6 +57,13 @@ def test_means_and_sds_are_those_of_the_single_seeds():
     assert (config.n_clips, config.n_groups, config.n_seeds, config.resampled_by) == (60, 6, 3, "group")
 
 
+def test_intervals_end_where_the_scores_do():
+    table = make_table([0, 1, 2, 0, 1, 2], np.eye(3)[[0, 1, 2, 1, 2, 0]], ["g", "g", "g", "h", "h", "h"])
+    config = evaluation.config_scores({0: table}, CLASSES)
+    for metric, low, high in (("ece", 0, 1), ("classes_above_5_percent", 0, 3), ("kappa", -1, 1), ("mcc", -1, 1)):
+        assert low <= config.score(metric)["low"] and config.score(metric)["high"] == high, metric
+
+
 def naive_jackknife(tables):
     """Every metric from scratch, without each group in turn."""
     for group in sorted(set(pd.concat([table["group_id"] for table in tables]))):
