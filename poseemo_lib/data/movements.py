@@ -4,6 +4,8 @@ Limbs are vectors from joint to joint, as complex numbers x + iy. Place in the p
 scaling the picture multiply them all by one number.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from poseemo_lib.skeleton import JOINT
@@ -218,11 +220,11 @@ def same_moment_evidence(a: np.ndarray, b: np.ndarray) -> tuple[float, float, fl
     if len(both) < 2 or n < 2 * MIN_FRAMES:
         return 0.0, 0.0, 0.0
     a, b = a[:n, both], b[:n, both]
-    evidence, tilts = _bayes_factor(a, b, [(i, j) for i in _TILTS for j in _TILTS])
+    evidence, tilts = _bayes_factor(a, b, (_TILTS, _TILTS))
     if evidence > _WORTH_A_LOOK:
         late = range(_PERIOD[0], min(_PERIOD[1], n // 2), 2)
         pairs = [pair for lag in late for pair in ((a[lag:], b[:-lag]), (a[:-lag], b[lag:]))]
-        evidence -= max([0.0, *(_bayes_factor(*pair, [tilts])[0] * n / len(pair[0]) for pair in pairs)])
+        evidence -= max([0.0, *(_bayes_factor(*pair, tilts)[0] * n / len(pair[0]) for pair in pairs)])
         # Limbs that move together, as in a gait, are no independent observations.
         for part in (a.imag, b.imag):
             part = (part - part.mean(0)) / (part.std(0) + 1e-9)
@@ -230,35 +232,35 @@ def same_moment_evidence(a: np.ndarray, b: np.ndarray) -> tuple[float, float, fl
     return float(evidence), *map(float, _canonical(a - a.mean(0), b - b.mean(0))[0])
 
 
-def _bayes_factor(one: np.ndarray, other: np.ndarray, tilts: list[tuple]) -> tuple[float, tuple]:
-    """Weigh two movements (T, K); return the factor's logarithm and, of the given tilts of both, the best."""
+def _bayes_factor(one: np.ndarray, other: np.ndarray, tilts: tuple[Sequence, Sequence]) -> tuple[float, tuple]:
+    """Weigh two movements (T, K); return the factor's logarithm and, of the given tilts of each, the best."""
     from scipy.fft import dct
     from scipy.ndimage import uniform_filter1d
 
     hertz = np.arange(1, len(one)) * RATE / 2 / len(one)
     low, high = hertz < _HERTZ[0], (hertz > _HERTZ[1]) & (hertz < _HERTZ[2])
     parts = []
-    for part, angles in zip((one, other), zip(*tilts, strict=True), strict=True):
-        angles = np.array(list(dict.fromkeys(angles)))
-        turned = part * np.exp(1j * angles)[:, None, None]
-        # (tilts, vertical or horizontal, frequencies, K)
-        series = dct(np.stack([turned.imag, turned.real], 1), axis=2, norm="ortho")[:, :, 1:]
+    for part, angles in zip((one, other), tilts, strict=True):
+        turned = part * np.exp(1j * np.array(angles))[:, None, None]
+        # (vertical or horizontal, tilts, frequencies, K)
+        series = dct(np.stack([turned.imag, turned.real]), axis=2, norm="ortho")[:, :, 1:]
         noise = np.square(series[:, :, high]).mean(2, keepdims=True) / _NOISE_SHARE
         power = np.maximum(uniform_filter1d(np.square(series[:, :, low]), 5, axis=2, mode="nearest"), 1e-9)
-        scaled = series[:, :, low] / np.sqrt(power), np.sqrt(np.clip(1 - noise / power, 0, 1))
-        parts.append({angle: [values[i] for values in scaled] for i, angle in enumerate(angles)})
-    best = -np.inf, tilts[0]
-    for i, j in tilts:
-        (x, sure), (y, too) = parts[0][i], parts[1][j]
-        best = max(best, (_limbs_factor(x[0], y[0], sure[0] * too[0], np.ones(1))[0], (i, j)))
-    (x, sure), (y, too) = parts[0][best[1][0]], parts[1][best[1][1]]
-    beside = _limbs_factor(x[1], y[1], sure[1] * too[1], _COSINES)
-    return float(best[0] + np.logaddexp.reduce(beside) - np.log(len(_COSINES))), best[1]
+        parts.append((series[:, :, low] / np.sqrt(power), np.sqrt(np.clip(1 - noise / power, 0, 1))))
+    (x, sure), (y, too) = parts
+    above = _limbs_factor(x[0, :, None], y[0], sure[0, :, None] * too[0], np.ones(1))[0]
+    i, j = np.unravel_index(above.argmax(), above.shape)
+    beside = _limbs_factor(x[1, i], y[1, j], sure[1, i] * too[1, j], _COSINES)
+    factor = above[i, j] + np.logaddexp.reduce(beside) - np.log(len(_COSINES))
+    return float(factor), ([tilts[0][i]], [tilts[1][j]])
 
 
 def _limbs_factor(x: np.ndarray, y: np.ndarray, most: np.ndarray, cosines: np.ndarray) -> np.ndarray:
-    """Add up the factors' logarithms over limbs, each limb's a mean over how much of it agrees: one for each cosine."""
-    correlation = (cosines[:, None] * _SHARES)[:, :, None, None] * most
+    """Add up the factors' logarithms over limbs (..., F, K), each limb's a mean over how much of it agrees.
+
+    Returns one for each cosine: (C, ...).
+    """
+    correlation = np.multiply.outer(np.outer(cosines, _SHARES), most)
     unlike = 1 - correlation**2
     factor = correlation * (x * y) / unlike - correlation**2 * (x**2 + y**2) / (2 * unlike) - np.log(unlike) / 2
-    return (np.logaddexp.reduce(factor.sum(2), axis=1) - np.log(len(_SHARES))).sum(1)
+    return (np.logaddexp.reduce(factor.sum(-2), axis=1) - np.log(len(_SHARES))).sum(-1)
