@@ -86,7 +86,7 @@ def run_parameters(run: Run) -> RunParameters:
     return RunParameters(**{name: value for name, value in run.record["parameters"].items() if name in known})
 
 
-def load_model(run: Run, device: torch.device | str = "cpu") -> nn.Module:
+def load_model(run: Run) -> nn.Module:
     """Build a run's :class:`Standardised` network with the chosen weights, in evaluation mode.
 
     Raises
@@ -109,7 +109,7 @@ def load_model(run: Run, device: torch.device | str = "cpu") -> nn.Module:
             f"{path}: the weights do not fit the network {parameters.architecture} of this version ({fault}); "
             f"train the run again, or use the version that made it, {run.record.get('poseemo_version', 'unknown')}"
         ) from None
-    return model.to(device).eval()
+    return model.eval()
 
 
 def load_baseline(run: Run) -> Baseline:
@@ -124,10 +124,10 @@ def load_baseline(run: Run) -> Baseline:
     return read_or_explain(read, run.folder / BASELINE_FILE)
 
 
-def prepare_like(run: Run, clips: Iterable[PoseClip], device: torch.device | str = "cpu") -> PreparedClips:
+def prepare_like(run: Run, clips: Iterable[PoseClip]) -> PreparedClips:
     """Prepare clips (at least one) as the run's training did; a label that it does not know becomes -1."""
     how = settings_from(Preparation, run_parameters(run))
-    return prepare_clips(clips, tuple(run.record["classes"]), how, device)
+    return prepare_clips(clips, tuple(run.record["classes"]), how)
 
 
 def test_windows(run: Run, dataset: Dataset, crops: int = 1) -> ClipWindows:

@@ -74,5 +74,7 @@ def test_what_cannot_be_tested_is_called_so_in_every_text(untested):
         assert not re.search(r"significant(?!s)|better|worse", text), (where, text)
     optimistic = "optimistic, as if clips were independent: p < 0.001"
     assert (optimistic in said["page"]) == (optimistic in said["card"]) == (limit == UNKNOWN_GROUPS)
+    # What is not known is not counted.
+    assert ("clips, groups unknown" in said["page"]) == (limit == UNKNOWN_GROUPS)
     said_why = "It cannot be claimed that a config has skill" in findings.caution(data)
     assert said_why == ("train with `split: neighbours`" in findings.caution(data)) == (limit == UNKNOWN_GROUPS)

@@ -50,7 +50,9 @@ def random_row(rng, a="<a>", b="b&b"):
 def carries(text, row):
     """Whether a sentence has the difference, its interval and all counts."""
     interval = f"{100 * row['difference']:+.1f} points [{100 * row['low']:+.1f}, {100 * row['high']:+.1f}]"
-    counts = f"{count(row['n_clips'], 'clip')} in {count(row['n_groups'], 'group')}"
+    unknown = row["limit"] == UNKNOWN_GROUPS and row["n_groups"] > 1
+    groups = ", groups unknown" if unknown else f" in {count(row['n_groups'], 'group')}"
+    counts = f"{count(row['n_clips'], 'clip')}{groups}"
     seeds = [count(row[f"n_seeds_{end}"], "seed") for end in "ab"]
     seeds = f"{seeds[0]} each" if seeds[0] == seeds[1] else " and ".join(seeds)
     return interval in text and f"{counts}, {seeds}" in text
@@ -139,6 +141,7 @@ def test_with_a_base_every_other_config_is_held_against_it(study):
     text = " ".join(sentences_of(study, table, "fair"))
     assert claims(text) == {("good", "fair"), ("fair", "floor")}
     assert "No significant difference in macro-F1 from **fair**: **trees** (" in text and "**alike** (" in text
+    assert text.split("from **fair**: ")[1].count("120 clips in 10 groups, 3 seeds each") == 1  # one sample of both
     with pytest.raises(UsageError, match="wanted one of its configs, floor, trees, .*; got 'nobody'"):
         comparisons(study, base="nobody")
 

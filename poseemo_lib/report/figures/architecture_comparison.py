@@ -221,7 +221,8 @@ def _differences(table, title: str, main: Results):
 def _differences_title(table: pd.DataFrame) -> str:
     """Say what the tests support: how many networks score above which baseline, or why nothing can be claimed."""
     if (table["limit"] != "").all():
-        return f"Differences from guessing and the strongest baseline: {not_tested(table['limit'])}"
+        more = " and the strongest baseline" if table["b"].nunique() > 1 else ""
+        return f"Differences from guessing{more}, {not_tested(table['limit'])}"
     n = table["a"].nunique()
     found = [_counted(rows, style.name_text(name, 24)) for name, rows in table.groupby("b", sort=False)]
     return f"Of {count(n, 'network')}, {'; '.join(found)}"

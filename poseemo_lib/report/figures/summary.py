@@ -187,7 +187,7 @@ def _data(config: ConfigRuns, synthetic: bool) -> str:
     return note_text(
         "poster data", name=name_text(record["dataset"]["name"]), clips=record["clips"], n_clips=scores.n_clips,
         n_groups=scores.n_groups, unit=config.unit, folds=any(run.fold for run in config.runs),
-        unseen=groups_known(config) and not config.leaks, synthetic=synthetic,
+        known=groups_known(config), unseen=groups_known(config) and not config.leaks, synthetic=synthetic,
     )  # fmt: skip
 
 
