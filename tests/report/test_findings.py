@@ -113,6 +113,7 @@ def test_a_study_is_reported_pair_by_pair(study):
         (row.a, row.b) if row.difference > 0 else (row.b, row.a)
         for row in table.query("significant and family != 'guess'").itertuples()
     }
+    assert "each other:(" not in text
     assert "2 of 3 pairs of networks differ significantly in macro-F1" in text
     assert "(a) good; (b)" in text and "Against the strongest baseline: **good**" in text
     assert all("120 clips in 10 groups" in sentence for sentence in sentences[1:])

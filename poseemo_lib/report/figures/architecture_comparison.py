@@ -139,7 +139,8 @@ def _title(data: ReportData) -> str:
     if tests.empty:
         return text if pairs.empty else f"{text}; pairs of networks {not_tested(pairs['limit'])}"
     found = int(tests["significant"].sum())
-    return f"{text}; {found or 'none'} of {len(tests)} pairs of networks differ significantly"
+    verb = "differs" if found == 1 else "differ"
+    return f"{text}; {found or 'none'} of {len(tests)} pairs of networks {verb} significantly"
 
 
 def describe(scores: pd.DataFrame, sizes: pd.DataFrame, people: str = "") -> str:
