@@ -121,8 +121,8 @@ def drawn(seed: int, n_clips: int) -> tuple[list[PoseClip], Callable | None]:
     return [generator.synthetic_clip(settings, i)[0] for i in range(n_clips)], other_camera
 
 
-def mocap(seed: int, n_clips: int) -> tuple[list[PoseClip], Callable | None]:
-    """Film 33 recordings from 4 sides; another camera is one of 4 more."""
+def filmed(seed: int) -> dict[str, list[PoseClip]]:
+    """Film the recordings of motion capture from 8 sides."""
     from poseemo_lib.data.importing import import_dataset
 
     with tempfile.TemporaryDirectory() as folder:
@@ -131,10 +131,15 @@ def mocap(seed: int, n_clips: int) -> tuple[list[PoseClip], Callable | None]:
             label_pattern="dataset-1_(?P<group>[^_]+)_(?P<label>[^_]+)_",
             options={"views": 8, "joint_map": "bandai", "seed": seed},
         )  # fmt: skip
-        clips = list(Dataset(folder).clips())
-    recordings = {}
-    for clip in clips:
-        recordings.setdefault(clip.source_id, []).append(clip)
+        recordings = {}
+        for clip in Dataset(folder).clips():
+            recordings.setdefault(clip.source_id, []).append(clip)
+        return recordings
+
+
+def mocap(seed: int, n_clips: int) -> tuple[list[PoseClip], Callable | None]:
+    """Film 33 recordings from 4 sides; another camera is one of 4 more."""
+    recordings = filmed(seed)
     first = [clip for views in recordings.values() for clip in views[::2]]
 
     def other_camera(clip: PoseClip, rng: np.random.Generator) -> PoseClip:
@@ -211,6 +216,24 @@ def measure(data: str, seed: int, n_clips: int, n_planted: int) -> tuple[dict[st
     return found, false, seconds
 
 
+def other_cameras(seed: int) -> tuple[int, int, int]:
+    """Audit recordings that 4 cameras train and 4 others test under other names.
+
+    Returns how many recordings are found by a pair of views, of how many, and the pairs of different recordings.
+    """
+    recordings = filmed(seed)
+    with tempfile.TemporaryDirectory() as folder:
+        with DatasetWriter(f"{folder}/data", DatasetInfo(name="mocap")) as writer:
+            for name, clips in recordings.items():
+                for i, clip in enumerate(clips):
+                    names = {"source_id": f"{i % 2}:{name}", "group_id": f"{i % 2}:{clip.group_id}"}
+                    writer.write(clip.with_(clip_id=f"{i}:{name}", split=("train", "test")[i % 2], **names))
+        table = Dataset(f"{folder}/data").table()
+        pairs = near_pairs(Dataset(f"{folder}/data"), table.set_index("clip_id")["split"])
+    found = [tuple(clip[2:] for clip in pair[:2]) for pair in pairs]
+    return len({a for a, b in found if a == b}), len(recordings), sum(a != b for a, b in found)
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -231,6 +254,9 @@ def main() -> None:
         for kind, (n_found, n) in total.items():
             print(f"  {kind:28s} {n_found:4d} of {n:4d}  {100 * n_found / n:5.1f} %")  # noqa: T201
         print(f"  pairs of different groups: {len(alarms)} {alarms[:5]}", flush=True)  # noqa: T201
+        if data == "mocap":
+            n_found, n, n_false = np.sum([other_cameras(seed) for seed in options.seeds], axis=0)
+            print(f"  recordings by 4 other cameras: {n_found} of {n}; pairs of different ones: {n_false}")  # noqa: T201
 
 
 if __name__ == "__main__":
