@@ -25,7 +25,7 @@ from poseemo_lib.errors import PoseemoError
 from poseemo_lib.report.comparisons import compare_with
 from poseemo_lib.report.data import ReportData
 from poseemo_lib.report.templates import Markup, render, sentence
-from poseemo_lib.training.calibration import TEMPERATURE_RANGE
+from poseemo_lib.training.calibration import LEAST_GROUPS, TEMPERATURE_RANGE
 
 NO_RANKS = "No ranks: they need at least two networks and a test of every pair."
 MOST_PAIRS = 12
@@ -201,6 +201,8 @@ def calibration(data: ReportData) -> str:
         errors=errors,
         temperatures=temperatures,
         priors=Counter(fit.get("prior", "none") for fit in fits).most_common(),
+        not_fitted=sum(fit.get("fitted_on") == "nothing" for fit in fits),
+        least_groups=LEAST_GROUPS,
         changed=(raw != now).mean(),
         scores=calibration_scores(best),
         by_class=calibration_by_class(best),

@@ -17,6 +17,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
+from poseemo_lib.features.augmentation import flip
 from poseemo_lib.files import replacing
 from poseemo_lib.training.batching import PreparedClips, evaluation_windows, window_keypoints
 from poseemo_lib.training.fit import mean_over_windows
@@ -127,9 +128,16 @@ def predict_probabilities(baseline: Baseline, windows: Windows) -> np.ndarray:
 def fit_clips(
     data: PreparedClips, index: Tensor, units: np.ndarray, n_classes: int, seed: int, parameters: RunParameters
 ) -> Baseline:
-    """Fit the baseline that a run's parameters name on its windows of the clips `index`; see :func:`predict_clips`."""
+    """Fit the baseline that a run's parameters name on its windows of the clips `index`; see :func:`predict_clips`.
+
+    Where networks see windows mirrored (`flip`), pose statistics are of each window as it is and mirrored.
+    """
     windows, clip = _cut(data, index, units, parameters)
     labels = data.labels[index].cpu().numpy()[clip.numpy()]
+    if parameters.flip and parameters.architecture in _STATISTICS:
+        mirrored = flip(torch.from_numpy(windows.keypoints), torch.ones(len(clip), dtype=torch.bool)).numpy()
+        keypoints, mask = np.concatenate([windows.keypoints, mirrored]), np.tile(windows.mask, (2, 1))
+        windows, labels = Windows(keypoints, mask, data.fps, np.tile(windows.unit, 2)), np.tile(labels, 2)
     return fit_baseline(parameters.architecture, windows, labels, n_classes, seed)
 
 

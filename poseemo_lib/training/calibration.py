@@ -8,6 +8,8 @@ Class prior (Saerens et al. 2002, "Adjusting the outputs of a classifier to new 
 network that saw all classes equally often estimates probabilities for equal class shares. Each is multiplied by a
 factor, the share wanted over the share trained for. This can change the predicted class.
 
+With fewer than :data:`LEAST_GROUPS` groups in validation nothing is fitted, since it would fit these groups only.
+
 Below :data:`ABSTAIN_BELOW` the model abstains (Chow 1970, "On optimum recognition error and reject tradeoff"): at one
 half, it predicts where it is more likely right than wrong.
 """
@@ -25,6 +27,8 @@ from poseemo_lib.training.parameters import RunParameters
 ABSTAIN_BELOW = 0.5
 # A temperature at an end of this range means that the probabilities carry no signal, as with one-hot predictions.
 TEMPERATURE_RANGE = (0.05, 100.0)
+# With fewer, the NLL of other groups rose on average (docs/LOG.md).
+LEAST_GROUPS = 4
 # Smallest probability before its logarithm is divided.
 LEAST_PROBABILITY = 1e-12
 # Scores of `calibration.json`.
@@ -78,11 +82,13 @@ def calibration_of(
 ) -> dict:
     """Calibrate one run on the predictions table of its validation split: the content of `calibration.json`.
 
-    Of `priors`, from :func:`prior_factors`, that with the least negative log likelihood is used; None: no factors.
+    Of `priors`, from :func:`prior_factors`, that with the least negative log likelihood is used; None: no factors. With
+    too few groups the temperature is 1, and a prior is used only where it is the only one.
 
-    Returns temperature, prior (its name), class_factors, abstain_below, fitted_on, n, and on the same clips `before`,
-    `without_prior` (with its own temperature) and `after`: :data:`FIT_SCORES`; coverage (share of clips with a
-    prediction) and accuracy of these predictions (None without any).
+    Returns temperature, prior (its name), class_factors, abstain_below, fitted_on (val, or nothing with too few
+    groups), n, and on the same clips `before`, `without_prior` (with its own temperature) and `after`:
+    :data:`FIT_SCORES`; coverage (share of clips with a prediction) and accuracy of these predictions (None without
+    any).
     """
     labels = pd.Index(classes).get_indexer(validation["label"])
     raw = validation[probability_columns(classes)].to_numpy()
@@ -91,9 +97,11 @@ def calibration_of(
         found = metrics.score_predictions(labels, probabilities, classes)
         return {name: found[name] for name in FIT_SCORES}
 
+    few = validation["group_id"].nunique() < LEAST_GROUPS
+    priors = priors if priors and not (few and len(priors) > 1) else {}
     fits = {}
-    for name, factors in {"none": np.ones(len(classes)), **(priors or {})}.items():
-        temperature = fit_temperature(labels, raw, factors)
+    for name, factors in {"none": np.ones(len(classes)), **priors}.items():
+        temperature = 1.0 if few else fit_temperature(labels, raw, factors)
         scaled = scale_probabilities(raw, temperature, factors)
         fits[name] = {"temperature": temperature, "factors": factors, "scaled": scaled, "scores": scores(scaled)}
     alone = fits["none"]
@@ -106,7 +114,7 @@ def calibration_of(
         "prior": prior,
         "class_factors": dict(zip(classes, map(float, best["factors"]), strict=True)),
         "abstain_below": ABSTAIN_BELOW,
-        "fitted_on": "val",
+        "fitted_on": "nothing" if few else "val",
         "n": len(labels),
         "before": scores(raw),
         "without_prior": {"temperature": alone["temperature"], **alone["scores"]},

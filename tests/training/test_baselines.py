@@ -2,12 +2,16 @@ import os
 
 import numpy as np
 import pytest
+import torch
 from skops.io import dump
 
 from poseemo_lib.errors import PoseemoError
+from poseemo_lib.features.augmentation import flip
 from poseemo_lib.skeleton import COCO_KEYPOINTS, JOINT
 from poseemo_lib.training import baselines
 from poseemo_lib.training.baselines import BASELINE_FILE, BASELINES, Windows
+from poseemo_lib.training.batching import PreparedClips
+from poseemo_lib.training.parameters import check_parameters
 from poseemo_lib.training.pose_statistics import movement_statistics, point_series, posture_statistics
 from poseemo_lib.training.run_folder import Run
 from poseemo_lib.training.trained import load_baseline
@@ -205,6 +209,23 @@ def test_a_stored_baseline_is_the_same_and_each_window_stands_alone(name, two_st
     np.testing.assert_array_equal(baselines.predict_probabilities(stored, windows), probabilities)
     some = Windows(windows.keypoints[5:9], windows.mask[5:9], FPS, windows.unit[5:9])
     np.testing.assert_allclose(baselines.predict_probabilities(stored, some), probabilities[5:9], atol=1e-6)
+
+
+def test_with_mirrored_windows_a_clip_and_its_mirror_image_are_predicted_alike(two_styles):
+    windows, labels = two_styles
+    clips, mirror = torch.from_numpy(windows.keypoints).flatten(0, 1), torch.ones(40 * 32, dtype=torch.bool)
+    starts, lengths = 32 * torch.arange(40), torch.full((40,), 32)
+    data, mirrored = (
+        PreparedClips(keypoints, starts, lengths, torch.from_numpy(labels), [""] * 40, FPS)
+        for keypoints in (clips, flip(clips[:, None], mirror)[:, 0])
+    )
+    apart = {}
+    for share in (0, 0.5):
+        how = check_parameters({"architecture": "logistic_regression", "people": 1, "n_frames": 32, "flip": share})
+        fitted = baselines.fit_clips(data, torch.arange(40), windows.unit, 3, 0, how)
+        one, other = (baselines.predict_clips(fitted, d, torch.arange(40), windows.unit, how) for d in (data, mirrored))
+        apart[share] = np.abs(one - other).max()
+    assert apart[0.5] < 1e-3 and apart[0] > 0.1
 
 
 @pytest.mark.parametrize(

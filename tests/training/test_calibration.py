@@ -10,6 +10,7 @@ from poseemo_lib.errors import PoseemoError
 from poseemo_lib.training import metrics
 from poseemo_lib.training.calibration import (
     ABSTAIN_BELOW,
+    LEAST_GROUPS,
     TEMPERATURE_RANGE,
     calibrated,
     calibration_of,
@@ -58,7 +59,7 @@ def test_a_file_says_what_was_fitted_on_what():
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 3, 400)
     predicted = np.where(rng.random(400) < 0.6, labels, (labels + 1) % 3)
-    found = calibration_of(make_table(labels, predicted, "g", sure=0.95), CLASSES)
+    found = calibration_of(make_table(labels, predicted, np.arange(400) % 20, sure=0.95), CLASSES)
     assert found["fitted_on"] == "val" and found["n"] == 400 and found["abstain_below"] == ABSTAIN_BELOW
     # One confidence for all: calibrated it is the share of right predictions, and then nothing is left of the error.
     share = (labels == predicted).mean()
@@ -69,7 +70,7 @@ def test_a_file_says_what_was_fitted_on_what():
 
 def test_a_guesser_abstains():
     labels = np.random.default_rng(0).integers(0, 3, 300)
-    found = calibration_of(make_table(labels, np.zeros(300, int), "g", sure=0.9), CLASSES)
+    found = calibration_of(make_table(labels, np.zeros(300, int), np.arange(300) % 20, sure=0.9), CLASSES)
     assert found["coverage"] == 0 and found["accuracy"] is None
 
 
@@ -134,8 +135,8 @@ def classifier_for_equal_shares(n, scale=1.0, shares=PRIOR):
     return labels, equal / equal.sum(1, keepdims=True), true / true.sum(1, keepdims=True)
 
 
-def table_of(labels, probabilities):
-    return make_table(labels, labels, "g").assign(
+def table_of(labels, probabilities, n_groups=20):
+    return make_table(labels, labels, np.arange(len(labels)) % n_groups).assign(
         **dict(zip(probability_columns(CLASSES), probabilities.T, strict=True))
     )
 
@@ -163,6 +164,22 @@ def test_the_prior_is_found_on_validation_with_its_temperature_and_predicts_bett
     # Only a prior changes predictions: more are right, and the rare classes are found less often.
     assert found["without_prior"]["accuracy"] == found["before"]["accuracy"] < found["after"]["accuracy"]
     assert found["after"]["balanced_accuracy"] < found["before"]["balanced_accuracy"]
+
+
+def test_too_few_groups_fit_nothing_and_a_prior_that_was_given_stays():
+    labels, equal, _ = classifier_for_equal_shares(2000, scale=2.0)
+    few, enough = (table_of(labels, equal, n) for n in (LEAST_GROUPS - 1, LEAST_GROUPS))
+    priors = prior_factors(check_parameters({}), trained_on(1000), CLASSES)
+    found, fitted = calibration_of(few, CLASSES, priors), calibration_of(enough, CLASSES, priors)
+    assert (found["fitted_on"], found["temperature"], found["prior"]) == ("nothing", 1.0, "none")
+    assert found["after"] == pytest.approx(found["before"]) and found["before"] == fitted["before"]
+    assert fitted["fitted_on"] == "val" and fitted["after"]["nll"] < fitted["before"]["nll"]
+    columns = probability_columns(CLASSES)
+    assert np.allclose(calibrated(few, CLASSES, found)[columns], few[columns])
+    (name,) = own = {"given": priors["training"]}
+    found = calibration_of(few, CLASSES, own)
+    assert found["prior"] == name and found["temperature"] == 1.0
+    assert list(found["class_factors"].values()) == pytest.approx(list(own[name]))
 
 
 def test_validation_of_equal_shares_rejects_the_training_shares_and_predictions_stay():
