@@ -285,7 +285,12 @@ def test_what_a_prior_changes_is_shown_overall_by_class_and_in_the_figure_of_err
 
 @pytest.mark.parametrize(
     ("share", "n_groups", "words"),
-    [(0.2, 10, "here no clip gets one."), (1.0, 3, "(no interval: too few groups)"), (1.0, 3, "calibrates nothing")],
+    [
+        (0.2, 10, "here no clip gets one."),
+        (1.0, 3, "(no interval: too few groups)"),
+        (1.0, 3, "nothing is fitted"),
+        (1.0, 4, "calibrates nothing"),
+    ],
 )
 def test_calibration_that_cannot_be_given_says_why(tmp_path, share, n_groups, words):
     write_config(tmp_path, "net", share, n_groups=n_groups)
