@@ -167,11 +167,11 @@ def _inverse_root(matrix: np.ndarray) -> np.ndarray:
 def _evidence(one, other, a, b, spans) -> tuple[float, float, float]:
     """Measure movements that are aligned, parts of the tracks `a` and `b`: as :func:`movement_evidence`."""
     correlations, x, y, left, right = _canonical(one, other)
+    if correlations[0] < _LEAST_ALIKE:
+        return 0.0, *map(float, correlations)
     n = np.array([max(_observations(*sides) - 2.5, 0) for sides in zip(x, y, strict=True)])
     unlike = 1 - (1 - 1e-6) * correlations**2
     evidence = -n @ np.log(unlike) / 2
-    if correlations[0] < _LEAST_ALIKE:
-        return 0.0, *map(float, correlations)
     if evidence > _WORTH_A_LOOK:
         own = np.maximum(_own_likeness(a, spans[0], left), _own_likeness(b, spans[1], right))
         evidence = n @ np.maximum(np.log((1 - own**2) / unlike), 0) / 2
@@ -212,8 +212,8 @@ def same_moment_evidence(a: np.ndarray, b: np.ndarray) -> tuple[float, float, fl
 
     Cameras see the same vertical movement, but for a tilt; how much of the horizontal movement they share depends on
     the angle between them. Returns the natural logarithm of the Bayes factor, less the largest with one of the tracks
-    0.4 to 2.5 s late, because people who walk resemble each other once in every step; and the correlations as
-    :func:`movement_evidence` does.
+    0.4 to 2.5 s late, because people who walk resemble each other once in every step, or zeros where that is as large;
+    and the correlations as :func:`movement_evidence` does.
     """
     both = np.flatnonzero(np.isfinite(a[0]) & np.isfinite(b[0]))
     both, n = both[both < _N_TRUNK], min(len(a), len(b))
@@ -223,8 +223,12 @@ def same_moment_evidence(a: np.ndarray, b: np.ndarray) -> tuple[float, float, fl
     evidence, tilts = _bayes_factor(a, b, (_TILTS, _TILTS))
     if evidence > _WORTH_A_LOOK:
         late = range(_PERIOD[0], min(_PERIOD[1], n // 2), 2)
-        pairs = [pair for lag in late for pair in ((a[lag:], b[:-lag]), (a[:-lag], b[lag:]))]
-        evidence -= max([0.0, *(_bayes_factor(*pair, tilts)[0] * n / len(pair[0]) for pair in pairs)])
+        most = 0.0
+        for pair in (pair for lag in late for pair in ((a[lag:], b[:-lag]), (a[:-lag], b[lag:]))):
+            most = max(most, _bayes_factor(*pair, tilts)[0] * n / len(pair[0]))
+            if most >= evidence:
+                return 0.0, 0.0, 0.0
+        evidence -= most
         # Limbs that move together, as in a gait, are no independent observations.
         for part in (a.imag, b.imag):
             part = (part - part.mean(0)) / (part.std(0) + 1e-9)
