@@ -1,19 +1,17 @@
 """Small trained networks to predict with, recordings to predict from, and an estimator that knows the people."""
 
-from conftest import SMALL
+from conftest import SMALL, train_calibrated
 
 from poseemo_lib.data.formats import Recording
 from poseemo_lib.features.preparation import Preparation
 from poseemo_lib.inference.predictor_info import PredictorInfo
-from poseemo_lib.training.parameters import check_parameters
-from poseemo_lib.training.run import train_run
 from poseemo_lib.video.estimators import EstimatorInfo
 
 NETWORK = {**SMALL, "architecture": "deep_residual", "epochs": 1}
 
 
 def train(tiny, folder, **values):
-    return train_run(check_parameters({**NETWORK, "dataset": str(tiny), **values}), folder)
+    return train_calibrated({**NETWORK, "dataset": str(tiny), **values}, folder)
 
 
 def recording_of(clip, **how):
