@@ -20,7 +20,7 @@ _STEPS = 8  # of the alignment in time
 _LOWEST, _HIGHEST = (-np.inf, 0.65, -0.3), (np.inf, 1.5, 0.3)  # shift in seconds, speed, change of speed a second
 _PERIOD = 10, 62  # frames
 _WORTH_A_LOOK = 8.0  # evidence
-_LEAST_ALIKE = 0.93  # first correlation of a copy that was aligned in time; two gaits of one person reach 0.9
+_ALIKE = 0.93  # first correlation of most copies, aligned in time; two gaits of one person reach 0.9
 _TILTS = (-0.26, 0.0, 0.26)  # of a camera, in radians
 _COSINES = np.array([-0.9, -0.5, 0.0, 0.5, 0.9])  # of the angle between two cameras
 _SHARES = np.array([0.0, 0.4, 0.7, 0.9, 0.97])  # of a limb's movement that two cameras agree on
@@ -167,9 +167,8 @@ def _inverse_root(matrix: np.ndarray) -> np.ndarray:
 def _evidence(one, other, a, b, spans) -> tuple[float, float, float]:
     """Measure movements that are aligned, parts of the tracks `a` and `b`: as :func:`movement_evidence`."""
     correlations, x, y, left, right = _canonical(one, other)
-    if correlations[0] < _LEAST_ALIKE:
-        return 0.0, *map(float, correlations)
     n = np.array([max(_observations(*sides) - 2.5, 0) for sides in zip(x, y, strict=True)])
+    n /= 1 if correlations[0] > _ALIKE else 2  # the less alike must tell twice as much
     unlike = 1 - (1 - 1e-6) * correlations**2
     evidence = -n @ np.log(unlike) / 2
     if evidence > _WORTH_A_LOOK:
