@@ -43,8 +43,8 @@ from poseemo_lib.errors import DatasetError, UsageError
 
 KINDS = ("source", "group", "exact", "augmented", "near")
 LIMITS = (
-    "more than half of the movements seen by another camera, all that begin later there, an eighth of the unmarked "
-    "copies that enhance makes, less than 1 s in common, simple movements or still bodies with noise"
+    "about half of the movements seen by one other camera, all that begin later there, a tenth of the unmarked copies "
+    "that enhance makes, less than 1 s in common, simple movements or still bodies with noise"
 )
 _EXAMPLES = 5
 _NOTES = {"exact": " with equal keypoints", "augmented": " in one family of copies"}

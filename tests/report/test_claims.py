@@ -31,6 +31,7 @@ def test_a_claim_is_found_where_there_is_skill(tmp_path):
     assert len({what for _, what in found}) == 5
 
 
+@pytest.mark.slow
 def test_without_signal_no_text_claims_skill_in_more_than_one_of_twenty_studies(tmp_path, monkeypatch):
     """17 groups, 2 seeds, labels that are shuffled within groups, anew for each study."""
     found, clips = Counter(), made_studies._clips

@@ -80,6 +80,7 @@ def test_a_cross_validation_has_a_run_for_every_fold_of_every_repeat_and_more_re
         plan(write_study(tmp_path / "s.yaml", tiny, base=BASE | {"folds": 13}), tmp_path / "out")
 
 
+@pytest.mark.slow
 def test_a_cross_validation_runs_to_a_report_and_a_second_repeat_keeps_the_first(tiny, tmp_path):
     base, configs = BASE | {"folds": 2, "eval_crops": 1}, {"net": {}, "wide": {"lr": 1e-2}}
     for repeats in (1, 2):
