@@ -13,7 +13,7 @@ import pandas as pd
 from poseemo_lib.analysis.configs import ENSEMBLE, ConfigRuns
 from poseemo_lib.analysis.predictions import Predictions, mean_probabilities
 from poseemo_lib.analysis.results import Results
-from poseemo_lib.errors import PoseemoError
+from poseemo_lib.errors import PoseemoError, UsageError
 from poseemo_lib.training.evaluation import Training
 
 
@@ -37,12 +37,28 @@ def ensemble_predictions(configs: dict[str, Predictions], classes: tuple[str, ..
 def best_by_validation(results: Results, n: int = 3) -> dict[str, list[str]]:
     """Choose up to n networks with the best macro-F1 on validation, mean over seeds, within each fold.
 
-    Returns fold -> names of configs, the best first. The fold of runs without folds is "". The configs were tested on
-    the same clips, so all have the same folds.
+    Returns fold -> names of configs, the best first. The fold of runs without folds is "".
+
+    Raises
+    ------
+    UsageError
+        n is below 1, or there is no network.
+    PoseemoError
+        The networks have different folds.
     """
     networks = [config for config in results.configs if config.is_network]
+    if n < 1 or not networks:
+        raise UsageError(f"ensemble: wanted n of at least 1 and a network, got n = {n} and {len(networks)} networks")
+    folds = {config.name: sorted({run.fold for run in config.counted_runs}) for config in networks}
+    every = folds[networks[0].name]
+    for name, mine in folds.items():
+        if mine != every:
+            raise PoseemoError(
+                f"ensemble: wanted networks with the same folds, got {every} of {networks[0].name} and {mine} of "
+                f"{name}; complete the study"
+            )
     best = {}
-    for fold in sorted({run.fold for run in networks[0].counted_runs}):
+    for fold in every:
         # By name where they are equal, so that the order of the configs does not matter.
         ranked = sorted((-_within(config, fold).validation_macro_f1, config.name) for config in networks)
         best[fold] = [name for _, name in ranked[:n]]

@@ -149,6 +149,8 @@ def _planned_only(root: Path, complete: list[Run]) -> tuple[list[Run], list[str]
     by_identity = {(run.config, run.record["identity"]): run for run in complete}
     try:
         planned = json.loads((root / STUDY_FILE).read_text(encoding="utf-8"))["runs"]
+        # Older studies call it "cell".
+        planned = [{"config": one.get("cell"), **one} for one in planned]
         kept = [by_identity.get((one["config"], one["identity"])) for one in planned]
         missing = [one["folder"] for one, run in zip(planned, kept, strict=True) if run is None]
     except (OSError, ValueError, TypeError, KeyError, AttributeError):

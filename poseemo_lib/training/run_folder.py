@@ -104,6 +104,8 @@ def read_record(folder: Path) -> dict | None:
         record = json.loads((folder / RUN_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):  # no file, no text, or no JSON
         return None
+    if isinstance(record, dict) and "cell" in record:  # what older runs call it
+        record["config"] = record.pop("cell")
     sound = isinstance(record, dict) and record.keys() >= {"status", "identity", "parameters", "config"}
     return record if sound and isinstance(record["parameters"], dict) else None
 

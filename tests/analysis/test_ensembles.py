@@ -14,7 +14,7 @@ from poseemo_lib.analysis.ensembles import (
 )
 from poseemo_lib.analysis.results import load_results
 from poseemo_lib.clips import EMOTIONS
-from poseemo_lib.errors import PoseemoError
+from poseemo_lib.errors import PoseemoError, UsageError
 from poseemo_lib.training.evaluation import check_predictions, config_scores, probability_columns
 from poseemo_lib.training.metrics import score_predictions
 
@@ -62,6 +62,10 @@ def test_validation_alone_chooses_and_only_among_networks(study):
     assert best_by_validation(study, 99) == {"": ["n1", "n2", "n3", "n4"]}
     backwards = replace(study, configs=study.configs[::-1])
     assert best_by_validation(backwards, 3) == best_by_validation(study, 3)
+    with pytest.raises(UsageError, match="got n = 0 and 4 networks"):
+        best_by_validation(study, 0)
+    with pytest.raises(UsageError, match="got n = 3 and 0 networks"):
+        best_by_validation(replace(study, configs=[study["trees"]]))
 
 
 def test_it_scores_like_a_config(study):
@@ -114,6 +118,13 @@ def test_each_fold_chooses_by_its_own_validation(folded):
     # good on validation is poor on test here: the choice has not looked at the test split
     assert ensemble.scores.score("accuracy")["mean"] < 0.6
     assert {(run.config, run.fold) for run in ensemble.runs} == {("first", "x"), ("second", "y")}
+
+
+def test_networks_with_other_folds_are_refused(folded):
+    first, second = folded["first"], folded["second"]
+    less = replace(second, runs=[run for run in second.runs if run.fold == "x"])
+    with pytest.raises(PoseemoError, match=r"same folds, got \['x', 'y'\] of first and \['x'\] of second"):
+        best_by_validation(replace(folded, configs=[first, less]))
 
 
 NETWORKS = {name: {"folds": 3, "repeats": 2, "lr": lr} for name, lr in (("a", 0.1), ("b", 0.2), ("c", 0.3))}

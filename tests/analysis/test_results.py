@@ -180,3 +180,13 @@ def test_a_row_of_the_run_table_is_a_run_with_the_scores_of_its_own_clips(tmp_pa
         run = next(run for run in results.runs if (run.config, run.seed) == (row.config, row.seed))
         predicted = run.predictions("test").filter(regex="^p_").idxmax(axis=1).str.removeprefix("p_")
         assert row.test_accuracy == pytest.approx((predicted == run.predictions("test")["label"]).mean())
+
+
+def test_studies_and_runs_of_an_older_version_are_read(tmp_path):
+    record = write_run(tmp_path / "a" / "seed-0", "a", LABELS, LABELS)
+    record["cell"] = record.pop("config")
+    (tmp_path / "a" / "seed-0" / "run.json").write_text(json.dumps(record))
+    plan = [{"cell": "a", "identity": record["identity"], "folder": "a/seed-0"}]
+    (tmp_path / STUDY_FILE).write_text(json.dumps({"runs": plan}))
+    results = load_results(tmp_path)
+    assert [config.name for config in results.configs] == ["a"] and not results.incomplete
